@@ -1,0 +1,45 @@
+# Everything a newcomer needs: `make demo` runs the main job, `make test` the tests; both from nothing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test check format lint types layers deps bench fuzz coverage clean help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMP) ## make .venv with everything in it
+
+$(STAMP): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@if command -v uv >/dev/null 2>&1; then uv pip install -q --python $(BIN)/python -e '.[dev]'; \
+	else $(BIN)/python -m pip install -q -e '.[dev]'; fi
+	@touch $(STAMP)
+
+demo: setup ## start Chartloom with a simulated hospital, and open the console
+	@$(BIN)/chartloom demo
+
+test: setup ## all tests (under 15 minutes on 2 cores)
+	@$(BIN)/python -m pytest -q -m "not slow"
+
+format: setup
+	@$(BIN)/ruff format src tests bench
+
+lint: setup
+	@$(BIN)/ruff format --check -q src tests bench
+	@$(BIN)/ruff check -q src tests bench
+
+types: setup
+	@$(BIN)/mypy
+
+layers: setup
+	@$(BIN)/lint-imports --no-cache
+
+deps: setup
+	@$(BIN)/deptry src
+
+check: lint types layers deps test ## what CI runs
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
