@@ -41,7 +41,7 @@ class LandingOutcome(StrEnum):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """The landing's answer for one arrival; for a duplicate, ``position`` is that of the first copy."""
+    """The landing's answer for one arrival; a duplicate gets the first copy's ``position``."""
 
     position: int
     outcome: LandingOutcome
