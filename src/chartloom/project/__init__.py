@@ -1,0 +1,26 @@
+"""The site folder: read it, check it, make a new one."""
+
+from chartloom.project.model import FeedSettings, Settings
+from chartloom.project.read import (
+    Finding,
+    MappingSource,
+    Project,
+    feeds_by_name,
+    line_of,
+    load_project,
+    read_project,
+)
+from chartloom.project.template import write_site
+
+__all__ = [
+    "FeedSettings",
+    "Finding",
+    "MappingSource",
+    "Project",
+    "Settings",
+    "feeds_by_name",
+    "line_of",
+    "load_project",
+    "read_project",
+    "write_site",
+]

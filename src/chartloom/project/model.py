@@ -1,0 +1,170 @@
+"""The site folder as typed values: what ``chartloom.toml`` and ``feeds/*.toml`` may say.
+
+Unknown keys are errors. Every key is documented here; ``docs/reference/settings.md`` is generated
+from these descriptions.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _known_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError) as e:
+        raise ValueError(
+            f"{value!r} is not an IANA time zone; use a name such as 'Europe/Berlin' or 'UTC'"
+        ) from e
+    return value
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+
+
+class SiteSettings(_Strict):
+    """``[site]``: who runs this."""
+
+    name: str = Field(min_length=1, max_length=100, description="Name shown in the console.")
+    zone: Zone = Field(
+        "UTC", description="IANA time zone of the site; feeds take it unless they name their own."
+    )
+
+
+class StoreSettings(_Strict):
+    """``[store]``: where everything is kept."""
+
+    data: str = Field(
+        "var",
+        min_length=1,
+        description="Folder for the embedded store, keys, logs and run files, within to the site.",
+    )
+    dsn_env: str = Field(
+        "",
+        description="Name of the environment variable with the DSN of a PostgreSQL >= 15. "
+        "Empty: the embedded PostgreSQL is used.",
+    )
+
+
+class EngineSettings(_Strict):
+    """``[engines]``: how many processes of which kind."""
+
+    workers: int = Field(1, ge=1, le=64, description="Worker processes on this machine.")
+    batch_max: int = Field(
+        500, ge=1, le=5000, description="Most messages that a worker applies in one transaction."
+    )
+    lanes_per_worker_max: int = Field(
+        64, ge=1, le=64, description="Most lanes one worker leases; lower it to spread the load."
+    )
+
+
+class ConsoleSettings(_Strict):
+    """``[console]``: the pages for people."""
+
+    host: str = Field("127.0.0.1", description="Address the console listens on.")
+    port: int = Field(8420, ge=1, le=65535, description="Port of the console.")
+
+
+class KeySettings(_Strict):
+    """``[keys]``: references to key material; never the keys themselves."""
+
+    folder: str = Field(
+        "",
+        description="Folder of the key files (mode 0700). Empty: ``keys`` in the data folder. "
+        "Keep a copy of it elsewhere: without it nothing can be read.",
+    )
+
+
+class Settings(_Strict):
+    """``chartloom.toml``."""
+
+    site: SiteSettings
+    store: StoreSettings = StoreSettings()
+    engines: EngineSettings = EngineSettings()
+    console: ConsoleSettings = ConsoleSettings()
+    keys: KeySettings = KeySettings()
+
+
+class LimitSettings(_Strict):
+    """``[limits]`` of a feed. Passing one gives the sender a clear answer."""
+
+    message_size_bytes_max: int = Field(
+        16 * 1024 * 1024, ge=1024, le=1024**3, description="Largest message or batch accepted."
+    )
+    messages_per_second_max: int = Field(
+        0, ge=0, description="Rate limit of the feed; 0 means none."
+    )
+    connections_max: int = Field(2048, ge=1, description="Most connections at a time.")
+    idle_timeout_s: float = Field(
+        0.0, ge=0, description="Seconds until a silent connection is closed; 0 keeps it."
+    )
+    frame_timeout_s: float = Field(
+        60.0, gt=0, description="Seconds within which a begun message must be complete."
+    )
+
+
+class FreshnessSettings(_Strict):
+    """``[freshness]`` of a feed: its promise."""
+
+    max_s: int = Field(
+        3600, ge=1, description="Data older than this many seconds is labelled stale."
+    )
+
+
+class FeedSettings(_Strict):
+    """``feeds/<name>.toml``: one configured stream."""
+
+    department: str = Field(min_length=1, description="Department that owns the data.")
+    owner: str = Field(min_length=1, description="Person or team to ask; shown with every Issue.")
+    source: Literal["mllp", "http", "files"] = Field(description="Kind of transport.")
+    format: Literal["hl7v2", "fhir"] = Field("hl7v2", description="What the bytes are.")
+    mapping: Name | None = Field(
+        None,
+        description="A folder in ``mappings/`` or a built-in (``hl7v2``, ``fhir``); "
+        "by default the built-in of the format.",
+    )
+    namespace: str = Field(
+        "",
+        description="In which the feed's patient and order numbers are counted. Feeds of the same "
+        "system name the same one; by default the feed's own name.",
+    )
+    zone: Zone | None = Field(None, description="Time zone of times that carry none.")
+    acknowledge: Literal["landed", "parsed"] = Field(
+        "landed", description="When a positive ACK is sent: durable, or durable and readable."
+    )
+    charset: str = Field("utf-8", description="Character set where the message names none.")
+    freshness: FreshnessSettings = FreshnessSettings()
+    limits: LimitSettings = LimitSettings()
+    mllp: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="Options of the ``mllp`` source."
+    )
+    http: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="Options of the ``http`` source."
+    )
+    files: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="Options of the ``files`` source."
+    )
+
+    @model_validator(mode="after")
+    def _options_of_the_source_only(self) -> FeedSettings:
+        for other in ("mllp", "http", "files"):
+            if other != self.source and getattr(self, other):
+                raise ValueError(
+                    f"[{other}] stands here, but source is {self.source!r}; remove the table "
+                    f"or set source = {other!r}"
+                )
+        return self
+
+    @property
+    def options(self) -> dict[str, str | int | float | bool]:
+        """The options of the configured source."""
+        chosen: dict[str, str | int | float | bool] = getattr(self, self.source)
+        return chosen
