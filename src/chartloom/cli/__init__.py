@@ -1,0 +1,37 @@
+"""The ``chartloom`` command. Heavy rooms are imported inside commands: help is quick."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from chartloom.cli import inspect, look, operate, site, traffic
+from chartloom.cli.output import ERR
+from chartloom.domain.errors import ChartloomError
+
+app = typer.Typer(
+    name="chartloom",
+    help="Every feed about a patient, woven into one chart that can be traced to the byte.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for part in (inspect, site, traffic, look, operate):
+    part.register(app)
+
+
+def main() -> None:
+    """Entry point: errors of ours become one clear message and exit code 2."""
+    try:
+        app()
+    except ChartloomError as e:
+        if e.where:
+            ERR.print(f"[bold]{e.where}[/]", highlight=False, soft_wrap=True)
+        ERR.print(f"[bold red]{e.what}[/]", highlight=False, soft_wrap=True)
+        if e.cure:
+            ERR.print(e.cure, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

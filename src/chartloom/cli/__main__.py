@@ -1,0 +1,5 @@
+"""``python -m chartloom.cli``."""
+
+from chartloom.cli import main
+
+main()

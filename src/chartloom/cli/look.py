@@ -1,0 +1,222 @@
+"""``feeds``, ``messages``, ``quarantine``, ``chart``: what the console shows, in a terminal."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from chartloom.cli.output import ERR, OUT, age, print_json, sparkline, when
+from chartloom.cli.site import SiteOption
+from chartloom.domain.message import MessageState
+from chartloom.domain.store import MessageFilter, MessageRow, ReplayScope
+
+if TYPE_CHECKING:
+    from chartloom.wiring import OpenSite
+
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command(epilog="Examples:  chartloom feeds  ·  chartloom feeds --watch")(feeds)
+    app.command(
+        epilog="Examples:  chartloom messages --feed lab --limit 20  ·  chartloom messages 4711"
+    )(messages)
+    app.command(
+        epilog="Examples:  chartloom quarantine  ·  chartloom quarantine --retry 17 --retry 23"
+        "  ·  chartloom quarantine --retry-all"
+    )(quarantine)
+    app.command(epilog="Examples:  chartloom chart 123456  ·  chartloom chart 123456 --json")(chart)
+
+
+def _open(site: Path) -> AbstractContextManager[OpenSite]:
+    from chartloom.project import load_project
+    from chartloom.wiring import open_site
+
+    return open_site(load_project(site))
+
+
+def feeds(
+    site: SiteOption = Path(),
+    json: JsonOption = False,
+    watch: Annotated[bool, typer.Option(help="Refresh every two seconds.")] = False,
+) -> None:
+    """How every feed is doing: rate, last seen, latency, errors, freshness."""
+    with _open(site) as opened:
+        if json:
+            print_json(opened.store.feeds(opened.grant()))
+            return
+        if not watch:
+            OUT.print(_feeds_table(opened))
+            return
+        from rich.live import Live
+
+        with Live(_feeds_table(opened), console=OUT) as live:
+            while True:
+                time.sleep(2)
+                live.update(_feeds_table(opened))
+
+
+def _feeds_table(opened: OpenSite) -> Table:
+    now_us = opened.clock.now_us()
+    statuses = {s.feed: s for s in opened.store.feeds(opened.grant())}
+    table = Table(title=opened.project.settings.site.name, title_justify="left")
+    for column in ("Feed", "Received", "Last", "Last hour", "p50", "p99", "Waiting"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("Quarantined", style="yellow")
+    table.add_column("Data")
+    for feed in opened.project.feeds:
+        status = statuses.get(feed.name)
+        if status is None:
+            table.add_row(feed.name, "0", "never", *("-",) * 5, "no message yet")
+            continue
+        data_age_s = (now_us - status.last_event_us) / 1e6 if status.last_event_us else None
+        fresh = (
+            "unknown"
+            if data_age_s is None
+            else "[green]fresh[/]"
+            if data_age_s <= feed.freshness_max_s
+            else "[red]stale[/]"
+        )
+        table.add_row(
+            feed.name,
+            f"{status.received_count:,}",
+            age(status.last_received_at_us, now_us),
+            sparkline(status.rate_per_minute[-20:]),
+            _ms(status.latency_p50_ms),
+            _ms(status.latency_p99_ms),
+            f"{status.waiting_count:,}",
+            f"{status.quarantined_count:,}",
+            f"{fresh}, {age(status.last_event_us, now_us)}",
+        )
+    return table
+
+
+def _ms(value: float) -> str:
+    return "-" if value < 0 else f"{value:.0f} ms"
+
+
+def messages(
+    position: Annotated[int | None, typer.Argument(help="One message by its position.")] = None,
+    site: SiteOption = Path(),
+    feed: Annotated[str, typer.Option(help="Only this feed.")] = "",
+    type_: Annotated[str, typer.Option("--type", help="Only this type, e.g. ADT or ADT^A01.")] = "",
+    state: Annotated[MessageState | None, typer.Option(help="Only in this state.")] = None,
+    control_id: Annotated[str, typer.Option(help="Only this control id.")] = "",
+    limit: Annotated[int, typer.Option(help="How many.", min=1, max=1000)] = 25,
+    json: JsonOption = False,
+) -> None:
+    """Lists messages, newest first, or shows one with what became of it."""
+    with _open(site) as opened:
+        if position is not None:
+            _one_message(opened, position, json)
+            return
+        where = MessageFilter(
+            feed=feed, message_type=type_, state=state, control_id=control_id, limit=limit
+        )
+        rows = opened.store.search(opened.grant(), where)
+        if json:
+            print_json(rows)
+        else:
+            OUT.print(_rows_table(rows))
+
+
+def _rows_table(rows: list[MessageRow]) -> Table:
+    table = Table("Position", "Feed", "Type", "Control id", "Received", "State", "Issues", "Lost")
+    for row in rows:
+        state = row.state.value + (f" ({row.quarantine})" if row.quarantine else "")
+        table.add_row(
+            str(row.position),
+            row.feed,
+            row.message_type,
+            row.control_id,
+            when(row.received_at_us),
+            state,
+            str(row.issue_count),
+            str(row.unmapped_count),
+        )
+    return table
+
+
+def _one_message(opened: OpenSite, position: int, json: bool) -> None:
+    detail = opened.store.detail(opened.grant(), position)
+    if json:
+        print_json(
+            {
+                "row": detail.row,
+                "body": detail.message.body.decode("utf-8", "replace"),
+                "resources": detail.resources,
+                "provenance": detail.provenance,
+                "issues": detail.issues,
+                "unmapped": detail.unmapped,
+                "projectVersion": detail.project_version,
+            }
+        )
+        return
+    OUT.print(_rows_table([detail.row]))
+    for line in detail.message.body.decode("utf-8", "replace").replace("\n", "\r").split("\r"):
+        if line:
+            OUT.print(line, highlight=False, markup=False, soft_wrap=True)
+    table = Table("Resource", "Id")
+    for resource in detail.resources:
+        table.add_row(resource["resourceType"], resource["id"])
+    OUT.print(table)
+    for issue in detail.issues:
+        OUT.print(f"{issue.severity.value}: {issue.code} {issue.location} {issue.detail}")
+    if detail.unmapped:
+        OUT.print("Unmapped: " + ", ".join(detail.unmapped))
+
+
+def quarantine(
+    site: SiteOption = Path(),
+    retry: Annotated[list[int] | None, typer.Option(help="Retry this position.")] = None,
+    retry_all: Annotated[bool, typer.Option(help="Retry everything in quarantine.")] = False,
+    limit: Annotated[int, typer.Option(help="How many to list.", min=1, max=1000)] = 50,
+    json: JsonOption = False,
+) -> None:
+    """Lists messages that could not be applied, with the reason; retries them after a fix."""
+    with _open(site) as opened:
+        if retry or retry_all:
+            count = opened.store.retry(opened.grant(), ReplayScope(positions=tuple(retry or ())))
+            OUT.print(f"{count} message(s) put back in front of their lanes.")
+            return
+        where = MessageFilter(state=MessageState.QUARANTINED, limit=limit)
+        rows = opened.store.search(opened.grant(), where)
+        if json:
+            print_json(rows)
+        elif rows:
+            OUT.print(_rows_table(rows))
+        else:
+            OUT.print("[green]Quarantine is empty.[/]")
+
+
+def chart(
+    person: Annotated[str, typer.Argument(help="Record number, person id or source patient id.")],
+    site: SiteOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """A patient's summary: problems, medications, allergies, results, encounters and more."""
+    from chartloom.cli.chart import chart_json, print_chart
+
+    with _open(site) as opened:
+        grant = opened.grant()
+        hits = opened.store.find_persons(grant, "any", person)
+        if not hits:
+            ERR.print("Nobody is found under that. Try a record number as the source wrote it.")
+            raise typer.Exit(1)
+        if len(hits) > 1:
+            table = Table("Person", "Records", title=f"{len(hits)} persons; name one by its id")
+            for hit in hits:
+                table.add_row(hit.person_id, str(len(hit.source_patients)))
+            OUT.print(table)
+            raise typer.Exit(1)
+        views = opened.store.sections(grant, hits[0].source_patients)
+        if json:
+            print_json(chart_json(hits[0], views, opened.clock.now_us()))
+        else:
+            print_chart(views, opened.clock.now_us())

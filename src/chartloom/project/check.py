@@ -1,0 +1,87 @@
+"""``chartloom check``: the site folder as a whole, including what only other rooms can judge."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+from chartloom.domain.errors import ConfigurationError
+from chartloom.domain.feed import Feed
+from chartloom.project.read import Finding, MappingSource, Project, line_of, read_project
+
+
+def check_site(folder: Path) -> tuple[list[Finding], str]:
+    """All findings, and one sentence that sums the site up when there are none."""
+    project, findings = read_project(folder)
+    if project is None:
+        return findings, ""
+    findings = [
+        *_port_findings(project),
+        *(f for feed in project.feeds for f in _option_findings(project, feed)),
+        *(f for source in project.mappings.values() for f in _mapping_findings(source)),
+    ]
+    if not project.feeds:
+        cure = "Add a feeds/<name>.toml; `chartloom init` shows what one looks like."
+        findings.append(Finding("feeds", 0, "", "There is no feed.", cure))
+    summary = (
+        f"{len(project.feeds)} feed(s), {len(project.mappings)} mapping(s), "
+        f"store: {project.settings.store.dsn_env or 'embedded'}."
+    )
+    return sorted(findings), summary
+
+
+def _text(project: Project, feed: Feed) -> str:
+    return (project.folder / "feeds" / f"{feed.name}.toml").read_text(encoding="utf-8")
+
+
+def _port_findings(project: Project) -> list[Finding]:
+    users: dict[int, list[str]] = defaultdict(list)
+    users[project.settings.console.port].append("the console")
+    findings = []
+    for feed in project.feeds:
+        port = feed.options.get("port")
+        if not isinstance(port, int):
+            continue
+        if users[port]:
+            line = line_of(_text(project, feed), (feed.source, "port"))
+            what = f"Port {port} is taken by {users[port][0]}."
+            file = f"feeds/{feed.name}.toml"
+            findings.append(
+                Finding(file, line, f"{feed.source}.port", what, "Give each its own port.")
+            )
+        users[port].append(f"feed {feed.name}")
+    return findings
+
+
+def _option_findings(project: Project, feed: Feed) -> list[Finding]:
+    from chartloom.sources import validate_options
+
+    return [
+        Finding(
+            f"feeds/{feed.name}.toml",
+            line_of(_text(project, feed), (feed.source, problem.key)),
+            f"{feed.source}.{problem.key}",
+            problem.what,
+            problem.cure,
+        )
+        for problem in validate_options(feed, project.folder)
+    ]
+
+
+def _mapping_findings(source: MappingSource) -> list[Finding]:
+    from chartloom.normalize import load_mapping
+
+    try:
+        load_mapping(source.base, source.overlays)
+    except ConfigurationError as e:
+        file, _, line = e.where.partition(":")
+        return [
+            Finding(
+                f"mappings/{source.name}/{file}",
+                int(line) if line.isdigit() else 0,
+                "",
+                e.what,
+                e.cure,
+            )
+        ]
+    return []

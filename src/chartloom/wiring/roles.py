@@ -1,0 +1,137 @@
+"""The roles, each in the foreground of its own process: ``ingest``, ``worker``, ``serve``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+from chartloom.domain.errors import ConfigurationError
+from chartloom.domain.grant import EVERYONE, Grant, Purpose
+from chartloom.guard import Guard
+from chartloom.project import Project
+from chartloom.wiring.logs import configure_logging
+from chartloom.wiring.site import OpenSite, open_site
+from chartloom.wiring.supervisor import die_with_parent, say_ready
+
+_SERVICE_GRANT_S = 3600
+_RENEW_BEFORE_US = 600 * 1_000_000
+
+
+class ServiceGrants:
+    """Keeps one unexpired grant for a service, renewed in time."""
+
+    def __init__(self, guard: Guard, opened: OpenSite, actor: str) -> None:
+        self._guard, self._clock, self._actor = guard, opened.clock, actor
+        self._grant = self._mint()
+
+    def _mint(self) -> Grant:
+        return self._guard.mint(self._actor, Purpose.OPERATIONS, EVERYONE, ("*",), _SERVICE_GRANT_S)
+
+    def __call__(self) -> Grant:
+        if self._grant.expires_at_us - self._clock.now_us() < _RENEW_BEFORE_US:
+            self._grant = self._mint()
+        return self._grant
+
+
+def run_role(project: Project, role: str, name: str) -> None:
+    """Runs ``role`` until TERM or INT; raises ``ConfigurationError`` for an unknown one."""
+    roles: dict[str, Callable[[OpenSite, str], None]] = {
+        "ingest": _ingest,
+        "worker": _worker,
+        "serve": _serve,
+    }
+    if role not in roles:
+        raise ConfigurationError(
+            f"There is no role {role!r}.", cure=f"Use one of: {', '.join(roles)}."
+        )
+    configure_logging(name)
+    die_with_parent()
+    with open_site(project) as opened:
+        roles[role](opened, name)
+
+
+def _on_stop(stop: Callable[[], None]) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+
+
+def _worker(opened: OpenSite, name: str) -> None:
+    from chartloom.hot import Worker
+
+    engines = opened.project.settings.engines
+    stop = threading.Event()
+    _on_stop(stop.set)
+    worker = Worker(
+        store=opened.store,
+        mappings=opened.load_mappings(),
+        namespace=opened.guard.namespace,
+        clock=opened.clock,
+        grant_source=ServiceGrants(opened.guard, opened, f"service:{name}"),
+        name=name,
+        share=engines.lanes_per_worker_max,
+        batch_max=engines.batch_max,
+    )
+    say_ready()
+    worker.run(stop)
+
+
+def _ingest(opened: OpenSite, name: str) -> None:
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    asyncio.run(_ingest_async(opened))
+
+
+async def _ingest_async(opened: OpenSite) -> None:
+    from chartloom.sources import IngestServer
+
+    server = IngestServer(
+        opened.project.feeds,
+        opened.store,
+        opened.clock,
+        opened.guard.namespace,
+        base_dir=opened.project.folder,
+    )
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await server.start()
+    say_ready()
+    await stopped.wait()
+    await server.stop()
+
+
+def _serve(opened: OpenSite, name: str) -> None:
+    import uvicorn
+
+    from chartloom.serve import create_app
+    from chartloom.wiring.run import token_file
+
+    console = opened.project.settings.console
+    app = create_app(opened, token_file(opened.project).read_text())
+    config = uvicorn.Config(
+        app,
+        host=console.host,
+        port=console.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=3,
+    )
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[object] | None = None) -> None:
+            await super().startup(sockets)  # type: ignore[arg-type]
+            if self.started:
+                say_ready()
+
+    Server(config).run()

@@ -1,0 +1,76 @@
+"""Opening a site: keys, store, mappings and clock, put together for whoever needs them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from chartloom.domain.errors import ConfigurationError
+from chartloom.domain.feed import Feed
+from chartloom.domain.grant import EVERYONE, Grant, Purpose
+from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore
+from chartloom.guard import Guard, SystemClock
+from chartloom.project import Project
+
+if TYPE_CHECKING:
+    from chartloom.normalize import Mapping
+
+
+class OpenSite:
+    """A project with its guard and store."""
+
+    def __init__(
+        self, project: Project, guard: Guard, store: PostgresStore, clock: SystemClock
+    ) -> None:
+        self.project, self.guard, self.store, self.clock = project, guard, store, clock
+
+    def grant(self, *, actor: str = "", ttl_s: int = 900) -> Grant:
+        """A grant for the local operator: whoever can read the key files of this site."""
+        return self.guard.mint(
+            actor or f"operator:{os.getuid()}", Purpose.OPERATIONS, EVERYONE, ("*",), ttl_s
+        )
+
+    def load_mappings(self) -> dict[str, tuple[Feed, Mapping]]:
+        """Each feed with its compiled mapping; equal mappings are compiled once."""
+        from chartloom.normalize import load_mapping
+
+        compiled: dict[str, Mapping] = {}
+        result = {}
+        for feed in self.project.feeds:
+            if feed.mapping not in compiled:
+                source = self.project.mappings[feed.mapping]
+                compiled[feed.mapping] = load_mapping(source.base, source.overlays)
+            result[feed.name] = (feed, compiled[feed.mapping])
+        return result
+
+
+def dsn_of(project: Project) -> str:
+    """Where the store is: the DSN that ``[store] dsn_env`` names, or the embedded server's.
+
+    Raises ``ConfigurationError`` if the variable is not set.
+    """
+    variable = project.settings.store.dsn_env
+    if not variable:
+        return EmbeddedPostgres(project.data_dir / "postgres").dsn
+    dsn = os.environ.get(variable, "")
+    if not dsn:
+        raise ConfigurationError(
+            f"The environment variable {variable} is not set.",
+            where="chartloom.toml",
+            cure="Set it to the DSN of your PostgreSQL, or remove dsn_env to use the embedded one.",
+        )
+    return dsn
+
+
+@contextlib.contextmanager
+def open_site(project: Project) -> Iterator[OpenSite]:
+    """Opens the store of a site that is up; raises ``StoreUnavailable`` if it is not."""
+    clock = SystemClock()
+    guard = Guard.open(project.key_dir, clock)
+    store = PostgresStore(dsn_of(project), guard, clock)
+    try:
+        yield OpenSite(project, guard, store, clock)
+    finally:
+        store.close()
