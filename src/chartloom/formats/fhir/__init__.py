@@ -1,0 +1,7 @@
+"""FHIR R4 JSON: strict reading with every digit kept, byte spans of values, and validation."""
+
+from __future__ import annotations
+
+from chartloom.formats.fhir.validation import is_resource_type, validate
+
+__all__ = ["is_resource_type", "validate"]
