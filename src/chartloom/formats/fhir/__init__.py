@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chartloom.formats.fhir.json_text import decode_json, locate, pointers, scan
 from chartloom.formats.fhir.validation import is_resource_type, validate
 
-__all__ = ["is_resource_type", "validate"]
+__all__ = ["decode_json", "is_resource_type", "locate", "pointers", "scan", "validate"]
