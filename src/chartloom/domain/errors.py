@@ -29,3 +29,36 @@ class LimitExceeded(ChartloomError):
 
 class NotFound(ChartloomError):
     """There is nothing under that id, or the grant does not cover it; the two look the same."""
+
+
+class CommitRefused(ChartloomError):
+    """Base of the three reasons why ``Lanes.commit`` changed nothing although the store is up."""
+
+
+class LaneLost(CommitRefused):
+    """The worker does not hold a lane of the batch any more, or its cursor has moved.
+
+    Forget the batch, claim again, and read what is pending.
+    """
+
+
+class BatchStale(CommitRefused):
+    """Another worker changed a state or view after this batch read it (``ids`` names them).
+
+    Prefetch, fold and commit the same messages again; they are still pending.
+    """
+
+    def __init__(self, what: str, *, ids: tuple[str, ...] = ()) -> None:
+        super().__init__(what, cure="Prefetch and fold again.")
+        self.ids = ids
+
+
+class BatchRefused(CommitRefused):
+    """The store cannot hold something in the batch. ``position`` is the message's, 0 if unknown.
+
+    Commit the batch in halves to find the message, and quarantine it.
+    """
+
+    def __init__(self, what: str, *, position: int = 0) -> None:
+        super().__init__(what, cure="Commit it in halves to find the message.")
+        self.position = position

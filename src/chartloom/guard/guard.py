@@ -1,0 +1,171 @@
+"""The guard: mints and verifies grants, seals and opens bodies, makes blind fingerprints."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from uuid import UUID, uuid4
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+
+from chartloom.domain.errors import ChartloomError, GrantRefused
+from chartloom.domain.grant import EVERYONE, Grant, Purpose
+from chartloom.domain.ports import Clock
+from chartloom.guard.clock import SystemClock
+from chartloom.guard.keyfiles import SiteKeys, load_or_create
+from chartloom.guard.keyring import KeyRing
+
+#: First byte of a sealed body: which scheme opens it.
+_SCHEME = b"\x01"
+_NONCE_BYTES = 12
+#: How many bytes sealing adds: scheme, nonce, tag.
+SEAL_OVERHEAD_BYTES = len(_SCHEME) + _NONCE_BYTES + 16
+
+#: Bodies of this kind are about the hospital, not about a patient: any valid grant opens them.
+DIRECTORY_KIND = "directory"
+
+_GRANTS_REMEMBERED = 256
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class SealBroken(ChartloomError):
+    """A sealed body does not open: damaged, moved to another row, or sealed with other keys."""
+
+
+class Guard:
+    """One site's guard. Implements the ``Sealer`` and ``GrantVerifier`` ports; thread-safe."""
+
+    def __init__(self, keys: SiteKeys, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._grant_key = keys.grant
+        self._blind_key = keys.blind
+        self._ring = KeyRing(keys.encryption)
+        self._field_keys: dict[str, bytes] = {}
+        self._known: OrderedDict[int, tuple[Grant, frozenset[str]]] = OrderedDict()
+        self._lock = Lock()
+        #: The site's random UUID, base of all deterministic ids; kept with the keys.
+        self.namespace: UUID = keys.namespace
+        #: Tells these keys from any others without giving them away (kept in the store).
+        self.fingerprint: bytes = hmac.digest(keys.encryption, b"chartloom key check 1", "sha256")
+
+    @classmethod
+    def open(cls, key_dir: Path, clock: Clock | None = None) -> Guard:
+        """The guard with the keys in ``key_dir``, which are made when there are none yet.
+
+        Raises ``ConfigurationError`` when keys are missing, damaged, or readable by other users.
+        """
+        return cls(load_or_create(key_dir), clock)
+
+    # Grants
+
+    def mint(
+        self,
+        actor: str,
+        purpose: Purpose,
+        persons: Sequence[str] = EVERYONE,
+        labels: Sequence[str] = ("*",),
+        ttl_s: float = 900,
+    ) -> Grant:
+        """A signed grant for ``ttl_s`` seconds. Raises ``GrantRefused`` without an actor."""
+        if not actor.strip():
+            raise GrantRefused("a grant needs an actor.", cure="Say who is asking.")
+        grant = Grant(
+            actor=actor,
+            purpose=Purpose(purpose),
+            persons=tuple(persons),
+            labels=tuple(labels),
+            expires_at_us=self._clock.now_us() + int(ttl_s * 1e6),
+            grant_id=uuid4().hex,
+        )
+        return msgspec.structs.replace(grant, mac=self._mac(grant))
+
+    def verify(self, grant: Grant) -> None:
+        """Raises ``GrantRefused`` if ``grant`` is missing, forged, without actor, or expired."""
+        self._persons(grant)
+
+    def covers(self, grant: Grant, subject: str) -> bool:
+        """Whether a verified ``grant`` covers a source patient ("": needs a grant for everyone)."""
+        persons = self._persons(grant)
+        return "*" in persons or (bool(subject) and subject in persons)
+
+    def _persons(self, grant: Grant) -> frozenset[str]:
+        known = self._known.get(id(grant))
+        if known is None or known[0] is not grant:
+            known = (grant, self._check(grant))
+            with self._lock:  # the entry holds the grant, so its id cannot be given to another
+                self._known[id(grant)] = known
+                if len(self._known) > _GRANTS_REMEMBERED:
+                    self._known.popitem(last=False)
+        if self._clock.now_us() >= grant.expires_at_us:
+            raise GrantRefused("the grant has expired.", cure="Ask for a new one.")
+        return known[1]
+
+    def _check(self, grant: Grant) -> frozenset[str]:
+        if not isinstance(grant, Grant):
+            raise GrantRefused("there is no grant.", cure="Ask the guard for one.")
+        if not grant.actor.strip():
+            raise GrantRefused("the grant names no actor.", cure="Ask for a new one.")
+        if not hmac.compare_digest(grant.mac, self._mac(grant)):
+            raise GrantRefused(
+                "the grant was not signed by this site.", cure="Ask this site's guard for one."
+            )
+        return frozenset(grant.persons)
+
+    def _mac(self, grant: Grant) -> bytes:
+        fields = (
+            "chartloom grant 1",
+            grant.actor,
+            grant.purpose,
+            grant.persons,
+            grant.labels,
+            grant.expires_at_us,
+            grant.grant_id,
+            grant.policy_version,
+        )
+        return hmac.digest(self._grant_key, _pack(fields), "sha256")
+
+    # Sealing
+
+    def seal(self, subject: str, kind: str, id: str, version: str, plain: bytes) -> bytes:
+        """Seals ``plain`` with the subject's key, bound to kind, id and version."""
+        nonce = os.urandom(_NONCE_BYTES)
+        aad = _pack((kind, subject, id, version))
+        return _SCHEME + nonce + self._ring.cipher(subject).encrypt(nonce, plain, aad)
+
+    def unseal(
+        self, grant: Grant, subject: str, kind: str, id: str, version: str, sealed: bytes
+    ) -> bytes:
+        """The plain bytes.
+
+        Raises ``GrantRefused`` if the grant does not cover ``subject``, ``SealBroken`` if the body
+        is damaged or belongs elsewhere.
+        """
+        persons = self._persons(grant)
+        if "*" not in persons and kind != DIRECTORY_KIND and (not subject or subject not in persons):
+            raise GrantRefused("the grant does not cover this record.", cure="Ask for one that does.")
+        if sealed[:1] != _SCHEME:
+            raise SealBroken("a sealed body has an unknown scheme.", where=f"{kind} {id}")
+        aad = _pack((kind, subject, id, version))
+        try:
+            return self._ring.cipher(subject).decrypt(
+                bytes(sealed[1 : 1 + _NONCE_BYTES]), bytes(sealed[1 + _NONCE_BYTES :]), aad
+            )
+        except InvalidTag as error:
+            raise SealBroken(
+                "a sealed body does not open.",
+                where=f"{kind} {id}",
+                cure="It is damaged or was sealed with other keys: restore it, or rebuild.",
+            ) from error
+
+    def blind(self, field: str, value: str) -> bytes:
+        """16-byte keyed fingerprint for equality look-ups on ``field``; each field has its key."""
+        key = self._field_keys.get(field)
+        if key is None:
+            info = b"chartloom blind key 1\x00" + field.encode()
+            key = self._field_keys[field] = hmac.digest(self._blind_key, info, "sha256")
+        return hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256")[:16]

@@ -1,0 +1,152 @@
+"""The site's keys on disk: made once, together, durably; then only read.
+
+One folder (0700) holds one file (0600) per key and ``site.json`` with the site namespace. The
+namespace file is written last: once it exists the keys may have been used, so a key that is missing
+then is an error and is never silently made anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import msgspec
+
+from chartloom.domain.errors import ConfigurationError
+
+KEY_SIZE_BYTES = 32
+_SITE = "site.json"
+_RESTORE = "Restore the key folder from its backup; without these keys the data is unreadable."
+
+
+class SiteKeys(msgspec.Struct, frozen=True):
+    """The secrets of one site. Never logged: ``repr`` shows none of them.
+
+    encryption: wraps or derives the keys that seal bodies. grant: signs grants. blind: makes
+    searchable fingerprints. namespace: the site's random UUID, base of all deterministic ids.
+    """
+
+    encryption: bytes
+    grant: bytes
+    blind: bytes
+    namespace: UUID
+
+    def __repr__(self) -> str:
+        return "SiteKeys(...)"
+
+
+class _Site(msgspec.Struct, forbid_unknown_fields=True):
+    format: int
+    namespace: UUID
+
+
+_FILES = ("encryption", "grant", "blind")
+
+
+def load_or_create(folder: Path) -> SiteKeys:
+    """The keys in ``folder``, made first when it has none.
+
+    Raises ``ConfigurationError`` when files are missing, damaged, or readable by others.
+    """
+    folder = folder.absolute()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the key folder cannot be made ({error.strerror})",
+            where=str(folder),
+            cure="Choose a folder that this user may write.",
+        ) from error
+    _require_private(folder)
+    with _locked(folder):
+        if not (folder / _SITE).exists():
+            _create(folder)
+        return _load(folder)
+
+
+def _create(folder: Path) -> None:
+    for name in _FILES:
+        # Left over from a creation that was interrupted: unused, for the site file comes last.
+        if not (path := folder / f"{name}.key").exists():
+            _write(path, secrets.token_bytes(KEY_SIZE_BYTES).hex().encode() + b"\n")
+    _write(folder / _SITE, msgspec.json.encode(_Site(format=1, namespace=uuid4())) + b"\n")
+
+
+def _load(folder: Path) -> SiteKeys:
+    keys = {name: _read_key(folder / f"{name}.key") for name in _FILES}
+    path = folder / _SITE
+    try:
+        site = msgspec.json.decode(_read(path), type=_Site)
+    except msgspec.DecodeError as error:
+        raise ConfigurationError("the file is damaged.", where=str(path), cure=_RESTORE) from error
+    if site.format != 1:
+        raise ConfigurationError(
+            "the keys were written by a newer version.", where=str(path), cure="Upgrade Chartloom."
+        )
+    return SiteKeys(namespace=site.namespace, **keys)
+
+
+def _read_key(path: Path) -> bytes:
+    try:
+        key = bytes.fromhex(_read(path).decode("ascii").strip())
+    except ValueError as error:
+        raise ConfigurationError("the key is damaged.", where=str(path), cure=_RESTORE) from error
+    if len(key) != KEY_SIZE_BYTES:
+        raise ConfigurationError("the key is damaged.", where=str(path), cure=_RESTORE)
+    return key
+
+
+def _read(path: Path) -> bytes:
+    try:
+        _require_private(path)
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise ConfigurationError("the file is missing.", where=str(path), cure=_RESTORE) from error
+    except PermissionError as error:
+        raise ConfigurationError(
+            "the file cannot be read.", where=str(path), cure="Run as the user who owns it."
+        ) from error
+
+
+def _require_private(path: Path) -> None:
+    mode = path.stat().st_mode
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        want = "700" if stat.S_ISDIR(mode) else "600"
+        raise ConfigurationError(
+            "other users can get at the keys.", where=str(path), cure=f"Run: chmod {want} '{path}'"
+        )
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Writes durably: the name appears only when the content is on disk."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as f:
+            f.write(content)
+            f.flush()
+            os.fsync(f.fileno())
+        temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
