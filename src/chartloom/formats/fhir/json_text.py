@@ -76,7 +76,7 @@ def _check(value: Any, text: bytes, depth_max: int) -> Issue | None:
     keys = _count_keys(value, depth_max)
     if keys < 0:
         return Issue("json-too-deep", detail=f"limit {depth_max}")
-    if keys != _count_written_keys(text):
+    if not _writes_each_key_once(text, keys):
         return Issue("json-duplicate-key", next(_duplicates(text), ""))
     if _LARGE_EXPONENT.search(text) and not _numbers_in_range(value):
         return Issue("json-number-out-of-range")
@@ -103,17 +103,18 @@ def _count_keys(value: Any, depth: int) -> int:
     return count
 
 
-_UNUSUAL: Final = (b'\\":', b" :", b"\n:", b"\t:", b"\r:")
+_SPACED: Final = (b" :", b"\n:", b"\t:", b"\r:")
 
 
-def _count_written_keys(text: bytes) -> int:
-    """How many members the text writes, repeated keys included.
+def _writes_each_key_once(text: bytes, keys: int) -> bool:
+    """Whether the text writes exactly ``keys`` members.
 
-    In text without any of ``_UNUSUAL`` each key, and nothing else, ends in ``":``.
+    Counting ``":`` never finds fewer than there are (unless a colon is spaced), and is cheap; only
+    when it finds more are the strings told apart.
     """
-    if any(mark in text for mark in _UNUSUAL):
-        return _KEYS.findall(text).count(b":")
-    return text.count(b'":')
+    if not any(mark in text for mark in _SPACED) and text.count(b'":') == keys:
+        return True
+    return _KEYS.findall(text).count(b":") == keys
 
 
 def _numbers_in_range(value: Any) -> bool:
@@ -193,7 +194,7 @@ def pointers(data: bytes) -> Iterator[tuple[str, int, int]]:
 
 
 def locate(data: bytes, json_pointer: str) -> tuple[int, int]:
-    """Byte span of a value (a string's with its quotes); raises ``LookupError`` if there is none."""
+    """Byte span of a value (strings with quotes); raises ``LookupError`` if there is none."""
     for pointer, start, end, _ in scan(data):
         if pointer == json_pointer:
             return start, end

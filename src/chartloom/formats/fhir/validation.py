@@ -46,8 +46,7 @@ def validate(resource: Any, *, entries: bool = True) -> list[Issue]:
         return [Issue("fhir-not-a-resource")]
     if not is_resource_type(kind):
         return [Issue("fhir-unknown-type", "/resourceType")]
-    contained = "contained" in resource
-    return _validate(resource, kind, contained, "", entries)
+    return _validate(resource, kind, "contained" in resource, "", entries)
 
 
 def _validate(
@@ -63,7 +62,7 @@ def _validate(
         return _unique(found)
     for key, pointer in findings(resource):
         found.append(_finding(key, at + pointer))
-    if contained:
+    if "contained" in resource:
         for i, inner in enumerate(resource["contained"]):
             found.extend(_inner(inner, f"{at}/contained/{i}", True))
     if entries and kind == "Bundle":
