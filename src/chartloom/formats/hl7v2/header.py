@@ -1,0 +1,120 @@
+"""Finding MSH, the delimiters and the character set: what must be known before anything else."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from chartloom.domain.issues import Issue
+from chartloom.formats.hl7v2 import codes
+from chartloom.formats.hl7v2.charset import choose_codec, codec_for
+from chartloom.formats.hl7v2.delimiters import delimiters
+from chartloom.formats.hl7v2.source import Source
+
+#: What may stand in front of MSH without being anybody's content.
+_PREFIX: Final = re.compile(rb"(?:\xef\xbb\xbf|[\x0b\s\x00])*")
+#: MSH at the start of a line, followed by something that can separate fields.
+_MSH: Final = re.compile(rb"(?:\A|(?<=[\r\n\x0b\x1c]))MSH[^A-Za-z0-9\r\n]")
+NOT_A_SEPARATOR: Final = frozenset(
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789\r\n"
+)
+_LINE_END: Final = re.compile(rb"[\r\n]")
+_SUFFIX: Final = b"\r\n\x0b\x1c\x1a"
+
+
+def find_header(data: bytes) -> int:
+    """Byte offset of MSH in a message of one byte per ASCII character; -1 if there is none."""
+    if data[:3] == b"MSH" and _MSH.match(data):
+        return 0
+    prefix = _PREFIX.match(data)
+    begin = prefix.end() if prefix else 0
+    if data[begin : begin + 3] == b"MSH" and _MSH.match(data[begin : begin + 4]):
+        return begin
+    found = _MSH.search(data)
+    return found.start() if found else -1
+
+
+def _wide_start(data: bytes) -> tuple[int, str]:
+    """Byte offset of MSH and codec of a message in UTF-16 or UTF-32; (-1, "") if it is none."""
+    if b"\x00" not in data[:64]:
+        return -1, ""
+    for codec in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
+        bom = "\ufeff".encode(codec)
+        start = len(bom) if data.startswith(bom) else 0
+        if data.startswith("MSH".encode(codec), start):
+            return start, codec
+    return -1, ""
+
+
+def declared_charsets(data: bytes, start: int) -> list[str]:
+    """The repetitions of MSH-18, read before the character set is known (ASCII delimiters only)."""
+    end = _LINE_END.search(data, start)
+    fields = data[start : end.start() if end else len(data)].split(data[start + 3 : start + 4])
+    if len(fields) < 18:
+        return []
+    repetition = fields[1][1:2] or b"~"
+    return [name.decode("ascii", "replace").strip() for name in fields[17].split(repetition)]
+
+
+def read_source(data: bytes, charset: str, issues: list[Issue]) -> Source | None:
+    """The decoded message with its delimiters, from MSH on; None if there is no usable MSH."""
+    start = find_header(data)
+    if start < 0:
+        return _read_wide(data, issues)
+    if start and data[:start].strip(b"\xef\xbb\xbf\x0b\x00 \t\r\n"):
+        issues.append(Issue(codes.BYTES_BEFORE_HEADER, span=(0, start)))
+    stop = len(data.rstrip(_SUFFIX))
+    codec = _codec(data, start, charset, issues)
+    source = Source(data, start, stop, codec)
+    return _with_delimiters(source, issues)
+
+
+def header_codec(data: bytes, start: int, charset: str) -> str:
+    """The codec of a message whose MSH is at ``start``; see :func:`read_source`."""
+    return _choose(data, start, charset)[0]
+
+
+def _choose(data: bytes, start: int, charset: str) -> tuple[str, str]:
+    default = codec_for(charset) or "utf-8"
+    return choose_codec(declared_charsets(data, start), b"\x1b" in data, default)
+
+
+def _codec(data: bytes, start: int, charset: str, issues: list[Issue]) -> str:
+    codec, problem = _choose(data, start, charset)
+    if problem and not (data.isascii() and b"\x1b" not in data):
+        code = codes.CHARSET_UNKNOWN if problem == "unknown" else codes.CHARSET_CONTRADICTED
+        issues.append(Issue(code, "MSH-18"))
+    return codec
+
+
+def _read_wide(data: bytes, issues: list[Issue]) -> Source | None:
+    start, codec = _wide_start(data)
+    if start < 0:
+        return None
+    unit = 4 if "32" in codec else 2
+    stop = start + (len(data) - start) // unit * unit
+    try:
+        source = Source(data, start, stop, codec)
+    except UnicodeDecodeError:  # UTF-32 beyond the last code point
+        return None
+    if len(source.text) < 4 or source.text[3] in NOT_A_SEPARATOR:
+        return None
+    return _with_delimiters(source, issues)
+
+
+def _with_delimiters(source: Source, issues: list[Issue]) -> Source:
+    """Reads MSH-1 and MSH-2 into the source."""
+    text = source.text
+    separator = text[3]
+    end = 4
+    while end < len(text) and end < 16 and text[end] not in (separator, "\r", "\n"):
+        end += 1
+    encoding = text[4:end]
+    if not 1 <= len(encoding) <= 5:
+        span = (source.byte_at(4), source.byte_at(end))
+        issues.append(Issue(codes.ENCODING_CHARACTERS, "MSH-2", span=span))
+    source.delimiters = found = delimiters(separator, encoding[:5])
+    if found.ambiguous:
+        span = (source.byte_at(3), source.byte_at(end))
+        issues.append(Issue(codes.DELIMITERS_AMBIGUOUS, "MSH-2", span=span))
+    return source

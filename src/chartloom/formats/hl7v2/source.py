@@ -1,0 +1,120 @@
+"""Decoded text of one message and the way back from characters to bytes."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from array import array
+from typing import Final
+
+from chartloom.formats.hl7v2.charset import SINGLE_BYTE, STATEFUL, WIDE
+from chartloom.formats.hl7v2.delimiters import DEFAULT, Delimiters
+from chartloom.formats.hl7v2.escapes import unescape
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_HEX_AS_UTF8: Final = WIDE | STATEFUL | {"ascii"}
+
+
+class Source:
+    """What all segments of one message share: bytes, text, delimiters and character set.
+
+    Undecodable bytes are lone surrogates in ``text`` (PEP 383), so that it can be encoded again
+    without loss; :meth:`plain` shows them as U+FFFD.
+    """
+
+    __slots__ = (
+        "_byte",
+        "_char",
+        "_table",
+        "base",
+        "codec",
+        "data",
+        "delimiters",
+        "errors",
+        "identity",
+        "reversible",
+        "tainted",
+        "text",
+    )
+
+    def __init__(self, data: bytes, start: int, stop: int, codec: str) -> None:
+        self.data = data
+        self.base = start  #: byte offset of text[0]
+        self.codec = codec
+        self.errors = "surrogatepass" if codec in WIDE else "surrogateescape"
+        self.delimiters: Delimiters = DEFAULT
+        self.identity = True  #: character offsets are byte offsets (plus base)
+        self.reversible = True  #: encoding the text gives the bytes
+        self.tainted = False  #: the text holds undecodable bytes
+        self._table: array[int] | None = None
+        self._char = self._byte = 0
+        body = data[start:stop] if start or stop != len(data) else data
+        if body.isascii() and codec not in WIDE and not (codec in STATEFUL and b"\x1b" in body):
+            self.text = body.decode("ascii")
+        else:
+            self._decode(body)
+
+    def _decode(self, body: bytes) -> None:
+        codec = self.codec
+        self.identity = codec in SINGLE_BYTE
+        if codec in STATEFUL:
+            self._decode_slowly(body)
+        else:
+            self.text = body.decode(codec, self.errors)
+            # Some multi-byte sets have two codes for one character.
+            if not (self.identity or codec == "utf-8" or codec in WIDE) and (
+                self._encode(self.text) != body
+            ):
+                self._decode_slowly(body)
+        self.tainted = _SURROGATE.search(self.text) is not None
+
+    def _encode(self, text: str) -> bytes:
+        try:
+            return text.encode(self.codec, self.errors)
+        except UnicodeEncodeError:
+            return b""
+
+    def _decode_slowly(self, body: bytes) -> None:
+        """Byte by byte, noting where each character starts: for sets that do not encode back."""
+        self.reversible = False
+        decoder = codecs.getincrementaldecoder(self.codec)("strict")
+        chars: list[str] = []
+        starts = array("Q")
+        begin = 0
+        for end in range(1, len(body) + 1):
+            try:
+                got = decoder.decode(body[end - 1 : end], end == len(body))
+            except UnicodeDecodeError:
+                decoder.reset()
+                got = body[begin:end].decode("ascii", "surrogateescape")
+                starts.extend(range(begin, end))
+            else:
+                starts.extend([begin] * len(got))
+            if got:
+                chars.append(got)
+                begin = end
+        starts.append(len(body))
+        self.text = "".join(chars)
+        self._table = starts
+
+    def byte_at(self, char: int) -> int:
+        """Byte offset in ``data`` of the character at ``char``. Fastest when asked in order."""
+        if self.identity:
+            return self.base + char
+        if self._table is not None:
+            return self.base + self._table[char]
+        if char < self._char:
+            self._char = self._byte = 0
+        self._byte += len(self.text[self._char : char].encode(self.codec, self.errors))
+        self._char = char
+        return self.base + self._byte
+
+    def plain(self, text: str) -> str:
+        """``text`` (escaped, of one leaf) unescaped and safe to store."""
+        delimiters = self.delimiters
+        if delimiters.split_escape in text:
+            codec = self.codec
+            text = unescape(text, delimiters, "utf-8" if codec in _HEX_AS_UTF8 else codec)
+        elif not self.tainted:
+            return text
+        return _SURROGATE.sub("\ufffd", text)
