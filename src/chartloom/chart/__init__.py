@@ -1,0 +1,25 @@
+"""The chart: what is believed of each resource, where it stands, and the views people read.
+
+Pure functions over :mod:`chartloom.domain`: no IO, no clock. Start with the README of this room.
+"""
+
+from chartloom.chart.fold import BOUNDS, REFILL_LIMIT, Bound, fold, rebuild_part, view_key
+from chartloom.chart.merge import WHOLE, merge, stamp_of
+from chartloom.chart.place import place
+from chartloom.chart.summary import ChartSection, ChartSummary, summary
+
+__all__ = [
+    "BOUNDS",
+    "REFILL_LIMIT",
+    "WHOLE",
+    "Bound",
+    "ChartSection",
+    "ChartSummary",
+    "fold",
+    "merge",
+    "place",
+    "rebuild_part",
+    "stamp_of",
+    "summary",
+    "view_key",
+]

@@ -1,0 +1,267 @@
+"""Chart entries of the clinical sections; keys are described in ``chart/README.md``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chartloom.chart.elements import (
+    code_of,
+    drop_empty,
+    first,
+    named,
+    notes,
+    number,
+    plain_code,
+    quantity,
+    text_of,
+    texts_of,
+    unit,
+)
+
+_Json = dict[str, Any]
+
+
+def condition(r: _Json) -> _Json:
+    """A problem or diagnosis."""
+    return {
+        "status": plain_code(r.get("clinicalStatus")),
+        "verification": plain_code(r.get("verificationStatus")),
+        "text": text_of(r.get("code")),
+        "code": code_of(r.get("code")),
+        "category": [plain_code(c) for c in r.get("category", ())],
+        "severity": text_of(r.get("severity")),
+        "onset": _choice(r, "onset"),
+        "abated": _choice(r, "abatement"),
+        "recorded": r.get("recordedDate"),
+        "recorder": named(r.get("recorder")),
+        "asserter": named(r.get("asserter")),
+        "encounter": r.get("encounter", {}).get("reference"),
+        "notes": notes(r),
+    }
+
+
+def allergy(r: _Json) -> _Json:
+    """An allergy or intolerance; criticality and the severity of reactions are two things."""
+    return {
+        "status": plain_code(r.get("clinicalStatus")),
+        "verification": plain_code(r.get("verificationStatus")),
+        "text": text_of(r.get("code")),
+        "code": code_of(r.get("code")),
+        "kind": r.get("type"),
+        "category": list(r.get("category", ())),
+        "criticality": r.get("criticality"),
+        "reactions": [
+            drop_empty(
+                {
+                    "text": ", ".join(texts_of(x.get("manifestation"))) or x.get("description"),
+                    "severity": x.get("severity"),
+                    "onset": x.get("onset"),
+                }
+            )
+            for x in r.get("reaction", ())
+        ],
+        "onset": _choice(r, "onset"),
+        "recorded": r.get("recordedDate"),
+        "notes": notes(r),
+    }
+
+
+def medication_order(r: _Json) -> _Json:
+    """A MedicationRequest or MedicationStatement."""
+    dosages = r.get("dosageInstruction") or r.get("dosage") or []
+    period = first(dosages).get("timing", {}).get("repeat", {}).get("boundsPeriod", {})
+    period = period or r.get("effectivePeriod", {})
+    return {
+        "status": r.get("status"),
+        "status_reason": text_of(r["statusReason"])
+        if isinstance(r.get("statusReason"), dict)
+        else "",
+        "intent": r.get("intent"),
+        "text": _drug(r),
+        "code": code_of(r.get("medicationCodeableConcept")),
+        "dosages": [_dosage(d) for d in dosages],
+        "time": r.get("authoredOn") or r.get("effectiveDateTime") or r.get("dateAsserted"),
+        "start": period.get("start"),
+        "end": period.get("end"),
+        "requester": named(r.get("requester")),
+        "encounter": r.get("encounter", {}).get("reference"),
+        "notes": notes(r),
+    }
+
+
+def medication_event(r: _Json) -> _Json:
+    """One dispense or administration, as a point of its series."""
+    dosage = r.get("dosage") if isinstance(r.get("dosage"), dict) else None
+    return {
+        "time": r.get("whenHandedOver")
+        or r.get("effectiveDateTime")
+        or r.get("effectivePeriod", {}).get("start")
+        or r.get("whenPrepared"),
+        "status": r.get("status"),
+        "dose": quantity(dosage.get("dose")) if dosage else quantity(r.get("quantity")),
+        "route": text_of(dosage.get("route")) if dosage else "",
+        "request": (r.get("request") or first(r.get("authorizingPrescription"))).get("reference"),
+    }
+
+
+def medication_series(r: _Json) -> _Json:
+    """What all points of a dispense or administration series have in common."""
+    return {"text": _drug(r), "code": code_of(r.get("medicationCodeableConcept"))}
+
+
+def _drug(r: _Json) -> str:
+    return text_of(r.get("medicationCodeableConcept")) or named(r.get("medicationReference"))
+
+
+def _dosage(d: _Json) -> _Json:
+    rate = first(d.get("doseAndRate"))
+    dose_range = rate.get("doseRange", {})
+    low, high = quantity(dose_range.get("low")), quantity(dose_range.get("high"))
+    return drop_empty(
+        {
+            "text": d.get("text") or d.get("patientInstruction"),
+            "dose": quantity(rate.get("doseQuantity")) or "–".join(p for p in (low, high) if p),
+            "rate": quantity(rate.get("rateQuantity")),
+            "route": text_of(d.get("route")),
+            "timing": text_of(d.get("timing", {}).get("code")),
+            "as_needed": d.get("asNeededBoolean") or text_of(d.get("asNeededCodeableConcept")),
+        }
+    )
+
+
+def observation(r: _Json) -> _Json:
+    """One result, as a point of its series. ``value`` has the digits that the source sent."""
+    kind, value = _value(r)
+    status = r.get("status")
+    return {
+        "time": _choice(r, "effective") or r.get("issued"),
+        "value": value,
+        "kind": kind,
+        "comparator": r.get("valueQuantity", {}).get("comparator"),
+        "unit": unit(r["valueQuantity"]) if "valueQuantity" in r else "",
+        "status": status,
+        "corrected": status in ("corrected", "amended"),
+        "flags": [plain_code(i) for i in r.get("interpretation", ())],
+        "range": _range(first(r.get("referenceRange"))),
+        "absent": text_of(r.get("dataAbsentReason")),
+        "components": [_component(c) for c in r.get("component", ())],
+        "performer": [named(p) for p in r.get("performer", ())],
+        "notes": notes(r),
+    }
+
+
+def observation_series(r: _Json) -> _Json:
+    """What all points of a result series have in common, from its newest point."""
+    return {
+        "text": text_of(r.get("code")),
+        "code": code_of(r.get("code")),
+        "category": [plain_code(c) for c in r.get("category", ())],
+        "unit": unit(r["valueQuantity"]) if "valueQuantity" in r else "",
+    }
+
+
+def _component(c: _Json) -> _Json:
+    kind, value = _value(c)
+    return drop_empty(
+        {
+            "text": text_of(c.get("code")),
+            "code": code_of(c.get("code")),
+            "kind": kind,
+            "value": value,
+            "unit": unit(c["valueQuantity"]) if "valueQuantity" in c else "",
+        }
+    )
+
+
+def _value(r: _Json) -> tuple[str, str]:
+    """(kind, text) of ``value[x]``: ``quantity``, ``concept``, ``text``, ... or two empty texts."""
+    if "valueQuantity" in r:
+        value = r["valueQuantity"].get("value")
+        return "quantity", "" if value is None else number(value)
+    for name, value in r.items():
+        if not name.startswith("value"):
+            continue
+        if name == "valueCodeableConcept":
+            return "concept", text_of(value)
+        if name in ("valueRange", "valueRatio"):
+            mark = "–" if name == "valueRange" else ":"
+            return name[5:].lower(), mark.join(quantity(q) for q in value.values())
+        if name == "valuePeriod":
+            return "period", f"{value.get('start', '')}/{value.get('end', '')}"
+        if name == "valueSampledData":
+            return "samples", ""
+        if name == "valueBoolean":
+            return "boolean", "true" if value else "false"
+        return "text" if name == "valueString" else name[5:].lower(), number(value)
+    return "", ""
+
+
+def _range(reference: _Json) -> _Json:
+    low, high = reference.get("low", {}), reference.get("high", {})
+    return drop_empty(
+        {
+            "low": number(low["value"]) if "value" in low else "",
+            "high": number(high["value"]) if "value" in high else "",
+            "unit": unit(low) or unit(high),
+            "text": reference.get("text"),
+        }
+    )
+
+
+def immunization(r: _Json) -> _Json:
+    """A vaccination, given or not."""
+    return {
+        "status": r.get("status"),
+        "status_reason": text_of(r.get("statusReason")),
+        "text": text_of(r.get("vaccineCode")),
+        "code": code_of(r.get("vaccineCode")),
+        "time": r.get("occurrenceDateTime") or r.get("occurrenceString"),
+        "dose": quantity(r.get("doseQuantity")),
+        "site": text_of(r.get("site")),
+        "route": text_of(r.get("route")),
+        "lot_number": r.get("lotNumber"),
+        "manufacturer": named(r.get("manufacturer")),
+        "notes": notes(r),
+    }
+
+
+def service_request(r: _Json) -> _Json:
+    """An order."""
+    return {
+        "status": r.get("status"),
+        "intent": r.get("intent"),
+        "priority": r.get("priority"),
+        "text": text_of(r.get("code")),
+        "code": code_of(r.get("code")),
+        "time": r.get("authoredOn") or _choice(r, "occurrence"),
+        "requester": named(r.get("requester")),
+        "reason": texts_of(r.get("reasonCode")),
+        "encounter": r.get("encounter", {}).get("reference"),
+        "notes": notes(r),
+    }
+
+
+def report(r: _Json) -> _Json:
+    """A diagnostic report; ``results`` are ids of Observations."""
+    return {
+        "status": r.get("status"),
+        "text": text_of(r.get("code")),
+        "code": code_of(r.get("code")),
+        "category": [plain_code(c) for c in r.get("category", ())],
+        "time": _choice(r, "effective") or r.get("issued"),
+        "issued": r.get("issued"),
+        "conclusion": r.get("conclusion"),
+        "performer": [named(p) for p in r.get("performer", ())],
+        "results": [str(x.get("reference", "")).rpartition("/")[2] for x in r.get("result", ())],
+        "documents": len(r.get("presentedForm", ())),
+    }
+
+
+def _choice(r: _Json, stem: str) -> str:
+    """A time given as dateTime, Period, Age or words, as the source said it."""
+    for suffix in ("DateTime", "Instant", "String"):
+        if found := r.get(stem + suffix):
+            return str(found)
+    if period := r.get(stem + "Period"):
+        return str(period.get("start") or period.get("end", ""))
+    return quantity(r.get(stem + "Age"))

@@ -1,0 +1,52 @@
+"""FHIR dates and times as microseconds, for ordering. What is shown keeps the source's words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+_EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
+_DAY_US = 86_400_000_000
+
+
+def to_us(text: Any) -> int:
+    """A FHIR date, dateTime or instant as UTC microseconds since 1970; 0 if it is not one.
+
+    A partial date (``2024``, ``2024-05``) stands for its first moment; a date without a zone, and a
+    time without one, count as UTC.
+    """
+    if not isinstance(text, str):
+        return 0
+    if len(text) < 10:
+        text = f"{text}-01-01"[:10] if len(text) == 4 else f"{text}-01"
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return _leap_second(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    offset = moment.utcoffset()
+    seconds = moment.hour * 3600 + moment.minute * 60 + moment.second
+    if offset:
+        seconds -= offset.days * 86_400 + offset.seconds
+    days = moment.toordinal() - _EPOCH_DAY
+    return days * _DAY_US + seconds * 1_000_000 + moment.microsecond
+
+
+def _leap_second(text: str) -> int:
+    """``...:60`` is a legal FHIR time; everything else that does not parse has no place in time."""
+    if len(text) > 18 and text[17:19] == "60":
+        before = to_us(text[:17] + "59" + text[19:])
+        return before + 1_000_000 if before else 0
+    return 0
+
+
+def first_us(resource: dict[str, Any], paths: tuple[str, ...]) -> int:
+    """The first known time among ``paths`` (``period.start``, ``occurrenceDateTime``, ...)."""
+    for path in paths:
+        value: Any = resource
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        if value and (found := to_us(value)):
+            return found
+    return 0
