@@ -1,0 +1,21 @@
+"""Transports in: MLLP, HTTP and watched folders, all over one landing; and a client that sends.
+
+A source makes bytes durable through ``Landing`` before it says anything positive to the sender.
+See README.md for options, answers and limits.
+"""
+
+from chartloom.sources.grouping import GroupCommitter
+from chartloom.sources.options import OPTIONS, Option, Problem, validate_options
+from chartloom.sources.server import IngestServer, IngestSettings
+from chartloom.sources.stats import FeedStats
+
+__all__ = [
+    "OPTIONS",
+    "FeedStats",
+    "GroupCommitter",
+    "IngestServer",
+    "IngestSettings",
+    "Option",
+    "Problem",
+    "validate_options",
+]

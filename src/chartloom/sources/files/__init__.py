@@ -1,0 +1,1 @@
+"""Watched folders: files in, landed, and moved to done or failed."""

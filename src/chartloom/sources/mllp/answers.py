@@ -1,0 +1,131 @@
+"""Which acknowledgements a message gets (HL7 v2.5.1 and later, chapter 2.9), as pure functions.
+
+*Original mode* (MSH-15 and MSH-16 both empty): one answer, AA, AE or AR. *Enhanced mode* (either is
+valued): the accept acknowledgement CA, CE or CR if MSH-15 asks for it, then the application
+acknowledgement if MSH-16 does, on the same connection. Each of the two is sent always (AL), never
+(NE, or empty in enhanced mode), on success only (SU) or on errors only (ER).
+
+A positive answer always means: durable. The negative ones say whether sending again helps:
+
+=====================  ========  ===========  ======================================================
+what happened          accept    application  the bytes are
+=====================  ========  ===========  ======================================================
+durable                CA        AA           landed
+durable, unreadable    CA        AE           landed (``acknowledge = "parsed"``; in quarantine)
+no usable MSH          --        AR           landed (in quarantine); MSA-2 is empty
+refused by a limit     CE        AR           not kept; the sender should send again, or smaller
+store not available    CE        AR           not kept; the sender should send again
+=====================  ========  ===========  ======================================================
+
+AR, not AE, for refusals: the standard reserves AE for errors in the content, and AR for what is
+unrelated to it and may succeed later. CE, not CR: CR is for unsupported MSH-9, MSH-11 or MSH-12,
+and here all of these are accepted. A refused message gets no application acknowledgement beside the
+accept one, because it never reached the application.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+import msgspec
+
+from chartloom.domain.issues import Severity
+from chartloom.formats.hl7v2 import AckError, Peek, Tree, acknowledge
+from chartloom.sources import events
+
+
+class Verdict(NamedTuple):
+    """How a message fared. ``event`` is a code of ``sources.events`` unless all is well."""
+
+    accept: str
+    application: str
+    event: str = ""
+
+
+ACCEPTED: Final = Verdict("CA", "AA")
+NO_HEADER: Final = Verdict("CA", "AR", events.NO_HEADER)
+UNREADABLE: Final = Verdict("CA", "AE", events.UNREADABLE)
+
+#: event -> (code of HL7 table 0357, text for the sender). Never values from the message.
+_ERRORS: Final[dict[str, tuple[str, str]]] = {
+    events.NO_HEADER: ("100", "No usable MSH segment. The bytes were kept for inspection."),
+    events.UNREADABLE: ("199", "The message cannot be parsed. It was kept for inspection."),
+    events.OVERSIZE: ("104", "Message too large. Nothing was kept."),
+    events.MEMORY: ("207", "Too many large messages at once. Nothing was kept. Send again."),
+    events.RATE: ("207", "Rate limit of this feed. Nothing was kept. Send again later."),
+    events.CONNECTIONS: ("207", "Too many connections on this feed. Nothing was kept."),
+    events.FRAME_TIMEOUT: ("207", "Message not complete in time. Nothing was kept. Send again."),
+    events.STORE: ("207", "Not stored: the store is not available. Send again later."),
+}
+
+
+def refused(event: str) -> Verdict:
+    """The verdict for a message of which nothing was kept."""
+    return Verdict("CE", "AR", event)
+
+
+def unreadable(tree: Tree) -> bool:
+    """Whether a feed that acknowledges what is parsed must answer AE."""
+    return tree.fatal or any(i.severity is Severity.FATAL for i in tree.issues)
+
+
+def hl7_time(now_us: int) -> str:
+    """An HL7 time stamp in UTC, to the second."""
+    return datetime.fromtimestamp(now_us // 1_000_000, UTC).strftime("%Y%m%d%H%M%S+0000")
+
+
+def without_modes(seen: Peek) -> Peek:
+    """The same peek in original mode, for transports that carry exactly one answer."""
+    return msgspec.structs.replace(seen, accept_ack="", application_ack="")
+
+
+def codes(accept_ack: str, application_ack: str, verdict: Verdict) -> tuple[str, ...]:
+    """The acknowledgement codes to send, in order; see the module's table."""
+    if not accept_ack and not application_ack:
+        return (verdict.application,)
+    accepted = verdict.accept == "CA"
+    asked: list[str] = []
+    if _asked(accept_ack, accepted):
+        asked.append(verdict.accept)
+    if (accepted or not asked) and _asked(application_ack, verdict.application == "AA"):
+        asked.append(verdict.application)
+    return tuple(asked)
+
+
+def _asked(condition: str, good: bool) -> bool:
+    if condition in ("NE", ""):
+        return False
+    if condition == "SU":
+        return good
+    if condition == "ER":
+        return not good
+    return True  # AL; and for an unknown condition an answer is safer than silence
+
+
+def messages(
+    seen: Peek, verdict: Verdict, next_control_id: Callable[[], str], now_us: int
+) -> list[tuple[str, bytes]]:
+    """The acknowledgement messages with their codes, unframed."""
+    errors: Sequence[AckError] = ()
+    if verdict.event:
+        errors = (_error(verdict.event),)
+    return [
+        (
+            code,
+            acknowledge(
+                seen,
+                code,
+                control_id=next_control_id(),
+                now_us=now_us,
+                errors=errors if code not in ("CA", "AA") else (),
+            ),
+        )
+        for code in codes(seen.accept_ack, seen.application_ack, verdict)
+    ]
+
+
+def _error(event: str) -> AckError:
+    condition, text = _ERRORS[event]
+    return AckError(condition=condition, text=text, application_code=event)
