@@ -1,0 +1,332 @@
+"""What is true in the simulated hospital: frozen structs, one per thing, with a stable ``key``.
+
+An event carries the facts as they stand after it. The truth keeps the last fact of every key, so it
+equals, by construction, what the messages said last. Times are microseconds since 1970; 0 is
+"never" or "not known".
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+
+class Demographics(msgspec.Struct, frozen=True):
+    """Who somebody is from ``since_us`` on. ``birth_date`` is ``YYYY``, ``YYYYMM`` or full."""
+
+    since_us: int
+    family: str
+    given: str
+    second: str
+    sex: str  #: F, M
+    birth_date: str
+    street: str
+    city: str
+    state: str
+    postal_code: str
+    phones: tuple[str, ...]
+    email: str
+    language: str
+    marital: str
+    maiden_name: str = ""
+    deceased_us: int = 0
+
+    @property
+    def key(self) -> str:
+        """Every version is kept."""
+        return str(self.since_us)
+
+
+class Identifier(msgspec.Struct, frozen=True):
+    """A number by which a feed's system knows the person. ``merged_into``: after an A40."""
+
+    feed: str
+    authority: str
+    value: str
+    type: str  #: MR, PI, ...
+    since_us: int
+    merged_into: str = ""
+    merged_us: int = 0
+
+    @property
+    def key(self) -> str:
+        """System and number."""
+        return f"{self.feed}|{self.authority}|{self.value}"
+
+
+class Stay(msgspec.Struct, frozen=True):
+    """Where in the house somebody was during an encounter."""
+
+    unit: str
+    room: str
+    bed: str
+    start_us: int
+    end_us: int = 0
+
+
+class Encounter(msgspec.Struct, frozen=True):
+    """A visit. patient_class: HL7 table 0004. status: FHIR's (planned, in-progress, ...)."""
+
+    visit: str
+    mrn: str
+    patient_class: str
+    status: str
+    start_us: int
+    end_us: int
+    stays: tuple[Stay, ...]
+    service: str
+    attending: int  #: index into the clinicians of the house
+    reason_code: str
+    reason_text: str
+    diagnoses: tuple[tuple[str, str, str], ...] = ()  #: ICD-10-CM, text, type (A, W, F)
+    disposition: str = ""
+    expected_us: int = 0
+
+    @property
+    def key(self) -> str:
+        """The visit number."""
+        return self.visit
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """A long-term condition. status: active, resolved, refuted."""
+
+    code: str
+    text: str
+    status: str
+    onset: str
+    since_us: int
+    ended_us: int = 0
+    feed: str = ""
+
+    @property
+    def key(self) -> str:
+        """Where it is listed, and the code."""
+        return f"{self.feed}|{self.code}"
+
+
+class Allergy(msgspec.Struct, frozen=True):
+    """An allergy as one system lists it. status: active, inactive, refuted.
+
+    type: HL7 table 0127 (DA, FA, EA, MA). severity: table 0128 (SV, MO, MI). The code ``NKA`` is
+    the statement that no allergy is known.
+    """
+
+    code: str
+    system: str
+    text: str
+    type: str
+    severity: str
+    reaction: str
+    status: str
+    since_us: int
+    ended_us: int = 0
+    feed: str = ""
+
+    @property
+    def key(self) -> str:
+        """Where it is listed, and the substance."""
+        return f"{self.feed}|{self.code}"
+
+
+class Medication(msgspec.Struct, frozen=True):
+    """A prescription. status: active, stopped, completed.
+
+    how_ended: ``explicitly`` (a stop was sent), ``silently`` (no system ever says so; the patient
+    just does not take it any more), ``completed`` (the course ran out), ``""`` while active.
+    """
+
+    order: str
+    drug: str  #: key into the formulary
+    dose: str
+    dose_unit: str
+    frequency: str
+    route: str
+    status: str
+    start_us: int
+    prescriber: int
+    duration_days: int = 0  #: 0: open end
+    end_us: int = 0
+    how_ended: str = ""
+    dose_history: tuple[tuple[int, str], ...] = ()  #: (since, dose)
+    visit: str = ""
+    feed: str = "pharmacy"
+
+    @property
+    def key(self) -> str:
+        """The order number."""
+        return self.order
+
+
+class Dispense(msgspec.Struct, frozen=True):
+    """One fill."""
+
+    number: str
+    order: str
+    drug: str
+    at_us: int
+    quantity: int
+    unit: str
+    days_supply: int
+
+    @property
+    def key(self) -> str:
+        """The fill's number."""
+        return self.number
+
+
+class Administration(msgspec.Struct, frozen=True):
+    """One dose given (or not) on a ward. status: CP given, RE refused, NA not given."""
+
+    number: str
+    order: str
+    drug: str
+    at_us: int
+    dose: str
+    dose_unit: str
+    status: str
+
+    @property
+    def key(self) -> str:
+        """The administration's number."""
+        return self.number
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A request for tests. status: active, completed, cancelled."""
+
+    placer: str
+    panel: str
+    status: str
+    at_us: int
+    orderer: int
+    priority: str
+    visit: str = ""
+
+    @property
+    def key(self) -> str:
+        """The placer's number."""
+        return self.placer
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One measured value. status: HL7 table 0085 (P, F, C, W). flag: table 0078, as sent.
+
+    revisions: every (time, status, value) that was reported, oldest first.
+    """
+
+    filler: str
+    placer: str
+    panel: str
+    test: str  #: key into the catalogue of tests
+    sub_id: str
+    value: str
+    unit: str  #: as sent: a local spelling on some tests
+    flag: str
+    reference: str
+    status: str
+    observed_us: int
+    reported_us: int
+    revisions: tuple[tuple[int, str, str], ...] = ()
+    note: str = ""
+    feed: str = "lab"
+    visit: str = ""
+
+    @property
+    def key(self) -> str:
+        """Report, test, sub-id."""
+        return f"{self.filler}|{self.test}|{self.sub_id}"
+
+
+class Immunization(msgspec.Struct, frozen=True):
+    """A vaccine given, refused or deleted again. occurrence: ``YYYYMM`` or full date/time."""
+
+    number: str
+    cvx: str
+    text: str
+    occurrence: str
+    status: str  #: completed, not-done, entered-in-error
+    lot: str = ""
+    site: str = ""
+    manufacturer: str = ""
+    historical: bool = False
+    refusal: str = ""
+
+    @property
+    def key(self) -> str:
+        """The filler's order number."""
+        return self.number
+
+
+class Appointment(msgspec.Struct, frozen=True):
+    """An appointment. status: booked, cancelled, noshow, fulfilled."""
+
+    number: str
+    status: str
+    start_us: int
+    end_us: int
+    reason: str
+    clinician: int
+    clinic: str
+    reschedules: int = 0
+    cancel_reason: str = ""
+
+    @property
+    def key(self) -> str:
+        """The scheduler's number."""
+        return self.number
+
+
+class Document(msgspec.Struct, frozen=True):
+    """A note. status: preliminary, final, superseded, entered-in-error."""
+
+    number: str
+    type: str
+    title: str
+    status: str
+    at_us: int
+    author: int
+    text: str
+    visit: str = ""
+    replaces: str = ""
+
+    @property
+    def key(self) -> str:
+        """The document's number."""
+        return self.number
+
+
+class Charge(msgspec.Struct, frozen=True):
+    """A charge or its reversal. kind: CG, CR."""
+
+    number: str
+    code: str
+    text: str
+    amount: str
+    kind: str
+    at_us: int
+    visit: str
+
+    @property
+    def key(self) -> str:
+        """The transaction's number."""
+        return self.number
+
+
+Fact: TypeAlias = (
+    Demographics
+    | Identifier
+    | Encounter
+    | Problem
+    | Allergy
+    | Medication
+    | Dispense
+    | Administration
+    | Order
+    | Result
+    | Immunization
+    | Appointment
+    | Document
+    | Charge
+)
