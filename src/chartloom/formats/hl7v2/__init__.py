@@ -9,11 +9,12 @@ from chartloom.formats.hl7v2.batch import BatchSplit, split_batch
 from chartloom.formats.hl7v2.charset import codec_for
 from chartloom.formats.hl7v2.delimiters import DEFAULT, Delimiters, delimiters
 from chartloom.formats.hl7v2.escapes import escape, unescape
+from chartloom.formats.hl7v2.leaves import Leaf
 from chartloom.formats.hl7v2.parse import DEFAULT_LIMITS, ParseLimits, parse
 from chartloom.formats.hl7v2.patient import NO_PATIENT, PatientKey, pick_patient
 from chartloom.formats.hl7v2.peek import Peek, peek
-from chartloom.formats.hl7v2.source import Source
-from chartloom.formats.hl7v2.tree import NULL, Leaf, Segment, Tree, serialise
+from chartloom.formats.hl7v2.source import NULL, Source
+from chartloom.formats.hl7v2.tree import Segment, Tree, serialise
 
 __all__ = [
     "CONDITIONS",

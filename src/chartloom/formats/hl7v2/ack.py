@@ -120,7 +120,10 @@ def acknowledge(
 
 
 def _field(peek: Peek, number: int) -> str:
-    return peek.header[number] if number < len(peek.header) else ""
+    """A field of the sender's MSH, escaped as the sender wrote it."""
+    if peek.msh is None or number >= len(peek.msh.fields):
+        return ""
+    return peek.msh.fields[number]
 
 
 def _version(version: str) -> tuple[int, ...]:

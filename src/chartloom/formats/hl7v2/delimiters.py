@@ -19,6 +19,7 @@ class Delimiters:
     """
 
     __slots__ = (
+        "ambiguous",
         "by_escape",
         "component",
         "encoding",
@@ -34,12 +35,12 @@ class Delimiters:
     )
 
     def __init__(self, field: str, encoding: str) -> None:
-        padded: list[str] = [*encoding[:5], "", "", "", "", ""]
-        self.field = field
         self.encoding = encoding[:5]
-        self.component, self.repetition, self.escape, self.subcomponent, self.truncation = padded[
-            :5
-        ]
+        # A letter or digit is never a delimiter: it would cut words apart.
+        given = ["" if c.isalnum() else c for c in self.encoding] + [""] * 5
+        self.field = field
+        self.component, self.repetition, self.escape, self.subcomponent = given[:4]
+        self.truncation = given[4]
         # The same, in a form that can be searched for without asking first whether it exists.
         self.split_component = self.component or NEVER
         self.split_repetition = self.repetition or NEVER
@@ -56,15 +57,14 @@ class Delimiters:
             "H": "",  # highlighting on and off: plain text has none
             "N": "",
         }
+        everything = field + self.encoding
+        #: two of them are equal, or one is a letter or digit
+        self.ambiguous = len(set(everything)) < len(everything) or any(
+            c.isalnum() for c in everything
+        )
         for body in "SRTP":
             if not self.by_escape[body]:
                 del self.by_escape[body]
-
-    @property
-    def ambiguous(self) -> bool:
-        """Whether two of them are equal or one is a letter or digit."""
-        all_of = self.field + self.encoding
-        return len(set(all_of)) < len(all_of) or any(c.isalnum() for c in all_of)
 
     def __repr__(self) -> str:
         return f"Delimiters({self.field!r}, {self.encoding!r})"

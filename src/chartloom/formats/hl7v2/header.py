@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from chartloom.domain.issues import Issue
 from chartloom.formats.hl7v2 import codes
-from chartloom.formats.hl7v2.charset import choose_codec, codec_for
-from chartloom.formats.hl7v2.delimiters import delimiters
+from chartloom.formats.hl7v2.charset import WIDE, choose_codec, codec_for
+from chartloom.formats.hl7v2.delimiters import NEVER, delimiters
 from chartloom.formats.hl7v2.source import Source
 
 #: What may stand in front of MSH without being anybody's content.
@@ -18,17 +19,18 @@ _MSH: Final = re.compile(rb"(?:\A|(?<=[\r\n\x0b\x1c]))MSH[^A-Za-z0-9\r\n]")
 NOT_A_SEPARATOR: Final = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789\r\n"
 )
+_NOT_A_SEPARATOR_BYTE: Final = frozenset(c.encode()[0] for c in NOT_A_SEPARATOR)
 _LINE_END: Final = re.compile(rb"[\r\n]")
 _SUFFIX: Final = b"\r\n\x0b\x1c\x1a"
 
 
 def find_header(data: bytes) -> int:
     """Byte offset of MSH in a message of one byte per ASCII character; -1 if there is none."""
-    if data[:3] == b"MSH" and _MSH.match(data):
+    if data[:3] == b"MSH" and len(data) > 3 and data[3] not in _NOT_A_SEPARATOR_BYTE:
         return 0
     prefix = _PREFIX.match(data)
     begin = prefix.end() if prefix else 0
-    if data[begin : begin + 3] == b"MSH" and _MSH.match(data[begin : begin + 4]):
+    if _MSH.match(data[begin : begin + 4]):
         return begin
     found = _MSH.search(data)
     return found.start() if found else -1
@@ -46,45 +48,51 @@ def _wide_start(data: bytes) -> tuple[int, str]:
     return -1, ""
 
 
-def declared_charsets(data: bytes, start: int) -> list[str]:
-    """The repetitions of MSH-18, read before the character set is known (ASCII delimiters only)."""
+def _declared(data: bytes, start: int) -> str:
+    """MSH-18, read before the character set is known (in which it can only be ASCII)."""
     end = _LINE_END.search(data, start)
     fields = data[start : end.start() if end else len(data)].split(data[start + 3 : start + 4])
-    if len(fields) < 18:
-        return []
-    repetition = fields[1][1:2] or b"~"
-    return [name.decode("ascii", "replace").strip() for name in fields[17].split(repetition)]
+    return fields[17].decode("ascii", "replace") if len(fields) > 17 else ""
+
+
+@lru_cache(maxsize=256)
+def message_codec(
+    declared: str, repetition: str, has_escape: bool, charset: str
+) -> tuple[str, str]:
+    """Codec and problem (see ``choose_codec``) for raw MSH-18 and the feed's ``charset``."""
+    names = [name.strip() for name in declared.split(repetition or NEVER)]
+    return choose_codec(names, has_escape, codec_for(charset) or "utf-8")
 
 
 def read_source(data: bytes, charset: str, issues: list[Issue]) -> Source | None:
-    """The decoded message with its delimiters, from MSH on; None if there is no usable MSH."""
+    """The decoded message with its delimiters, from MSH on; None if there is no usable MSH.
+
+    For a message in ASCII, ``codec`` is not final: :func:`settle_codec` must follow.
+    """
     start = find_header(data)
     if start < 0:
         return _read_wide(data, issues)
     if start and data[:start].strip(b"\xef\xbb\xbf\x0b\x00 \t\r\n"):
         issues.append(Issue(codes.BYTES_BEFORE_HEADER, span=(0, start)))
     stop = len(data.rstrip(_SUFFIX))
-    codec = _codec(data, start, charset, issues)
-    source = Source(data, start, stop, codec)
-    return _with_delimiters(source, issues)
-
-
-def header_codec(data: bytes, start: int, charset: str) -> str:
-    """The codec of a message whose MSH is at ``start``; see :func:`read_source`."""
-    return _choose(data, start, charset)[0]
-
-
-def _choose(data: bytes, start: int, charset: str) -> tuple[str, str]:
-    default = codec_for(charset) or "utf-8"
-    return choose_codec(declared_charsets(data, start), b"\x1b" in data, default)
-
-
-def _codec(data: bytes, start: int, charset: str, issues: list[Issue]) -> str:
-    codec, problem = _choose(data, start, charset)
-    if problem and not (data.isascii() and b"\x1b" not in data):
+    if data.isascii() and b"\x1b" not in data:
+        return _with_delimiters(Source(data, start, stop, "ascii"), issues)
+    repetition = data[start + 5 : start + 6].decode("ascii", "replace")
+    codec, problem = message_codec(_declared(data, start), repetition, b"\x1b" in data, charset)
+    if problem:
         code = codes.CHARSET_UNKNOWN if problem == "unknown" else codes.CHARSET_CONTRADICTED
         issues.append(Issue(code, "MSH-18"))
-    return codec
+    return _with_delimiters(Source(data, start, stop, codec), issues)
+
+
+def settle_codec(source: Source, header: list[str], charset: str) -> None:
+    """Gives a message in ASCII the codec that its escape sequences and its answer are written in.
+
+    header: the fields of MSH.
+    """
+    declared = header[18] if len(header) > 18 else ""
+    codec, _ = message_codec(declared, source.delimiters.repetition, False, charset)
+    source.codec = "ascii" if codec in WIDE else codec
 
 
 def _read_wide(data: bytes, issues: list[Issue]) -> Source | None:
@@ -97,15 +105,15 @@ def _read_wide(data: bytes, issues: list[Issue]) -> Source | None:
         source = Source(data, start, stop, codec)
     except UnicodeDecodeError:  # UTF-32 beyond the last code point
         return None
-    if len(source.text) < 4 or source.text[3] in NOT_A_SEPARATOR:
-        return None
     return _with_delimiters(source, issues)
 
 
-def _with_delimiters(source: Source, issues: list[Issue]) -> Source:
-    """Reads MSH-1 and MSH-2 into the source."""
+def _with_delimiters(source: Source, issues: list[Issue]) -> Source | None:
+    """Reads MSH-1 and MSH-2 into the source; None if nothing separates the fields."""
     text = source.text
-    separator = text[3]
+    separator = text[3:4]
+    if not separator or separator.isalnum() or separator in "\r\n":
+        return None
     end = 4
     while end < len(text) and end < 16 and text[end] not in (separator, "\r", "\n"):
         end += 1

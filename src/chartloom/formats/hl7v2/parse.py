@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import Final
 
 import msgspec
 
 from chartloom.domain.issues import Issue
 from chartloom.formats.hl7v2 import codes
-from chartloom.formats.hl7v2.header import NOT_A_SEPARATOR, read_source
+from chartloom.formats.hl7v2.header import NOT_A_SEPARATOR, read_source, settle_codec
 from chartloom.formats.hl7v2.source import Source
 from chartloom.formats.hl7v2.tree import HEADERS, Segment, Tree
 
@@ -23,11 +24,12 @@ _COMMON_NAMES: Final = frozenset(
     """.split()  # noqa: SIM905
 )
 _NAME: Final = re.compile("[A-Z][A-Z0-9]{2}")
-_NAME_LIKE: Final = re.compile("[A-Z0-9]{2,4}")
+_NAME_LIKE: Final = re.compile("[A-Z][A-Z0-9]{1,3}")
 _LINE_BREAK: Final = re.compile("\r\n|\r|\n")
 #: All control characters but TAB, LF, CR (and VT, FS where they frame; looked at separately).
 _CONTROLS: Final = bytes(c for c in range(32) if c not in b"\t\n\r\x1b") + b"\x7f"
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
+_COMMON_VERSIONS: Final = frozenset({"2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.8"})
 _VERSION: Final = re.compile(r"2\.[1-9](\.\d)?")
 #: How many places are named for one kind of Issue that may occur everywhere.
 _NAMED_MAX: Final = 10
@@ -63,9 +65,22 @@ def parse(data: bytes, *, charset: str = "utf-8", limits: ParseLimits = DEFAULT_
     if _too_many_parts(source, limits):
         issues.append(Issue(codes.TOO_MANY_PARTS, span=(0, len(data))))
         return Tree(Source(data, len(data), len(data), "ascii"), [], issues)
-    segments = _Builder(source, limits, issues).build()
+    segments = build_segments(source, charset, limits, issues)
     _check(source, segments, limits, issues)
     return Tree(source, segments, issues)
+
+
+def build_segments(
+    source: Source,
+    charset: str,
+    limits: ParseLimits = DEFAULT_LIMITS,
+    issues: list[Issue] | None = None,
+) -> list[Segment]:
+    """The segments of a source; the first one is MSH."""
+    segments = _Builder(source, limits, [] if issues is None else issues).build()
+    if source.codec == "ascii":
+        settle_codec(source, segments[0].fields, charset)
+    return segments
 
 
 def _too_many_parts(source: Source, limits: ParseLimits) -> bool:
@@ -76,7 +91,7 @@ def _too_many_parts(source: Source, limits: ParseLimits) -> bool:
     return sum(map(text.count, splits)) > limits.parts_max
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
+def _lines(text: str) -> Iterable[tuple[int, str]]:
     """(character offset, line) whatever ends the lines."""
     if "\n" not in text:
         ending = "\r"
@@ -85,17 +100,19 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
     elif text.count("\r\n") == text.count("\r") == text.count("\n"):
         ending = "\r\n"
     else:
-        at = 0
-        for match in _LINE_BREAK.finditer(text):
-            yield at, text[at : match.start()]
-            at = match.end()
-        yield at, text[at:]
-        return
+        return _mixed_lines(text)
+    lines = text.split(ending)
+    return zip(
+        accumulate(map(len(ending).__add__, map(len, lines)), initial=0), lines, strict=False
+    )
+
+
+def _mixed_lines(text: str) -> Iterator[tuple[int, str]]:
     at = 0
-    step = len(ending)
-    for line in text.split(ending):
-        yield at, line
-        at += len(line) + step
+    for match in _LINE_BREAK.finditer(text):
+        yield at, text[at : match.start()]
+        at = match.end()
+    yield at, text[at:]
 
 
 class _Builder:
@@ -172,17 +189,23 @@ def _check(
 ) -> None:
     """Looks for what is wrong although it could be read."""
     header = segments[0]
+    fields = header.fields
+    if not (len(fields) > 12 and fields[10].isalnum() and fields[12] in _COMMON_VERSIONS):
+        _check_header(header, issues)
     if not header.value(9):
         issues.append(Issue(codes.NO_MESSAGE_TYPE, "MSH-9", span=header.span(9)))
-    if not header.value(10):
-        issues.append(Issue(codes.NO_CONTROL_ID, "MSH-10", span=header.span(10)))
-    if not _VERSION.fullmatch(header.value(12)):
-        issues.append(Issue(codes.VERSION_UNKNOWN, "MSH-12", span=header.span(12)))
     if source.text.count(source.delimiters.split_repetition) > limits.repetitions_max:
         _check_repetitions(source, segments, limits, issues)
     data = source.data
     if source.tainted or len(data.translate(None, _CONTROLS)) != len(data):
         _check_characters(source, segments, issues)
+
+
+def _check_header(header: Segment, issues: list[Issue]) -> None:
+    if not header.value(10):
+        issues.append(Issue(codes.NO_CONTROL_ID, "MSH-10", span=header.span(10)))
+    if not _VERSION.fullmatch(header.value(12)):
+        issues.append(Issue(codes.VERSION_UNKNOWN, "MSH-12", span=header.span(12)))
 
 
 def _check_repetitions(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from chartloom.formats.hl7v2.tree import NULL, Segment
+from chartloom.formats.hl7v2.tree import Segment
 
 #: Rank by identifier type (CX.5, HL7 table 0203): lower is better.
 _RANKS: Final = {
@@ -17,6 +17,7 @@ _RANKS: Final = {
 _OTHER_RANK: Final = 2
 _FALLBACK_RANK: Final = 3
 _VISIT_RANK: Final = 4
+_UNUSABLE: Final = 9
 #: Numbers of accounts and visits change from stay to stay: better than nothing, but only just.
 _VISIT_TYPES: Final = frozenset({"AN", "VN", "ANON", "ACSN"})
 
@@ -41,28 +42,39 @@ def pick_patient(segment: Segment | None, field: int = 3, fallback: int = 2) -> 
     """
     if segment is None:
         return NO_PATIENT
-    best, best_rank = NO_PATIENT, 9
-    for number, raw in enumerate(segment.reps(field), 1):
-        rank = _rank(segment, field, number, raw)
-        if rank < best_rank:
-            best, best_rank = _key(segment, field, number), rank
+    best, best_rank = NO_PATIENT, _UNUSABLE
+    component = segment.source.delimiters.split_component
+    for raw in segment.reps(field):
+        key, kind = _read(segment, raw.split(component, 5))
+        if key.identifier:
+            rank = _VISIT_RANK if kind in _VISIT_TYPES else _RANKS.get(kind, _OTHER_RANK)
             if not rank:
-                return best
-    if best_rank > _FALLBACK_RANK and (key := _key(segment, fallback, 1)).identifier:
-        return key
+                return key
+            if rank < best_rank:
+                best, best_rank = key, rank
+    if best_rank > _FALLBACK_RANK:
+        raw = "".join(segment.reps(fallback)[:1])
+        key, _ = _read(segment, raw.split(component, 5))
+        if key.identifier:
+            return key
     return best
 
 
-def _rank(segment: Segment, field: int, number: int, raw: str) -> int:
-    if not raw or raw == NULL or not segment.value(field, number).strip():
-        return 9
-    kind = segment.value(field, number, 5).strip().upper()
-    return _VISIT_RANK if kind in _VISIT_TYPES else _RANKS.get(kind, _OTHER_RANK)
+def _read(segment: Segment, cx: list[str]) -> tuple[PatientKey, str]:
+    """Authority, identifier and type of one CX, given as raw components."""
+    source = segment.source
+    subcomponent = source.delimiters.split_subcomponent
 
+    def plain(raw: str) -> str:
+        return raw if raw.isalnum() else source.value(raw).strip()
 
-def _key(segment: Segment, field: int, number: int) -> PatientKey:
-    identifier = segment.value(field, number).strip()
+    identifier = plain(cx[0].partition(subcomponent)[0])
     if not identifier:
-        return NO_PATIENT
-    authority = segment.value(field, number, 4) or segment.value(field, number, 4, 2)
-    return PatientKey(authority.strip(), identifier)
+        return NO_PATIENT, ""
+    authority = ""
+    if len(cx) > 3:
+        parts = cx[3].split(subcomponent, 2)
+        authority = plain(parts[0])
+        if not authority and len(parts) > 1:
+            authority = plain(parts[1])
+    return PatientKey(authority, identifier), plain(cx[4]).upper() if len(cx) > 4 else ""

@@ -13,6 +13,8 @@ from chartloom.formats.hl7v2.escapes import unescape
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _HEX_AS_UTF8: Final = WIDE | STATEFUL | {"ascii"}
+#: The HL7 null: two quotes, a statement that there is no value any more.
+NULL: Final = '""'
 
 
 class Source:
@@ -49,7 +51,7 @@ class Source:
         self._table: array[int] | None = None
         self._char = self._byte = 0
         body = data[start:stop] if start or stop != len(data) else data
-        if body.isascii() and codec not in WIDE and not (codec in STATEFUL and b"\x1b" in body):
+        if codec not in WIDE and body.isascii() and not (codec in STATEFUL and b"\x1b" in body):
             self.text = body.decode("ascii")
         else:
             self._decode(body)
@@ -118,3 +120,7 @@ class Source:
         elif not self.tainted:
             return text
         return _SURROGATE.sub("\ufffd", text)
+
+    def value(self, raw: str) -> str:
+        """The value of a leaf: its plain text, ``""`` for null."""
+        return "" if raw == NULL else self.plain(raw)

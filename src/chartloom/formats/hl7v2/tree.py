@@ -8,50 +8,11 @@ import msgspec
 
 from chartloom.domain.issues import Issue
 from chartloom.formats.hl7v2.delimiters import Delimiters
-from chartloom.formats.hl7v2.source import Source
+from chartloom.formats.hl7v2.leaves import Leaf, leaves_of
+from chartloom.formats.hl7v2.source import NULL, Source
 
 #: Segments whose first two fields are the delimiters themselves.
 HEADERS = frozenset({"MSH", "FHS", "BHS"})
-
-NULL = '""'
-
-
-class Leaf(msgspec.Struct, frozen=True, gc=False):
-    """One non-empty leaf: the smallest piece of a message that can hold a value.
-
-    Numbers are 1-based. start, end: byte offsets in the message. raw: as it stands in the message
-    (escaped). text: unescaped, ``""`` for null. depth: 0 if the leaf is a whole field, 1 a whole
-    repetition, 2 a whole component, 3 a subcomponent.
-    """
-
-    segment: Segment
-    field: int
-    rep: int
-    comp: int
-    sub: int
-    start: int
-    end: int
-    text: str
-    raw: str
-    depth: int
-
-    @property
-    def null(self) -> bool:
-        """Whether it is the HL7 null ``""``: a statement that the value is gone."""
-        return self.raw == NULL
-
-    @property
-    def path(self) -> str:
-        """Where it stands, as in ``PID-8``, ``PID-3[1].4``, ``PID-3[2].4.1``, ``OBX[2]-5``."""
-        path = f"{self.segment.path}-{self.field}"
-        depth = self.depth
-        if not depth:
-            return path
-        if depth == 1:
-            return f"{path}[{self.rep}]"
-        if depth == 2:
-            return f"{path}[{self.rep}].{self.comp}"
-        return f"{path}[{self.rep}].{self.comp}.{self.sub}"
 
 
 class Segment(msgspec.Struct, eq=False, gc=False):
@@ -119,6 +80,8 @@ class Segment(msgspec.Struct, eq=False, gc=False):
         text = fields[field]
         if not text:
             return ""
+        if text.isalnum():  # no delimiter is a letter or digit
+            return text if rep == comp == sub == 1 else ""
         source = self.source
         d = source.delimiters
         if field < 3 and self.name in HEADERS:
@@ -206,83 +169,7 @@ class Segment(msgspec.Struct, eq=False, gc=False):
 
     def leaves(self) -> list[Leaf]:
         """Every non-empty leaf in order, with its byte span; the name in front is none."""
-        d = self.source.delimiters
-        repetition, component = d.split_repetition, d.split_component
-        subcomponent, escape = d.split_subcomponent, d.split_escape
-        tainted, plain = self.source.tainted, self.source.plain
-        fields = self.fields
-        base = self.source.base
-        header = self.is_header
-        at = base + self.at + (len(fields[0]) - 1 if header else len(fields[0]))
-        out: list[Leaf] = []
-        add = out.append
-        for n in range(1, len(fields)):
-            text = fields[n]
-            if not text:
-                at += 1
-                continue
-            at += 1
-            if header and n < 3:
-                if n == 2:
-                    at -= 1
-                add(Leaf(self, n, 1, 1, 1, at, at + len(text), text, text, 0))
-                at += len(text)
-                continue
-            if repetition not in text and component not in text and subcomponent not in text:
-                end = at + len(text)
-                value = text
-                if escape in text or tainted:
-                    value = plain(text)
-                elif text == NULL:
-                    value = ""
-                add(Leaf(self, n, 1, 1, 1, at, end, value, text, 0))
-                at = end
-                continue
-            reps = text.split(repetition)
-            rep_depth = 1 if len(reps) > 1 else 0
-            rep = 0
-            for rep_text in reps:
-                rep += 1
-                if not rep_text:
-                    at += 1
-                    continue
-                comps = rep_text.split(component)
-                comp_depth = 2 if len(comps) > 1 else rep_depth
-                comp = 0
-                for comp_text in comps:
-                    comp += 1
-                    if not comp_text:
-                        at += 1
-                        continue
-                    if subcomponent not in comp_text:
-                        end = at + len(comp_text)
-                        value = comp_text
-                        if escape in comp_text or tainted:
-                            value = plain(comp_text)
-                        elif comp_text == NULL:
-                            value = ""
-                        add(Leaf(self, n, rep, comp, 1, at, end, value, comp_text, comp_depth))
-                        at = end + 1
-                        continue
-                    for sub, sub_text in enumerate(comp_text.split(subcomponent), 1):
-                        if sub_text:
-                            end = at + len(sub_text)
-                            value = "" if sub_text == NULL else plain(sub_text)
-                            add(Leaf(self, n, rep, comp, sub, at, end, value, sub_text, 3))
-                            at = end
-                        at += 1
-            at -= 1
-        return out if self.source.identity else self._in_bytes(out)
-
-    def _in_bytes(self, leaves: list[Leaf]) -> list[Leaf]:
-        """The same leaves with byte offsets in place of character offsets."""
-        base, byte_at = self.source.base, self.source.byte_at
-        return [
-            msgspec.structs.replace(
-                leaf, start=byte_at(leaf.start - base), end=byte_at(leaf.end - base)
-            )
-            for leaf in leaves
-        ]
+        return leaves_of(self)
 
 
 class Tree:
@@ -358,7 +245,7 @@ class Tree:
 
     def unescape(self, text: str) -> str:
         """Plain text for the escaped raw text of one leaf; ``""`` for null."""
-        return "" if text == NULL else self.source.plain(text)
+        return self.source.value(text)
 
     def repetitions(self, raw_field: str) -> list[str]:
         """Escaped raw text of the repetitions of a field."""
