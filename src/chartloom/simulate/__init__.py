@@ -7,12 +7,14 @@ of messages fast. Never imported by the rooms above it, except by the command li
 from chartloom.simulate.feeds import FEEDS
 from chartloom.simulate.hospital import Due, Hospital
 from chartloom.simulate.rates import CLEAN, PERFECT_WIRES, Rates
+from chartloom.simulate.traffic import MIX, traffic
 from chartloom.simulate.truth import MessageTruth, PersonTruth, Truth
 from chartloom.simulate.wire import SimMessage
 
 __all__ = [
     "CLEAN",
     "FEEDS",
+    "MIX",
     "PERFECT_WIRES",
     "Due",
     "Hospital",
@@ -21,4 +23,5 @@ __all__ = [
     "Rates",
     "SimMessage",
     "Truth",
+    "traffic",
 ]
