@@ -1,0 +1,8 @@
+"""The mapping ``fhir``: resources and Bundles that come in as FHIR R4 JSON."""
+
+from __future__ import annotations
+
+from chartloom.normalize.fhir_feed.mapping import FhirMapping
+from chartloom.normalize.fhir_feed.plan import SOURCE_ID
+
+__all__ = ["SOURCE_ID", "FhirMapping"]

@@ -1,0 +1,214 @@
+"""The mapping ``fhir``: FHIR R4 JSON in, the same resources under our ids and references out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+from uuid import UUID
+
+from chartloom.domain.feed import Feed
+from chartloom.domain.ids import make_id
+from chartloom.domain.issues import Issue
+from chartloom.domain.message import Message
+from chartloom.domain.resource import (
+    Contribution,
+    Derived,
+    FhirJson,
+    LinkEvent,
+    LinkKind,
+    LossCounts,
+    LossReport,
+    PatientIdentifier,
+    Traced,
+)
+from chartloom.formats.fhir import decode_json, moment
+from chartloom.normalize.fhir_feed import loss
+from chartloom.normalize.fhir_feed.plan import Plan, make_plan
+from chartloom.normalize.fhir_feed.types import FILE, read_types
+
+#: Counts up when the code changes what is derived from the same bytes.
+_VERSION: Final = "fhir-1"
+_DAY_US: Final = 86_400_000_000
+
+
+@cache
+def _shipped() -> bytes:
+    return files("chartloom.normalize").joinpath("tables").joinpath(FILE).read_bytes()
+
+
+class FhirMapping:
+    """Reads one FHIR resource or one Bundle per message. ``files``: what decides where types go."""
+
+    name = "fhir"
+
+    def __init__(self, overlays: Mapping[str, bytes] | None = None) -> None:
+        self.files: dict[str, bytes] = {FILE: (overlays or {}).get(FILE, _shipped())}
+        self._types = read_types(self.files[FILE])
+        digest = hashlib.sha256(_VERSION.encode())
+        for path, content in sorted(self.files.items()):
+            digest.update(path.encode() + b"\0" + hashlib.sha256(content).digest())
+        self.fingerprint = digest.hexdigest()
+
+    def derive(self, message: Message, feed: Feed, namespace: UUID) -> Derived:
+        """What the message says; pure, and never raises on any bytes."""
+        return self._derive(message, feed, namespace)[0]
+
+    def trace(self, message: Message, feed: Feed, namespace: UUID) -> Traced:
+        """The same, with the evidence for every value and the fate of every input leaf."""
+        derived, plan = self._derive(message, feed, namespace)
+        if plan is None:
+            return Traced(derived, (), LossReport(()))
+        rows = loss.report(message.body, plan)
+        return Traced(derived, tuple(loss.evidence(rows, plan)), rows)
+
+    def _derive(self, message: Message, feed: Feed, namespace: UUID) -> tuple[Derived, Plan | None]:
+        value, issues = decode_json(message.body, size_bytes_max=feed.limits.message_size_bytes_max)
+        if value is None:
+            issues = issues or [Issue("fhir-not-a-resource")]
+            return self._nothing(message, issues, issues[-1].code), None
+        plan = make_plan(value, message, feed, namespace, self._types)
+        issues.extend(plan.issues)
+        if plan.quarantine:
+            derived = self._nothing(message, issues, plan.quarantine, loss.count(value, plan))
+            return derived, plan
+        event_us, late = _event_us(value, message)
+        issues.extend(late)
+        contributions = plan.contributions
+        patients = {c.source_patient for c in contributions if c.source_patient}
+        derived = Derived(
+            position=message.position,
+            feed=message.feed,
+            message_type=str(value["resourceType"]),
+            control_id=message.control_id,
+            event_us=event_us,
+            source_patient=patients.pop() if len(patients) == 1 else "",
+            contributions=contributions,
+            links=tuple(_links(contributions)),
+            identifiers=tuple(_identifiers(contributions)),
+            issues=tuple(issues),
+            loss=loss.count(value, plan),
+            unmapped=_unmapped(plan),
+            provenance=_provenance(contributions, message, namespace),
+        )
+        return derived, plan
+
+    def _nothing(
+        self, message: Message, issues: list[Issue], code: str, counts: LossCounts | None = None
+    ) -> Derived:
+        return Derived(
+            position=message.position,
+            feed=message.feed,
+            message_type=message.message_type,
+            control_id=message.control_id,
+            event_us=message.received_at_us,
+            source_patient="",
+            issues=tuple(issues),
+            loss=counts or LossCounts(),
+            quarantine=code,
+        )
+
+
+def _unmapped(plan: Plan) -> tuple[str, ...]:
+    return tuple(o.entry.pointer or "/" for o in plan.outcomes if o.disposition == "unmapped")
+
+
+def _event_us(value: FhirJson, message: Message) -> tuple[int, list[Issue]]:
+    """Bundle.timestamp, else the newest meta.lastUpdated, else the receipt.
+
+    A time more than a day ahead of the receipt would outrank every later correction, so it is not
+    used.
+    """
+    said = [_micros(value["timestamp"])] if "timestamp" in value else []
+    if not any(said):
+        said = [_micros(u) for u in _updates(value)]
+    event_us = max(said, default=0) or message.received_at_us
+    if event_us > message.received_at_us + _DAY_US:
+        return message.received_at_us, [Issue("fhir-time-ahead")]
+    return event_us, []
+
+
+def _updates(value: FhirJson) -> Iterator[Any]:
+    entries = value.get("entry")
+    inner = (
+        [e.get("resource") for e in entries if isinstance(e, dict)]
+        if isinstance(entries, list)
+        else []
+    )
+    for resource in (value, *inner):
+        meta = resource.get("meta") if isinstance(resource, dict) else None
+        if isinstance(meta, dict) and "lastUpdated" in meta:
+            yield meta["lastUpdated"]
+
+
+def _micros(text: Any) -> int:
+    at = moment(text) if isinstance(text, str) else None
+    if at is None or at.tzinfo is None:
+        return 0
+    delta = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return max(0, (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds)
+
+
+def _links(contributions: tuple[Contribution, ...]) -> Iterator[LinkEvent]:
+    """``Patient.link`` as link events."""
+    for contribution in contributions:
+        if contribution.type != "Patient":
+            continue
+        for link in contribution.resource.get("link", ()):
+            reference = link["other"].get("reference", "")
+            if not reference.startswith("Patient/"):
+                continue
+            this, other = contribution.id, reference.removeprefix("Patient/")
+            rule = f"Patient.link.{link['type']}"
+            if link["type"] == "replaced-by":
+                yield LinkEvent(LinkKind.MERGE, other, this, rule)
+            elif link["type"] == "replaces":
+                yield LinkEvent(LinkKind.MERGE, this, other, rule)
+            else:
+                yield LinkEvent(LinkKind.LINK, this, other, rule)
+
+
+def _identifiers(contributions: tuple[Contribution, ...]) -> Iterator[PatientIdentifier]:
+    """By what a patient can be looked up."""
+    for contribution in contributions:
+        if contribution.type != "Patient":
+            continue
+        patient, resource = contribution.source_patient, contribution.resource
+        for identifier in resource.get("identifier", ()):
+            if identifier.get("value"):
+                system = identifier.get("system", "")
+                yield PatientIdentifier(patient, "identifier", system, identifier["value"])
+        for name in resource.get("name", ()):
+            if name.get("family"):
+                yield PatientIdentifier(patient, "family", "", name["family"])
+            for given in name.get("given", ()):
+                if given:
+                    yield PatientIdentifier(patient, "given", "", given)
+        if resource.get("birthDate"):
+            yield PatientIdentifier(patient, "birthdate", "", resource["birthDate"])
+
+
+def _provenance(
+    contributions: tuple[Contribution, ...], message: Message, namespace: UUID
+) -> FhirJson | None:
+    """The FHIR Provenance of the message: what it changed, from which bytes, by which feed."""
+    if not contributions:
+        return None
+    at = datetime.fromtimestamp(message.received_at_us // 1_000_000, UTC)
+    digest = message.sha256.hex()
+    return {
+        "resourceType": "Provenance",
+        "id": make_id(namespace, message.feed, "Provenance", digest),
+        "target": [{"reference": f"{c.type}/{c.id}"} for c in contributions],
+        "recorded": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "agent": [{"who": {"display": message.feed}}],
+        "entity": [
+            {
+                "role": "source",
+                "what": {"identifier": {"system": "urn:chartloom:sha256", "value": digest}},
+            }
+        ],
+    }
