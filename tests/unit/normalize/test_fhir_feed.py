@@ -78,9 +78,9 @@ def test_a_bare_resource_is_kept_under_our_id() -> None:
     assert {"url": SOURCE_ID, "valueString": "Patient/p1"} in contribution.resource["extension"]
     assert derived.event_us == 1_682_935_200_500_000
     assert {(i.kind, i.system, i.value) for i in derived.identifiers} == {
-        ("identifier", "urn:mrn", "99"),
-        ("family", "", "Rivera"),
-        ("given", "", "Ana"),
+        ("identifier", "|urn:mrn", "99"),
+        ("family", "", "rivera"),
+        ("given", "", "ana"),
         ("birthdate", "", "1980-02-03"),
     }
     assert validate(derived.provenance) == []
@@ -342,11 +342,9 @@ def test_every_leaf_is_accounted_for_and_every_value_has_its_bytes() -> None:
 def test_overlays_decide_where_types_go() -> None:
     shipped = next(iter(MAPPING.files.values()))
     other = shipped.replace(b"Basic,patient,subject,,", b"Basic,directory,,,")
-    mapping = FhirMapping({"fhir/types.csv": other})
+    mapping = FhirMapping({"types.csv": other})
     assert mapping.fingerprint != MAPPING.fingerprint
     basic = _message({"resourceType": "Basic", "code": {"text": "x"}})
     assert mapping.derive(basic, FEED, EXAMPLE_NAMESPACE).contributions[0].directory
     with pytest.raises(ConfigurationError, match=r"types\.csv:2"):
-        FhirMapping(
-            {"fhir/types.csv": b"type,kind,elements,identified,reason\nPatent,patient,,,\n"}
-        )
+        FhirMapping({"types.csv": b"type,kind,elements,identified,reason\nPatent,patient,,,\n"})

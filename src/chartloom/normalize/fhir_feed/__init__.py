@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chartloom.normalize.fhir_feed.mapping import FhirMapping
+from chartloom.normalize.fhir_feed.mapping import FhirMapping, load_fhir_mapping
 from chartloom.normalize.fhir_feed.plan import SOURCE_ID
 
-__all__ = ["SOURCE_ID", "FhirMapping"]
+__all__ = ["SOURCE_ID", "FhirMapping", "load_fhir_mapping"]

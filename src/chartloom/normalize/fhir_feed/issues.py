@@ -35,7 +35,7 @@ register_codes(
         "fhir-type-not-kept",
         _W,
         "A resource is of a type that has no place in a chart; it was not used.",
-        "Add the type to fhir/types.csv of the site's mapping if it belongs in charts.",
+        "Add the type to types.csv of the site's mapping if it belongs in charts.",
     ),
     IssueCode(
         "fhir-patient-unknown",

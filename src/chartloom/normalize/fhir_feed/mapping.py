@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 from uuid import UUID
 
+from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.feed import Feed
 from chartloom.domain.ids import make_id
 from chartloom.domain.issues import Issue
@@ -37,7 +38,19 @@ _DAY_US: Final = 86_400_000_000
 
 @cache
 def _shipped() -> bytes:
-    return files("chartloom.normalize").joinpath("tables").joinpath(FILE).read_bytes()
+    return files("chartloom.normalize").joinpath("tables", "fhir", FILE).read_bytes()
+
+
+def load_fhir_mapping(overlays: Mapping[str, bytes]) -> FhirMapping:
+    """The mapping; an overlay ``types.csv`` replaces ours. Raises ``ConfigurationError``."""
+    for path in overlays:
+        if path not in (FILE, "README.md"):
+            raise ConfigurationError(
+                "The mapping fhir reads no such file.",
+                where=path,
+                cure=f"Only {FILE} can be given.",
+            )
+    return FhirMapping(overlays)
 
 
 class FhirMapping:
@@ -46,8 +59,10 @@ class FhirMapping:
     name = "fhir"
 
     def __init__(self, overlays: Mapping[str, bytes] | None = None) -> None:
-        self.files: dict[str, bytes] = {FILE: (overlays or {}).get(FILE, _shipped())}
-        self._types = read_types(self.files[FILE])
+        self.files: dict[str, bytes] = {FILE: _shipped()}
+        if overlays and FILE in overlays:
+            self.files[f"overlay/{FILE}"] = overlays[FILE]
+        self._types = read_types(list(self.files.values())[-1])
         digest = hashlib.sha256(_VERSION.encode())
         for path, content in sorted(self.files.items()):
             digest.update(path.encode() + b"\0" + hashlib.sha256(content).digest())
@@ -92,7 +107,7 @@ class FhirMapping:
             issues=tuple(issues),
             loss=loss.count(value, plan),
             unmapped=_unmapped(plan),
-            provenance=_provenance(contributions, message, namespace),
+            provenance=_provenance(contributions, message, feed, namespace, event_us),
         )
         return derived, plan
 
@@ -179,36 +194,39 @@ def _identifiers(contributions: tuple[Contribution, ...]) -> Iterator[PatientIde
         patient, resource = contribution.source_patient, contribution.resource
         for identifier in resource.get("identifier", ()):
             if identifier.get("value"):
-                system = identifier.get("system", "")
+                codings = identifier.get("type", {}).get("coding", ({},))
+                system = f"{codings[0].get('code', '')}|{identifier.get('system', '')}"
                 yield PatientIdentifier(patient, "identifier", system, identifier["value"])
         for name in resource.get("name", ()):
             if name.get("family"):
-                yield PatientIdentifier(patient, "family", "", name["family"])
+                yield PatientIdentifier(patient, "family", "", name["family"].casefold())
             for given in name.get("given", ()):
                 if given:
-                    yield PatientIdentifier(patient, "given", "", given)
+                    yield PatientIdentifier(patient, "given", "", given.casefold())
         if resource.get("birthDate"):
             yield PatientIdentifier(patient, "birthdate", "", resource["birthDate"])
 
 
 def _provenance(
-    contributions: tuple[Contribution, ...], message: Message, namespace: UUID
+    derived: tuple[Contribution, ...], message: Message, feed: Feed, namespace: UUID, event_us: int
 ) -> FhirJson | None:
     """The FHIR Provenance of the message: what it changed, from which bytes, by which feed."""
-    if not contributions:
+    targets = [c for c in derived if not c.directory] or list(derived)
+    if not targets:
         return None
-    at = datetime.fromtimestamp(message.received_at_us // 1_000_000, UTC)
     digest = message.sha256.hex()
+    source = {"identifier": {"value": f"urn:sha256:{digest}"}}
     return {
         "resourceType": "Provenance",
-        "id": make_id(namespace, message.feed, "Provenance", digest),
-        "target": [{"reference": f"{c.type}/{c.id}"} for c in contributions],
-        "recorded": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "agent": [{"who": {"display": message.feed}}],
-        "entity": [
-            {
-                "role": "source",
-                "what": {"identifier": {"system": "urn:chartloom:sha256", "value": digest}},
-            }
-        ],
+        "id": make_id(namespace, feed.patient_namespace, "Provenance", digest),
+        "target": [{"reference": f"{c.type}/{c.id}"} for c in targets],
+        "occurredDateTime": _instant(event_us),
+        "recorded": _instant(message.received_at_us),
+        "agent": [{"who": {"display": feed.owner or feed.name}}],
+        "entity": [{"role": "source", "what": source}],
     }
+
+
+def _instant(us: int) -> str:
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

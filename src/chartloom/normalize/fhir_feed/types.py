@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from chartloom.domain.errors import ConfigurationError
 from chartloom.formats.fhir import is_resource_type
 
-FILE = "fhir/types.csv"
+FILE = "types.csv"
 _KINDS = ("patient", "directory", "either", "ignored")
 #: Resource types that cannot carry the sender's own name of them.
 _NO_EXTENSIONS = ("Binary", "Bundle", "Parameters")
