@@ -1,0 +1,6 @@
+"""PostgreSQL as the store: embedded or by DSN. See the README beside this file."""
+
+from chartloom.engines.postgres.embedded import EmbeddedPostgres
+from chartloom.engines.postgres.store import PostgresStore
+
+__all__ = ["EmbeddedPostgres", "PostgresStore"]

@@ -1,0 +1,127 @@
+"""What is sealed, and how: the one place that writes and reads ``body`` columns."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from chartloom.domain import codec
+from chartloom.domain.chart import Section, SectionView, ViewKey
+from chartloom.domain.grant import Grant
+from chartloom.domain.issues import Issue
+from chartloom.domain.resource import Contribution, LinkEvent, ResourceState, Stamp
+from chartloom.guard import DIRECTORY_KIND, Guard
+
+
+class StateBody(msgspec.Struct, array_like=True):
+    """What is sealed of a resource state."""
+
+    resource: dict[str, Any]
+    stamps: dict[str, Stamp]
+
+
+class BundleBody(msgspec.Struct, omit_defaults=True):
+    """What is sealed of one message's word about one source patient.
+
+    The first bundle of a message also holds what is about the message as a whole.
+    """
+
+    contributions: tuple[Contribution, ...] = ()
+    provenance: dict[str, Any] | None = None
+    issues: tuple[Issue, ...] = ()
+    unmapped: tuple[str, ...] = ()
+    links: tuple[LinkEvent, ...] = ()
+
+
+_STATE = msgspec.json.Decoder(StateBody, float_hook=Decimal)
+_BUNDLE = msgspec.json.Decoder(BundleBody, float_hook=Decimal)
+_ENTRIES = msgspec.json.Decoder(tuple[dict[str, Any], ...], float_hook=Decimal)
+
+
+class Bodies:
+    """Seals and opens the rows of the store."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    def seal_message(self, source_patient: str, position: int, body: bytes) -> bytes:
+        """The verbatim bytes of a message."""
+        return self._guard.seal(source_patient, "message", str(position), "1", body)
+
+    def open_message(
+        self, grant: Grant, source_patient: str, position: int, sealed: bytes
+    ) -> bytes:
+        """The inverse of :meth:`seal_message`."""
+        return self._guard.unseal(grant, source_patient, "message", str(position), "1", sealed)
+
+    def seal_state(self, state: ResourceState, revision: int) -> bytes:
+        """A patient's resource state as of its ``revision``-th write."""
+        plain = codec.encode(StateBody(state.resource, state.stamps))
+        return self._guard.seal(state.source_patient, "state", state.id, str(revision), plain)
+
+    def seal_directory(self, item: Contribution, rank: tuple[int, int, int]) -> bytes:
+        """The winning statement about a directory resource.
+
+        Every element of it was said by the one message that won: ``rank`` ends in its position.
+        """
+        stamp = Stamp(1, rank[1], rank[2])
+        plain = codec.encode(StateBody(item.resource, dict.fromkeys(item.resource, stamp)))
+        return self._guard.seal("", DIRECTORY_KIND, item.id, "1", plain)
+
+    def open_state(
+        self,
+        grant: Grant,
+        id: str,
+        source_patient: str,
+        directory: bool,
+        revision: int,
+        sealed: bytes,
+    ) -> ResourceState:
+        """The inverse of both: columns in the order in which the queries name them."""
+        if directory:
+            plain = self._guard.unseal(grant, "", DIRECTORY_KIND, id, "1", sealed)
+        else:
+            plain = self._guard.unseal(grant, source_patient, "state", id, str(revision), sealed)
+        body = _STATE.decode(plain)
+        return ResourceState(body.resource, source_patient, body.stamps, directory)
+
+    def seal_view(self, view: SectionView, revision: int) -> bytes:
+        """The entries of a view as of its ``revision``-th write."""
+        key = view.key
+        name = f"{int(key.section)}/{key.part}"
+        plain = codec.encode(view.entries)
+        return self._guard.seal(key.source_patient, "view", name, str(revision), plain)
+
+    def open_view(
+        self,
+        grant: Grant,
+        source_patient: str,
+        section: int,
+        part: int,
+        total: int,
+        revision: int,
+        sealed: bytes,
+    ) -> SectionView:
+        """The inverse of :meth:`seal_view`."""
+        name = f"{section}/{part}"
+        plain = self._guard.unseal(grant, source_patient, "view", name, str(revision), sealed)
+        key = ViewKey(source_patient, Section(section), part)
+        return SectionView(key, total, _ENTRIES.decode(plain))
+
+    def seal_bundle(
+        self, source_patient: str, position: int, ordinal: int, body: BundleBody
+    ) -> bytes:
+        """One message's word about one source patient."""
+        name = f"{position}/{ordinal}"
+        return self._guard.seal(source_patient, "bundle", name, "1", codec.encode(body))
+
+    def open_bundle(
+        self, grant: Grant, position: int, ordinal: int, source_patient: str, sealed: bytes
+    ) -> BundleBody:
+        """The inverse of :meth:`seal_bundle`."""
+        name = f"{position}/{ordinal}"
+        return _BUNDLE.decode(
+            self._guard.unseal(grant, source_patient, "bundle", name, "1", sealed)
+        )

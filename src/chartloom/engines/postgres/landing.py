@@ -1,0 +1,157 @@
+"""The append-only log of verbatim messages."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+
+from chartloom.domain.message import Arrival, LandingOutcome, Receipt
+from chartloom.engines.postgres import migrate, queries
+from chartloom.engines.postgres.base import StoreBase
+from chartloom.engines.postgres.connect import Connection
+
+_KEY = struct.Struct("!q")
+_MINUTE_US = 60_000_000
+
+#: (key, digest): what duplicates are recognised by.
+_Keys = tuple[int, bytes]
+
+
+def clean(text: str) -> str:
+    """Text that PostgreSQL can hold: NUL and lone surrogates become U+FFFD."""
+    if text.isprintable():
+        return text
+    text = text.replace("\0", "\ufffd")
+    return text.encode("utf-8", "replace").decode() if _surrogates(text) else text
+
+
+def _surrogates(text: str) -> bool:
+    return any("\ud800" <= c <= "\udfff" for c in text)
+
+
+class LandingPart(StoreBase):
+    """Implements the ``Landing`` port."""
+
+    _partitions_through = -1
+
+    def lane_of(self, feed: str, source_patient: str) -> int:
+        """The lane: by patient, so that one patient's messages keep their order across the feeds
+        of one numbering; by feed where the quick look could not tell the patient."""
+        return zlib.crc32((source_patient or f"feed\x1f{feed}").encode()) % self._lanes
+
+    def land(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
+        """Appends in order, in one transaction; durable when it returns.
+
+        A message without control id is a duplicate only of itself (same feed, bytes and moment of
+        receipt, as after a repeated attempt): two such messages cannot be told apart, so both land.
+        """
+        if not arrivals:
+            return []
+        keys = [self._keys(a) for a in arrivals]
+        with self._landing.use() as conn:
+            first_day = self._first_day(conn)
+            self._keep_partitions(conn, first_day)
+            with conn.transaction():
+                return self._append(conn, first_day, arrivals, keys)
+
+    def _keys(self, a: Arrival) -> _Keys:
+        blind = self._guard.blind
+        if a.control_id:
+            name = f"{a.feed}\x1f{a.control_id}"
+            digest = blind("landed", f"{name}\x1f{a.sha256.hex()}")
+        else:
+            name = f"{a.feed}\x1f\x1f{a.sha256.hex()}\x1f{a.received_at_us}"
+            digest = blind("landed", name)
+        return _KEY.unpack(blind("control", name)[:8])[0], digest
+
+    def _append(
+        self, conn: Connection, first_day: int, arrivals: Sequence[Arrival], keys: list[_Keys]
+    ) -> list[Receipt]:
+        with conn.pipeline():
+            head_cursor = conn.execute(queries.HEAD_LOCK)
+            # A statement of its own: its snapshot is taken when the lock is held.
+            known_cursor = conn.execute(queries.KEYS_KNOWN, ([k for k, _ in keys],), binary=True)
+            head_row = head_cursor.fetchone()
+            known_rows = known_cursor.fetchall()
+        assert head_row is not None
+        known: dict[int, dict[bytes, int]] = {}
+        for key, digest, position in known_rows:
+            known.setdefault(key, {})[digest] = position
+        floor = migrate.position_floor(first_day, self._clock.now_us())
+        return self._write(conn, max(head_row[0] + 1, floor), arrivals, keys, known)
+
+    def _write(
+        self,
+        conn: Connection,
+        position: int,
+        arrivals: Sequence[Arrival],
+        keys: list[_Keys],
+        known: dict[int, dict[bytes, int]],
+    ) -> list[Receipt]:
+        receipts: list[Receipt] = []
+        rows, new_keys = [], []
+        for a, (key, digest) in zip(arrivals, keys, strict=True):
+            earlier = known.setdefault(key, {})
+            first_copy = earlier.get(digest)
+            if first_copy is not None:
+                receipts.append(Receipt(first_copy, LandingOutcome.DUPLICATE))
+                continue
+            conflict = bool(earlier)
+            earlier[digest] = position
+            new_keys.append((key, position, digest))
+            rows.append(self._row(a, position, conflict))
+            outcome = LandingOutcome.CONFLICT if conflict else LandingOutcome.LANDED
+            receipts.append(Receipt(position, outcome))
+            position += 1
+        if rows:
+            with conn.cursor() as cursor:
+                with cursor.copy(queries.LANDING_COPY) as copy:
+                    copy.set_types(queries.LANDING_TYPES)
+                    for row in rows:
+                        copy.write_row(row)
+                with cursor.copy(queries.KEYS_COPY) as copy:
+                    copy.set_types(queries.KEYS_TYPES)
+                    for new_key in new_keys:
+                        copy.write_row(new_key)
+        with conn.pipeline():
+            conn.execute(queries.FEED_IN, _statistics(arrivals, receipts))
+            if rows:
+                conn.execute(queries.HEAD_SET, (position - 1,))
+                conn.execute(queries.NOTIFY)
+        return receipts
+
+    def _row(self, a: Arrival, position: int, conflict: bool) -> tuple[object, ...]:
+        return (
+            position,
+            a.received_at_us,
+            len(a.body),
+            self.lane_of(a.feed, a.source_patient),
+            conflict,
+            a.feed,
+            clean(a.control_id),
+            clean(a.message_type),
+            a.source_patient,
+            self._bodies.seal_message(a.source_patient, position, a.body),
+        )
+
+    def _keep_partitions(self, conn: Connection, first_day: int) -> None:
+        today = self._clock.now_us() // 86_400_000_000
+        if today >= self._partitions_through:
+            self._partitions_through = migrate.create_partitions(conn, first_day, today)
+
+
+def _statistics(
+    arrivals: Sequence[Arrival], receipts: Sequence[Receipt]
+) -> tuple[list[str], list[int], list[int], list[int], list[int], list[int]]:
+    """Counts per feed and minute, as columns, in one order for all writers."""
+    counts: dict[tuple[str, int], list[int]] = {}
+    for a, receipt in zip(arrivals, receipts, strict=True):
+        row = counts.setdefault((a.feed, a.received_at_us // _MINUTE_US), [0, 0, 0, 0])
+        row[0] += receipt.outcome is not LandingOutcome.DUPLICATE
+        row[1] += receipt.outcome is LandingOutcome.DUPLICATE
+        row[2] += receipt.outcome is LandingOutcome.CONFLICT
+        row[3] = max(row[3], a.received_at_us)
+    keys = sorted(counts)
+    columns = [[counts[k][i] for k in keys] for i in range(4)]
+    return ([k[0] for k in keys], [k[1] for k in keys], *columns)  # type: ignore[return-value]

@@ -1,0 +1,187 @@
+"""The log as workers consume it. A lease is an advisory lock of the worker's own connection.
+
+So a lease cannot outlive its worker, and a batch cannot be committed without the leases it was
+read under: with the connection both are gone, and what follows starts by claiming again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from chartloom.domain.chart import Section, ViewKey
+from chartloom.domain.errors import LaneLost
+from chartloom.domain.grant import Grant
+from chartloom.domain.message import Message
+from chartloom.domain.resource import ResourceState
+from chartloom.domain.store import Prefetched, Wanted
+from chartloom.engines.postgres import queries
+from chartloom.engines.postgres.base import StoreBase
+from chartloom.engines.postgres.connect import Connection
+from chartloom.engines.postgres.revisions import Revisions
+
+#: Bytes of messages that one ``pending`` reads at most (the first message always comes).
+PENDING_BYTES_MAX = 32 * 1024 * 1024
+
+#: How often lanes that somebody else holds are asked for again.
+CLAIM_EVERY_S = 0.5
+
+
+class LanesPart(StoreBase):
+    """Implements the reading half of the ``Lanes`` port. One worker (thread) per store object."""
+
+    _held: frozenset[int] = frozenset()
+    _held_by: Connection | None = None
+    _asked_at_s = 0.0
+    _worker = ""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._revisions = Revisions()
+
+    def claim(self, worker: str, share: int) -> list[int]:
+        """Leases up to ``share`` lanes and gives back what is above it; cheap when satisfied."""
+        with self._lane.use() as conn:
+            held = self._still_held(conn)
+            if len(held) > share:
+                self._give(conn, sorted(held)[share:])
+            elif len(held) < share and self._due(worker):
+                self._first_day(conn)
+                self._take(conn, worker, share - len(held))
+            return sorted(self._held)
+
+    def _due(self, worker: str) -> bool:
+        now = time.monotonic()
+        due = worker != self._worker or now - self._asked_at_s >= CLAIM_EVERY_S or not self._held
+        if due:
+            self._worker, self._asked_at_s = worker, now
+        return due
+
+    def _still_held(self, conn: Connection) -> frozenset[int]:
+        if self._held_by is not conn:  # reopened: the leases died with the old one
+            self._held, self._held_by = frozenset(), conn
+            self._revisions.clear()
+        return self._held
+
+    def _take(self, conn: Connection, worker: str, count: int) -> None:
+        # Workers start looking at different lanes, so that they seldom ask for the same.
+        start = int.from_bytes(hashlib.sha256(worker.encode()).digest()[:2]) % self._lanes
+        wanted = [(start + i) % self._lanes for i in range(self._lanes)]
+        got: set[int] = set()
+        for lane in wanted:
+            if len(got) == count:
+                break
+            if lane not in self._held:
+                row = conn.execute(
+                    "SELECT pg_try_advisory_lock(%s, %s)", (queries.LANE_KEY_CLASS, lane)
+                ).fetchone()
+                if row is not None and row[0]:
+                    got.add(lane)
+        if got:
+            self._held |= got
+            conn.execute(queries.LANE_OWNER, (worker, sorted(got)))
+
+    def _give(self, conn: Connection, lanes: Sequence[int]) -> None:
+        conn.execute(queries.LANE_OWNER, ("", list(lanes)))
+        conn.execute(queries.LANE_UNLOCK, (queries.LANE_KEY_CLASS, list(lanes)))
+        self._held -= frozenset(lanes)
+
+    def release(self, worker: str) -> None:
+        """Gives all lanes back."""
+        with self._lane.use() as conn:
+            if held := sorted(self._still_held(conn)):
+                self._give(conn, held)
+        self._worker = ""
+
+    def _require(self, conn: Connection, lanes: Sequence[int]) -> None:
+        if not self._still_held(conn).issuperset(lanes):
+            raise LaneLost("the worker does not hold these lanes.", cure="Claim again.")
+
+    def pending(self, grant: Grant, lanes: Sequence[int], limit: int) -> list[Message]:
+        """The next messages of the lanes in position order, at most ``PENDING_BYTES_MAX`` bytes.
+
+        Messages put back by ``retry`` come first. Raises ``LaneLost`` for lanes that this store
+        object does not hold (any more).
+        """
+        self._verify(grant)
+        values = {"lanes": list(lanes), "limit": limit, "bytes": PENDING_BYTES_MAX}
+        with self._lane.use() as conn:
+            self._require(conn, lanes)
+            with conn.pipeline():
+                retries = conn.execute(
+                    queries.PENDING_RETRY, {**values, "retries": min(limit, 100)}, binary=True
+                )
+                following = conn.execute(queries.PENDING, values, binary=True)
+                first = retries.fetchall()
+                rows = first or following.fetchall()
+        return [self._message(grant, row) for row in rows]
+
+    def _message(self, grant: Grant, row: tuple[Any, ...]) -> Message:
+        position, feed, received, lane, control, kind, source_patient, conflict, sealed = row
+        body = self._bodies.open_message(grant, source_patient, position, sealed)
+        return Message(
+            position=position,
+            feed=feed,
+            body=body,
+            received_at_us=received,
+            sha256=hashlib.sha256(body).digest(),
+            lane=lane,
+            control_id=control,
+            message_type=kind,
+            source_patient=source_patient,
+            conflict=conflict,
+        )
+
+    def prefetch(self, grant: Grant, wanted: Wanted) -> Prefetched:
+        """Current states and views; remembers their revisions for the commit that follows."""
+        self._verify(grant)
+        ids = sorted(wanted.resource_ids)
+        keys = sorted(wanted.views)
+        columns = (
+            [k.source_patient for k in keys],
+            [k.section for k in keys],
+            [k.part for k in keys],
+        )
+        with self._lane.use() as conn:
+            self._still_held(conn)
+            with conn.pipeline():
+                states = conn.execute(queries.STATES, (ids,), binary=True)
+                views = conn.execute(queries.VIEWS, columns, binary=True)
+                state_rows, view_rows = states.fetchall(), views.fetchall()
+        self._revisions.saw(
+            ids, {r[0]: r[3] for r in state_rows}, keys, {ViewKey(*r[:3]): r[4] for r in view_rows}
+        )
+        return Prefetched(
+            {row[0]: self._bodies.open_state(grant, *row) for row in state_rows},
+            {view.key: view for view in (self._bodies.open_view(grant, *r) for r in view_rows)},
+        )
+
+    def refill(
+        self, grant: Grant, source_patient: str, section: Section, part: int, limit: int
+    ) -> list[ResourceState]:
+        """The newest visible states of one section part, newest first."""
+        self._verify(grant)
+        with self._lane.use() as conn:
+            cursor = conn.execute(
+                queries.REFILL, (source_patient, int(section), part, limit), binary=True
+            )
+            return [self._bodies.open_state(grant, *row) for row in cursor.fetchall()]
+
+    def wait(self, timeout_s: float) -> bool:
+        """Blocks until something landed since the last call, or the time is over."""
+        with self._listening.use() as conn:
+            if self._listens_on is not conn:
+                conn.execute(queries.LISTEN)
+                self._listens_on = conn
+                return True  # what landed before we listened is worth a look
+            woken = False
+            for _ in conn.notifies(timeout=timeout_s, stop_after=1):
+                woken = True
+            if woken:  # drain what has come with it: one look serves all
+                for _ in conn.notifies(timeout=0):
+                    pass
+            return woken
+
+    _listens_on: Connection | None = None

@@ -1,0 +1,172 @@
+"""Who is one person: clusters of source patients, the same in whatever order messages came.
+
+Two source patients are joined when the last link event about the two (by event time, then position)
+says so, or, where no event speaks about them, when they carry the same record number (type MR or
+PI) of the same assigning authority. A person is a connected component of that graph, named after
+its smallest source patient id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from chartloom.domain.resource import Contribution, Derived, LinkKind
+from chartloom.engines.postgres import queries
+from chartloom.engines.postgres.connect import Connection
+from chartloom.guard import Guard
+
+_RECORD_TYPES = {"MR", "PI"}
+_REMEMBERED_MAX = 400_000
+
+Pair = tuple[str, str]
+
+
+def record_numbers(patient: Contribution) -> Iterator[str]:
+    """``authority|number`` of each identifier of type MR or PI that names its authority."""
+    for identifier in patient.resource.get("identifier", ()):
+        codes = {c.get("code") for c in identifier.get("type", {}).get("coding", ())}
+        assigner = identifier.get("assigner", {})
+        authority = identifier.get("system") or assigner.get("display") or ""
+        if codes & _RECORD_TYPES and authority and identifier.get("value"):
+            yield f"{authority}|{identifier['value']}"
+
+
+def normal(value: str) -> str:
+    """How look-up values are compared: without regard to case and surrounding or double spaces."""
+    return " ".join(value.casefold().split())
+
+
+def blinds(guard: Guard, kind: str, system: str, value: str) -> list[bytes]:
+    """The fingerprints under which one identifier is found."""
+    found = [guard.blind(kind, normal(value))]
+    if kind == "identifier" and system:
+        found.append(guard.blind("system|identifier", f"{normal(system)}|{normal(value)}"))
+    return found
+
+
+class PersonIndex:
+    """Writes identifiers, record numbers and clusters; remembers what is written already."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._known: set[tuple[str, ...]] = set()
+        self._fresh: list[tuple[str, ...]] = []
+
+    def clear(self) -> None:
+        """Forgets what is written (after a rebuild or a lost connection)."""
+        self._known.clear()
+
+    def committed(self) -> None:
+        """The transaction of the last :meth:`write` is durable."""
+        if len(self._known) > _REMEMBERED_MAX:
+            self._known.clear()
+        self._known.update(self._fresh)
+
+    def _new(self, *key: str) -> bool:
+        if key in self._known:
+            return False
+        self._fresh.append(key)
+        return True
+
+    def write(self, conn: Connection, derived: Sequence[Derived]) -> None:
+        """All that a batch says about who is who. Must come last in its transaction: from the
+        first new record number or link on, it holds the lock of all clusters."""
+        self._fresh = []
+        patients, identifiers, records = self._collect(derived)
+        if identifiers:
+            rows = sorted(identifiers)
+            conn.execute(queries.IDENTIFIERS, ([r[0] for r in rows], [r[1] for r in rows]))
+        linked = {p for d in derived for e in d.links for p in (e.surviving, e.prior)}
+        if patients:
+            conn.execute(queries.PERSON_INSERT, (sorted(patients),))
+        if not records and not linked:
+            return
+        conn.execute(queries.CLUSTER_LOCK)
+        if records:
+            pairs = sorted(records)
+            conn.execute(queries.RECORD_INSERT, ([p[0] for p in pairs], [p[1] for p in pairs]))
+        seeds = {p for _, p in records} | linked
+        _recluster(conn, seeds)
+
+    def _collect(
+        self, derived: Sequence[Derived]
+    ) -> tuple[set[str], set[tuple[bytes, str]], set[tuple[bytes, str]]]:
+        patients: set[str] = set()
+        identifiers: set[tuple[bytes, str]] = set()
+        records: set[tuple[bytes, str]] = set()
+        for d in derived:
+            for who in _patients(d):
+                if self._new("p", who):
+                    patients.add(who)
+            for i in d.identifiers:
+                if i.value and self._new(i.kind, i.system, i.value, i.source_patient):
+                    for blind in blinds(self._guard, i.kind, i.system, i.value):
+                        identifiers.add((blind, i.source_patient))
+            for c in d.contributions:
+                if c.type == "Patient":
+                    for number in record_numbers(c):
+                        if self._new("record", number, c.source_patient):
+                            blind = self._guard.blind("record", number)
+                            records.add((blind, c.source_patient))
+        return patients, identifiers, records
+
+
+def _patients(d: Derived) -> set[str]:
+    found = {c.source_patient for c in d.contributions if not c.directory}
+    found.update(p for e in d.links for p in (e.surviving, e.prior))
+    found.update(i.source_patient for i in d.identifiers)
+    if not d.quarantine:
+        found.add(d.source_patient)
+    found.discard("")
+    return found
+
+
+def _recluster(conn: Connection, seeds: Iterable[str]) -> None:
+    """Recomputes the components that the seeds are or were in, and stores what changed."""
+    wanted = sorted(seeds)
+    before: dict[str, str] = {}
+    joined: set[Pair] = set()
+    visited: set[str] = set()
+    while wanted:
+        mates = conn.execute(queries.PERSON_MATES, (wanted,)).fetchall()
+        before.update(mates)
+        frontier = sorted({*wanted, *(m for m, _ in mates)} - visited)
+        visited.update(frontier)
+        found = _joined(conn, frontier)
+        joined |= found
+        wanted = sorted({p for pair in found for p in pair} - visited)
+    after = components(visited, joined)
+    changed = sorted((p, person) for p, person in after.items() if before.get(p) != person)
+    if changed:
+        conn.execute(queries.PERSON_UPDATE, ([c[0] for c in changed], [c[1] for c in changed]))
+
+
+def _joined(conn: Connection, ids: list[str]) -> set[Pair]:
+    """The joined pairs that the given source patients are part of."""
+    pairs = {_pair(a, b) for a, b in conn.execute(queries.RECORD_PAIRS, (ids,)).fetchall()}
+    for a, b, kind, *_ in conn.execute(queries.LINK_EVENTS, {"ids": ids}).fetchall():
+        if kind == LinkKind.UNLINK:
+            pairs.discard(_pair(a, b))
+        else:
+            pairs.add(_pair(a, b))
+    return pairs
+
+
+def _pair(a: str, b: str) -> Pair:
+    return (a, b) if a < b else (b, a)
+
+
+def components(ids: Iterable[str], joined: Iterable[Pair]) -> dict[str, str]:
+    """Each id with the smallest id of its connected component."""
+    parent = {i: i for i in ids}
+
+    def root(i: str) -> str:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for a, b in joined:
+        low, high = sorted((root(a), root(b)))
+        parent[high] = low
+    return {i: root(i) for i in parent}

@@ -1,0 +1,374 @@
+"""All SQL outside the migrations, by name. Only constants are put together here; values are bound."""
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+# Schema and site
+
+VERSION_TABLE = """
+CREATE TABLE IF NOT EXISTS schema_version (
+    version    integer PRIMARY KEY,
+    name       text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)"""
+
+PARTITION = """
+CREATE TABLE {} PARTITION OF landing FOR VALUES FROM ({}) TO ({}) WITH (toast_tuple_target = 8160)
+"""
+
+SITE = "SELECT namespace, key_check, lanes, first_day FROM site"
+
+SITE_INSERT = """
+INSERT INTO site (namespace, key_check, lanes, first_day) VALUES (%s, %s, %s, %s)
+ON CONFLICT DO NOTHING"""
+
+LANES_INSERT = """
+INSERT INTO lane (lane) SELECT generate_series(0, %s::int - 1) ON CONFLICT DO NOTHING"""
+
+# Landing
+
+HEAD_LOCK = "SELECT position FROM log_head FOR UPDATE"
+
+KEYS_KNOWN = "SELECT key, digest, position FROM landed_key WHERE key = ANY(%b::int8[])"
+
+LANDING_COPY = """
+COPY landing (position, received_at_us, size_bytes, lane, conflict, feed, control_id, message_type,
+              source_patient, body) FROM STDIN (FORMAT BINARY)"""
+LANDING_TYPES = ("int8", "int8", "int4", "int2", "bool", "text", "text", "text", "text", "bytea")
+
+KEYS_COPY = "COPY landed_key (key, position, digest) FROM STDIN (FORMAT BINARY)"
+KEYS_TYPES = ("int8", "int8", "bytea")
+
+HEAD_SET = "UPDATE log_head SET position = %s"
+
+CHANNEL = "chartloom_landed"
+NOTIFY = f"NOTIFY {CHANNEL}"
+LISTEN = f"LISTEN {CHANNEL}"
+
+FEED_IN = """
+INSERT INTO feed_minute_in AS f
+    (feed, minute, received_count, duplicate_count, conflict_count, last_received_us)
+SELECT * FROM unnest(%b::text[], %b::int4[], %b::int4[], %b::int4[], %b::int4[], %b::int8[])
+ON CONFLICT (feed, minute) DO UPDATE SET
+    received_count = f.received_count + excluded.received_count,
+    duplicate_count = f.duplicate_count + excluded.duplicate_count,
+    conflict_count = f.conflict_count + excluded.conflict_count,
+    last_received_us = greatest(f.last_received_us, excluded.last_received_us)"""
+
+# Lanes
+
+LANE_KEY_CLASS = 0x4C4E  #: first key of the advisory locks that are the leases
+
+LANE_TRY = "SELECT l FROM unnest(%b::int4[]) l WHERE pg_try_advisory_lock(%s, l)"
+LANE_UNLOCK = "SELECT pg_advisory_unlock(%s, l) FROM unnest(%b::int4[]) l"
+LANE_OWNER = "UPDATE lane SET owner = %s WHERE lane = ANY(%b::int2[])"
+
+PENDING = """
+WITH next AS MATERIALIZED (
+    SELECT n.* FROM lane c CROSS JOIN LATERAL (
+        SELECT position, size_bytes FROM landing l
+        WHERE l.lane = c.lane AND l.position > c.cursor
+        ORDER BY l.position LIMIT %(limit)s
+    ) n WHERE c.lane = ANY(%(lanes)b::int2[])
+), bounded AS (
+    SELECT position, sum(size_bytes) OVER (ORDER BY position ROWS UNBOUNDED PRECEDING) AS bytes,
+           row_number() OVER (ORDER BY position) AS number
+    FROM next
+), chosen AS MATERIALIZED (
+    SELECT position FROM bounded WHERE (bytes <= %(bytes)s OR number = 1) AND number <= %(limit)s
+)
+SELECT m.position, m.feed, m.received_at_us, m.lane, m.control_id, m.message_type,
+       m.source_patient, m.conflict, m.body
+FROM chosen p CROSS JOIN LATERAL (SELECT * FROM landing l WHERE l.position = p.position) m
+ORDER BY m.position"""
+
+PENDING_RETRY = """
+SELECT m.position, m.feed, m.received_at_us, m.lane, m.control_id, m.message_type,
+       m.source_patient, m.conflict, m.body
+FROM retry r CROSS JOIN LATERAL (SELECT * FROM landing l WHERE l.position = r.position) m
+WHERE r.lane = ANY(%(lanes)b::int2[]) ORDER BY r.position LIMIT %(retries)s"""
+
+STATES = """
+SELECT id, source_patient, directory, revision, body FROM resource WHERE id = ANY(%b::text[])"""
+
+VIEWS = """
+SELECT v.source_patient, v.section, v.part, v.total, v.revision, v.body
+FROM unnest(%b::text[], %b::int2[], %b::int4[]) k (source_patient, section, part)
+JOIN view v USING (source_patient, section, part)"""
+
+REFILL = """
+SELECT id, source_patient, directory, revision, body FROM resource
+WHERE source_patient = %s AND section = %s AND section <> 0 AND part = %s AND NOT hidden
+ORDER BY sort_us DESC, id DESC LIMIT %s"""
+
+# Commit
+
+FENCE = "SELECT lane, cursor FROM lane WHERE lane = ANY(%b::int2[]) ORDER BY lane FOR UPDATE"
+
+GENERATION = "SELECT generation, replay_until FROM log_head"
+
+#: How many messages lie between each lane's cursor and the end of the batch in that lane.
+BETWEEN = """
+SELECT u.lane, n.count
+FROM unnest(%b::int2[], %b::int8[]) u (lane, upto) JOIN lane c ON c.lane = u.lane
+CROSS JOIN LATERAL (
+    SELECT count(*) AS count FROM landing l
+    WHERE l.lane = c.lane AND l.position > c.cursor AND l.position <= u.upto
+) n"""
+
+RETRY_TAKE = "DELETE FROM retry WHERE position = ANY(%b::int8[]) RETURNING position"
+
+CURSORS = """
+UPDATE lane SET cursor = greatest(cursor, u.upto)
+FROM unnest(%b::int2[], %b::int8[]) u (lane, upto) WHERE lane.lane = u.lane"""
+
+OUTCOME_COPY = """
+COPY outcome (position, received_at_us, applied_at_us, event_us, size_bytes, issue_count,
+              mapped_count, ignored_count, unmapped_count, project_version, feed, message_type,
+              control_id, source_patient, quarantine) FROM STDIN (FORMAT BINARY)"""
+OUTCOME_TYPES = (*("int8",) * 4, *("int4",) * 5, "int2", *("text",) * 5)
+
+BUNDLE_COPY = """
+COPY bundle (position, ordinal, source_patient, touched, body) FROM STDIN (FORMAT BINARY)"""
+BUNDLE_TYPES = ("int8", "int2", "text", "int4[]", "bytea")
+
+_RESOURCE = "sort_us, version, event_us, revision, rank, part, section, hidden, directory, id, "
+_RESOURCE += "source_patient, type, series, body"
+_RESOURCE_ARRAYS = "%b::int8[], %b::int8[], %b::int8[], %b::int4[], %b::int4[], %b::int4[], "
+_RESOURCE_ARRAYS += "%b::int2[], %b::bool[], %b::bool[], %b::text[], %b::text[], %b::text[], "
+_RESOURCE_ARRAYS += "%b::text[], %b::bytea[]"
+
+RESOURCE_COPY = f"COPY resource ({_RESOURCE}) FROM STDIN (FORMAT BINARY)"
+RESOURCE_TYPES = (*("int8",) * 3, *("int4",) * 3, "int2", *("bool",) * 2, *("text",) * 4, "bytea")
+
+RESOURCE_UPDATE = f"""
+UPDATE resource r SET
+    sort_us = u.sort_us, version = u.version, revision = u.revision, part = u.part,
+    section = u.section, hidden = u.hidden, source_patient = u.source_patient,
+    series = u.series, body = u.body
+FROM unnest({_RESOURCE_ARRAYS}) u ({_RESOURCE})
+WHERE r.id = u.id AND r.revision = u.revision - 1 AND NOT r.directory
+RETURNING r.id"""
+
+DIRECTORY_UPSERT = f"""
+INSERT INTO resource AS r ({_RESOURCE})
+SELECT * FROM unnest({_RESOURCE_ARRAYS})
+ON CONFLICT (id) DO UPDATE SET
+    rank = excluded.rank, event_us = excluded.event_us, version = excluded.version,
+    type = excluded.type, body = excluded.body
+WHERE r.directory AND (r.rank, r.event_us, r.version)
+    < (excluded.rank, excluded.event_us, excluded.version)"""
+
+VIEW_COPY = """
+COPY view (revision, total, part, section, source_patient, body) FROM STDIN (FORMAT BINARY)"""
+VIEW_TYPES = ("int4", "int4", "int4", "int2", "text", "bytea")
+
+VIEW_UPDATE = """
+UPDATE view v SET revision = u.revision, total = u.total, body = u.body
+FROM unnest(%b::int4[], %b::int4[], %b::int4[], %b::int2[], %b::text[], %b::bytea[])
+    u (revision, total, part, section, source_patient, body)
+WHERE v.source_patient = u.source_patient AND v.section = u.section AND v.part = u.part
+    AND v.revision = u.revision - 1
+RETURNING v.source_patient"""
+
+IDENTIFIERS = """
+INSERT INTO identifier (blind, source_patient)
+SELECT * FROM unnest(%b::bytea[], %b::text[]) ON CONFLICT DO NOTHING"""
+
+LINKS = """
+INSERT INTO link (position, event_us, ordinal, kind, surviving, prior, rule)
+SELECT * FROM unnest(%b::int8[], %b::int8[], %b::int2[], %b::text[], %b::text[], %b::text[],
+                     %b::text[])"""
+
+ISSUES = """
+INSERT INTO issue_day AS i (feed, day, code, shard, count)
+SELECT * FROM unnest(%b::text[], %b::int4[], %b::text[], %b::int8[], %b::int4[])
+ON CONFLICT (feed, day, code, shard) DO UPDATE SET count = i.count + excluded.count"""
+
+FEED_OUT = """
+INSERT INTO feed_minute_out AS f
+    (feed, minute, shard, applied_count, quarantined_count, issue_count, last_event_us, latency)
+SELECT * FROM unnest(%b::text[], %b::int4[], %b::int8[], %b::int4[], %b::int4[], %b::int4[],
+                     %b::int8[], %b::bytea[])
+ON CONFLICT (feed, minute, shard) DO UPDATE SET
+    applied_count = excluded.applied_count, quarantined_count = excluded.quarantined_count,
+    issue_count = excluded.issue_count, last_event_us = excluded.last_event_us,
+    latency = excluded.latency"""
+
+SHARD = "SELECT nextval('shard')"
+
+OUTBOX = """
+INSERT INTO outbox
+    (applied_at_us, replay_until, live, project_version, worker, positions, source_patients)
+VALUES (%s, %s, %s, %s, %s, %b::int8[], %b::text[])"""
+
+# Persons
+
+CLUSTER_LOCK = "SELECT pg_advisory_xact_lock(0x4C4F, 0)"
+
+PERSON_INSERT = """
+INSERT INTO person (source_patient, person_id)
+SELECT p, p FROM unnest(%b::text[]) p ON CONFLICT DO NOTHING"""
+
+RECORD_INSERT = """
+INSERT INTO record_number (blind, source_patient)
+SELECT * FROM unnest(%b::bytea[], %b::text[]) ON CONFLICT DO NOTHING
+RETURNING source_patient"""
+
+#: Pairs of different source patients with a common record number, one of them given.
+RECORD_PAIRS = """
+SELECT a.source_patient, b.source_patient
+FROM record_number a JOIN record_number b ON b.blind = a.blind
+WHERE a.source_patient = ANY(%b::text[]) AND a.source_patient <> b.source_patient"""
+
+#: Every link event about one of the given source patients, in the order in which they count.
+LINK_EVENTS = """
+SELECT surviving, prior, kind, event_us, position, ordinal FROM link
+WHERE surviving = ANY(%(ids)b::text[])
+UNION SELECT surviving, prior, kind, event_us, position, ordinal FROM link
+WHERE prior = ANY(%(ids)b::text[])
+ORDER BY event_us, position, ordinal"""
+
+PERSON_MATES = """
+SELECT m.source_patient, m.person_id FROM person m
+WHERE m.person_id IN (SELECT person_id FROM person WHERE source_patient = ANY(%b::text[]))"""
+
+PERSON_UPDATE = """
+UPDATE person p SET person_id = u.person_id
+FROM unnest(%b::text[], %b::text[]) u (source_patient, person_id)
+WHERE p.source_patient = u.source_patient"""
+
+PERSONS_OF = """
+SELECT m.person_id, array_agg(m.source_patient ORDER BY m.source_patient)
+FROM person m WHERE m.person_id IN (
+    SELECT person_id FROM person
+    WHERE source_patient = ANY(%(ids)b::text[]) OR person_id = ANY(%(ids)b::text[]))
+GROUP BY m.person_id"""
+
+FIND_IDENTIFIER = """
+SELECT DISTINCT source_patient FROM identifier WHERE blind = ANY(%b::bytea[])
+ORDER BY source_patient LIMIT %s"""
+
+RECENT = """
+SELECT source_patient, max(position) AS newest FROM (
+    SELECT source_patient, position FROM bundle
+    WHERE source_patient <> '' AND (%(everyone)s OR source_patient = ANY(%(persons)b::text[]))
+    ORDER BY position DESC LIMIT %(window)s
+) b GROUP BY source_patient ORDER BY newest DESC LIMIT %(limit)s"""
+
+# Charts
+
+SECTIONS = """
+SELECT source_patient, section, part, total, revision, body FROM view
+WHERE source_patient = ANY(%b::text[]) ORDER BY source_patient, section, part"""
+
+_PLACED = "id, source_patient, directory, revision, body, section, part, sort_us, series, hidden"
+
+TIMELINE = f"""
+SELECT {_PLACED} FROM unnest(%(patients)b::text[]) p
+CROSS JOIN unnest(%(sections)b::int2[]) s
+CROSS JOIN LATERAL (
+    SELECT * FROM resource r
+    WHERE r.source_patient = p AND r.section = s AND r.section <> 0 AND NOT r.hidden
+        AND r.sort_us < %(before)s
+    ORDER BY r.sort_us DESC LIMIT %(limit)s
+) newest ORDER BY sort_us DESC, id DESC LIMIT %(limit)s"""
+
+SERIES = f"""
+SELECT {_PLACED} FROM unnest(%(patients)b::text[]) p
+CROSS JOIN LATERAL (
+    SELECT * FROM resource r
+    WHERE r.source_patient = p AND r.series = %(series)s AND r.series <> '' AND NOT r.hidden
+        AND r.section = ANY(%(sections)b::int2[]) AND r.sort_us < %(before)s
+    ORDER BY r.sort_us DESC LIMIT %(limit)s
+) newest ORDER BY sort_us DESC, id DESC LIMIT %(limit)s"""
+
+RESOURCE_PLACE = "SELECT source_patient, directory, version FROM resource WHERE id = %s"
+
+# Messages
+
+_ROW = """m.position, m.feed, coalesce(o.message_type, m.message_type),
+       coalesce(o.control_id, m.control_id), m.received_at_us, coalesce(o.applied_at_us, 0),
+       coalesce(o.source_patient, m.source_patient), m.size_bytes, coalesce(o.issue_count, 0),
+       coalesce(o.unmapped_count, 0), o.quarantine"""
+
+#: Any message: landing first, what became of it beside it.
+SEARCH_LANDING = f"""
+SELECT {_ROW} FROM landing m LEFT JOIN outcome o USING (position) WHERE {{where}}
+ORDER BY m.position DESC LIMIT %(limit)s"""
+
+#: Consumed messages only: never touches the wide log.
+SEARCH_OUTCOME = """
+SELECT o.position, o.feed, o.message_type, o.control_id, o.received_at_us, o.applied_at_us,
+       o.source_patient, o.size_bytes, o.issue_count, o.unmapped_count, o.quarantine
+FROM outcome o WHERE {where} ORDER BY o.position DESC LIMIT %(limit)s"""
+
+DETAIL = f"""
+SELECT {_ROW}, m.lane, m.conflict, m.control_id, m.message_type, m.source_patient, m.body,
+       coalesce(v.fingerprint, '')
+FROM landing m LEFT JOIN outcome o USING (position)
+LEFT JOIN project_version v ON v.version = o.project_version WHERE m.position = %s"""
+
+BUNDLES = """
+SELECT ordinal, source_patient, body FROM bundle WHERE position = %s ORDER BY ordinal"""
+
+HISTORY = """
+SELECT position FROM bundle WHERE source_patient = %s AND touched @> ARRAY[%s::int4]
+ORDER BY position DESC LIMIT %s"""
+
+BUNDLES_AT = """
+SELECT position, ordinal, source_patient, body FROM bundle
+WHERE position = ANY(%b::int8[]) AND source_patient = %s"""
+
+FEEDS_IN = """
+SELECT feed, sum(received_count), sum(duplicate_count), max(last_received_us)
+FROM feed_minute_in GROUP BY feed ORDER BY feed"""
+
+FEEDS_OUT = """
+SELECT feed, sum(applied_count), sum(quarantined_count), sum(issue_count), max(last_event_us)
+FROM feed_minute_out GROUP BY feed"""
+
+FEED_RATES = "SELECT feed, minute, received_count FROM feed_minute_in WHERE minute > %s"
+
+FEED_LATENCIES = "SELECT feed, latency FROM feed_minute_out WHERE minute > %s"
+
+WAITING = """
+SELECT (SELECT coalesce(sum(received_count), 0) FROM feed_minute_in)
+     - (SELECT coalesce(sum(applied_count + quarantined_count), 0) FROM feed_minute_out)"""
+
+RETRY_PUT = """
+INSERT INTO retry (position, lane)
+SELECT o.position, l.lane FROM outcome o
+CROSS JOIN LATERAL (SELECT lane FROM landing l WHERE l.position = o.position) l
+WHERE o.quarantine <> '' AND {where} ON CONFLICT DO NOTHING RETURNING position"""
+
+RETRY_FORGET_OUTCOME = """
+DELETE FROM outcome WHERE position = ANY(%b::int8[]) RETURNING feed, issue_count"""
+RETRY_FORGET_BUNDLE = "DELETE FROM bundle WHERE position = ANY(%b::int8[])"
+
+DERIVED_EMPTY = """
+TRUNCATE outcome, bundle, resource, view, person, record_number, link, identifier,
+         feed_minute_out, issue_day, retry"""
+LANES_REWIND = "UPDATE lane SET cursor = 0"
+LANES_LOCK = "SELECT lane FROM lane ORDER BY lane FOR UPDATE"
+GENERATION_NEXT = """
+UPDATE log_head SET generation = generation + 1, replay_until = position"""
+
+VERSION_ID = "SELECT version FROM project_version WHERE fingerprint = %s"
+VERSION_INSERT = """
+INSERT INTO project_version (fingerprint, files) VALUES (%s, %s) ON CONFLICT (fingerprint)
+DO UPDATE SET files = excluded.files WHERE project_version.files IS NULL"""
+VERSION_FILES = "SELECT files FROM project_version WHERE fingerprint = %s"
+
+# Digest
+
+DIGEST_STATES = f"SELECT {_PLACED}, rank, event_us, version FROM resource"
+DIGEST_VIEWS = "SELECT source_patient, section, part, total, revision, body FROM view"
+DIGEST_BUNDLES = "SELECT position, ordinal, source_patient, body FROM bundle"
+DIGEST_PLAIN = (
+    "SELECT source_patient, person_id FROM person",
+    "SELECT position, ordinal, kind, surviving, prior, rule, event_us FROM link",
+    "SELECT encode(blind, 'hex'), source_patient FROM identifier",
+    "SELECT encode(blind, 'hex'), source_patient FROM record_number",
+    "SELECT position, feed, event_us, issue_count, unmapped_count, quarantine FROM outcome",
+)

@@ -1,0 +1,105 @@
+"""A real embedded PostgreSQL for tests: one server per test run, one database per store.
+
+Usage: ``from tests.support.postgres import postgres_server, store_factory  # noqa: F401`` in a
+test file (or a conftest); then ask for the fixture ``store_factory`` and call it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore
+from chartloom.guard import Guard, SystemClock
+
+_NUMBER = itertools.count(1)
+
+
+class FakeClock:
+    """A clock that tests set by hand."""
+
+    def __init__(self, now_us: int = 1_780_000_000_000_000) -> None:
+        self.time_us = now_us
+
+    def now_us(self) -> int:
+        return self.time_us
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[EmbeddedPostgres]:
+    """The server; its folder is short (socket paths are) and removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="chartloom-test-"))
+    server = EmbeddedPostgres(folder / "pg")
+    server.start()
+    # Durability is tested with servers of their own; here it would only cost time.
+    with psycopg.connect(server.dsn, autocommit=True) as conn:
+        conn.execute("ALTER SYSTEM SET fsync = off")
+        conn.execute("SELECT pg_reload_conf()")
+    yield server
+    server.stop()
+    shutil.rmtree(folder)
+
+
+class StoreFactory:
+    """Makes empty stores, each in a database of its own with fresh keys."""
+
+    def __init__(self, server: EmbeddedPostgres, folder: Path) -> None:
+        self.server, self.folder = server, folder
+        self._open: list[PostgresStore] = []
+        self._databases: list[str] = []
+
+    def __call__(self, *, clock: object | None = None, lanes: int = 64) -> PostgresStore:
+        """A migrated, empty store. ``store.guard`` mints grants for it."""
+        name = f"test_{os.getpid()}_{next(_NUMBER)}"
+        with psycopg.connect(self.server.dsn, autocommit=True) as conn:
+            conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        self._databases.append(name)
+        guard = Guard.open(self.folder / f"keys-{name}", clock or SystemClock())  # type: ignore[arg-type]
+        store = self.again(name, guard, clock=clock, lanes=lanes)
+        store.migrate()
+        return store
+
+    def again(
+        self, database: str, guard: Guard, *, clock: object | None = None, lanes: int = 64
+    ) -> PostgresStore:
+        """Another store object (another process, as it were) on the same database."""
+        dsn = psycopg.conninfo.make_conninfo(self.server.dsn, dbname=database)
+        store = PostgresStore(dsn, guard, clock or SystemClock(), lanes)  # type: ignore[arg-type]
+        self._open.append(store)
+        return store
+
+    def second(self, store: PostgresStore) -> PostgresStore:
+        """A second store object beside ``store``, with its own connections."""
+        dsn = psycopg.conninfo.conninfo_to_dict(store.dsn)
+        return self.again(str(dsn["dbname"]), store.guard, clock=store.clock, lanes=store.lanes)
+
+    def close(self) -> None:
+        """Closes all stores and drops their databases."""
+        for store in self._open:
+            store.close()
+        with psycopg.connect(self.server.dsn, autocommit=True) as conn:
+            for name in self._databases:
+                drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+                conn.execute(drop)
+
+
+@pytest.fixture
+def store_factory(postgres_server: EmbeddedPostgres, tmp_path: Path) -> Iterator[StoreFactory]:
+    """Makes stores for one test."""
+    factory = StoreFactory(postgres_server, tmp_path)
+    yield factory
+    factory.close()
+
+
+@pytest.fixture
+def store(store_factory: Callable[..., PostgresStore]) -> PostgresStore:
+    """One empty store."""
+    return store_factory()
