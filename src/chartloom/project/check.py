@@ -65,6 +65,7 @@ def _option_findings(project: Project, feed: Feed) -> list[Finding]:
             problem.cure,
         )
         for problem in validate_options(feed, project.folder)
+        if problem.severity == "error"
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import signal
 import threading
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.grant import EVERYONE, Grant, Purpose
 from chartloom.guard import Guard
 from chartloom.project import Project
+from chartloom.wiring.console_token import console_token
 from chartloom.wiring.logs import configure_logging
 from chartloom.wiring.site import OpenSite, open_site
 from chartloom.wiring.supervisor import die_with_parent, say_ready
@@ -68,9 +70,12 @@ def _worker(opened: OpenSite, name: str) -> None:
     engines = opened.project.settings.engines
     stop = threading.Event()
     _on_stop(stop.set)
+    mappings = opened.load_mappings()
+    for _, mapping in mappings.values():
+        opened.store.save_project_version(mapping.fingerprint, mapping.files)
     worker = Worker(
         store=opened.store,
-        mappings=opened.load_mappings(),
+        mappings=mappings,
         namespace=opened.guard.namespace,
         clock=opened.clock,
         grant_source=ServiceGrants(opened.guard, opened, f"service:{name}"),
@@ -98,7 +103,7 @@ async def _ingest_async(opened: OpenSite) -> None:
         opened.store,
         opened.clock,
         opened.guard.namespace,
-        base_dir=opened.project.folder,
+        base=opened.project.folder,
     )
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -106,18 +111,38 @@ async def _ingest_async(opened: OpenSite) -> None:
         loop.add_signal_handler(number, stopped.set)
     await server.start()
     say_ready()
-    await stopped.wait()
+    failed = asyncio.ensure_future(server.failed())
+    await asyncio.wait(
+        (failed, asyncio.ensure_future(stopped.wait())), return_when=asyncio.FIRST_COMPLETED
+    )
+    if failed.done():
+        failed.result()  # a defect: end loudly, the supervisor starts this role again
+    failed.cancel()
     await server.stop()
 
 
 def _serve(opened: OpenSite, name: str) -> None:
     import uvicorn
 
-    from chartloom.serve import create_app
-    from chartloom.wiring.run import token_file
+    from chartloom.serve import ProjectInfo, create_app
 
-    console = opened.project.settings.console
-    app = create_app(opened, token_file(opened.project).read_text())
+    settings = opened.project.settings
+    console = settings.console
+    mappings = opened.load_mappings()
+    version = hashlib.sha256(
+        "".join(sorted({mapping.fingerprint for _, mapping in mappings.values()})).encode()
+    ).hexdigest()
+    app = create_app(
+        opened.store,
+        opened.guard,
+        ProjectInfo(settings.site.name, version, opened.project.feeds, settings.site.zone),
+        opened.clock,
+        mappings,
+        opened.guard.namespace,
+        console_token(opened.project),
+        earlier_mapping=opened.earlier_mapping,
+        hosts=(console.host, "127.0.0.1", "localhost", "[::1]"),
+    )
     config = uvicorn.Config(
         app,
         host=console.host,

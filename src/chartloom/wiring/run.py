@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import secrets
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import FrameType
 
 from chartloom.domain.feed import Feed
 from chartloom.engines.postgres import EmbeddedPostgres
+from chartloom.guard import SystemClock
 from chartloom.project import Project
+from chartloom.wiring.console_token import make_console_token
 from chartloom.wiring.logs import configure_logging
 from chartloom.wiring.site import open_site
 from chartloom.wiring.supervisor import Supervisor, only_one
@@ -27,9 +26,12 @@ class RunningSite:
 
     @property
     def console_url(self) -> str:
-        """Opens the console and signs the local operator in; good until the next ``up``."""
+        """A link that opens the console and signs the local operator in; it works once."""
+        from chartloom.serve.access import sign_in_path
+
         console = self.project.settings.console
-        return f"http://{console.host}:{console.port}/?token={self._token}"
+        path = sign_in_path(self._token, SystemClock().now_us())
+        return f"http://{console.host}:{console.port}{path}"
 
     @property
     def feed_addresses(self) -> list[str]:
@@ -63,17 +65,6 @@ def _address(feed: Feed) -> str:
     return f"{scheme}://{feed.options.get('host', '127.0.0.1')}:{feed.options.get('port', '?')}"
 
 
-def _write_private(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-
-
-def token_file(project: Project) -> Path:
-    """Where the console's sign-in token of the running site stands (mode 0600)."""
-    return project.data_dir / "run" / "console-token"
-
-
 @contextlib.contextmanager
 def running_site(
     project: Project, report: Callable[[str], None] = lambda _: None
@@ -89,10 +80,7 @@ def running_site(
             report("store")
         with open_site(project) as opened:
             opened.store.migrate()
-            for _, mapping in opened.load_mappings().values():
-                opened.store.save_project_version(mapping.fingerprint, mapping.files)
-        token = secrets.token_urlsafe(24)
-        _write_private(token_file(project), token)
+        token = make_console_token(project)
         supervisor = Supervisor(project, report)
         stack.callback(supervisor.stop)
         supervisor.start()
