@@ -1,0 +1,7 @@
+"""The console: server-rendered pages for people, and a small JSON API. See the room's README."""
+
+from chartloom.serve.access import sign_in_path
+from chartloom.serve.app import LOCAL_HOSTS, create_app
+from chartloom.serve.console import ProjectInfo
+
+__all__ = ["LOCAL_HOSTS", "ProjectInfo", "create_app", "sign_in_path"]

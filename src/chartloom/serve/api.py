@@ -1,0 +1,86 @@
+"""The small JSON API: the same reads as the pages, through the same grants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from chartloom.domain import codec
+from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.store import MessageDetail
+from chartloom.serve.chart_pages import read_person
+from chartloom.serve.console import Console
+from chartloom.serve.freshness import judge
+from chartloom.serve.messages import asked_of, find_rows
+
+_PAGE_ROWS = 50
+
+
+def routes(console: Console) -> list[BaseRoute]:
+    """``/api/feeds``, ``/api/messages``, ``/api/messages/{position}``, ``/api/chart/{person}``."""
+
+    async def feeds(request: Request) -> Response:
+        statuses = await console.ask(request, Purpose.OPERATIONS, console.store.feeds)
+        by_name = {s.feed: s for s in statuses}
+        now_us = console.clock.now_us()
+        return _json(
+            [
+                {
+                    "feed": feed.name,
+                    "department": feed.department,
+                    "freshness": judge(feed, by_name.get(feed.name), now_us),
+                    "status": by_name.get(feed.name),
+                }
+                for feed in console.project.feeds
+            ]
+        )
+
+    async def messages(request: Request) -> Response:
+        asked = asked_of(console, request)
+        rows = await console.ask(request, Purpose.OPERATIONS, find_rows, console, asked) or []
+        more = len(rows) > _PAGE_ROWS
+        shown = rows[:_PAGE_ROWS]
+        return _json({"messages": shown, "before": shown[-1].position if more else None})
+
+    async def message(request: Request) -> Response:
+        position = request.path_params["position"]
+        detail = await console.ask(request, Purpose.OPERATIONS, console.store.detail, position)
+        return _json(_detail(detail))
+
+    async def chart(request: Request) -> Response:
+        any_id = request.path_params["person"]
+        return _json(await console.ask(request, Purpose.TREATMENT, _chart, console, any_id))
+
+    return [
+        Route("/api/feeds", feeds),
+        Route("/api/messages", messages),
+        Route("/api/messages/{position:int}", message),
+        Route("/api/chart/{person}", chart),
+    ]
+
+
+def _chart(grant: Grant, console: Console, any_id: str) -> dict[str, Any]:
+    hit, chart = read_person(grant, console, any_id)
+    return {"person_id": hit.person_id, **msgspec.structs.asdict(chart)}
+
+
+def _detail(detail: MessageDetail) -> dict[str, Any]:
+    """Everything but the bytes, which ``/messages/{position}/raw`` gives as they are."""
+    return {
+        "message": detail.row,
+        "sha256": detail.message.sha256.hex(),
+        "project_version": detail.project_version,
+        "resources": detail.resources,
+        "provenance": detail.provenance,
+        "issues": detail.issues,
+        "unmapped": detail.unmapped,
+        "links": detail.links,
+    }
+
+
+def _json(value: Any) -> Response:
+    return Response(codec.encode(value), media_type="application/json")

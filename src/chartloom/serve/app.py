@@ -1,0 +1,80 @@
+"""The console as an ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+from uuid import UUID
+
+from prometheus_client import REGISTRY, CollectorRegistry
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ExceptionHandler
+
+from chartloom.domain.feed import Feed
+from chartloom.domain.ports import Clock
+from chartloom.serve import (
+    api,
+    chart_pages,
+    entrance,
+    evidence,
+    feeds,
+    messages,
+    ops,
+    quarantine,
+)
+from chartloom.serve.access import Access
+from chartloom.serve.console import Console, Minter, ProjectInfo, Store, Tracer
+from chartloom.serve.errors import Handlers, answer
+from chartloom.serve.shield import Shield
+
+#: Names under which a console bound to this machine may be asked for.
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+
+
+def create_app(
+    store: Store,
+    guard: Minter,
+    project_info: ProjectInfo,
+    clock: Clock,
+    mappings: Mapping[str, tuple[Feed, Tracer]],
+    namespace: UUID,
+    token: str,
+    *,
+    earlier_mapping: Callable[[str, Mapping[str, bytes]], Tracer | None] | None = None,
+    hosts: Sequence[str] = LOCAL_HOSTS,
+    registry: CollectorRegistry = REGISTRY,
+) -> Starlette:
+    """The console for one site.
+
+    token: the console token (>= 32 random characters); links for signing in are made from it with
+    :func:`~chartloom.serve.access.sign_in_path`. earlier_mapping: loads the mapping of an earlier
+    project version from its name and files, None if it cannot be loaded any more. hosts: what the
+    ``Host`` header may say (protection against DNS rebinding). Serve it without an access log, or
+    with one that does not log query strings.
+    """
+    console = Console(
+        store,
+        guard,
+        project_info,
+        clock,
+        mappings,
+        namespace,
+        Access(token, clock),
+        earlier_mapping or (lambda name, files: None),
+    )
+
+    def refuse(request: Request, status: int) -> Response:
+        return answer(console, request, status)
+
+    rooms = (entrance, feeds, messages, quarantine, chart_pages, evidence, api)
+    return Starlette(
+        routes=[route for room in rooms for route in room.routes(console)]
+        + ops.routes(console, registry),
+        middleware=[Middleware(Shield, access=console.access, hosts=hosts, refuse=refuse)],
+        exception_handlers=cast(
+            "Mapping[type[Exception] | int, ExceptionHandler]", Handlers(console).table()
+        ),
+    )

@@ -1,0 +1,316 @@
+"""The Chart pages: find a person; summary, section, series, timeline and document of one."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from chartloom.chart import ChartSummary, summary
+from chartloom.chart.shape import ENTRIES, POINTS, entry_of, point_of
+from chartloom.domain.chart import PlacedState, Section
+from chartloom.domain.errors import NotFound
+from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.store import MessageFilter, MessageRow, SearchHit
+from chartloom.serve import people, results, svg, words
+from chartloom.serve.console import Console, first, form_of
+from chartloom.serve.freshness import FreshnessLabel, judge, worst
+from chartloom.serve.tracing import evidence_href
+
+_SERIES_MAX = 500
+_TIMELINE_ROWS = 60
+_MESSAGES_FOR_FEEDS = 200
+_TEXT_BYTES_MAX = 2_000_000
+
+#: Sections in the order a reader needs them, with their titles.
+TITLES = {
+    Section.RESULTS: "Results",
+    Section.MEDICATIONS: "Medications",
+    Section.PROBLEMS: "Problems",
+    Section.ALLERGIES: "Allergies",
+    Section.ENCOUNTERS: "Encounters",
+    Section.ORDERS: "Orders",
+    Section.REPORTS: "Reports",
+    Section.DOCUMENTS: "Documents",
+    Section.IMMUNISATIONS: "Immunisations",
+    Section.APPOINTMENTS: "Appointments",
+    Section.COVERAGE: "Coverage",
+    Section.CHARGES: "Charges",
+    Section.DEMOGRAPHICS: "Demographics",
+}
+_BY_NAME = {section.name.lower(): section for section in TITLES}
+
+
+class PersonPage(msgspec.Struct, frozen=True):
+    """What every page about one person shows at its top."""
+
+    hit: SearchHit
+    chart: ChartSummary
+    labels: tuple[FreshnessLabel, ...]
+    newest: MessageRow | None
+
+    @property
+    def freshness(self) -> str:
+        """The worst label of the feeds that speak about this person."""
+        return worst(list(self.labels)).value
+
+    @property
+    def said_us(self) -> int:
+        """When a source last said anything about this person."""
+        return max(
+            (us for s in self.chart.sections.values() for us in s.said_us.values()), default=0
+        )
+
+
+def routes(console: Console) -> list[BaseRoute]:
+    """``/chart`` and everything below it, and ``/documents``."""
+
+    async def find(request: Request) -> Response:
+        terms = console.access.reveal(request.query_params.get("find", ""))
+        field, value = terms.get("field", "any"), terms.get("value", "")
+        found = await console.ask(request, Purpose.TREATMENT, people.find, console, field, value)
+        latest = await console.ask(request, Purpose.TREATMENT, people.recent, console)
+        return console.page(
+            request, "find.html", fields=people.FIELDS, field=field, value=value, found=found,
+            latest=latest, age=words.age,
+        )  # fmt: skip
+
+    async def submit(request: Request) -> Response:
+        form = form_of(request)
+        field, value = first(form, "field") or "any", first(form, "value")
+        if not value:
+            return RedirectResponse("/chart", 303)
+        found = await console.ask(request, Purpose.TREATMENT, people.find, console, field, value)
+        if len(found) == 1:
+            return RedirectResponse(f"/chart/{found[0].id}", 303)
+        handle = console.access.hide({"field": field, "value": value})
+        return RedirectResponse(f"/chart?find={handle}", 303)
+
+    async def person(request: Request) -> Response:
+        shown = await console.ask(
+            request, Purpose.TREATMENT, _person, console, request.path_params["person"]
+        )
+        return _page(console, request, "person.html", shown, tab="summary")
+
+    async def section(request: Request) -> Response:
+        chosen = _BY_NAME.get(request.path_params["section"])
+        if chosen is None:
+            raise NotFound("There is no such section.", cure="Choose one from the chart.")
+        shown = await console.ask(
+            request, Purpose.TREATMENT, _person, console, request.path_params["person"]
+        )
+        return _page(
+            console, request, "section.html", shown, tab=chosen.name.lower(), chosen=chosen
+        )
+
+    async def series(request: Request) -> Response:
+        values = await console.ask(
+            request, Purpose.TREATMENT, _series, console, request.path_params["person"],
+            request.path_params["series"],
+        )  # fmt: skip
+        return _page(console, request, "series.html", values.pop("shown"), tab="results", **values)
+
+    async def timeline(request: Request) -> Response:
+        chosen = [_BY_NAME[n] for n in request.query_params.getlist("section") if n in _BY_NAME]
+        before = _signed(request.query_params.get("before", ""))
+        values = await console.ask(
+            request, Purpose.TREATMENT, _timeline, console, request.path_params["person"], chosen,
+            before,
+        )  # fmt: skip
+        return _page(
+            console, request, "timeline.html", values.pop("shown"), tab="timeline", chosen=chosen,
+            before=before, **values,
+        )  # fmt: skip
+
+    async def document(request: Request) -> Response:
+        values = await console.ask(
+            request, Purpose.TREATMENT, _document, console, request.path_params["resource"]
+        )
+        return _page(
+            console, request, "document.html", values.pop("shown"), tab="documents", **values
+        )
+
+    return [
+        Route("/chart", find),
+        Route("/chart/find", submit, methods=["POST"]),
+        Route("/chart/{person}", person),
+        Route("/chart/{person}/timeline", timeline),
+        Route("/chart/{person}/results/{series}", series),
+        Route("/chart/{person}/{section}", section),
+        Route("/documents/{resource}", document),
+    ]
+
+
+def _page(
+    console: Console, request: Request, template: str, shown: PersonPage, **values: Any
+) -> Response:
+    """A page with the person's banner."""
+    zone = console.zone
+    return console.page(
+        request,
+        template,
+        shown=shown,
+        chart=shown.chart,
+        titles=TITLES,
+        Section=Section,
+        age=words.age,
+        href=evidence_href,
+        trend=lambda entry: results.trend(entry, zone),
+        flags=results.flags,
+        range_words=results.range_words,
+        value_words=results.value_words,
+        **values,
+    )
+
+
+def read_person(grant: Grant, console: Console, any_id: str) -> tuple[SearchHit, ChartSummary]:
+    """A person and the chart; raises ``NotFound``."""
+    hit = console.store.person(grant, any_id)
+    views = console.store.sections(grant, hit.source_patients)
+    return hit, summary(views, console.clock.now_us())
+
+
+def _softened(chart: ChartSummary) -> ChartSummary:
+    """For templates: entries in which what was not said is an empty text."""
+    return msgspec.structs.replace(
+        chart,
+        patient=words.soft(chart.patient),
+        patients=words.soft(chart.patients),
+        contacts=words.soft(chart.contacts),
+        sections={
+            name: msgspec.structs.replace(section, entries=words.soft(section.entries))
+            for name, section in chart.sections.items()
+        },
+    )
+
+
+def _person(grant: Grant, console: Console, any_id: str) -> PersonPage:
+    hit, chart = read_person(grant, console, any_id)
+    heard = console.store.search(
+        grant, MessageFilter(source_patients=hit.source_patients, limit=_MESSAGES_FOR_FEEDS)
+    )
+    speaking = {row.feed for row in heard}
+    statuses = {s.feed: s for s in console.store.feeds(grant) if s.feed in speaking}
+    now_us = console.clock.now_us()
+    labels = tuple(
+        judge(feed, statuses.get(feed.name), now_us)
+        for feed in console.project.feeds
+        if feed.name in speaking
+    )
+    return PersonPage(hit, _softened(chart), labels, heard[0] if heard else None)
+
+
+def _series(grant: Grant, console: Console, any_id: str, series: str) -> dict[str, Any]:
+    shown = _person(grant, console, any_id)
+    placed = console.store.timeline(
+        grant, shown.hit.source_patients, (Section.RESULTS,), 0, _SERIES_MAX, series
+    )
+    points = [point_of(p) for p in placed if p.state.type in POINTS and not p.hidden]
+    if not points:
+        raise NotFound("There are no such results.", cure="Choose a result in the chart.")
+    common = points[0][1]
+    newest_first = [point for point, _ in points]
+    drawn = results.plotted(newest_first, console.zone)
+    band = next((b for point in newest_first if (b := results.band(point))), None)
+    return {
+        "shown": shown,
+        "common": words.soft(common),
+        "points": words.soft(newest_first),
+        "drawing": svg.series_chart(
+            drawn, band, common.get("text", "Result"), common.get("unit", "")
+        ),
+        "full": len(placed) >= _SERIES_MAX,
+    }
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """One row of the timeline."""
+
+    day: str
+    section: Section
+    entry: dict[str, Any]
+    text: str
+
+
+def _timeline(
+    grant: Grant, console: Console, any_id: str, chosen: list[Section], before: int
+) -> dict[str, Any]:
+    shown = _person(grant, console, any_id)
+    people_ids, limit = shown.hit.source_patients, _TIMELINE_ROWS + 1
+    sections = chosen or [s for s in TITLES if s is not Section.DEMOGRAPHICS]
+    placed = console.store.timeline(grant, people_ids, sections, before, limit)
+    more = len(placed) >= limit
+    if more and placed[0].sort_us == placed[-1].sort_us:  # very many at one moment: show them all
+        limit *= 20
+        placed = console.store.timeline(grant, people_ids, sections, before, limit)
+        more = len(placed) >= limit
+    elif more:  # only whole moments on a page, so that the next one begins with the next
+        last = placed[-1].sort_us
+        placed = [p for p in placed if p.sort_us != last]
+    moments = [m for p in placed if (m := _moment(console, p)) is not None]
+    return {
+        "shown": shown,
+        "moments": moments,
+        "more": more,
+        "next_before": placed[-1].sort_us if placed else 0,
+        "chosen_query": urlencode([("section", s.name.lower()) for s in chosen]),
+    }
+
+
+def _moment(console: Console, placed: PlacedState) -> Moment | None:
+    kind = placed.state.type
+    if kind in POINTS:
+        point, common = point_of(placed)
+        entry = {**common, **point}
+    elif kind in ENTRIES:
+        entry = entry_of(placed)
+    else:
+        return None
+    day = "No date"
+    if placed.sort_us:
+        at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=placed.sort_us)
+        day = words.fhir_time(at.astimezone(console.zone).date().isoformat())
+    return Moment(
+        day, placed.section, words.soft(entry), str(entry.get("text") or entry.get("name") or kind)
+    )
+
+
+def _document(grant: Grant, console: Console, resource_id: str) -> dict[str, Any]:
+    state = console.store.state(grant, resource_id)
+    if state.type != "DocumentReference":
+        raise NotFound("This is not a document.", cure="Choose a document in the chart.")
+    shown = _person(grant, console, state.source_patient)
+    entry = ENTRIES["DocumentReference"](state.resource)
+    parts = [
+        (f"content[{i}].attachment", *_text_of(content.get("attachment", {})))
+        for i, content in enumerate(state.resource.get("content", ()))
+    ]
+    return {"shown": shown, "state": state, "entry": words.soft(entry), "parts": parts}
+
+
+def _text_of(attachment: dict[str, Any]) -> tuple[str, str]:
+    """(text, why there is none) of an attachment."""
+    kind = str(attachment.get("contentType", "")).lower()
+    data = attachment.get("data")
+    if not data:
+        return "", "The source sent no text, only where it is kept."
+    try:
+        raw = base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        return "", "The attachment is not valid base64."
+    if not kind.startswith(("text/plain", "text/rtf", "text/html", "text/xml")) and kind:
+        return "", f"It is {kind} of {words.size(len(raw))}, which the console does not draw."
+    return raw[:_TEXT_BYTES_MAX].decode("utf-8", "replace"), ""
+
+
+def _signed(text: str) -> int:
+    digits = text.removeprefix("-")
+    valid = digits.isascii() and digits.isdecimal() and len(digits) <= 18
+    return int(text) if valid else 0

@@ -1,0 +1,108 @@
+"""Error pages: what happened and what to do, without any data of a patient."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from chartloom.domain.errors import GrantRefused, LimitExceeded, NotFound, StoreUnavailable
+from chartloom.serve.console import Console
+
+#: status -> (title, sentence, cure)
+PAGES: dict[int, tuple[str, str, str]] = {
+    400: (
+        "This address is not served here",
+        "The console answers only under the host names it was started with.",
+        "Open the address that `chartloom up` printed.",
+    ),
+    401: (
+        "Please sign in",
+        "You are not signed in, or your session is over.",
+        "Run `chartloom console` on the machine Chartloom runs on and open the link it prints.",
+    ),
+    403: (
+        "Not permitted",
+        "Your session or its permission does not cover this.",
+        "Go back, reload the page and try again. If it stays so, ask whoever runs this site.",
+    ),
+    404: (
+        "Nothing here",
+        "There is nothing under this address, or you may not see it; the two look the same.",
+        "Check the address, or search again.",
+    ),
+    405: (
+        "That is not possible here",
+        "This page does not answer this kind of request.",
+        "Go back and use the buttons of the page.",
+    ),
+    413: (
+        "Too much at once",
+        "The form was larger than any form of the console.",
+        "Select fewer rows and try again.",
+    ),
+    500: (
+        "Something went wrong in Chartloom",
+        "The page could not be made. No data was changed or lost.",
+        "Try again. If it stays so, run `chartloom doctor` and report what it says.",
+    ),
+    503: (
+        "The store does not answer",
+        "The database cannot be reached right now. Acknowledged messages are safe on disk.",
+        "This page tries again by itself. `chartloom doctor` tells what is wrong.",
+    ),
+}
+
+
+def answer(console: Console, request: Request, status: int, cure: str = "") -> Response:
+    """The page, or the JSON object for ``/api``, for a status."""
+    title, sentence, standard = PAGES.get(status, PAGES[500])
+    cure = cure or standard
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"error": title, "why": sentence, "cure": cure}, status)
+    return console.page(
+        request, "error.html", status, status=status, title=title, sentence=sentence, cure=cure
+    )
+
+
+class Handlers:
+    """Turns our errors into pages. What an error says about data never reaches the page."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def http(self, request: Request, error: Exception) -> Response:
+        """404, 405 and the like, from the router."""
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        return answer(self._console, request, status)
+
+    def not_found(self, request: Request, error: Exception) -> Response:
+        """``NotFound``."""
+        return answer(self._console, request, 404, getattr(error, "cure", ""))
+
+    def refused(self, request: Request, error: Exception) -> Response:
+        """``GrantRefused``."""
+        return answer(self._console, request, 403)
+
+    def store_down(self, request: Request, error: Exception) -> Response:
+        """``StoreUnavailable``."""
+        return answer(self._console, request, 503)
+
+    def limit(self, request: Request, error: Exception) -> Response:
+        """``LimitExceeded``."""
+        return answer(self._console, request, 413, getattr(error, "cure", ""))
+
+    def broken(self, request: Request, error: Exception) -> Response:
+        """Anything else; the server logs where it happened."""
+        return answer(self._console, request, 500)
+
+    def table(self) -> dict[type[Exception] | int, object]:
+        """For Starlette's ``exception_handlers``."""
+        return {
+            HTTPException: self.http,
+            NotFound: self.not_found,
+            GrantRefused: self.refused,
+            StoreUnavailable: self.store_down,
+            LimitExceeded: self.limit,
+            Exception: self.broken,
+        }

@@ -1,0 +1,157 @@
+"""Every value opens its evidence: the message that said it, with exactly those bytes marked."""
+
+from __future__ import annotations
+
+import msgspec
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from chartloom.domain.errors import NotFound
+from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.resource import Evidence, ResourceState, Stamp
+from chartloom.domain.store import MessageRow
+from chartloom.serve import json_view
+from chartloom.serve.bytes_view import Page
+from chartloom.serve.console import Console
+from chartloom.serve.elements import element_in, resolve, stamp_at, stated_elements
+from chartloom.serve.tracing import Trace, draw, evidence_href, resource_in, trace
+
+#: Messages looked at for what else was said about an element.
+_STATEMENTS_MAX = 20
+_PANEL_BYTES_MAX = 60_000
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """What one message said about an element."""
+
+    row: MessageRow
+    value: str
+    wins: bool
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """An element of a resource with everything that shows where it came from."""
+
+    resource_id: str
+    resource_type: str
+    source_patient: str
+    element: str
+    value: str
+    stamp: Stamp | None
+    explained: Trace | None
+    evidence: tuple[Evidence, ...]
+    exact: bool  #: the evidence is for this very element, not for one it is part of
+    page: Page | None
+    statements: tuple[Statement, ...]
+    said_by: int  #: messages that contributed to the resource
+
+    @property
+    def marked_bytes(self) -> int:
+        """How many bytes are highlighted."""
+        return sum(b - a for e in self.evidence for a, b in e.spans)
+
+
+def routes(console: Console) -> list[BaseRoute]:
+    """``/evidence/{resource}/{element}`` and ``/resources/{resource}``."""
+
+    async def evidence(request: Request) -> Response:
+        resource_id, element = request.path_params["resource"], request.path_params["element"]
+        proof = await console.ask(request, Purpose.TREATMENT, prove, console, resource_id, element)
+        return console.page(request, "evidence.html", proof=proof, href=evidence_href)
+
+    async def resource(request: Request) -> Response:
+        resource_id = request.path_params["resource"]
+        state, history = await console.ask(
+            request, Purpose.TREATMENT, _resource, console, resource_id
+        )
+        return console.page(
+            request,
+            "resource.html",
+            state=state,
+            json=json_of(state),
+            history=history,
+            stamps=stated_elements(state),
+            version=max((s.position for s in state.stamps.values()), default=0),
+            href=evidence_href,
+        )
+
+    return [
+        Route("/evidence/{resource}/{element:path}", evidence),
+        Route("/resources/{resource}", resource),
+    ]
+
+
+def prove(grant: Grant, console: Console, resource_id: str, asked: str) -> Proof:
+    """Collects the evidence; raises ``NotFound`` when the resource or the element is not there."""
+    state = console.store.state(grant, resource_id)
+    element = resolve(state.resource, asked)
+    value = json_view.at_path(state.resource, element)
+    stamp = stamp_at(state, element)
+    if value is None and stamp is None:
+        raise NotFound(
+            "This resource has no such element.",
+            cure="Open the resource to see the elements it has now.",
+        )
+    explained, found = None, []
+    if stamp is not None:
+        explained = trace(console, grant, stamp.position)
+        there = element_in(state, element, resource_in(explained, resource_id))
+        found = explained.evidence(resource_id, there)
+    spans = [span for e in found for span in e.spans]
+    history = console.store.history(grant, resource_id)
+    return Proof(
+        resource_id=resource_id,
+        resource_type=state.type,
+        source_patient=state.source_patient,
+        element=element,
+        value="" if value is None else json_view.plain(value),
+        stamp=stamp,
+        explained=explained,
+        evidence=tuple(found),
+        exact=all(len(e.element) >= len(element) for e in found),
+        page=draw(explained, spans, _PANEL_BYTES_MAX) if explained else None,
+        statements=_statements(console, grant, state, element, history, stamp),
+        said_by=len(history),
+    )
+
+
+def _statements(
+    console: Console,
+    grant: Grant,
+    state: ResourceState,
+    element: str,
+    history: list[MessageRow],
+    stamp: Stamp | None,
+) -> tuple[Statement, ...]:
+    """What each contributing message said about the element, newest first."""
+    said = []
+    for row in history[:_STATEMENTS_MAX]:
+        detail = console.store.detail(grant, row.position)
+        stated = next((r for r in detail.resources if r.get("id") == state.id), None)
+        if stated is None:
+            continue
+        value = json_view.at_path(stated, element_in(state, element, stated))
+        if value is not None:
+            wins = stamp is not None and row.position == stamp.position
+            said.append(Statement(row, json_view.plain(value), wins))
+    return tuple(said)
+
+
+def _resource(
+    grant: Grant, console: Console, resource_id: str
+) -> tuple[ResourceState, list[MessageRow]]:
+    state = console.store.state(grant, resource_id)
+    return state, console.store.history(grant, resource_id)
+
+
+def json_of(state: ResourceState) -> Markup:
+    """The resource with a link to the evidence on every value that somebody stated."""
+
+    def lead(path: str) -> json_view.Anchor | None:
+        if stamp_at(state, path) is None:
+            return None
+        return json_view.Anchor(evidence_href(state.id, path), f"Evidence for {path}")
+
+    return json_view.render(state.resource, lead)

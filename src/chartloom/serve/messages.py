@@ -1,0 +1,265 @@
+"""The Messages pages: search the log, and look at one message from bytes to consequences."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.issues import CATALOGUE, Issue, IssueCode, Severity
+from chartloom.domain.message import MessageState
+from chartloom.domain.resource import Disposition, Evidence
+from chartloom.domain.store import MessageFilter
+from chartloom.serve import json_view
+from chartloom.serve.console import Console, first, form_of, whole_number
+from chartloom.serve.tracing import Trace, draw, evidence_href, trace
+
+_PAGE_ROWS = 50
+_PERSONS_MAX = 50
+
+
+class Search(msgspec.Struct, frozen=True):
+    """What the search form says. ``patient`` and ``control`` never stand in a URL in clear."""
+
+    feed: str = ""
+    type: str = ""
+    state: str = ""
+    received_from: str = ""
+    received_to: str = ""
+    patient: str = ""
+    control: str = ""
+    find: str = ""  #: handle with patient and control
+    person: str = ""  #: person or source patient id (an opaque id)
+    before: int = 0
+
+    @property
+    def narrowed(self) -> bool:
+        """Does anything restrict the list?"""
+        return any(
+            (
+                self.feed,
+                self.type,
+                self.state,
+                self.received_from,
+                self.received_to,
+                self.find,
+                self.person,
+            )
+        )
+
+    def query(self, **changes: str | int) -> str:
+        """The URL's query for this search, with changes."""
+        values: dict[str, str | int] = {
+            "feed": self.feed,
+            "type": self.type,
+            "state": self.state,
+            "from": self.received_from,
+            "to": self.received_to,
+            "find": self.find,
+            "person": self.person,
+            "before": self.before,
+        }
+        return urlencode({k: v for k, v in (values | changes).items() if v})
+
+
+def routes(console: Console) -> list[BaseRoute]:
+    """``/messages``, ``/messages/{position}``, ``/messages/{position}/raw``."""
+
+    async def search(request: Request) -> Response:
+        asked = asked_of(console, request)
+        rows = await console.ask(request, Purpose.OPERATIONS, find_rows, console, asked)
+        more = rows is not None and len(rows) > _PAGE_ROWS
+        return console.page(
+            request,
+            "messages.html",
+            search=asked,
+            rows=(rows or [])[:_PAGE_ROWS],
+            nobody=rows is None,
+            more=more,
+            states=list(MessageState),
+        )
+
+    async def submit(request: Request) -> Response:
+        form = form_of(request)
+        terms = {name: value for name in ("patient", "control") if (value := first(form, name))}
+        asked = Search(
+            feed=first(form, "feed"),
+            type=first(form, "type"),
+            state=first(form, "state"),
+            received_from=first(form, "from"),
+            received_to=first(form, "to"),
+            find=console.access.hide(terms) if terms else "",
+            person=first(form, "person", 64),
+        )
+        return RedirectResponse(f"/messages?{asked.query()}", 303)
+
+    async def one(request: Request) -> Response:
+        position = request.path_params["position"]
+        explained = await console.ask(request, Purpose.OPERATIONS, _explain, console, position)
+        return console.page(request, "message.html", **explained)
+
+    async def raw(request: Request) -> Response:
+        position = request.path_params["position"]
+        detail = await console.ask(request, Purpose.OPERATIONS, console.store.detail, position)
+        return Response(
+            detail.message.body,
+            media_type="application/octet-stream",
+            headers={"content-disposition": f'attachment; filename="message-{position}.bin"'},
+        )
+
+    return [
+        Route("/messages", search),
+        Route("/messages", submit, methods=["POST"]),
+        Route("/messages/{position:int}", one),
+        Route("/messages/{position:int}/raw", raw),
+    ]
+
+
+def asked_of(console: Console, request: Request) -> Search:
+    query = request.query_params
+    terms = console.access.reveal(query.get("find", ""))
+    return Search(
+        feed=query.get("feed", "")[:100],
+        type=query.get("type", "")[:100],
+        state=query.get("state", "") if query.get("state", "") in list(MessageState) else "",
+        received_from=query.get("from", "")[:30],
+        received_to=query.get("to", "")[:30],
+        patient=terms.get("patient", ""),
+        control=terms.get("control", ""),
+        find=query.get("find", "") if terms else "",
+        person=query.get("person", "")[:64],
+        before=whole_number(query.get("before", "")),
+    )
+
+
+def find_rows(grant: Grant, console: Console, asked: Search) -> list[Any] | None:
+    """Rows, one more than a page holds; None when the search names a patient nobody knows."""
+    patients: tuple[str, ...] = ()
+    if asked.patient:
+        hits = console.store.find_persons(grant, "any", asked.patient, _PERSONS_MAX)
+        patients = tuple(p for hit in hits for p in hit.source_patients)
+        if not patients:
+            return None
+    if asked.person:
+        of_person = console.store.person(grant, asked.person).source_patients
+        patients = tuple(p for p in patients if p in of_person) if patients else of_person
+    return console.store.search(
+        grant,
+        MessageFilter(
+            feed=asked.feed,
+            message_type=asked.type,
+            source_patients=patients,
+            state=MessageState(asked.state) if asked.state else None,
+            control_id=asked.control,
+            received_from_us=_local_us(console, asked.received_from),
+            received_to_us=_local_us(console, asked.received_to),
+            before=asked.before,
+            limit=_PAGE_ROWS + 1,
+        ),
+    )
+
+
+def _local_us(console: Console, text: str) -> int:
+    """A time typed in the site's zone as microseconds; 0 if it is none."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return 0
+    return int(at.replace(tzinfo=at.tzinfo or console.zone).timestamp() * 1_000_000)
+
+
+class ShownIssue(msgspec.Struct, frozen=True):
+    """An issue with its catalogue entry, and where its bytes are."""
+
+    issue: Issue
+    entry: IssueCode
+
+    @property
+    def spans(self) -> str:
+        """For the script: ``12-15``."""
+        return "{}-{}".format(*self.issue.span) if self.issue.span else ""
+
+
+def shown_issues(issues: tuple[Issue, ...]) -> list[ShownIssue]:
+    """Issues, the gravest first; a code of a removed plug-in still shows."""
+    order = list(Severity)
+    known = [ShownIssue(issue, entry_of(issue.code)) for issue in issues]
+    return sorted(known, key=lambda s: order.index(s.entry.severity))
+
+
+def entry_of(code: str) -> IssueCode:
+    """The catalogue's entry for a code, or one that says that the code is not known here."""
+    return CATALOGUE.get(code) or IssueCode(
+        code,
+        Severity.WARNING,
+        "This code is not in the catalogue of this version.",
+        "Look it up in the release notes of the version that wrote it.",
+    )
+
+
+def _explain(grant: Grant, console: Console, position: int) -> dict[str, Any]:
+    explained = trace(console, grant, position)
+    detail = explained.detail
+    derived = explained.traced.derived if explained.traced else None
+    resources = [c.resource for c in derived.contributions] if derived else []
+    if detail.resources:
+        resources = list(detail.resources)
+    issues = detail.issues or (derived.issues if derived else ())
+    return {
+        "detail": detail,
+        "row": detail.row,
+        "explained": explained,
+        "bytes": draw(explained, []),
+        "resources": [_shown_resource(explained, r) for r in resources],
+        "issues": shown_issues(issues),
+        "loss": explained.loss,
+        "counts": explained.loss.counts,
+        "dispositions": list(Disposition),
+        "provenance": json_view.render(detail.provenance, lambda _: None)
+        if detail.provenance
+        else None,
+        "event_us": derived.event_us if derived else 0,
+        "reason": entry_of(detail.row.quarantine) if detail.row.quarantine else None,
+        "owner": explained.feed.owner if explained.feed else "",
+    }
+
+
+class ShownResource(msgspec.Struct, frozen=True):
+    """A contribution as the message page shows it."""
+
+    id: str
+    type: str
+    json: Markup
+    value_count: int
+    weak: tuple[str, ...] = ()
+
+
+def _shown_resource(explained: Trace, resource: dict[str, Any]) -> ShownResource:
+    by_element: dict[str, list[Evidence]] = {}
+    if explained.traced:
+        for evidence in explained.traced.evidence:
+            if evidence.resource_id == resource["id"]:
+                by_element.setdefault(evidence.element, []).append(evidence)
+
+    def lead(path: str) -> json_view.Anchor | None:
+        found = by_element.get(path)
+        if not found:
+            return None
+        spans = tuple(span for evidence in found for span in evidence.spans)
+        label = "; ".join(f"{e.location}, rule {e.rule}" for e in found)
+        href = f"#b{spans[0][0]}" if spans else evidence_href(resource["id"], path)
+        return json_view.Anchor(href, label, spans)
+
+    return ShownResource(
+        resource["id"],
+        resource["resourceType"],
+        json_view.render(resource, lead),
+        sum(1 for _ in json_view.leaves(resource)),
+    )

@@ -1,0 +1,79 @@
+"""Finding people, and what a list shows of each. No name or number ever stands in a URL."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from chartloom.chart.shape_admin import patient
+from chartloom.domain.grant import Grant
+from chartloom.domain.resource import ResourceState
+from chartloom.domain.store import SearchHit
+from chartloom.serve.console import Console
+
+FIELDS = {
+    "any": "Anything",
+    "identifier": "Identifier",
+    "family": "Family name",
+    "birthdate": "Birth date",
+}
+_HITS_MAX = 50
+_RECENT_MAX = 20
+_DAY_FIRST = re.compile(r"(\d{1,2})[./](\d{1,2})[./](\d{4})\Z")
+
+
+class PersonRow(msgspec.Struct, frozen=True):
+    """One person in a list."""
+
+    id: str
+    records: int  #: source patients joined in this person
+    demographics: dict[str, Any]  #: of the newest record; empty if none was sent
+    said_us: int
+
+    @property
+    def name(self) -> str:
+        """As the newest record says it."""
+        return str(self.demographics.get("name") or "No name sent")
+
+
+def find(grant: Grant, console: Console, field: str, value: str) -> list[PersonRow]:
+    """Persons by one search field (a key of :data:`FIELDS`)."""
+    field = field if field in FIELDS else "any"
+    if not value:
+        return []
+    value = _iso_day(value)
+    return rows(grant, console, console.store.find_persons(grant, field, value, _HITS_MAX))
+
+
+def recent(grant: Grant, console: Console) -> list[PersonRow]:
+    """Persons whose chart changed last."""
+    return rows(grant, console, console.store.recent_persons(grant, _RECENT_MAX))
+
+
+def rows(grant: Grant, console: Console, hits: list[SearchHit]) -> list[PersonRow]:
+    """Adds demographics to hits, with one read for all (a Patient's id is its source patient's)."""
+    wanted = [p for hit in hits for p in hit.source_patients]
+    states = console.store.states(grant, wanted) if wanted else {}
+    return [_row(hit, states) for hit in hits]
+
+
+def _row(hit: SearchHit, states: dict[str, ResourceState]) -> PersonRow:
+    held = [states[p] for p in hit.source_patients if p in states]
+    newest = max(held, key=_said_us, default=None)
+    if newest is None or newest.type != "Patient":
+        return PersonRow(hit.person_id, len(hit.source_patients), {}, 0)
+    return PersonRow(
+        hit.person_id, len(hit.source_patients), patient(newest.resource), _said_us(newest)
+    )
+
+
+def _said_us(state: ResourceState) -> int:
+    return max((s.event_us for s in state.stamps.values()), default=0)
+
+
+def _iso_day(value: str) -> str:
+    """``24.12.1970`` as it is stored: ``1970-12-24``; anything else unchanged."""
+    match = _DAY_FIRST.match(value)
+    return f"{match[3]}-{int(match[2]):02}-{int(match[1]):02}" if match else value

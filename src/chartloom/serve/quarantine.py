@@ -1,0 +1,100 @@
+"""The Quarantine page: what could not be applied, why, and putting it back."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.issues import IssueCode
+from chartloom.domain.message import MessageState
+from chartloom.domain.store import MessageFilter, MessageRow, ReplayScope
+from chartloom.serve.console import Console, first, form_of, whole_number
+from chartloom.serve.messages import entry_of
+
+_PAGE_ROWS = 50
+_READ_ROWS = 500
+#: Counting stops here; the page then says "more than".
+_COUNTED_ROWS_MAX = 20_000
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """One reason with how many messages it holds back."""
+
+    entry: IssueCode
+    count: int
+
+
+def routes(console: Console) -> list[BaseRoute]:
+    """``/quarantine`` and its retry."""
+
+    async def page(request: Request) -> Response:
+        chosen = request.query_params.get("reason", "")[:100]
+        before = whole_number(request.query_params.get("before", ""))
+        rows = await console.ask(request, Purpose.OPERATIONS, _all, console)
+        counts: dict[str, int] = {}
+        for row in rows:
+            counts[row.quarantine] = counts.get(row.quarantine, 0) + 1
+        listed = [
+            r
+            for r in rows
+            if (not chosen or r.quarantine == chosen) and (not before or r.position < before)
+        ]
+        return console.page(
+            request,
+            "quarantine.html",
+            reasons=[
+                Reason(entry_of(code), n)
+                for code, n in sorted(counts.items(), key=lambda item: -item[1])
+            ],
+            entries={code: entry_of(code) for code in counts},
+            chosen=chosen,
+            rows=listed[:_PAGE_ROWS],
+            more=len(listed) > _PAGE_ROWS,
+            total=len(rows),
+            uncounted=len(rows) >= _COUNTED_ROWS_MAX,
+            retried=request.query_params.get("retried", ""),
+        )
+
+    async def retry(request: Request) -> Response:
+        form = form_of(request)
+        scope, reason = first(form, "scope"), first(form, "reason")
+        selected = tuple(n for text in form.get("position", []) if (n := whole_number(text)))
+        n = await console.ask(request, Purpose.OPERATIONS, _retry, console, scope, reason, selected)
+        return RedirectResponse(f"/quarantine?retried={n}", 303)
+
+    return [
+        Route("/quarantine", page),
+        Route("/quarantine/retry", retry, methods=["POST"]),
+    ]
+
+
+def _all(grant: Grant, console: Console) -> list[MessageRow]:
+    """Everything in quarantine, newest first, up to the counted maximum."""
+    rows: list[MessageRow] = []
+    before = 0
+    while len(rows) < _COUNTED_ROWS_MAX:
+        part = console.store.search(
+            grant,
+            MessageFilter(state=MessageState.QUARANTINED, before=before, limit=_READ_ROWS),
+        )
+        rows += part
+        if len(part) < _READ_ROWS:
+            break
+        before = part[-1].position
+    return rows
+
+
+def _retry(
+    grant: Grant, console: Console, scope: str, reason: str, selected: tuple[int, ...]
+) -> int:
+    """Retries the selected messages, or all of a reason, or one (``scope`` = its position)."""
+    if scope == "reason":
+        selected = tuple(r.position for r in _all(grant, console) if r.quarantine == reason)
+    elif whole_number(scope):
+        selected = (whole_number(scope),)
+    if not selected:
+        return 0
+    return console.store.retry(grant, ReplayScope(positions=selected))

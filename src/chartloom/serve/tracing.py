@@ -1,0 +1,129 @@
+"""Evidence and loss reports are not stored; they are recomputed here from the landed bytes.
+
+The message is derived again, in traced mode, with the mapping version that was used when it was
+applied, so that what is shown is what happened and not what would happen today.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from chartloom.domain import codec
+from chartloom.domain.errors import NotFound
+from chartloom.domain.feed import Feed
+from chartloom.domain.grant import Grant
+from chartloom.domain.message import Format
+from chartloom.domain.resource import Evidence, FhirJson, LossReport, Traced
+from chartloom.domain.store import MessageDetail
+from chartloom.serve import bytes_view
+from chartloom.serve.console import Console, Tracer
+from chartloom.serve.layouts import hl7v2_layout, json_layout, plain_layout
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """A message explained. ``note`` says when the explanation is not the one of that time."""
+
+    detail: MessageDetail
+    feed: Feed | None
+    traced: Traced | None
+    note: str = ""
+
+    @property
+    def loss(self) -> LossReport:
+        """The loss report; empty if the feed's mapping is gone."""
+        return self.traced.loss if self.traced else LossReport(())
+
+    def evidence(self, resource_id: str, element: str) -> list[Evidence]:
+        """What proves an element: itself or its parts; else the nearest element it is part of."""
+        mine = (
+            [e for e in self.traced.evidence if e.resource_id == resource_id] if self.traced else []
+        )
+        inside = re.compile(re.escape(element) + r"(?:[.\[].*)?\Z")
+        found = [e for e in mine if inside.match(e.element)]
+        while not found and element:
+            element = element.rpartition("[" if element.endswith("]") else ".")[0]
+            found = [e for e in mine if element and e.element == element]
+        return found
+
+
+def trace(console: Console, grant: Grant, position: int) -> Trace:
+    """Reads a message and explains it; raises ``NotFound`` if there is no such message."""
+    detail = console.store.detail(grant, position)
+    known = console.mappings.get(detail.row.feed)
+    if known is None:
+        note = "This feed is no longer configured, so its mapping cannot be shown."
+        return Trace(detail, None, None, note)
+    feed, current = known
+    mapping, note = _mapping_of_then(console, grant, detail.project_version, feed, current)
+    traced = mapping.trace(detail.message, feed, console.namespace)
+    if not note and detail.resources and not _same(traced, detail):
+        note = (
+            "Deriving this message again gives something else than was stored, so the explanation "
+            "may not be the one of that time. Please report this."
+        )
+    return Trace(detail, feed, traced, note)
+
+
+def _same(traced: Traced, detail: MessageDetail) -> bool:
+    """Is what was recomputed what was stored?"""
+
+    def canonical(resources: Iterable[FhirJson]) -> list[bytes]:
+        return sorted(map(codec.encode_sorted, resources))
+
+    again = (c.resource for c in traced.derived.contributions)
+    return canonical(again) == canonical(detail.resources)
+
+
+def _mapping_of_then(
+    console: Console, grant: Grant, version: str, feed: Feed, current: Tracer
+) -> tuple[Tracer, str]:
+    if not version:
+        return current, "Not applied yet: this is what today's mapping would make of it."
+    if version == current.fingerprint:
+        return current, ""
+    try:
+        files = console.store.project_version(grant, version)
+    except NotFound:
+        return current, (
+            "The mapping that was active then is not kept; explained with today's mapping."
+        )
+    earlier = console.earlier_mapping(feed.mapping, files)
+    if earlier is None:
+        return current, (
+            "The mapping that was active then cannot be loaded any more; "
+            "explained with today's mapping."
+        )
+    return earlier, ""
+
+
+def resource_in(explained: Trace, resource_id: str) -> dict[str, Any]:
+    """What the message said of a resource; empty if it said nothing of it."""
+    derived = explained.traced.derived.contributions if explained.traced else ()
+    stated = [*explained.detail.resources, *(c.resource for c in derived)]
+    return next((r for r in stated if r.get("id") == resource_id), {})
+
+
+def draw(
+    trace: Trace, marks: list[tuple[int, int]], shown_bytes_max: int = bytes_view.SHOWN_BYTES_MAX
+) -> bytes_view.Page:
+    """The message's bytes with ``marks`` highlighted."""
+    body = trace.detail.message.body
+    if trace.feed is None:
+        layout = plain_layout(body)
+    elif trace.feed.format is Format.HL7V2:
+        layout = hl7v2_layout(body, trace.feed.charset)
+    else:
+        layout = json_layout(body)
+    return bytes_view.render(
+        body, layout.rows, layout.regions, marks, layout.charset, shown_bytes_max
+    )
+
+
+def evidence_href(resource_id: str, element: str) -> str:
+    """The page with the evidence for an element of a resource."""
+    return f"/evidence/{quote(resource_id)}/{quote(element, safe='')}"

@@ -1,0 +1,175 @@
+"""A whole small site for tests: a real store, real messages through the real hot path, and the
+console served on a real port.
+
+``SimulatedSite`` is filled by the simulated hospital; ``EmptySite`` has nothing yet. Time is
+shifted so that messages arrive over the last hour, which is what the Feeds page draws.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from chartloom.domain.feed import Feed
+from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.ids import source_patient_id
+from chartloom.domain.message import Arrival, Format
+from chartloom.formats import hl7v2
+from chartloom.hot import Worker
+from chartloom.normalize import load_mapping
+from chartloom.serve import ProjectInfo, create_app, sign_in_path
+from chartloom.simulate import FEEDS, Hospital
+
+TOKEN = "test-console-token-0123456789abcdef0123456789"
+ZONE = "Etc/GMT+7"
+HOUR_US = 3_600_000_000
+
+
+class ShiftedClock:
+    """The system clock, moved by ``shift_us``."""
+
+    def __init__(self, shift_us: int = 0) -> None:
+        self.shift_us = shift_us
+
+    def now_us(self) -> int:
+        return time.time_ns() // 1000 + self.shift_us
+
+
+class Site:
+    """A store, its worker and its console."""
+
+    def __init__(self, store: Any, clock: Any, feeds: Iterable[Feed] = FEEDS.values()) -> None:
+        self.store, self.clock, self.guard = store, clock, store.guard
+        self.feeds = tuple(feeds)
+        loaded = {name: load_mapping(name) for name in {f.mapping for f in self.feeds}}
+        self.mappings = {feed.name: (feed, loaded[feed.mapping]) for feed in self.feeds}
+        for mapping in loaded.values():
+            store.save_project_version(mapping.fingerprint, mapping.files)
+        self.namespace = self.guard.namespace
+        self.worker = Worker(
+            store, self.mappings, self.namespace, clock, self.grant, "test", 64, 500
+        )
+
+    def grant(self) -> Grant:
+        """A grant for everything."""
+        return self.guard.mint("tests", Purpose.OPERATIONS)
+
+    def land(self, feed: str, *bodies: bytes) -> list[int]:
+        """Lands messages as the sources do; their positions."""
+        arrivals = [self._arrival(self.mappings[feed][0], body) for body in bodies]
+        return [receipt.position for receipt in self.store.land(arrivals)]
+
+    def apply(self) -> int:
+        """Applies everything that waits."""
+        done = 0
+        while n := self.worker.run_once():
+            done += n
+        return done
+
+    def _arrival(self, feed: Feed, body: bytes) -> Arrival:
+        digest, now_us = hashlib.sha256(body).digest(), self.clock.now_us()
+        if feed.format is Format.FHIR:
+            return Arrival(feed.name, body, now_us, digest, digest.hex()[:16], "Bundle")
+        seen = hl7v2.peek(body, charset=feed.charset)
+        patient = (
+            source_patient_id(
+                self.namespace,
+                feed.patient_namespace,
+                seen.patient_authority,
+                seen.patient_identifier,
+            )
+            if seen.patient_identifier
+            else ""
+        )
+        return Arrival(
+            feed.name, body, now_us, digest, seen.control_id, seen.message_type, patient
+        )
+
+    def app(self, **options: Any) -> Any:
+        """The console of this site."""
+        project = ProjectInfo("Saltmarsh General", "7c1f0a9e52d4", self.feeds, ZONE)
+        return create_app(
+            self.store,
+            self.guard,
+            project,
+            self.clock,
+            self.mappings,
+            self.namespace,
+            TOKEN,
+            registry=CollectorRegistry(),
+            **options,
+        )
+
+    def sign_in_path(self) -> str:
+        """A fresh link."""
+        return sign_in_path(TOKEN, self.clock.now_us())
+
+
+def simulate(site: Site, *, seed: int = 7, patients: int = 24, days: int = 60) -> int:
+    """Fills a site with a hospital's past; the last part arrives over the last hour."""
+    start = datetime.fromtimestamp(time.time(), UTC)
+    house = Hospital(seed, patients=patients, start=start, history_days=days)
+    messages = list(house.messages(days=0))
+    clock, steps = site.clock, 60
+    recent = messages[-600:]
+    clock.shift_us = -HOUR_US
+    _pour(site, messages[: -len(recent)])
+    share = -(-len(recent) // steps)
+    for step in range(steps):
+        clock.shift_us = -HOUR_US + (step + 1) * HOUR_US // steps
+        # More towards noon than at night, so that the line has a shape.
+        _pour(site, recent[step * share : (step + 1) * share])
+    clock.shift_us = 0
+    return len(messages)
+
+
+def _pour(site: Site, messages: list[Any]) -> None:
+    for i in range(0, len(messages), 500):
+        for feed, bodies in _neighbours(messages[i : i + 500]):
+            site.land(feed, *bodies)
+        site.apply()
+
+
+def _neighbours(messages: list[Any]) -> Iterator[tuple[str, list[bytes]]]:
+    feed, bodies = "", []
+    for message in messages:
+        if message.feed != feed and bodies:
+            yield feed, bodies
+            bodies = []
+        feed = message.feed
+        bodies.append(message.body)
+    if bodies:
+        yield feed, bodies
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """Serves an application on a free port of this machine; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=port, log_config=None, access_log=False, lifespan="off"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the console did not start")
+        time.sleep(0.02)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
