@@ -146,8 +146,14 @@ class Guard:
         is damaged or belongs elsewhere.
         """
         persons = self._persons(grant)
-        if "*" not in persons and kind != DIRECTORY_KIND and (not subject or subject not in persons):
-            raise GrantRefused("the grant does not cover this record.", cure="Ask for one that does.")
+        if (
+            "*" not in persons
+            and kind != DIRECTORY_KIND
+            and (not subject or subject not in persons)
+        ):
+            raise GrantRefused(
+                "the grant does not cover this record.", cure="Ask for one that does."
+            )
         if sealed[:1] != _SCHEME:
             raise SealBroken("a sealed body has an unknown scheme.", where=f"{kind} {id}")
         aad = _pack((kind, subject, id, version))

@@ -40,7 +40,7 @@ def main() -> None:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
         if os.getppid() != parent:  # it died before we asked
             raise SystemExit(1)
-    os.execv(program, sys.argv[3:])
+    os.execv(program, sys.argv[3:])  # noqa: S606
 
 
 if __name__ == "__main__":

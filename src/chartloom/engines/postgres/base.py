@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from threading import Lock
 
+from chartloom.domain.errors import GrantRefused
 from chartloom.domain.grant import Grant
 from chartloom.domain.ports import Clock
 from chartloom.engines.postgres import migrate
@@ -62,3 +63,8 @@ class StoreBase:
 
     def _verify(self, grant: Grant) -> None:
         self._guard.verify(grant)
+
+    def _verify_for_all(self, grant: Grant) -> None:
+        """For what concerns the whole store: the grant must cover everyone."""
+        if not self._guard.covers(grant, ""):
+            raise GrantRefused("this needs a grant for everyone.", cure="Ask for one.")

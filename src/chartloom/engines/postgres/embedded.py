@@ -26,6 +26,7 @@ from psycopg import sql
 
 from chartloom.domain.errors import ConfigurationError, StoreUnavailable
 from chartloom.engines.postgres import processes, settings
+from chartloom.engines.postgres.folders import private_folder, sync_folder, write_private
 from chartloom.engines.postgres.privileges import Mode, Privileges, decide
 
 USER = "chartloom"
@@ -92,6 +93,8 @@ class EmbeddedPostgres:
         self._prepare()
         try:
             rights = self._rights = decide(self.data_dir, self._binaries, self._mode, self._shelter)
+            if rights.home != self.data_dir:
+                write_private(self.data_dir / "home", str(rights.home))
             self._make_run_dir()
             if not (self._cluster / "PG_VERSION").exists():
                 self._initialise(rights)
@@ -138,7 +141,11 @@ class EmbeddedPostgres:
 
     @property
     def _home(self) -> Path:
-        return self._rights.home if self._rights else self.data_dir
+        if self._rights:
+            return self._rights.home
+        # Another process started it; this one only wants the DSN.
+        elsewhere = self.data_dir / "home"
+        return Path(elsewhere.read_text()) if elsewhere.exists() else self.data_dir
 
     @property
     def _cluster(self) -> Path:
@@ -165,7 +172,7 @@ class EmbeddedPostgres:
     def _make_run_dir(self) -> None:
         rights, run = self._decided, self._run_dir
         if run.parent != self._home:
-            _private_folder(run.parent)
+            private_folder(run.parent)
             if rights.mode is Mode.DROP:
                 run.parent.chmod(0o711)
         run.mkdir(mode=0o700, exist_ok=True)
@@ -181,7 +188,7 @@ class EmbeddedPostgres:
             raise ConfigurationError(
                 "the embedded PostgreSQL needs Unix sockets.", cure="Name a DSN under [engines]."
             )
-        _private_folder(self.data_dir)
+        private_folder(self.data_dir)
         fd = os.open(self.data_dir / "supervisor.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -202,9 +209,9 @@ class EmbeddedPostgres:
             shutil.rmtree(leftover)
         fresh = self._home / f"cluster.new-{secrets.token_hex(4)}"
         password = secrets.token_urlsafe(32)
-        _write_private(self._password, f"*:*:*:{USER}:{password}\n")
+        write_private(self._password, f"*:*:*:{USER}:{password}\n")
         pwfile = self._home / "password.new"
-        _write_private(pwfile, password + "\n")
+        write_private(pwfile, password + "\n")
         rights.own(pwfile)
         try:
             self._run_program(
@@ -221,12 +228,13 @@ class EmbeddedPostgres:
         finally:
             pwfile.unlink()
         fresh.rename(self._cluster)
-        _sync_folder(self._home)
+        sync_folder(self._home)
 
     def _run_program(self, rights: Privileges, program: str, *args: str) -> None:
         user = rights.user()
         done = subprocess.run(  # noqa: S603
             rights.command(program, *args),
+            check=False,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             cwd="/",
@@ -250,8 +258,12 @@ class EmbeddedPostgres:
         ):
             path = self._cluster / name
             if not path.exists() or path.read_text() != text:
-                _write_private(path, text)
+                write_private(path, text)
                 rights.own(path)
+        local = self._cluster / "local.conf"
+        if not local.exists():
+            write_private(local, "# Settings of this site; they win over postgresql.conf.\n")
+            rights.own(local)
 
     # Starting
 
@@ -384,37 +396,3 @@ def _environment() -> dict[str, str]:
     """What the server's programs may see: nothing of PG*, a fixed locale."""
     kept = ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "TZDIR")
     return {"LC_ALL": "C", **{k: os.environ[k] for k in kept if k in os.environ}}
-
-
-def _private_folder(path: Path) -> None:
-    """Makes the folder 0700, or raises if one that others can enter or own stands there."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stat = path.lstat()
-    if stat.st_uid != os.geteuid() or path.is_symlink():
-        raise ConfigurationError(
-            "the folder belongs to somebody else.", where=str(path), cure="Choose another one."
-        )
-    if stat.st_mode & 0o077 and stat.st_mode & 0o777 != 0o711:
-        raise ConfigurationError(
-            "other users can enter the folder.", where=str(path), cure=f"Run: chmod 700 '{path}'"
-        )
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Writes a 0600 file durably under its name."""
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(fd, "w") as f:
-        f.write(text)
-        f.flush()
-        os.fsync(f.fileno())
-    temporary.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

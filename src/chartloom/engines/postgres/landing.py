@@ -12,7 +12,7 @@ from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.connect import Connection
 
 _KEY = struct.Struct("!q")
-_MINUTE_US = 60_000_000
+MINUTE_US = 60_000_000
 
 #: (key, digest): what duplicates are recognised by.
 _Keys = tuple[int, bytes]
@@ -147,7 +147,7 @@ def _statistics(
     """Counts per feed and minute, as columns, in one order for all writers."""
     counts: dict[tuple[str, int], list[int]] = {}
     for a, receipt in zip(arrivals, receipts, strict=True):
-        row = counts.setdefault((a.feed, a.received_at_us // _MINUTE_US), [0, 0, 0, 0])
+        row = counts.setdefault((a.feed, a.received_at_us // MINUTE_US), [0, 0, 0, 0])
         row[0] += receipt.outcome is not LandingOutcome.DUPLICATE
         row[1] += receipt.outcome is LandingOutcome.DUPLICATE
         row[2] += receipt.outcome is LandingOutcome.CONFLICT

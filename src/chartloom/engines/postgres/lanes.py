@@ -74,9 +74,7 @@ class LanesPart(StoreBase):
             if len(got) == count:
                 break
             if lane not in self._held:
-                row = conn.execute(
-                    "SELECT pg_try_advisory_lock(%s, %s)", (queries.LANE_KEY_CLASS, lane)
-                ).fetchone()
+                row = conn.execute(queries.LANE_TRY, (queries.LANE_KEY_CLASS, lane)).fetchone()
                 if row is not None and row[0]:
                     got.add(lane)
         if got:

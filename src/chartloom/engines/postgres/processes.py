@@ -43,7 +43,10 @@ def serves(pid: int, cluster: Path) -> bool:
         except OSError:
             return False
     listing = subprocess.run(  # noqa: S603
-        ["/bin/ps", "-p", str(pid), "-o", "command="], capture_output=True, text=True
+        ["/bin/ps", "-p", str(pid), "-o", "command="],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return str(cluster) in listing.stdout
 

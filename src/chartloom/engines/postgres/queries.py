@@ -1,7 +1,12 @@
-"""All SQL outside the migrations, by name. Only constants are put together here; values are bound."""
+"""All SQL outside the migrations, by name.
+
+Only constants are put together here; every value is bound.
+"""
 # ruff: noqa: S608
 
 from __future__ import annotations
+
+from chartloom.engines.postgres.stats import BUCKETS
 
 # Schema and site
 
@@ -59,7 +64,7 @@ ON CONFLICT (feed, minute) DO UPDATE SET
 
 LANE_KEY_CLASS = 0x4C4E  #: first key of the advisory locks that are the leases
 
-LANE_TRY = "SELECT l FROM unnest(%b::int4[]) l WHERE pg_try_advisory_lock(%s, l)"
+LANE_TRY = "SELECT pg_try_advisory_lock(%s, %s)"
 LANE_UNLOCK = "SELECT pg_advisory_unlock(%s, l) FROM unnest(%b::int4[]) l"
 LANE_OWNER = "UPDATE lane SET owner = %s WHERE lane = ANY(%b::int2[])"
 
@@ -194,6 +199,16 @@ ON CONFLICT (feed, minute, shard) DO UPDATE SET
     applied_count = excluded.applied_count, quarantined_count = excluded.quarantined_count,
     issue_count = excluded.issue_count, last_event_us = excluded.last_event_us,
     latency = excluded.latency"""
+
+#: Shard 0 belongs to nobody's session: corrections are added up there.
+FEED_UNDO = f"""
+INSERT INTO feed_minute_out AS f
+    (feed, minute, shard, applied_count, quarantined_count, issue_count, last_event_us, latency)
+SELECT feed, minute, 0, 0, quarantined, issues, 0, decode(repeat('00', {4 * BUCKETS}), 'hex')
+FROM unnest(%b::text[], %b::int4[], %b::int4[], %b::int4[]) u (feed, minute, quarantined, issues)
+ON CONFLICT (feed, minute, shard) DO UPDATE SET
+    quarantined_count = f.quarantined_count + excluded.quarantined_count,
+    issue_count = f.issue_count + excluded.issue_count"""
 
 SHARD = "SELECT nextval('shard')"
 
@@ -345,6 +360,7 @@ WHERE o.quarantine <> '' AND {where} ON CONFLICT DO NOTHING RETURNING position""
 RETRY_FORGET_OUTCOME = """
 DELETE FROM outcome WHERE position = ANY(%b::int8[]) RETURNING feed, issue_count"""
 RETRY_FORGET_BUNDLE = "DELETE FROM bundle WHERE position = ANY(%b::int8[])"
+RETRY_FORGET_LINKS = "DELETE FROM link WHERE position = ANY(%b::int8[])"
 
 DERIVED_EMPTY = """
 TRUNCATE outcome, bundle, resource, view, person, record_number, link, identifier,

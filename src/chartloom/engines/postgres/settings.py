@@ -59,7 +59,7 @@ HBA = "# Written by Chartloom at every start.\nlocal all all scram-sha-256\n"
 def configuration() -> str:
     """The text of ``postgresql.conf``."""
     lines = [f"{name} = {quote(value)}" for name, value in SETTINGS.items()]
-    return _HEADER + "\n".join(lines) + "\ninclude_if_exists = 'local.conf'\n"
+    return _HEADER + "\n".join(lines) + "\ninclude 'local.conf'\n"
 
 
 def quote(value: str) -> str:

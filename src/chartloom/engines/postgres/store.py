@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from chartloom.engines.postgres.charts import ChartsPart
 from chartloom.engines.postgres.commit import CommitPart
+from chartloom.engines.postgres.digest import DigestPart
 from chartloom.engines.postgres.landing import LandingPart
+from chartloom.engines.postgres.messages import MessagesPart
+
+if TYPE_CHECKING:
+    from chartloom.domain.ports import Charts, Landing, Lanes, Messages
 
 
-class PostgresStore(LandingPart, CommitPart):
+class PostgresStore(LandingPart, CommitPart, ChartsPart, MessagesPart, DigestPart):
     """Implements ``Landing``, ``Lanes``, ``Charts`` and ``Messages``.
 
     dsn: of the embedded server or any PostgreSQL >= 15. lanes: fixed when the store is made.
-    Reads and ``land`` may be called from many threads; the methods of ``Lanes`` belong to one.
+    Reads and ``land`` may be called from many threads; the methods of ``Lanes`` belong to one
+    worker. Nothing is opened before it is needed; call :meth:`migrate` once, :meth:`close` at the
+    end.
     """
+
+
+if TYPE_CHECKING:
+
+    def _fits(store: PostgresStore) -> tuple[Landing, Lanes, Charts, Messages]:
+        return store, store, store, store

@@ -1,0 +1,155 @@
+"""Reads for views, consoles and doors. Every one verifies its grant before it asks anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from chartloom.domain.chart import PlacedState, Section, SectionView
+from chartloom.domain.errors import NotFound
+from chartloom.domain.grant import Grant
+from chartloom.domain.resource import ResourceState
+from chartloom.domain.store import SearchHit
+from chartloom.engines.postgres import queries
+from chartloom.engines.postgres.base import StoreBase
+from chartloom.engines.postgres.connect import Connection
+from chartloom.engines.postgres.persons import blinds
+
+#: The fields by which a person can be looked up, beside ``any``.
+SEARCH_FIELDS = ("identifier", "family", "given", "birthdate")
+
+_FOREVER_US = 2**62
+#: How many of the newest bundles ``recent_persons`` looks at.
+_RECENT_WINDOW = 2000
+_EVERY_SECTION = [int(s) for s in Section if s is not Section.NONE]
+
+
+class ChartsPart(StoreBase):
+    """Implements the ``Charts`` port."""
+
+    def find_persons(
+        self, grant: Grant, field: str, value: str, limit: int = 20
+    ) -> list[SearchHit]:
+        """Persons with exactly this value (regardless of case and spacing); ``any`` also takes a
+        person id or source patient id."""
+        self._verify(grant)
+        if not value.strip():
+            return []
+        wanted = self._fingerprints(field, value)
+        with self._pool.use() as conn:
+            # More than asked for: several source patients may be one person.
+            found = conn.execute(queries.FIND_IDENTIFIER, (wanted, limit * 8)).fetchall()
+            ids = [row[0] for row in found]
+            if field == "any":
+                ids.append(value.strip())
+            return self._hits(conn, grant, ids)[:limit]
+
+    def _fingerprints(self, field: str, value: str) -> list[bytes]:
+        fields = SEARCH_FIELDS if field == "any" else (field,)
+        system, bar, rest = value.rpartition("|")
+        found = [b for f in fields for b in blinds(self._guard, f, "", value)]
+        if bar and "identifier" in fields:
+            found += blinds(self._guard, "identifier", system, rest)[1:]
+        return found
+
+    def _hits(self, conn: Connection, grant: Grant, ids: Iterable[str]) -> list[SearchHit]:
+        """The persons of some source patients or persons, as far as the grant covers them."""
+        rows = conn.execute(queries.PERSONS_OF, {"ids": list(ids)}).fetchall()
+        hits = [
+            SearchHit(person, tuple(m for m in members if self._guard.covers(grant, m)))
+            for person, members in rows
+        ]
+        return sorted((h for h in hits if h.source_patients), key=lambda h: h.person_id)
+
+    def recent_persons(self, grant: Grant, limit: int = 20) -> list[SearchHit]:
+        """Persons whose chart changed last, newest first."""
+        self._verify(grant)
+        values = {
+            "everyone": "*" in grant.persons,
+            "persons": [] if "*" in grant.persons else list(grant.persons),
+            "window": _RECENT_WINDOW,
+            "limit": limit * 4,
+        }
+        with self._pool.use() as conn:
+            ids = [row[0] for row in conn.execute(queries.RECENT, values).fetchall()]
+            hits = self._hits(conn, grant, ids)
+        place = {id: i for i, id in enumerate(ids)}
+        hits.sort(key=lambda h: min(place.get(p, len(ids)) for p in h.source_patients))
+        return hits[:limit]
+
+    def person(self, grant: Grant, any_id: str) -> SearchHit:
+        """The person of a person id or source patient id; raises ``NotFound``."""
+        self._verify(grant)
+        with self._pool.use() as conn:
+            hits = self._hits(conn, grant, [any_id])
+        if not hits:
+            raise NotFound("there is no such person.")
+        # A former person id may be a member of a cluster that is named after somebody smaller.
+        return hits[0]
+
+    def _covered(self, grant: Grant, source_patients: Sequence[str]) -> list[str]:
+        return [p for p in dict.fromkeys(source_patients) if self._guard.covers(grant, p)]
+
+    def sections(self, grant: Grant, source_patients: Sequence[str]) -> list[SectionView]:
+        """All section views of a chart, in one round trip."""
+        self._verify(grant)
+        covered = self._covered(grant, source_patients)
+        if not covered:
+            return []
+        with self._pool.use() as conn:
+            rows = conn.execute(queries.SECTIONS, (covered,), binary=True).fetchall()
+        return [self._bodies.open_view(grant, *row) for row in rows]
+
+    def state(self, grant: Grant, resource_id: str) -> ResourceState:
+        """The current state of one resource; raises ``NotFound``."""
+        found = self.states(grant, [resource_id])
+        if resource_id not in found:
+            raise NotFound("there is no such resource.")
+        return found[resource_id]
+
+    def states(self, grant: Grant, resource_ids: Sequence[str]) -> dict[str, ResourceState]:
+        """Those of the resources that exist and that the grant covers."""
+        self._verify(grant)
+        if not resource_ids:
+            return {}
+        with self._pool.use() as conn:
+            rows = conn.execute(queries.STATES, (list(resource_ids),), binary=True).fetchall()
+        return {
+            row[0]: self._bodies.open_state(grant, *row)
+            for row in rows
+            if row[2] or self._guard.covers(grant, row[1])
+        }
+
+    def timeline(
+        self,
+        grant: Grant,
+        source_patients: Sequence[str],
+        sections: Sequence[Section] = (),
+        before_us: int = 0,
+        limit: int = 50,
+        series: str = "",
+    ) -> list[PlacedState]:
+        """Visible resources of a chart, newest first, older than ``before_us`` (0: the newest).
+
+        With ``series`` only the results of that series.
+        """
+        self._verify(grant)
+        covered = self._covered(grant, source_patients)
+        if not covered:
+            return []
+        values: dict[str, Any] = {
+            "patients": covered,
+            "sections": [int(s) for s in sections] or _EVERY_SECTION,
+            "before": before_us or _FOREVER_US,
+            "limit": limit,
+            "series": series,
+        }
+        query = queries.SERIES if series else queries.TIMELINE
+        with self._pool.use() as conn:
+            rows = conn.execute(query, values, binary=True).fetchall()
+        return [self._placed(grant, row) for row in rows]
+
+    def _placed(self, grant: Grant, row: tuple[Any, ...]) -> PlacedState:
+        section, part, sort_us, series, hidden = row[5:10]
+        state = self._bodies.open_state(grant, *row[:5])
+        return PlacedState(state, Section(section), part, sort_us, series, hidden)

@@ -1,0 +1,56 @@
+"""One number for everything derived: equal before and after a replay, whatever the order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from chartloom.domain import codec
+from chartloom.domain.grant import Grant
+from chartloom.engines.postgres import queries
+from chartloom.engines.postgres.base import StoreBase
+from chartloom.engines.postgres.connect import Connection
+
+_FETCH = 1000
+_MODULUS = 1 << 256
+
+
+class DigestPart(StoreBase):
+    """A check over the whole store, for replays and tests."""
+
+    def digest(self, grant: Grant) -> str:
+        """SHA-256 based digest of all derived content, opened: states, views, bundles, persons,
+        links, identifiers, outcomes. When and by which worker it was applied does not count.
+
+        Needs a grant for everyone. Reads everything: minutes for a large store.
+        """
+        self._verify_for_all(grant)
+        total = 0
+        # A connection without time limit, and one snapshot for all tables.
+        with self._admin.use() as conn, conn.transaction():
+            conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            for item in self._items(conn, grant):
+                total += int.from_bytes(hashlib.sha256(codec.encode_sorted(item)).digest(), "big")
+        return f"{total % _MODULUS:064x}"
+
+    def _items(self, conn: Connection, grant: Grant) -> Iterator[Any]:
+        for row in _stream(conn, queries.DIGEST_STATES):
+            state = self._bodies.open_state(grant, *row[:5])
+            yield "state", state.resource, state.stamps, row[1:3], row[5:]
+        for row in _stream(conn, queries.DIGEST_VIEWS):
+            view = self._bodies.open_view(grant, *row)
+            yield "view", view.key, view.total, view.entries
+        for position, ordinal, patient, sealed in _stream(conn, queries.DIGEST_BUNDLES):
+            body = self._bodies.open_bundle(grant, position, ordinal, patient, sealed)
+            yield "bundle", position, patient, body
+        for number, query in enumerate(queries.DIGEST_PLAIN):
+            for row in _stream(conn, query):
+                yield "plain", number, row
+
+
+def _stream(conn: Connection, query: str) -> Iterator[tuple[Any, ...]]:
+    with conn.cursor(name="digest", binary=True) as cursor:
+        cursor.itersize = _FETCH
+        cursor.execute(query.encode())
+        yield from cursor

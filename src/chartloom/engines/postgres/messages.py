@@ -1,0 +1,327 @@
+"""The log as people look at it, and the levers on it: retry and rebuild."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from chartloom.domain.errors import NotFound
+from chartloom.domain.grant import Grant
+from chartloom.domain.issues import Issue
+from chartloom.domain.message import Message, MessageState
+from chartloom.domain.resource import LinkEvent
+from chartloom.domain.store import (
+    FeedStatus,
+    MessageDetail,
+    MessageFilter,
+    MessageRow,
+    ReplayScope,
+)
+from chartloom.engines.postgres import migrate, queries
+from chartloom.engines.postgres.base import StoreBase
+from chartloom.engines.postgres.connect import Connection
+from chartloom.engines.postgres.landing import MINUTE_US, clean
+from chartloom.engines.postgres.stats import add_histograms, percentile_ms
+from chartloom.engines.postgres.writes import touch_of
+
+_RATE_MINUTES = 60
+_HISTORY_MAX = 200
+_FILES = dict[str, bytes]
+
+
+class MessagesPart(StoreBase):
+    """Implements the ``Messages`` port, and ``history`` of ``Charts``."""
+
+    # Looking
+
+    def search(self, grant: Grant, where: MessageFilter) -> list[MessageRow]:
+        """Newest first. Messages of a patient are found once they were consumed."""
+        self._verify(grant)
+        everyone = "*" in grant.persons
+        waiting = where.state in (None, MessageState.LANDED)
+        with self._pool.use() as conn:
+            table = "m" if everyone and waiting and not where.source_patients else "o"
+            conditions, values = self._conditions(conn, grant, where, table)
+            query = queries.SEARCH_LANDING if table == "m" else queries.SEARCH_OUTCOME
+            text = query.format(where=" AND ".join(conditions) or "true")
+            rows = conn.execute(text.encode(), values).fetchall()
+        return [message_row(row) for row in rows]
+
+    def _conditions(
+        self, conn: Connection, grant: Grant, where: MessageFilter, table: str
+    ) -> tuple[list[str], dict[str, Any]]:
+        """Conditions are constants of this function; every value is bound."""
+        t = table
+        values: dict[str, Any] = {"limit": where.limit}
+        conditions: list[str] = []
+
+        def add(condition: str, **bound: Any) -> None:
+            conditions.append(condition)
+            values.update(bound)
+
+        if where.feed:
+            add(f"{t}.feed = %(feed)s", feed=where.feed)
+        if where.message_type:
+            add(f"starts_with({t}.message_type, %(kind)s)", kind=where.message_type)
+        if where.control_id:
+            add(f"{t}.control_id = %(control)s", control=clean(where.control_id))
+        if where.before:
+            add(f"{t}.position < %(before)s", before=where.before)
+        if where.received_from_us:
+            day_before = where.received_from_us - 86_400_000_000
+            floor = migrate.position_floor(self._first_day(conn), day_before)
+            add(f"{t}.received_at_us >= %(since)s", since=where.received_from_us)
+            add(f"{t}.position >= %(floor)s", floor=floor if floor > 1 else 0)
+        if where.received_to_us:
+            add(f"{t}.received_at_us < %(until)s", until=where.received_to_us)
+        if where.state is MessageState.LANDED:
+            add("o.position IS NULL")
+        elif where.state is MessageState.APPLIED:
+            add("o.quarantine = ''")
+        elif where.state is MessageState.QUARANTINED:
+            add("o.quarantine <> ''")
+        patients = self._patients(grant, where.source_patients)
+        if patients is not None:
+            mine = "SELECT b.position FROM bundle b WHERE b.source_patient = ANY(%(patients)s)"
+            add(f"{t}.position IN ({mine})", patients=patients)
+        return conditions, values
+
+    def _patients(self, grant: Grant, asked: Sequence[str]) -> list[str] | None:
+        """The source patients to restrict to, or None for no restriction."""
+        if asked:
+            return [p for p in asked if self._guard.covers(grant, p)]
+        return None if "*" in grant.persons else list(grant.persons)
+
+    def detail(self, grant: Grant, position: int) -> MessageDetail:
+        """One message, bodies opened; raises ``NotFound``."""
+        self._verify(grant)
+        with self._pool.use() as conn, conn.pipeline():
+            found = conn.execute(queries.DETAIL, (position,), binary=True)
+            parts = conn.execute(queries.BUNDLES, (position,), binary=True)
+            row, bundles = found.fetchone(), parts.fetchall()
+        if row is None or not self._guard.covers(grant, row[15]):
+            raise NotFound("there is no such message.")
+        *shown, lane, conflict, control, kind, patient, sealed, fingerprint = row
+        body = self._bodies.open_message(grant, patient, position, sealed)
+        message = Message(
+            position=position,
+            feed=shown[1],
+            body=body,
+            received_at_us=shown[4],
+            sha256=hashlib.sha256(body).digest(),
+            lane=lane,
+            control_id=control,
+            message_type=kind,
+            source_patient=patient,
+            conflict=conflict,
+        )
+        return self._with_bundles(grant, message_row(tuple(shown)), message, fingerprint, bundles)
+
+    def _with_bundles(
+        self,
+        grant: Grant,
+        row: MessageRow,
+        message: Message,
+        fingerprint: str,
+        bundles: Sequence[tuple[Any, ...]],
+    ) -> MessageDetail:
+        resources: list[dict[str, Any]] = []
+        provenance: dict[str, Any] | None = None
+        issues: tuple[Issue, ...] = ()
+        unmapped: tuple[str, ...] = ()
+        links: tuple[LinkEvent, ...] = ()
+        for ordinal, patient, sealed in bundles:
+            if not self._guard.covers(grant, patient):
+                continue
+            part = self._bodies.open_bundle(grant, message.position, ordinal, patient, sealed)
+            resources += [c.resource for c in part.contributions]
+            if ordinal == 0:
+                provenance, issues = part.provenance, part.issues
+                unmapped, links = part.unmapped, part.links
+        return MessageDetail(
+            row, message, fingerprint, tuple(resources), provenance, issues, unmapped, links
+        )
+
+    def history(self, grant: Grant, resource_id: str) -> list[MessageRow]:
+        """The messages that contributed to a resource, newest first, the last 200 at most.
+
+        Of a directory resource only the message that won: too many speak of it.
+        """
+        self._verify(grant)
+        with self._pool.use() as conn:
+            place = conn.execute(queries.RESOURCE_PLACE, (resource_id,)).fetchone()
+            if place is None:
+                return []
+            patient, directory, version = place
+            if directory:
+                positions = [version]
+            elif self._guard.covers(grant, patient):
+                positions = self._contributing(conn, grant, resource_id, patient)
+            else:
+                return []
+            text = queries.SEARCH_OUTCOME.format(where="o.position = ANY(%(positions)s)")
+            values = {"positions": positions, "limit": _HISTORY_MAX}
+            rows = conn.execute(text.encode(), values).fetchall()
+        return [message_row(row) for row in rows]
+
+    def _contributing(
+        self, conn: Connection, grant: Grant, resource_id: str, patient: str
+    ) -> list[int]:
+        """Hashes find the bundles; opening them makes sure."""
+        touched = (patient, touch_of(resource_id), _HISTORY_MAX)
+        likely = [row[0] for row in conn.execute(queries.HISTORY, touched).fetchall()]
+        rows = conn.execute(queries.BUNDLES_AT, (likely, patient), binary=True).fetchall()
+        return [
+            row[0]
+            for row in rows
+            if any(c.id == resource_id for c in self._bodies.open_bundle(grant, *row).contributions)
+        ]
+
+    # Feeds
+
+    def feeds(self, grant: Grant) -> list[FeedStatus]:
+        """One status per feed that ever received something."""
+        self._verify(grant)
+        this_minute = self._clock.now_us() // MINUTE_US
+        oldest = this_minute - _RATE_MINUTES
+        with self._pool.use() as conn, conn.pipeline():
+            cursors = [
+                conn.execute(queries.FEEDS_IN),
+                conn.execute(queries.FEEDS_OUT),
+                conn.execute(queries.FEED_RATES, (oldest,)),
+                conn.execute(queries.FEED_LATENCIES, (oldest,), binary=True),
+            ]
+            received, applied, rates, latencies = [c.fetchall() for c in cursors]
+        out = {row[0]: row[1:] for row in applied}
+        statuses = []
+        for feed, count, duplicates, last_received in received:
+            done, quarantined, issues, last_event = out.get(feed, (0, 0, 0, 0))
+            per_minute = {m: n for f, m, n in rates if f == feed}
+            histogram = add_histograms(h for f, h in latencies if f == feed)
+            statuses.append(
+                FeedStatus(
+                    feed=feed,
+                    received_count=int(count),
+                    applied_count=int(done),
+                    quarantined_count=int(quarantined),
+                    duplicate_count=int(duplicates),
+                    issue_count=int(issues),
+                    waiting_count=int(count - done - quarantined),
+                    last_received_at_us=last_received,
+                    last_event_us=last_event,
+                    rate_per_minute=tuple(
+                        per_minute.get(m, 0) for m in range(oldest + 1, this_minute + 1)
+                    ),
+                    latency_p50_ms=percentile_ms(histogram, 0.5),
+                    latency_p99_ms=percentile_ms(histogram, 0.99),
+                )
+            )
+        return statuses
+
+    def waiting(self, grant: Grant) -> int:
+        """How many messages are landed but not yet consumed."""
+        self._verify(grant)
+        with self._pool.use() as conn:
+            row = conn.execute(queries.WAITING).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    # Levers
+
+    def retry(self, grant: Grant, scope: ReplayScope) -> int:
+        """Puts quarantined messages back in front of their lanes; how many."""
+        self._verify_for_all(grant)
+        conditions, values = ["true"], dict[str, Any]()
+        for condition, name, value in (
+            ("o.feed = %(feed)s", "feed", scope.feed),
+            ("o.position >= %(low)s", "low", scope.from_position),
+            ("o.position <= %(high)s", "high", scope.to_position),
+            ("o.position = ANY(%(positions)s)", "positions", list(scope.positions)),
+        ):
+            if value:
+                conditions.append(condition)
+                values[name] = value
+        text = queries.RETRY_PUT.format(where=" AND ".join(conditions))
+        with self._admin.use() as conn, conn.transaction():
+            positions = [row[0] for row in conn.execute(text.encode(), values).fetchall()]
+            if positions:
+                forgotten = conn.execute(queries.RETRY_FORGET_OUTCOME, (positions,)).fetchall()
+                conn.execute(queries.RETRY_FORGET_BUNDLE, (positions,))
+                conn.execute(queries.RETRY_FORGET_LINKS, (positions,))
+                conn.execute(queries.FEED_UNDO, _undone(forgotten, self._clock.now_us()))
+                conn.execute(queries.NOTIFY)
+        return len(positions)
+
+    def rebuild(self, grant: Grant) -> int:
+        """Empties all that is derived and rewinds all lanes for replay; how many messages.
+
+        Workers notice at their next commit, which is refused, and begin again.
+        """
+        self._verify_for_all(grant)
+        with self._admin.use() as conn, conn.transaction():
+            conn.execute(queries.LANES_LOCK)
+            conn.execute(queries.DERIVED_EMPTY)
+            conn.execute(queries.LANES_REWIND)
+            conn.execute(queries.GENERATION_NEXT)
+            row = conn.execute(queries.WAITING).fetchone()
+            conn.execute(queries.NOTIFY)
+        assert row is not None
+        return int(row[0])
+
+    # Project versions
+
+    def project_version(self, grant: Grant, fingerprint: str) -> dict[str, bytes]:
+        """The mapping files of an earlier project version: path -> content."""
+        self._verify(grant)
+        with self._pool.use() as conn:
+            row = conn.execute(queries.VERSION_FILES, (fingerprint,)).fetchone()
+        if row is None or row[0] is None:
+            raise NotFound("the files of that project version were not kept.")
+        return msgspec.msgpack.decode(row[0], type=_FILES)
+
+    def save_project_version(self, fingerprint: str, files: dict[str, bytes]) -> None:
+        """Keeps the mapping files under their fingerprint; a known fingerprint is left alone."""
+        packed = msgspec.msgpack.encode(dict(sorted(files.items())))
+        with self._admin.use() as conn:
+            conn.execute(queries.VERSION_INSERT, (fingerprint, packed))
+
+
+def message_row(row: tuple[Any, ...]) -> MessageRow:
+    """A row of one of the search queries."""
+    (position, feed, kind, control, received, applied, patient, size, issues, unmapped, reason) = (
+        row
+    )
+    if reason is None:
+        state = MessageState.LANDED
+    else:
+        state = MessageState.QUARANTINED if reason else MessageState.APPLIED
+    return MessageRow(
+        position=position,
+        feed=feed,
+        message_type=kind,
+        control_id=control,
+        received_at_us=received,
+        applied_at_us=applied,
+        state=state,
+        source_patient=patient,
+        size_bytes=size,
+        issue_count=issues,
+        unmapped_count=unmapped,
+        quarantine=reason or "",
+    )
+
+
+def _undone(rows: Sequence[tuple[str, int]], now_us: int) -> tuple[Any, ...]:
+    """Columns that take quarantined messages out of the statistics again (shard 0 is ours)."""
+    counts: dict[str, list[int]] = {}
+    for feed, issues in rows:
+        row = counts.setdefault(feed, [0, 0])
+        row[0] -= 1
+        row[1] -= issues
+    feeds = sorted(counts)
+    minute = now_us // MINUTE_US
+    columns = ([counts[f][0] for f in feeds], [counts[f][1] for f in feeds])
+    return feeds, [minute] * len(feeds), *columns
