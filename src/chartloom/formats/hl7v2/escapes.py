@@ -159,6 +159,11 @@ def _shifted(text: str, shift: bytes, codec: str) -> str:
         raw = text.encode(codec, "surrogateescape")
         if target := _SINGLE_BYTE_SETS.get(shift):
             return raw.decode(target)
-        return (b"\x1b" + shift + raw).decode("iso2022_jp_2")
     except UnicodeError:
         return text
+    for target in ("iso2022_jp_2", "iso2022_jp_ext"):
+        try:
+            return (b"\x1b" + shift + raw).decode(target)
+        except UnicodeError:
+            continue
+    return text

@@ -6,10 +6,10 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from chartloom.domain.issues import Issue
 from chartloom.formats.hl7v2 import codes
 from chartloom.formats.hl7v2.charset import WIDE, choose_codec, codec_for
 from chartloom.formats.hl7v2.delimiters import NEVER, delimiters
+from chartloom.formats.hl7v2.findings import Findings
 from chartloom.formats.hl7v2.source import Source
 
 #: What may stand in front of MSH without being anybody's content.
@@ -32,8 +32,8 @@ def find_header(data: bytes) -> int:
     begin = prefix.end() if prefix else 0
     if _MSH.match(data[begin : begin + 4]):
         return begin
-    found = _MSH.search(data)
-    return found.start() if found else -1
+    anywhere = _MSH.search(data)
+    return anywhere.start() if anywhere else -1
 
 
 def _wide_start(data: bytes) -> tuple[int, str]:
@@ -64,25 +64,25 @@ def message_codec(
     return choose_codec(names, has_escape, codec_for(charset) or "utf-8")
 
 
-def read_source(data: bytes, charset: str, issues: list[Issue]) -> Source | None:
+def read_source(data: bytes, charset: str, found: Findings) -> Source | None:
     """The decoded message with its delimiters, from MSH on; None if there is no usable MSH.
 
     For a message in ASCII, ``codec`` is not final: :func:`settle_codec` must follow.
     """
     start = find_header(data)
     if start < 0:
-        return _read_wide(data, issues)
+        return _read_wide(data, found)
     if start and data[:start].strip(b"\xef\xbb\xbf\x0b\x00 \t\r\n"):
-        issues.append(Issue(codes.BYTES_BEFORE_HEADER, span=(0, start)))
+        found.add(codes.BYTES_BEFORE_HEADER, "", (0, start))
     stop = len(data.rstrip(_SUFFIX))
     if data.isascii() and b"\x1b" not in data:
-        return _with_delimiters(Source(data, start, stop, "ascii"), issues)
+        return _with_delimiters(Source(data, start, stop, "ascii"), found)
     repetition = data[start + 5 : start + 6].decode("ascii", "replace")
     codec, problem = message_codec(_declared(data, start), repetition, b"\x1b" in data, charset)
     if problem:
         code = codes.CHARSET_UNKNOWN if problem == "unknown" else codes.CHARSET_CONTRADICTED
-        issues.append(Issue(code, "MSH-18"))
-    return _with_delimiters(Source(data, start, stop, codec), issues)
+        found.add(code, "MSH-18")
+    return _with_delimiters(Source(data, start, stop, codec), found)
 
 
 def settle_codec(source: Source, header: list[str], charset: str) -> None:
@@ -95,7 +95,7 @@ def settle_codec(source: Source, header: list[str], charset: str) -> None:
     source.codec = "ascii" if codec in WIDE else codec
 
 
-def _read_wide(data: bytes, issues: list[Issue]) -> Source | None:
+def _read_wide(data: bytes, found: Findings) -> Source | None:
     start, codec = _wide_start(data)
     if start < 0:
         return None
@@ -105,10 +105,10 @@ def _read_wide(data: bytes, issues: list[Issue]) -> Source | None:
         source = Source(data, start, stop, codec)
     except UnicodeDecodeError:  # UTF-32 beyond the last code point
         return None
-    return _with_delimiters(source, issues)
+    return _with_delimiters(source, found)
 
 
-def _with_delimiters(source: Source, issues: list[Issue]) -> Source | None:
+def _with_delimiters(source: Source, found: Findings) -> Source | None:
     """Reads MSH-1 and MSH-2 into the source; None if nothing separates the fields."""
     text = source.text
     separator = text[3:4]
@@ -120,9 +120,9 @@ def _with_delimiters(source: Source, issues: list[Issue]) -> Source | None:
     encoding = text[4:end]
     if not 1 <= len(encoding) <= 5:
         span = (source.byte_at(4), source.byte_at(end))
-        issues.append(Issue(codes.ENCODING_CHARACTERS, "MSH-2", span=span))
-    source.delimiters = found = delimiters(separator, encoding[:5])
-    if found.ambiguous:
+        found.add(codes.ENCODING_CHARACTERS, "MSH-2", span)
+    source.delimiters = delimiters(separator, encoding[:5])
+    if source.delimiters.ambiguous:
         span = (source.byte_at(3), source.byte_at(end))
-        issues.append(Issue(codes.DELIMITERS_AMBIGUOUS, "MSH-2", span=span))
+        found.add(codes.DELIMITERS_AMBIGUOUS, "MSH-2", span)
     return source

@@ -7,21 +7,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from chartloom.formats.hl7v2.source import NULL
+from chartloom.formats.hl7v2.source import HEADERS, NULL
 
 if TYPE_CHECKING:
     from chartloom.formats.hl7v2.tree import Segment
-
-#: ``Leaf.depth``: how far the sender divided the field.
-FIELD, REPETITION, COMPONENT, SUBCOMPONENT = 0, 1, 2, 3
 
 
 class Leaf(msgspec.Struct, frozen=True, gc=False):
     """One non-empty leaf: the smallest piece of a message that can hold a value.
 
     Numbers are 1-based. start, end: byte offsets in the message. text: unescaped, ``""`` for null.
-    raw: as it stands in the message (escaped). depth: 0 if the leaf is a whole field, 1 a whole
-    repetition, 2 a whole component, 3 a subcomponent.
+    raw: as it stands in the message (escaped).
     """
 
     segment: Segment
@@ -33,7 +29,6 @@ class Leaf(msgspec.Struct, frozen=True, gc=False):
     end: int
     text: str
     raw: str
-    depth: int
 
     @property
     def null(self) -> bool:
@@ -43,15 +38,14 @@ class Leaf(msgspec.Struct, frozen=True, gc=False):
     @property
     def path(self) -> str:
         """Where it stands, as in ``PID-8``, ``PID-3[1].4``, ``PID-3[2].4.1``, ``OBX[2]-5``."""
-        path = f"{self.segment.path}-{self.field}"
-        depth = self.depth
-        if depth == FIELD:
-            return path
-        if depth == REPETITION:
-            return f"{path}[{self.rep}]"
-        if depth == COMPONENT:
-            return f"{path}[{self.rep}].{self.comp}"
-        return f"{path}[{self.rep}].{self.comp}.{self.sub}"
+        segment, d = self.segment, self.segment.source.delimiters
+        path = f"{segment.path}-{self.field}"
+        reps = segment.reps(self.field)
+        comps = segment.components(self.field, self.rep)
+        if len(comps) > 1 or (comps and d.split_subcomponent in comps[0]):
+            path = f"{path}[{self.rep}].{self.comp}"
+            return f"{path}.{self.sub}" if d.split_subcomponent in comps[self.comp - 1] else path
+        return f"{path}[{self.rep}]" if len(reps) > 1 else path
 
 
 def leaves_of(segment: Segment) -> list[Leaf]:
@@ -59,12 +53,13 @@ def leaves_of(segment: Segment) -> list[Leaf]:
     source, fields = segment.source, segment.fields
     at = source.base + segment.at + len(fields[0])
     out: list[Leaf] = []
-    if segment.is_header:  # MSH-1 and MSH-2 are the delimiters themselves and are not divided
-        out.append(Leaf(segment, 1, 1, 1, 1, at, at + 1, fields[1], fields[1], FIELD))
+    if segment.name in HEADERS and len(fields) > 1:
+        # MSH-1 and MSH-2 are the delimiters themselves and are not divided.
+        out.append(Leaf(segment, 1, 1, 1, 1, at, at + 1, fields[1], fields[1]))
         at += 1
         if len(fields) > 2:
             if text := fields[2]:
-                out.append(Leaf(segment, 2, 1, 1, 1, at, at + len(text), text, text, FIELD))
+                out.append(Leaf(segment, 2, 1, 1, 1, at, at + len(text), text, text))
             _walk(segment, 3, at + len(text) + 1, out)
     else:
         _walk(segment, 1, at + 1, out)
@@ -75,71 +70,66 @@ def _walk(segment: Segment, first: int, at: int, out: list[Leaf]) -> None:
     """Adds the leaves from field ``first`` on, which starts at character ``at`` (plus base)."""
     source = segment.source
     d = source.delimiters
-    component = d.split_component
-    fields = segment.fields if first == 1 else segment.fields[2:]
-    whole = d.field.join(fields)
-    deep = d.split_repetition in whole or d.split_subcomponent in whole
-    special = d.split_escape in whole or source.tainted or NULL in whole
+    repetition, component, subcomponent = (
+        d.split_repetition,
+        d.split_component,
+        d.split_subcomponent,
+    )
+    plain, read = source.is_plain(), source.value
     add = out.append
-    number = first - 1
-    for text in islice(fields, 1, None):
-        number += 1
+    for number, text in enumerate(islice(segment.fields, first, None), first):
         if not text:
             at += 1
-        elif deep and (d.split_repetition in text or d.split_subcomponent in text):
-            _divide(segment, number, text, at, out)
+        elif repetition in text:
+            for rep, part in enumerate(text.split(repetition), 1):
+                _divide(segment, number, rep, part, at, out)
+                at += len(part) + 1
+        elif subcomponent in text:
+            _divide(segment, number, 1, text, at, out)
             at += len(text) + 1
         elif component in text:
-            comp = 0
-            for raw in text.split(component):
-                comp += 1
+            for comp, raw in enumerate(text.split(component), 1):
                 if raw:
                     end = at + len(raw)
-                    value = source.value(raw) if special else raw
-                    add(Leaf(segment, number, 1, comp, 1, at, end, value, raw, COMPONENT))
-                    at = end
-                at += 1
+                    add(
+                        Leaf(segment, number, 1, comp, 1, at, end, raw if plain else read(raw), raw)
+                    )
+                    at = end + 1
+                else:
+                    at += 1
         else:
             end = at + len(text)
-            value = source.value(text) if special else text
-            add(Leaf(segment, number, 1, 1, 1, at, end, value, text, FIELD))
+            value = text if plain else read(text)
+            add(Leaf(segment, number, 1, 1, 1, at, end, value, text))
             at = end + 1
 
 
-def _divide(segment: Segment, number: int, field: str, at: int, out: list[Leaf]) -> None:
-    """Adds the leaves of one field that has repetitions or subcomponents."""
+def _divide(
+    segment: Segment, number: int, rep: int, repetition: str, at: int, out: list[Leaf]
+) -> None:
+    """Adds the leaves of one repetition that may have subcomponents."""
     source = segment.source
     d = source.delimiters
-    component, subcomponent = d.split_component, d.split_subcomponent
-    special = d.split_escape in field or source.tainted or NULL in field
+    subcomponent = d.split_subcomponent
+    plain, read = source.is_plain(), source.value
     add = out.append
-    reps = field.split(d.split_repetition)
-    shallow = REPETITION if len(reps) > 1 else FIELD
-    rep = 0
-    for repetition in reps:
-        rep += 1
-        comps = repetition.split(component)
-        depth = COMPONENT if len(comps) > 1 else shallow
-        comp = 0
-        for text in comps:
-            comp += 1
-            if not text:
-                at += 1
-            elif subcomponent in text:
-                sub = 0
-                for raw in text.split(subcomponent):
-                    sub += 1
-                    if raw:
-                        end = at + len(raw)
-                        value = source.value(raw) if special else raw
-                        add(Leaf(segment, number, rep, comp, sub, at, end, value, raw, 3))
-                        at = end
+    for comp, text in enumerate(repetition.split(d.split_component), 1):
+        if not text:
+            at += 1
+        elif subcomponent in text:
+            for sub, raw in enumerate(text.split(subcomponent), 1):
+                if raw:
+                    end = at + len(raw)
+                    value = raw if plain else read(raw)
+                    add(Leaf(segment, number, rep, comp, sub, at, end, value, raw))
+                    at = end + 1
+                else:
                     at += 1
-            else:
-                end = at + len(text)
-                value = source.value(text) if special else text
-                add(Leaf(segment, number, rep, comp, 1, at, end, value, text, depth))
-                at = end + 1
+        else:
+            end = at + len(text)
+            value = text if plain else read(text)
+            add(Leaf(segment, number, rep, comp, 1, at, end, value, text))
+            at = end + 1
 
 
 def _in_bytes(segment: Segment, leaves: list[Leaf]) -> list[Leaf]:
@@ -156,7 +146,6 @@ def _in_bytes(segment: Segment, leaves: list[Leaf]) -> list[Leaf]:
             byte_at(leaf.end - base),
             leaf.text,
             leaf.raw,
-            leaf.depth,
         )
         for leaf in leaves
     ]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
 import msgspec
 
-from chartloom.domain.issues import Issue
 from chartloom.formats.hl7v2 import codes
+from chartloom.formats.hl7v2.findings import Findings
 from chartloom.formats.hl7v2.header import NOT_A_SEPARATOR, read_source, settle_codec
-from chartloom.formats.hl7v2.source import Source
-from chartloom.formats.hl7v2.tree import HEADERS, Segment, Tree
+from chartloom.formats.hl7v2.source import HEADERS, Source
+from chartloom.formats.hl7v2.tree import Segment, Tree
 
 #: Only a quick way to say yes; every name of three upper-case characters is as good.
 _COMMON_NAMES: Final = frozenset(
@@ -26,13 +27,12 @@ _COMMON_NAMES: Final = frozenset(
 _NAME: Final = re.compile("[A-Z][A-Z0-9]{2}")
 _NAME_LIKE: Final = re.compile("[A-Z][A-Z0-9]{1,3}")
 _LINE_BREAK: Final = re.compile("\r\n|\r|\n")
-#: All control characters but TAB, LF, CR (and VT, FS where they frame; looked at separately).
-_CONTROLS: Final = bytes(c for c in range(32) if c not in b"\t\n\r\x1b") + b"\x7f"
-_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
+#: All control characters but TAB, LF, CR (VT and FS are found here also where they only frame).
+_CONTROLS: Final = bytes(c for c in range(32) if c not in b"\t\n\r") + b"\x7f"
+_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _COMMON_VERSIONS: Final = frozenset({"2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.8"})
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _VERSION: Final = re.compile(r"2\.[1-9](\.\d)?")
-#: How many places are named for one kind of Issue that may occur everywhere.
-_NAMED_MAX: Final = 10
 
 
 class ParseLimits(msgspec.Struct, frozen=True):
@@ -54,30 +54,33 @@ def parse(data: bytes, *, charset: str = "utf-8", limits: ParseLimits = DEFAULT_
     charset: read where MSH-18 says nothing. Tolerates a byte order mark, MLLP framing, any segment
     terminator and blank lines; all of them are counted in spans. Never raises.
     """
-    issues: list[Issue] = []
+    found = Findings()
     if len(data) > limits.message_size_bytes_max:
-        issues.append(Issue(codes.TOO_LARGE, span=(0, len(data))))
-        return Tree(Source(data, len(data), len(data), "ascii"), [], issues)
-    source = read_source(data, charset, issues)
+        return _unread(codes.TOO_LARGE, data, found)
+    source = read_source(data, charset, found)
     if source is None:
-        issues.append(Issue(codes.NO_HEADER, span=(0, len(data))))
-        return Tree(Source(data, len(data), len(data), "ascii"), [], issues)
+        return _unread(codes.NO_HEADER, data, found)
     if _too_many_parts(source, limits):
-        issues.append(Issue(codes.TOO_MANY_PARTS, span=(0, len(data))))
-        return Tree(Source(data, len(data), len(data), "ascii"), [], issues)
-    segments = build_segments(source, charset, limits, issues)
-    _check(source, segments, limits, issues)
-    return Tree(source, segments, issues)
+        return _unread(codes.TOO_MANY_PARTS, data, found)
+    segments = build_segments(source, charset, limits, found)
+    _check(source, segments, limits, found)
+    return Tree(source, segments, found.issues())
+
+
+def _unread(code: str, data: bytes, found: Findings) -> Tree:
+    """The fatal tree: all bytes kept, no segment."""
+    found.add(code, "", (0, len(data)))
+    return Tree(Source(data, len(data), len(data), "ascii"), [], found.issues())
 
 
 def build_segments(
     source: Source,
     charset: str,
     limits: ParseLimits = DEFAULT_LIMITS,
-    issues: list[Issue] | None = None,
+    found: Findings | None = None,
 ) -> list[Segment]:
     """The segments of a source; the first one is MSH."""
-    segments = _Builder(source, limits, [] if issues is None else issues).build()
+    segments = _Builder(source, limits, found or Findings()).build()
     if source.codec == "ascii":
         settle_codec(source, segments[0].fields, charset)
     return segments
@@ -118,10 +121,11 @@ def _mixed_lines(text: str) -> Iterator[tuple[int, str]]:
 class _Builder:
     """Turns the lines of one message into segments."""
 
-    def __init__(self, source: Source, limits: ParseLimits, issues: list[Issue]) -> None:
-        self.source, self.limits, self.issues = source, limits, issues
+    def __init__(self, source: Source, limits: ParseLimits, findings: Findings) -> None:
+        self.source, self.limits, self.findings = source, limits, findings
         self.segments: list[Segment] = []
         self.counts: dict[str, int] = {}
+        self.tail: _Tail | None = None
 
     def build(self) -> list[Segment]:
         source, segments, counts = self.source, self.segments, self.counts
@@ -136,102 +140,117 @@ class _Builder:
                 name = self._uncommon(at, line, fields)
                 if not name:
                     continue
-            if name in HEADERS:
-                self._header(name, at, line, fields)
-            if len(segments) >= segments_max:
-                start, end = source.byte_at(at), source.byte_at(len(source.text))
-                self.issues.append(Issue(codes.SEGMENTS_LIMIT, span=(start, end)))
-                break
             ordinal = counts[name] = counts.get(name, 0) + 1
+            if name in HEADERS and len(fields) > 1:
+                fields.insert(1, separator)  # the separator is field 1 itself
+            if len(fields) > fields_max:
+                self._find(codes.FIELDS_LIMIT, name, at, at + len(line))
+            if len(segments) >= segments_max:
+                self._find(codes.SEGMENTS_LIMIT, "", at, len(source.text))
+                break
             segments.append(Segment(name, len(segments), ordinal, fields, at, source))
+        if self.tail:
+            self._close_tail(self.tail)
+        if counts["MSH"] > 1:
+            second = [s for s in segments if s.name == "MSH"][1]
+            self.findings.add(codes.SEVERAL_MESSAGES, second.path, (second.start, second.end))
         return segments
-
-    def _header(self, name: str, at: int, line: str, fields: list[str]) -> None:
-        """Puts the separator in its place as field 1."""
-        if len(fields) > 1:
-            fields.insert(1, self.source.delimiters.field)
-        if name == "MSH" and self.segments:
-            self._issue(codes.SEVERAL_MESSAGES, name, at, line)
 
     def _uncommon(self, at: int, line: str, fields: list[str]) -> str:
         """The name of a segment that is not among the common ones; ``""`` for a continued line."""
         name = fields[0]
-        if _NAME.fullmatch(name):
+        if _NAME.fullmatch(name) and (len(fields) > 1 or name[0] == "Z"):
             return name
         stripped = name.strip().upper()
         if len(fields) > 1 and (
             stripped in _COMMON_NAMES or _NAME.fullmatch(name.strip()) or _NAME_LIKE.fullmatch(name)
         ):
-            self._issue(codes.SEGMENT_NAME, "", at, line)
+            self._find(codes.SEGMENT_NAME, "", at, at + len(line))
             return stripped
         if line.startswith("MSH") and len(line) > 3 and line[3] not in NOT_A_SEPARATOR:
-            self._issue(codes.SEVERAL_MESSAGES, "MSH", at, line)
             return "MSH"
         self._continue(at, line, fields)
         return ""
 
     def _continue(self, at: int, line: str, fields: list[str]) -> None:
-        """Joins a line that is no segment to the field in which the line break stands."""
+        """Takes a line that is no segment as the rest of the field in which the line break is."""
         segment = self.segments[-1]
-        text = self.source.text
-        last = len(segment.fields) - 1
-        start = segment._field_at(last)[0]
-        segment.fields[last:] = [text[start : at + len(fields[0])], *fields[1:]]
-        self._issue(codes.EMBEDDED_NEWLINE, f"{segment.path}-{last}", at, line)
+        tail = self.tail
+        if tail is None or tail.segment is not segment:
+            if tail:
+                self._close_tail(tail)
+            start = segment._field_at(len(segment.fields) - 1)[0]
+            self.tail = tail = _Tail(segment, start, 0)
+        if len(segment.fields) + len(fields) > self.limits.fields_max:
+            fields = [line]
+        tail.end = at + len(fields[0])
+        if len(fields) > 1:
+            self._close_tail(tail)
+            segment.fields += fields[1:]
+            self.tail = _Tail(segment, at + len(line) - len(fields[-1]), 0)
 
-    def _issue(self, code: str, location: str, at: int, line: str) -> None:
+    def _close_tail(self, tail: _Tail) -> None:
+        """Writes a field that goes over several lines; once, so that time stays linear."""
+        if tail.end:
+            segment = tail.segment
+            segment.fields[-1] = self.source.text[tail.start : tail.end]
+            number = len(segment.fields) - 1
+            location = f"{segment.path}-{number}" if number else segment.path
+            self._find(codes.EMBEDDED_NEWLINE, location, tail.start, tail.end)
+
+    def _find(self, code: str, location: str, start: int, end: int) -> None:
         byte_at = self.source.byte_at
-        self.issues.append(Issue(code, location, span=(byte_at(at), byte_at(at + len(line)))))
+        self.findings.add(code, location, (byte_at(start), byte_at(end)))
 
 
-def _check(
-    source: Source, segments: list[Segment], limits: ParseLimits, issues: list[Issue]
-) -> None:
+@dataclass(slots=True)
+class _Tail:
+    """The last field of a segment while lines may still be added; ``end`` is 0 if none was."""
+
+    segment: Segment
+    start: int
+    end: int
+
+
+def _check(source: Source, segments: list[Segment], limits: ParseLimits, found: Findings) -> None:
     """Looks for what is wrong although it could be read."""
     header = segments[0]
     fields = header.fields
     if not (len(fields) > 12 and fields[10].isalnum() and fields[12] in _COMMON_VERSIONS):
-        _check_header(header, issues)
+        _check_header(header, found)
     if not header.value(9):
-        issues.append(Issue(codes.NO_MESSAGE_TYPE, "MSH-9", span=header.span(9)))
+        found.add(codes.NO_MESSAGE_TYPE, "MSH-9", header.span(9))
     if source.text.count(source.delimiters.split_repetition) > limits.repetitions_max:
-        _check_repetitions(source, segments, limits, issues)
+        _check_repetitions(source, segments, limits, found)
     data = source.data
-    if source.tainted or len(data.translate(None, _CONTROLS)) != len(data):
-        _check_characters(source, segments, issues)
+    if source.tainted:
+        _check_characters(codes.UNDECODABLE, _SURROGATE, segments, found)
+    if len(data.translate(None, _CONTROLS)) != len(data) and _CONTROL.search(source.text):
+        _check_characters(codes.CONTROL_CHARACTER, _CONTROL, segments, found)
 
 
-def _check_header(header: Segment, issues: list[Issue]) -> None:
+def _check_header(header: Segment, found: Findings) -> None:
     if not header.value(10):
-        issues.append(Issue(codes.NO_CONTROL_ID, "MSH-10", span=header.span(10)))
+        found.add(codes.NO_CONTROL_ID, "MSH-10", header.span(10))
     if not _VERSION.fullmatch(header.value(12)):
-        issues.append(Issue(codes.VERSION_UNKNOWN, "MSH-12", span=header.span(12)))
+        found.add(codes.VERSION_UNKNOWN, "MSH-12", header.span(12))
 
 
 def _check_repetitions(
-    source: Source, segments: list[Segment], limits: ParseLimits, issues: list[Issue]
+    source: Source, segments: list[Segment], limits: ParseLimits, found: Findings
 ) -> None:
     delimiter = source.delimiters.split_repetition
     for segment in segments:
         for n, text in enumerate(segment.fields):
             if text.count(delimiter) >= limits.repetitions_max:
-                issues.append(
-                    Issue(codes.REPETITIONS_LIMIT, f"{segment.path}-{n}", span=segment.span(n))
-                )
+                found.add(codes.REPETITIONS_LIMIT, f"{segment.path}-{n}", segment.span(n))
 
 
-def _check_characters(source: Source, segments: list[Segment], issues: list[Issue]) -> None:
-    """Names the first fields that hold undecodable bytes or control characters."""
-    undecodable = re.compile("[\ud800-\udfff]")
-    for code, pattern in ((codes.UNDECODABLE, undecodable), (codes.CONTROL_CHARACTER, _CONTROL)):
-        if not pattern.search(source.text):
-            continue
-        named = 0
-        for segment in segments:
-            for n, text in enumerate(segment.fields):
-                if pattern.search(text):
-                    named += 1
-                    if named <= _NAMED_MAX:
-                        issues.append(
-                            Issue(code, f"{segment.path}-{n}" if n else "", span=segment.span(n))
-                        )
+def _check_characters(
+    code: str, pattern: re.Pattern[str], segments: list[Segment], found: Findings
+) -> None:
+    """Names the fields in which there are characters that should not be."""
+    for segment in segments:
+        for n, text in enumerate(segment.fields):
+            if pattern.search(text):
+                found.add(code, f"{segment.path}-{n}" if n else segment.path, segment.span(n))

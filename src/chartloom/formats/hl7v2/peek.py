@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from chartloom.formats.hl7v2.delimiters import DEFAULT, Delimiters
+from chartloom.formats.hl7v2.findings import Findings
 from chartloom.formats.hl7v2.header import find_header, read_source
 from chartloom.formats.hl7v2.parse import build_segments
 from chartloom.formats.hl7v2.patient import pick_patient
@@ -107,7 +108,7 @@ class Peek(msgspec.Struct, frozen=True):
 def peek(data: bytes, charset: str = "utf-8") -> Peek:
     """Looks at MSH, PID and, if need be, EVN. Never raises, and agrees with ``parse``."""
     head = _head(data)
-    source = read_source(head, charset, [])
+    source = read_source(head, charset, Findings())
     if source is None:
         return Peek()
     segments = build_segments(source, charset)

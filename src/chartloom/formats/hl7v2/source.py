@@ -16,6 +16,9 @@ _HEX_AS_UTF8: Final = WIDE | STATEFUL | {"ascii"}
 #: The HL7 null: two quotes, a statement that there is no value any more.
 NULL: Final = '""'
 
+#: Segments whose first two fields are the delimiters themselves.
+HEADERS: Final = frozenset({"MSH", "FHS", "BHS"})
+
 
 class Source:
     """What all segments of one message share: bytes, text, delimiters and character set.
@@ -27,6 +30,7 @@ class Source:
     __slots__ = (
         "_byte",
         "_char",
+        "_plain",
         "_table",
         "base",
         "codec",
@@ -49,6 +53,7 @@ class Source:
         self.reversible = True  #: encoding the text gives the bytes
         self.tainted = False  #: the text holds undecodable bytes
         self._table: array[int] | None = None
+        self._plain: bool | None = None
         self._char = self._byte = 0
         body = data[start:stop] if start or stop != len(data) else data
         if codec not in WIDE and body.isascii() and not (codec in STATEFUL and b"\x1b" in body):
@@ -120,6 +125,15 @@ class Source:
         elif not self.tainted:
             return text
         return _SURROGATE.sub("\ufffd", text)
+
+    def is_plain(self) -> bool:
+        """Whether every leaf's text is just as it stands: no escapes, nulls, undecodable bytes."""
+        if self._plain is None:
+            text, escape = self.text, self.delimiters.split_escape
+            # The escape character itself stands in MSH-2.
+            first = text.find(escape) + 1
+            self._plain = not (self.tainted or text.find(escape, first) > 0 or NULL in text)
+        return self._plain
 
     def value(self, raw: str) -> str:
         """The value of a leaf: its plain text, ``""`` for null."""

@@ -9,10 +9,7 @@ import msgspec
 from chartloom.domain.issues import Issue
 from chartloom.formats.hl7v2.delimiters import Delimiters
 from chartloom.formats.hl7v2.leaves import Leaf, leaves_of
-from chartloom.formats.hl7v2.source import NULL, Source
-
-#: Segments whose first two fields are the delimiters themselves.
-HEADERS = frozenset({"MSH", "FHS", "BHS"})
+from chartloom.formats.hl7v2.source import HEADERS, NULL, Source
 
 
 class Segment(msgspec.Struct, eq=False, gc=False):
