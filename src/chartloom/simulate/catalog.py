@@ -34,7 +34,7 @@ def _t(
     local: str, text: str, loinc: str, unit: str, low: float, high: float, decimals: int,
     local_unit: str = "",
 ) -> Test:  # fmt: skip
-    mean, sd = (low + high) / 2, (high - low) / 5
+    mean, sd = (low + high) / 2, (high - low) / 4
     return Test(local, text, loinc, unit, local_unit or unit, low, high, decimals, mean, sd)
 
 

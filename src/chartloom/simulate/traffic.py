@@ -250,7 +250,7 @@ def _lab_pid(person: Person) -> str:
     d = person.demographics
     name = f"{fold(d.family)}^{fold(d.given)}".upper().encode("iso-8859-1", "replace")
     return (
-        f"PID|1|{person.mrn}|{person.mrn}^^^SGH^MR~M{person.index:08d}^^^MERIDIAN^PI||"
+        f"PID|1|{person.mrn}|{person.mrn}^^^{_OID}^MR~M{person.index:08d}^^^MERIDIAN^PI||"
         f"{name.decode('iso-8859-1')}||{d.birth_date}|{d.sex}"
     )
 

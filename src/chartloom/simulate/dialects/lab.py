@@ -13,7 +13,7 @@ from chartloom.simulate.catalog import CULTURE, PANELS, SUSCEPTIBILITY, TESTS
 from chartloom.simulate.dialects import common
 from chartloom.simulate.dialects.common import Scene
 from chartloom.simulate.facts import Result
-from chartloom.simulate.house import AUTHORITY, LAB_NAME
+from chartloom.simulate.house import LAB_NAME
 from chartloom.simulate.writer import Dialect, Value, Writer, fold
 
 DIALECT: Final = Dialect(
@@ -58,7 +58,7 @@ def _pid(scene: Scene) -> str:
             1: 1,
             2: scene.mrn,
             3: [
-                (scene.mrn, None, None, AUTHORITY, "MR"),
+                (scene.mrn, None, None, common.HOUSE, "MR"),
                 (f"M{number:08d}", None, None, "MERIDIAN", "PI"),
             ],
             5: (fold(d.family).upper() if number % 2 else d.family.upper(), d.given.upper()),

@@ -64,6 +64,8 @@ def attack(patient: Patient, rng: Random, start_us: int) -> tuple[int, bool]:
         sick = _half(sick)
         labs.vitals(patient, rng, rounds_us, sick, usual[:4], visit)
         rounds_us += between(rng, 4 * HOUR, 6 * HOUR)
+    if rng.random() < 0.25:
+        visit.transfer(decide_us + between(rng, 6 * HOUR, 15 * HOUR), ward)
     end_us = visit.discharge(end_us)
     course = f"Admitted from the ED after {trigger}; weaned to albuterol every 4 hours; home well."
     notes.write(patient, rng, visit, "DS", end_us + HOUR, course)

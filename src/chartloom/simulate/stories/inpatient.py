@@ -46,6 +46,8 @@ def sepsis(patient: Patient, rng: Random, start_us: int) -> int:
     _daily(patient, rng, visit, level, (bed_us, end_us), worse=dies)
     if level > 1.5 and not dies:
         visit.transfer(bed_us + 3 * DAY, "4EAST")
+    elif not dies and rng.random() < 0.4:
+        visit.transfer(bed_us + between(rng, DAY, 2 * DAY), rng.choice(("3WEST", "4EAST")))
     for medication in antibiotics:
         drugs.give(patient, rng, medication, visit, bed_us, end_us - 5 * HOUR)
         drugs.stop(patient, medication, end_us - 3 * HOUR, visit)

@@ -198,8 +198,8 @@ def vitals(
 
 
 def measure(patient: Patient, rng: Random, test: Test, shift: Shift) -> str:
-    own = Random(f"{patient.person.mrn}/{test.local}").gauss(0, 0.7)
-    z = own + shift.get(test.local, 0.0) + rng.gauss(0, 0.5)
+    own = Random(f"{patient.person.mrn}/{test.local}").gauss(0, 0.9)
+    z = own + shift.get(test.local, 0.0) + rng.gauss(0, 0.7)
     x = test.mean + z * test.sd
     if test.local == "SPO2":
         x = min(x, 100)

@@ -13,7 +13,7 @@ from chartloom.simulate.house import AUTHORITY
 from chartloom.simulate.patient import Patient, Process, Wake
 from chartloom.simulate.stories import labs
 from chartloom.simulate.stories.visit import Visit
-from chartloom.simulate.times import DAY, HOUR, MINUTE, between, local, waiting
+from chartloom.simulate.times import DAY, HOUR, MINUTE, at_hour, between, local, waiting
 
 
 def register(
@@ -146,7 +146,7 @@ def everyday(patient: Patient, rng: Random, start_us: int) -> Process:
 
 def _elective(patient: Patient, rng: Random, start_us: int) -> int:
     visit = Visit(patient, rng, "back_pain", start_us)
-    arrive_us = start_us + between(rng, 3 * DAY, 9 * DAY)
+    arrive_us = at_hour(rng, start_us + between(rng, 3 * DAY, 9 * DAY), 7, 12)
     visit.plan("4EAST", arrive_us)
     visit.now = replace(visit.now, status="in-progress", start_us=arrive_us, expected_us=0)
     visit.arrive("ADT^A01", "I", "4EAST")
