@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Examples:  chartloom check  ·  chartloom check --json")(check)
     app.command(epilog="Example:  chartloom up --site my-hospital")(up)
     app.command(epilog="Example:  chartloom run worker --site my-hospital")(run)
+    app.command(epilog="Example:  chartloom console --site my-hospital")(console)
     app.command(epilog="Example:  chartloom doctor --site my-hospital")(doctor)
 
 
@@ -101,6 +102,14 @@ def run(
     from chartloom.wiring import run_role
 
     run_role(load_project(site), role, name or f"{role}-{os.getpid()}")
+
+
+def console(site: SiteOption = Path()) -> None:
+    """Prints a fresh link that signs the local operator in to the console of a site that is up."""
+    from chartloom.project import load_project
+    from chartloom.wiring import console_url
+
+    OUT.print(console_url(load_project(site)), highlight=False, soft_wrap=True)
 
 
 def doctor(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from chartloom.domain.errors import ConfigurationError
+from chartloom.domain.feed import Feed
+from chartloom.domain.message import Format
 
 _SETTINGS = """\
 # A Chartloom site. `chartloom check` validates this folder; `chartloom up` runs it.
@@ -43,64 +46,71 @@ This folder is a Chartloom site.
     chartloom send FILE --feed adt
 """
 
-#: name, department, what it carries, port offset
-_FEEDS: tuple[tuple[str, str, str, int], ...] = (
-    ("adt", "Patient administration", "ADT: admissions, transfers, discharges, updates", 0),
-    ("lab", "Laboratory", "ORU: results", 1),
-    ("orders", "Order entry", "ORM, OMG, OML: orders", 2),
-    ("pharmacy", "Pharmacy", "RDE, RDS, RAS: prescriptions, dispenses, administrations", 3),
-    ("immunisation", "Immunisation registry", "VXU: immunisations", 4),
-    ("documents", "Medical records", "MDM: documents", 5),
-    ("scheduling", "Scheduling", "SIU: appointments", 6),
-    ("billing", "Billing", "DFT: charges", 7),
-)
+_CARRIES = {
+    "adt": ("Patient administration", "ADT: admissions, transfers, discharges, updates"),
+    "lab": ("Laboratory", "ORU: results"),
+    "orders": ("Order entry", "ORM, OMG, OML: orders"),
+    "pharmacy": ("Pharmacy", "RDE, RDS, RAS: prescriptions, dispenses, administrations"),
+    "immunisation": ("Immunisation registry", "VXU: immunisations"),
+    "documents": ("Medical records", "MDM: documents"),
+    "scheduling": ("Scheduling", "SIU: appointments"),
+    "billing": ("Billing", "DFT: charges"),
+}
 
-_MLLP_FEED = """\
-# {what}
-department = "{department}"
-owner = "integration@{domain}"
-source = "mllp"
-format = "hl7v2"
+_OWNER = "integration@example.org"
 
-[mllp]
-host = "127.0.0.1"
-port = {port}
+
+def _default_feeds() -> tuple[Feed, ...]:
+    return (
+        *(
+            Feed(name, department, _OWNER, "mllp", Format.HL7V2)
+            for name, (department, _) in _CARRIES.items()
+        ),
+        Feed("fhir", "Community clinic", _OWNER, "http", Format.FHIR, freshness_max_s=86_400),
+        Feed("inbox", "Medical records", _OWNER, "files", Format.HL7V2, freshness_max_s=86_400),
+    )
+
+
+_WHAT = {
+    "mllp": "HL7 v2 over MLLP",
+    "http": "FHIR R4 resources and transaction or batch Bundles",
+    "files": "HL7 v2 files dropped into a folder",
+}
+
+_TLS_HINT = """\
 # tls_cert = "tls/server.crt"       # TLS: certificate and key of this server
 # tls_key = "tls/server.key"
 # tls_client_ca = "tls/clients.crt" # demand client certificates of this authority
-
-[freshness]
-max_s = 3600
 """
 
-_HTTP_FEED = """\
-# FHIR R4 resources and transaction or batch Bundles
-department = "Community clinic"
-owner = "integration@{domain}"
-source = "http"
-format = "fhir"
 
-[http]
-host = "127.0.0.1"
-port = {port}
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
-[freshness]
-max_s = 86400
-"""
 
-_FILES_FEED = """\
-# HL7 v2 files dropped into a folder
-department = "Medical records"
-owner = "integration@{domain}"
-source = "files"
-format = "hl7v2"
-
-[files]
-folder = "inbox"
-
-[freshness]
-max_s = 86400
-"""
+def feed_toml(feed: Feed, port: int, site_zone: str) -> str:
+    """``feeds/<name>.toml`` for a feed; ``port`` is where it shall listen."""
+    what = _CARRIES[feed.name][1] if feed.name in _CARRIES else _WHAT[feed.source]
+    lines = [
+        f"# {what}",
+        f"department = {_quoted(feed.department)}",
+        f"owner = {_quoted(feed.owner)}",
+        f"source = {_quoted(feed.source)}",
+        f"format = {_quoted(feed.format.value)}",
+    ]
+    if feed.namespace:
+        lines.append(f"namespace = {_quoted(feed.namespace)}  # numbers patients and orders")
+    if feed.zone not in ("UTC", site_zone):
+        lines.append(f"zone = {_quoted(feed.zone)}")
+    if feed.charset != "utf-8":
+        lines.append(f"charset = {_quoted(feed.charset)}  # where a message names none")
+    lines += ["", f"[{feed.source}]"]
+    if feed.source == "files":
+        lines.append('folder = "inbox"')
+    else:
+        lines += ['host = "127.0.0.1"', f"port = {port}", _TLS_HINT.rstrip()]
+    lines += ["", "[freshness]", f"max_s = {feed.freshness_max_s}", ""]
+    return "\n".join(lines)
 
 
 def write_site(
@@ -111,8 +121,9 @@ def write_site(
     workers: int = 1,
     console_port: int = 8420,
     first_port: int = 26610,
+    feeds: Sequence[Feed] = (),
 ) -> list[Path]:
-    """Writes a new site with one feed per kind of message; returns the files written.
+    """Writes a new site; returns the files written. ``feeds``: by default one per kind of message.
 
     Raises ``ConfigurationError`` if there is a site already; nothing is overwritten.
     """
@@ -122,20 +133,16 @@ def write_site(
             where=str(folder),
             cure="Choose another folder, or edit the files in this one.",
         )
-    domain = "example.org"
+    settings = _SETTINGS.format(
+        name=name.replace('"', "'"), zone=zone, workers=workers, console_port=console_port
+    )
     files = {
-        "chartloom.toml": _SETTINGS.format(
-            name=name.replace('"', "'"), zone=zone, workers=workers, console_port=console_port
-        ),
+        "chartloom.toml": settings,
         ".gitignore": _GITIGNORE,
         "README.md": _README.format(name=name),
-        "feeds/fhir.toml": _HTTP_FEED.format(domain=domain, port=first_port + 10),
-        "feeds/inbox.toml": _FILES_FEED.format(domain=domain),
     }
-    for feed, department, what, offset in _FEEDS:
-        files[f"feeds/{feed}.toml"] = _MLLP_FEED.format(
-            what=what, department=department, domain=domain, port=first_port + offset
-        )
+    for offset, feed in enumerate(feeds or _default_feeds()):
+        files[f"feeds/{feed.name}.toml"] = feed_toml(feed, first_port + offset, zone)
     written = []
     for relative, content in sorted(files.items()):
         path = folder / relative

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import signal
+import socket
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -154,8 +155,8 @@ def _serve(opened: OpenSite, name: str) -> None:
     )
 
     class Server(uvicorn.Server):
-        async def startup(self, sockets: list[object] | None = None) -> None:
-            await super().startup(sockets)  # type: ignore[arg-type]
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
             if self.started:
                 say_ready()
 

@@ -12,7 +12,7 @@ from chartloom.domain.feed import Feed
 from chartloom.engines.postgres import EmbeddedPostgres
 from chartloom.guard import SystemClock
 from chartloom.project import Project
-from chartloom.wiring.console_token import make_console_token
+from chartloom.wiring.console_token import console_token, make_console_token
 from chartloom.wiring.logs import configure_logging
 from chartloom.wiring.site import open_site
 from chartloom.wiring.supervisor import Supervisor, only_one
@@ -21,17 +21,13 @@ from chartloom.wiring.supervisor import Supervisor, only_one
 class RunningSite:
     """What ``up`` has started."""
 
-    def __init__(self, project: Project, supervisor: Supervisor, token: str) -> None:
-        self.project, self._supervisor, self._token = project, supervisor, token
+    def __init__(self, project: Project, supervisor: Supervisor) -> None:
+        self.project, self._supervisor = project, supervisor
 
     @property
     def console_url(self) -> str:
         """A link that opens the console and signs the local operator in; it works once."""
-        from chartloom.serve.access import sign_in_path
-
-        console = self.project.settings.console
-        path = sign_in_path(self._token, SystemClock().now_us())
-        return f"http://{console.host}:{console.port}{path}"
+        return console_url(self.project)
 
     @property
     def feed_addresses(self) -> list[str]:
@@ -58,6 +54,15 @@ class RunningSite:
         return thread
 
 
+def console_url(project: Project) -> str:
+    """A fresh sign-in link for the console of a site, for whoever can read its token."""
+    from chartloom.serve.access import sign_in_path
+
+    console = project.settings.console
+    path = sign_in_path(console_token(project), SystemClock().now_us())
+    return f"http://{console.host}:{console.port}{path}"
+
+
 def _address(feed: Feed) -> str:
     if feed.source == "files":
         return f"folder {feed.options.get('folder', '')}"
@@ -80,8 +85,8 @@ def running_site(
             report("store")
         with open_site(project) as opened:
             opened.store.migrate()
-        token = make_console_token(project)
+        make_console_token(project)
         supervisor = Supervisor(project, report)
         stack.callback(supervisor.stop)
         supervisor.start()
-        yield RunningSite(project, supervisor, token)
+        yield RunningSite(project, supervisor)

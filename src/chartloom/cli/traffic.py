@@ -1,0 +1,209 @@
+"""``send``, ``simulate`` and ``demo``: bringing messages to a site."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from chartloom.cli.output import ERR, OUT, print_json
+from chartloom.cli.site import SiteOption
+from chartloom.domain.errors import ConfigurationError
+from chartloom.domain.message import Format
+
+if TYPE_CHECKING:
+    from chartloom.sources.send import SendReport
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command(
+        epilog="Examples:  chartloom send messages/ --feed adt --site my-hospital"
+        "  ·  chartloom send big.hl7 --to mllp://127.0.0.1:26610 --connections 16 --rate 500"
+    )(send)
+    app.command(epilog="Example:  chartloom simulate hospital/ --days 30 --patients 100 --seed 7")(
+        simulate
+    )
+    app.command(epilog="Examples:  chartloom demo  ·  chartloom demo --speed 600")(demo)
+
+
+class Target:
+    """Where to send: a feed of a site, or an address."""
+
+    def __init__(self, scheme: str, host: str, port: int, path: str = "/") -> None:
+        self.scheme, self.host, self.port, self.path = scheme, host, port, path
+
+    @classmethod
+    def of(cls, site: Path, feed: str, to: str) -> Target:
+        """From ``--to``, or from the feed's own file."""
+        if to:
+            url = urlsplit(to)
+            if url.scheme not in ("mllp", "http") or not url.hostname or not url.port:
+                raise ConfigurationError(
+                    f"{to!r} is not an address.",
+                    cure="Use mllp://host:port or http://host:port/path.",
+                )
+            return cls(url.scheme, url.hostname, url.port, url.path or "/")
+        from chartloom.project import feeds_by_name, load_project
+
+        feeds = feeds_by_name(load_project(site))
+        if feed not in feeds or feeds[feed].source == "files":
+            known = ", ".join(n for n, f in feeds.items() if f.source != "files")
+            raise ConfigurationError(
+                f"There is no feed {feed!r} that listens.", cure=f"Use --to, or one of: {known}."
+            )
+        options = feeds[feed].options
+        host = str(options.get("host", "127.0.0.1"))
+        return cls(
+            feeds[feed].source,
+            "127.0.0.1" if host in ("0.0.0.0", "::") else host,  # noqa: S104 - compared, not bound
+            int(options["port"]),
+            str(options.get("path", "")) or "/",
+        )
+
+
+def send(
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders with messages.")],
+    site: SiteOption = Path(),
+    feed: Annotated[str, typer.Option(help="Feed of the site to send to.")] = "adt",
+    to: Annotated[str, typer.Option(help="Address instead of a feed: mllp:// or http://")] = "",
+    connections: Annotated[int, typer.Option(help="Connections.", min=1, max=1024)] = 1,
+    rate: Annotated[float, typer.Option(help="Messages per second; 0: as fast as it goes.")] = 0,
+    repeat: Annotated[int, typer.Option(help="Send all of it so often.", min=1)] = 1,
+    timeout_s: Annotated[float, typer.Option(help="Seconds to wait for an answer.")] = 30.0,
+    json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
+) -> None:
+    """Sends messages over MLLP or HTTP, each waiting for its answer, with progress and rate."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from chartloom.sources.send import SendOptions, read_messages, send_http, send_mllp
+
+    target = Target.of(site, feed, to)
+    format_ = Format.FHIR if target.scheme == "http" else Format.HL7V2
+    messages = (m for _ in range(repeat) for m in read_messages(paths, format_))
+    options = SendOptions(connections=connections, rate_per_s=rate, timeout_s=timeout_s)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=ERR, disable=json) as bar:
+        task = bar.add_task("Connecting…", total=None)
+
+        def progress(report: SendReport) -> None:
+            bar.update(
+                task,
+                description=f"{report.accepted_count:,} accepted, "
+                f"{report.refused_count:,} refused, {report.rate_per_s:,.0f}/s",
+            )
+
+        run = (
+            send_http(
+                messages,
+                target.host,
+                target.port,
+                path=target.path,
+                options=options,
+                progress=progress,
+            )
+            if target.scheme == "http"
+            else send_mllp(messages, target.host, target.port, options=options, progress=progress)
+        )
+        report = asyncio.run(run)
+    _print_report(report, json)
+    if not report.is_complete:
+        raise typer.Exit(1)
+
+
+def _print_report(report: SendReport, json: bool) -> None:
+    latency = report.latency
+    if json:
+        print_json(
+            {
+                "sent": report.sent_count,
+                "accepted": report.accepted_count,
+                "refused": report.refused_count,
+                "unanswered": report.unanswered_count,
+                "resent": report.resent_count,
+                "answers": dict(report.answers),
+                "seconds": round(report.elapsed_s, 3),
+                "perSecond": round(report.rate_per_s, 1),
+                "latency": latency,
+                "failure": report.failure or None,
+            }
+        )
+        return
+    answers = ", ".join(f"{count:,} {code}" for code, count in report.answers.most_common())
+    OUT.print(
+        f"{report.accepted_count:,} of {report.sent_count:,} accepted ({answers or 'no answers'}) "
+        f"in {report.elapsed_s:.1f} s, {report.rate_per_s:,.0f}/s"
+    )
+    if latency:
+        OUT.print(
+            f"Answer after p50 {latency.p50_ms:.1f} ms, p95 {latency.p95_ms:.1f} ms, "
+            f"p99 {latency.p99_ms:.1f} ms, max {latency.max_ms:.1f} ms"
+        )
+    if report.failure:
+        ERR.print(f"[red]Ended early:[/] {report.failure}")
+
+
+def simulate(
+    folder: Annotated[Path, typer.Argument(help="Folder to write into.")],
+    days: Annotated[float, typer.Option(help="Days to simulate after the history.")] = 7,
+    patients: Annotated[int, typer.Option(help="People.", min=1, max=100_000)] = 200,
+    history_days: Annotated[int, typer.Option(help="Days of history before.", min=0)] = 180,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+) -> None:
+    """Writes the messages of a simulated hospital, one file each, and the ground truth beside."""
+    from chartloom.simulate import Hospital
+
+    hospital = Hospital(seed, patients=patients, history_days=history_days)
+    with ERR.status("Simulating…"):
+        count = hospital.write_messages(folder / "messages", days=days)
+        hospital.write_truth(folder / "truth.json", days=days)
+    OUT.print(f"{count:,} messages in {folder / 'messages'}, truth in {folder / 'truth.json'}")
+
+
+def demo(
+    folder: Annotated[Path, typer.Option(help="Site folder of the demo.")] = Path("demo-hospital"),
+    seed: Annotated[int, typer.Option(help="Which hospital.")] = 7,
+    patients: Annotated[int, typer.Option(help="People.", min=1, max=5000)] = 150,
+    speed: Annotated[float, typer.Option(help="Simulated seconds per second.")] = 60.0,
+    open_browser: Annotated[bool, typer.Option("--browser/--no-browser")] = True,
+) -> None:
+    """Starts Chartloom with a simulated hospital that sends over real connections.
+
+    The first start makes the site and sends half a year of history; later starts keep the data and
+    go on where the hospital was. Ctrl-C stops everything.
+    """
+    import signal
+    import webbrowser
+
+    from chartloom.project import load_project
+    from chartloom.wiring import running_site
+    from chartloom.wiring.demo import DemoDriver, prepare_demo_site
+
+    began_s = time.monotonic()
+    if prepare_demo_site(folder):
+        OUT.print(f"Made a demo site in {folder}/")
+    with running_site(load_project(folder)) as running:
+        OUT.print(f"[green]Chartloom is up[/] after {time.monotonic() - began_s:.1f} s.\n")
+        link = running.console_url
+        OUT.print(f"  Console   [bold]{link}[/]", highlight=False, soft_wrap=True)
+        OUT.print(f"            (works once; another: chartloom console --site {folder})\n")
+        with DemoDriver(running.project, seed, patients, speed) as driver:
+            OUT.print(
+                "What to look at:\n"
+                "  Feeds       ten feeds of a hospital; rate, latency, freshness\n"
+                "  Chart       pick a recently changed patient; click any value for its bytes\n"
+                "  Messages    what each message became, and what of it was not carried over\n"
+                "  Quarantine  the simulated hospital also sends some garbage on purpose\n\n"
+                f"In another terminal:  chartloom feeds --site {folder}\n"
+                "Ctrl-C stops everything; a second start keeps the data.\n"
+            )
+            if open_browser:
+                webbrowser.open(link)
+            if ERR.is_terminal:
+                driver.show_progress(ERR)
+            running.watch_until(signal.SIGINT, signal.SIGTERM)
+            OUT.print("Stopping…")

@@ -1,0 +1,147 @@
+"""The demo: a site for the simulated hospital, and the thread that sends its messages."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+from rich.console import Console
+
+from chartloom.domain.feed import Feed
+from chartloom.project import Project, feeds_by_name, write_site
+from chartloom.simulate import FEEDS, Due, Hospital
+from chartloom.sources.send import SendOptions, SendReport, send_http, send_mllp
+
+_LOG = logging.getLogger(__name__)
+
+_WINDOW_S = 0.5
+_HISTORY_DAYS = 180
+_HISTORY_CHUNK = 2000
+
+
+class DemoState(msgspec.Struct):
+    """What the next start must know: where the simulation began and how much was accepted."""
+
+    seed: int
+    patients: int
+    start: datetime
+    accepted_count: int = 0
+
+
+def prepare_demo_site(folder: Path) -> bool:
+    """Makes the demo's site folder unless it is there; True if it was made."""
+    if (folder / "chartloom.toml").exists():
+        return False
+    write_site(
+        folder,
+        name="Saltmarsh General (simulated)",
+        zone="America/Denver",
+        feeds=tuple(FEEDS.values()),
+    )
+    return True
+
+
+class DemoDriver:
+    """Sends the simulated hospital's messages in a thread for as long as a ``with`` lasts."""
+
+    def __init__(self, project: Project, seed: int, patients: int, speed: float) -> None:
+        self._feeds = feeds_by_name(project)
+        self._speed = speed
+        self._file = project.data_dir / "run" / "demo.json"
+        self._state = self._load(seed, patients)
+        self._stopping = threading.Event()
+        self._history_done = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> DemoDriver:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stopping.set()
+        self._thread.join(10)
+        self._save()
+
+    def show_progress(self, console: Console) -> None:
+        """A line that counts while the history goes out."""
+        with console.status("Sending the history…") as status:
+            while not self._history_done.wait(0.3) and not self._stopping.is_set():
+                status.update(f"Sending the history: {self._state.accepted_count:,} messages")
+        console.print(f"History sent: {self._state.accepted_count:,} messages. Life goes on.")
+
+    def _load(self, seed: int, patients: int) -> DemoState:
+        if self._file.exists():
+            return msgspec.json.decode(self._file.read_bytes(), type=DemoState)
+        start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=6)
+        return DemoState(seed, patients, start)
+
+    def _save(self) -> None:
+        fresh = self._file.with_suffix(".new")
+        fresh.write_bytes(msgspec.json.encode(self._state))
+        fresh.replace(self._file)
+
+    def _run(self) -> None:
+        state = self._state
+        hospital = Hospital(
+            state.seed, patients=state.patients, start=state.start, history_days=_HISTORY_DAYS
+        )
+        now_us = time.time_ns() // 1000
+        due = hospital.live(self._speed, now_us=now_us)
+        for _ in range(state.accepted_count):
+            next(due)
+        for window in self._windows(due):
+            asyncio.run(self._send(window))
+            if self._stopping.is_set():
+                return
+            state.accepted_count += len(window)
+            self._save()
+
+    def _windows(self, due: Iterator[Due]) -> Iterator[list[Due]]:
+        """Groups of messages that are due together; history in chunks, life in half seconds."""
+        began_s = time.monotonic()
+        # On a second start the simulation has caught up; what was due long ago leaves at once.
+        window: list[Due] = []
+        for item in due:
+            wait_s = began_s + item.due_s - time.monotonic()
+            if wait_s > 0:
+                self._history_done.set()
+            if window and (wait_s > 0 or len(window) >= _HISTORY_CHUNK):
+                yield window
+                window = []
+            if wait_s > 0 and self._stopping.wait(max(wait_s, _WINDOW_S)):
+                return
+            window.append(item)
+
+    async def _send(self, window: list[Due]) -> None:
+        by_feed: dict[str, list[bytes]] = defaultdict(list)
+        for item in window:
+            by_feed[item.message.feed].append(item.message.body)
+        reports = await asyncio.gather(
+            *(self._send_feed(self._feeds[name], bodies) for name, bodies in by_feed.items())
+        )
+        for report in reports:
+            if report.unanswered_count or report.failure:
+                extra = {"chartloom": {"unanswered": report.unanswered_count}}
+                _LOG.warning("demo messages were not answered", extra=extra)
+
+    @staticmethod
+    async def _send_feed(feed: Feed, bodies: list[bytes]) -> SendReport:
+        host, port = str(feed.options.get("host", "127.0.0.1")), int(feed.options["port"])
+        options = SendOptions(retries=20)
+        if feed.source == "http":
+            path = str(feed.options.get("path", "")) or "/"
+            return await send_http(bodies, host, port, path=path, options=options)
+        return await send_mllp(bodies, host, port, options=options)
