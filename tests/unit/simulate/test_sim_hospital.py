@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -26,6 +29,27 @@ def _digest(house: Hospital, count: int) -> str:
 
 def test_same_seed_gives_identical_bytes() -> None:
     assert _digest(Hospital(3, patients=30), 1500) == _digest(Hospital(3, patients=30), 1500)
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_bytes_do_not_depend_on_the_process(hash_seed: str) -> None:
+    """String hashing differs between processes; the order of sets must not matter."""
+    code = (
+        "import hashlib, itertools\n"
+        "from chartloom.simulate import Hospital\n"
+        "h = hashlib.sha256()\n"
+        "for m in itertools.islice(Hospital(3, patients=30).messages(), 1500):\n"
+        "    h.update(f'{m.feed} {m.at_us} {m.control_id} {m.truth_ref}'.encode() + m.body)\n"
+        "print(h.hexdigest())"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.strip() == _digest(Hospital(3, patients=30), 1500)
 
 
 def test_other_seed_gives_another_hospital() -> None:
