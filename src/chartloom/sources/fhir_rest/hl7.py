@@ -29,6 +29,7 @@ class Hl7Reception:
 
     def __init__(self, context: SourceContext) -> None:
         self._context = context
+        self._acknowledger = answers.Acknowledger(context.next_control_id)
         self._intake = Hl7Intake(context.feed, context.namespace)
 
     async def receive(self, body: bytes) -> Response:
@@ -82,7 +83,4 @@ class Hl7Reception:
 
     def _answer(self, seen: Peek, verdict: answers.Verdict) -> bytes:
         plain = answers.without_modes(seen)
-        built = answers.messages(
-            plain, verdict, self._context.next_control_id, self._context.clock.now_us()
-        )
-        return built[0][1]
+        return self._acknowledger.messages(plain, verdict, self._context.clock.now_us())[0][1]

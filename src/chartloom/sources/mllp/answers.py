@@ -48,6 +48,12 @@ ACCEPTED: Final = Verdict("CA", "AA")
 NO_HEADER: Final = Verdict("CA", "AR", events.NO_HEADER)
 UNREADABLE: Final = Verdict("CA", "AE", events.UNREADABLE)
 
+_POSITIVE: Final = ("AA", "CA")
+_TEMPLATES_MAX: Final = 500
+#: Stand-ins for control ids in templates; if a header holds them itself, no template is made.
+_OWN: Final = b"OwnControlIdOfThisAnswer7Q"
+_REFERENCE: Final = b"ControlIdOfTheMessage7Q"
+
 #: event -> (code of HL7 table 0357, text for the sender). Never values from the message.
 _ERRORS: Final[dict[str, tuple[str, str]]] = {
     events.NO_HEADER: ("100", "No usable MSH segment. The bytes were kept for inspection."),
@@ -104,26 +110,56 @@ def _asked(condition: str, good: bool) -> bool:
     return True  # AL; and for an unknown condition an answer is safer than silence
 
 
-def messages(
-    seen: Peek, verdict: Verdict, next_control_id: Callable[[], str], now_us: int
-) -> list[tuple[str, bytes]]:
-    """The acknowledgement messages with their codes, unframed."""
-    errors: Sequence[AckError] = ()
-    if verdict.event:
-        errors = (_error(verdict.event),)
-    return [
-        (
-            code,
-            acknowledge(
-                seen,
-                code,
-                control_id=next_control_id(),
-                now_us=now_us,
-                errors=errors if code not in ("CA", "AA") else (),
-            ),
+class Acknowledger:
+    """Builds acknowledgement messages; one per source.
+
+    Positive answers to one sender differ only in control ids and time, so their bytes are kept as
+    templates. Their MSH-7 is therefore exact to the second.
+    """
+
+    def __init__(self, next_control_id: Callable[[], str]) -> None:
+        self._next_control_id = next_control_id
+        self._second = 0
+        self._templates: dict[tuple[object, ...], tuple[bytes, bytes, bytes] | None] = {}
+
+    def messages(self, seen: Peek, verdict: Verdict, now_us: int) -> list[tuple[str, bytes]]:
+        """The acknowledgements due for ``verdict`` with their codes, unframed."""
+        due = codes(seen.accept_ack, seen.application_ack, verdict)
+        return [(code, self._message(seen, code, verdict.event, now_us)) for code in due]
+
+    def _message(self, seen: Peek, code: str, event: str, now_us: int) -> bytes:
+        errors: Sequence[AckError] = ()
+        if event and code not in _POSITIVE:
+            errors = (_error(event),)
+        elif template := self._template(seen, code, now_us // 1_000_000):
+            own = self._next_control_id().encode()
+            reference = seen.header[10].encode(seen.codec, "surrogateescape")
+            return b"".join((template[0], own, template[1], reference, template[2]))
+        return acknowledge(
+            seen, code, control_id=self._next_control_id(), now_us=now_us, errors=errors
         )
-        for code in codes(seen.accept_ack, seen.application_ack, verdict)
-    ]
+
+    def _template(self, seen: Peek, code: str, second: int) -> tuple[bytes, bytes, bytes] | None:
+        h = seen.header
+        if len(h) < 11:
+            return None
+        if second != self._second or len(self._templates) > _TEMPLATES_MAX:
+            self._templates.clear()
+            self._second = second
+        key = (code, h[:7], h[9], h[11:13], h[14:19], seen.codec, seen.event)
+        if key not in self._templates:
+            self._templates[key] = _make_template(seen, code, second * 1_000_000)
+        return self._templates[key]
+
+
+def _make_template(seen: Peek, code: str, now_us: int) -> tuple[bytes, bytes, bytes] | None:
+    """An acknowledgement cut at its own and at the referenced control id; None if it cannot be."""
+    header = (*seen.header[:10], _REFERENCE.decode(), *seen.header[11:])
+    whole = acknowledge(
+        msgspec.structs.replace(seen, header=header), code, control_id=_OWN.decode(), now_us=now_us
+    )
+    parts = whole.replace(_REFERENCE, _OWN).split(_OWN)
+    return (parts[0], parts[1], parts[2]) if len(parts) == 3 else None
 
 
 def _error(event: str) -> AckError:

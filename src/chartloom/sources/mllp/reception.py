@@ -167,7 +167,7 @@ class Reception:
         return self._build(seen, answers.refused(event), self._context.clock.now_us())
 
     def _build(self, seen: Peek, verdict: Verdict, now_us: int) -> list[bytes]:
-        built = answers.messages(seen, verdict, self._context.next_control_id, now_us)
+        built = self._source.acknowledger.messages(seen, verdict, now_us)
         counts = self._context.stats.answers
         for code, _ in built:
             counts[code] += 1

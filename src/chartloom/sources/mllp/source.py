@@ -11,6 +11,7 @@ from chartloom.sources import events
 from chartloom.sources.context import SourceContext
 from chartloom.sources.intake import Hl7Intake
 from chartloom.sources.limits import TokenBucket
+from chartloom.sources.mllp.answers import Acknowledger
 from chartloom.sources.mllp.connection import MllpConnection
 from chartloom.sources.tls import server_context
 
@@ -28,6 +29,7 @@ class MllpSource:
         self.context = context
         options = context.feed.options
         self.intake = Hl7Intake(context.feed, context.namespace)
+        self.acknowledger = Acknowledger(context.next_control_id)
         self.bucket = TokenBucket(context.feed.limits.messages_per_second_max)
         self.parse_first = context.feed.acknowledge == "parsed"
         self.in_flight_max = int(options.get("in_flight_max", 64))
