@@ -3,6 +3,16 @@
 Pure functions over :mod:`chartloom.domain`: no IO, no clock. Start with the README of this room.
 """
 
+from chartloom.chart.batch import (
+    Change,
+    Folded,
+    fold_batch,
+    merge_batch,
+    plan_batch,
+    rank_directory,
+    refill_view,
+    views_of,
+)
 from chartloom.chart.fold import BOUNDS, REFILL_LIMIT, Bound, fold, rebuild_part, view_key
 from chartloom.chart.merge import WHOLE, merge, stamp_of
 from chartloom.chart.place import place
@@ -13,13 +23,21 @@ __all__ = [
     "REFILL_LIMIT",
     "WHOLE",
     "Bound",
+    "Change",
     "ChartSection",
     "ChartSummary",
+    "Folded",
     "fold",
+    "fold_batch",
     "merge",
+    "merge_batch",
     "place",
+    "plan_batch",
+    "rank_directory",
     "rebuild_part",
+    "refill_view",
     "stamp_of",
     "summary",
     "view_key",
+    "views_of",
 ]

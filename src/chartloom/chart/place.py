@@ -118,6 +118,14 @@ def place(state: ResourceState) -> PlacedState:
     )
 
 
+def section_part(resource: FhirJson) -> tuple[Section, int]:
+    """Section and part of a resource as one message tells it; its state may stand elsewhere."""
+    row = PLACES.get(resource["resourceType"], _NOWHERE)
+    if row.parts == 1:
+        return row.section, 0
+    return row.section, _part(*main_code(_what(resource)), row.parts)
+
+
 def is_hidden(resource: FhirJson, row: Place) -> bool:
     """Whether it was entered in error or cancelled, so that it does not count."""
     if resource.get("status") in row.hidden:

@@ -1,0 +1,126 @@
+"""A batch of messages as one change of the chart: pure steps between the reads and the commit.
+
+Several messages of a batch often touch one resource. They are merged in memory, each touched
+resource is folded into its view once, and each view is written once. As states and views are
+functions of what was said and not of the order, this gives the same as message by message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from chartloom.chart.fold import fold, rebuild_part, view_key
+from chartloom.chart.merge import merge
+from chartloom.chart.place import place, section_part
+from chartloom.domain.chart import PlacedState, Section, SectionView, ViewKey
+from chartloom.domain.resource import Contribution, Derived, ResourceState, Stamp
+from chartloom.domain.store import Wanted
+
+#: A directory contribution and the tuple by which the store picks the winner.
+Ranked = tuple[Contribution, tuple[int, int, int]]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One touched resource, before and after the batch."""
+
+    before: PlacedState | None
+    after: PlacedState
+
+
+class Folded(msgspec.Struct, frozen=True):
+    """Touched views. ``refill``: those whose entries must be rebuilt from all their states."""
+
+    views: dict[ViewKey, SectionView]
+    refill: frozenset[ViewKey]
+
+
+def plan_batch(derived: Iterable[Derived]) -> Wanted:
+    """What must be read before the batch can be merged and folded."""
+    ids: set[str] = set()
+    views: set[ViewKey] = set()
+    for message in derived:
+        for contribution in message.contributions:
+            if contribution.directory:
+                continue
+            ids.add(contribution.id)
+            section, part = section_part(contribution.resource)
+            if section is not Section.NONE:
+                views.add(ViewKey(contribution.source_patient, section, part))
+    return Wanted(frozenset(ids), frozenset(views))
+
+
+def merge_batch(
+    derived: Iterable[Derived], states: Mapping[str, ResourceState]
+) -> dict[str, Change]:
+    """Resource id -> what the batch made of it; ``states`` are those that were there before."""
+    heard: dict[str, ResourceState] = {}
+    for message in derived:
+        stamp = Stamp(1, message.event_us, message.position)
+        for contribution in message.contributions:
+            if not contribution.directory:
+                id = contribution.id
+                heard[id] = merge(heard.get(id) or states.get(id), contribution, stamp)
+    return {
+        id: Change(place(states[id]) if id in states else None, place(state))
+        for id, state in heard.items()
+    }
+
+
+def views_of(changes: Mapping[str, Change]) -> frozenset[ViewKey]:
+    """The views that the changes touch; rarely more than :func:`plan_batch` foresaw (a resource
+    that moves to another part is in two)."""
+    keys = (view_key(p) for c in changes.values() for p in (c.before, c.after))
+    return frozenset(k for k in keys if k is not None)
+
+
+def fold_batch(changes: Mapping[str, Change], views: Mapping[ViewKey, SectionView]) -> Folded:
+    """The touched views after all changes; ``views`` are those that were there before."""
+    after: dict[ViewKey, SectionView] = {}
+    refill: set[ViewKey] = set()
+    for change in changes.values():
+        keys = {view_key(change.before), view_key(change.after)} - {None}
+        for key in keys:
+            assert key is not None
+            view = after.get(key) or views.get(key)
+            after[key], stale = fold(key, view, change.before, change.after)
+            if stale:
+                refill.add(key)
+    return Folded(after, frozenset(refill))
+
+
+def refill_view(
+    view: SectionView, stored: Iterable[ResourceState], changes: Mapping[str, Change]
+) -> SectionView:
+    """``view`` rebuilt from what the store holds of its part, overlaid with the batch's changes."""
+    placed = {state.id: place(state) for state in stored if state.id not in changes}
+    placed.update((id, change.after) for id, change in changes.items())
+    return rebuild_part(view.key, placed.values(), view.total)
+
+
+def rank_directory(derived: Iterable[Derived]) -> tuple[Ranked, ...]:
+    """The batch's best word on each Practitioner, Organization and Location, sorted by id.
+
+    Of a directory resource the richest statement wins whole, then the latest: a message that knows
+    a doctor's number and name must not be undone by one that knows the number only.
+    """
+    best: dict[str, Ranked] = {}
+    for message in derived:
+        for contribution in message.contributions:
+            if contribution.directory:
+                rank = (richness(contribution.resource), message.event_us, message.position)
+                held = best.get(contribution.id)
+                if held is None or held[1] < rank:
+                    best[contribution.id] = (contribution, rank)
+    return tuple(best[id] for id in sorted(best))
+
+
+def richness(value: Any) -> int:
+    """How many single values a resource holds."""
+    if isinstance(value, dict):
+        return sum(map(richness, value.values()))
+    if isinstance(value, list):
+        return sum(map(richness, value))
+    return 1
