@@ -1,0 +1,263 @@
+"""What mapping code has at hand while it runs: environment, sink, message, group instances."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from chartloom.domain.errors import ConfigurationError
+from chartloom.domain.feed import Feed
+from chartloom.domain.ids import make_id
+from chartloom.domain.issues import Issue
+from chartloom.domain.resource import Contribution, FhirJson
+from chartloom.formats.hl7v2 import Segment, Tree, unescape
+from chartloom.normalize.model import ConceptMap
+
+if TYPE_CHECKING:
+    from chartloom.formats.hl7v2 import Delimiters
+
+#: Bound of one memo; when it is full it starts anew.
+MEMO_ENTRIES_MAX = 8192
+
+Function = Callable[..., Any]
+
+
+class Env:
+    """What is the same for all messages of one feed with the same delimiters."""
+
+    __slots__ = ("comp", "delimiters", "esc", "feed", "memos", "namespace", "rep", "scope", "shared")
+    __slots__ += ("sub", "systems", "units", "zone")
+
+    def __init__(
+        self,
+        feed: Feed,
+        namespace: UUID,
+        delimiters: Delimiters,
+        systems: dict[str, str],
+        units: dict[str, str],
+    ) -> None:
+        self.feed, self.namespace, self.delimiters = feed, namespace, delimiters
+        self.scope = feed.patient_namespace
+        self.comp, self.rep = delimiters.split_component, delimiters.split_repetition
+        self.sub, self.esc = delimiters.split_subcomponent, delimiters.escape
+        self.systems, self.units = systems, units
+        try:
+            self.zone = ZoneInfo(feed.zone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ConfigurationError(
+                f"zone {feed.zone!r} is not an IANA time zone.",
+                where=f"feeds/{feed.name}.toml",
+                cure="Write a zone such as Europe/Berlin.",
+            ) from error
+        self.memos: list[Memo] = []
+        self.shared: dict[str, Contribution] = {}
+
+    def make_id(self, *key: str) -> str:
+        """The id of a business key in the feed's patient namespace."""
+        return make_id(self.namespace, self.scope, *key)
+
+
+class Sink:
+    """Where datatype functions put what is not their value: Issues and directory resources."""
+
+    __slots__ = ("bad", "directory", "env", "special")
+
+    def __init__(self, env: Env) -> None:
+        self.env = env
+        self.special = True  #: escapes or nulls may occur
+        self.bad: list[tuple[str, str]] = []  #: (issue code, detail)
+        self.directory: dict[str, Contribution] = {}
+
+    def clean(self, text: str) -> str:
+        """Unescaped text of a leaf; a null leaf (``""``) is no text."""
+        if text == '""':
+            return ""
+        esc = self.env.esc
+        if esc and esc in text:
+            text = unescape(text, self.env.delimiters)
+        return text if text.isprintable() else _CONTROL.sub("\ufffd", text)
+
+    def leaf(self, text: str) -> str:
+        """Like :meth:`clean`, of a component that may hold only delimiters or blanks."""
+        text = text.strip()
+        return self.clean(text) if self.special else text
+
+    def complain(self, code: str, detail: str = "") -> None:
+        """Reports an Issue about the field that is being read."""
+        self.bad.append((code, detail))
+
+    def add_directory(self, resource: FhirJson) -> None:
+        """A Practitioner, Organization or Location that the message names."""
+        id = resource["id"]
+        known = self.env.shared.get(id)
+        if known is None or known.resource != resource:
+            known = Contribution(resource, "", directory=True)
+            if len(self.env.shared) > MEMO_ENTRIES_MAX:
+                self.env.shared.clear()
+            self.env.shared[id] = known
+        self.directory[id] = known
+
+
+class Memo(dict[str, tuple[Any, tuple[tuple[str, str], ...], dict[str, Contribution]]]):
+    """Remembers what a pure datatype function made of a text: (value, issues, directory)."""
+
+    __slots__ = ("call", "env")
+
+    def __init__(self, call: Function, env: Env) -> None:
+        super().__init__()
+        self.call, self.env = call, env
+
+    def __missing__(
+        self, text: str
+    ) -> tuple[Any, tuple[tuple[str, str], ...], dict[str, Contribution]]:
+        sink = Sink(self.env)
+        result = (self.call(text, sink), tuple(sink.bad), sink.directory)
+        if len(self) >= MEMO_ENTRIES_MAX:
+            self.clear()
+        self[text] = result
+        return result
+
+
+class Msg(Sink):
+    """One message while it is being mapped."""
+
+    __slots__ = ("coverage", "event", "event_us", "issues", "padded", "received_at_us", "tracer")
+    __slots__ += ("tree",)
+
+    unit_slot = 0  #: the memo of CWE.unit
+
+    def __init__(self, env: Env, tree: Tree, received_at_us: int) -> None:
+        super().__init__(env)
+        self.tree = tree
+        self.received_at_us = received_at_us
+        self.event = ""  #: trigger event, ``A01``
+        self.event_us = received_at_us
+        self.issues: list[Issue] = []
+        self.coverage: dict[int, list[tuple[int, int]]] = {}  #: segment -> (table, conditions)
+        self.padded: dict[int, list[str]] = {}
+        self.tracer: Any = None
+
+    def part(self, text: str, comp: int) -> str:
+        """A component of the first repetition, unescaped."""
+        env = self.env
+        if env.rep in text:
+            text = text.split(env.rep, 1)[0]
+        if env.comp in text:
+            parts = text.split(env.comp, comp)
+            text = parts[comp - 1] if len(parts) >= comp else ""
+        elif comp > 1:
+            return ""
+        return self.clean(text.split(env.sub, 1)[0]).strip()
+
+    def flush(self, seg: Segment, field: int, rep: int = 0, extra: Any = None) -> None:
+        """Turns what functions complained about into Issues at this place."""
+        complaints = self.bad
+        if extra:
+            complaints = [*complaints, *extra]
+        for code, detail in complaints:
+            self.issue(code, seg, field, rep, detail)
+        self.bad.clear()
+
+    def issue(self, code: str, seg: Segment | None, field: int = 0, rep: int = 0, detail: str = "") -> None:
+        """Reports an Issue at a field (0: the whole segment) of a segment."""
+        if seg is None:
+            self.issues.append(Issue(code, "", detail))
+            return
+        nth = f"[{seg.ordinal}]" if seg.ordinal > 1 else ""
+        where = f"{seg.name}{nth}"
+        span = (seg.start, seg.end)
+        if field:
+            where = f"{where}-{field}" + (f"[{rep}]" if rep else "")
+            span = seg.span(field, rep or None)
+        self.issues.append(Issue(code, where, detail, span))
+
+
+class Instance:
+    """One occurrence of a group: its segments, its sub-groups, the resources it yields."""
+
+    __slots__ = ("children", "group", "ids", "parent", "patient", "segments")
+
+    def __init__(self, group: str, parent: Instance | None) -> None:
+        self.group, self.parent = group, parent
+        self.segments: dict[str, list[Segment]] = {}
+        self.children: list[Instance] = []
+        self.ids: dict[str, tuple[str, str]] = {}  #: role -> (resource type, id)
+        self.patient = parent.patient if parent is not None else ""
+
+    def find(self, name: str) -> list[Segment] | None:
+        """The segments of that name here or in the nearest enclosing group."""
+        at: Instance | None = self
+        while at is not None:
+            found = at.segments.get(name)
+            if found:
+                return found
+            at = at.parent
+        return None
+
+    def first(self, name: str, field: int, comp: int = 1) -> str:
+        """A value (component, unescaped) of the first such segment in sight, or ``""``."""
+        found = self.find(name)
+        return found[0].value(field, 1, comp or 1, 1) if found else ""
+
+    def id_of(self, role: str) -> tuple[str, str] | None:
+        """(type, id) of a role here, in an enclosing group, or in one of their sub-groups."""
+        at: Instance | None = self
+        while at is not None:
+            found = at.ids.get(role)
+            if found is None:
+                found = next((c.ids[role] for c in at.children if role in c.ids), None)
+            if found is not None:
+                return found
+            at = at.parent
+        return None
+
+    def ref(self, role: str) -> FhirJson | None:
+        """A reference to the resource in that role, or None if there is none."""
+        found = self.id_of(role)
+        return {"reference": f"{found[0]}/{found[1]}"} if found else None
+
+    def refs(self, role: str) -> list[FhirJson]:
+        """References to all resources in that role here and below, else the one in sight."""
+        result: list[FhirJson] = []
+        self._collect(role, result)
+        if not result:
+            one = self.ref(role)
+            return [one] if one else []
+        return result
+
+    def _collect(self, role: str, result: list[FhirJson]) -> None:
+        found = self.ids.get(role)
+        if found is not None:
+            result.append({"reference": f"{found[0]}/{found[1]}"})
+        for child in self.children:
+            child._collect(role, result)
+
+
+class Prim:
+    """A primitive value with what could not be said in it: value None, or an extension beside it."""
+
+    __slots__ = ("extension", "value")
+
+    def __init__(self, value: Any, extension: FhirJson | None = None) -> None:
+        self.value, self.extension = value, extension
+
+
+#: Keeps the text of a value that is not valid FHIR.
+ORIGINAL_TEXT = "http://hl7.org/fhir/StructureDefinition/originalText"
+#: Keeps the code that a FHIR code was mapped from.
+ALTERNATE_CODES = "http://hl7.org/fhir/StructureDefinition/alternate-codes"
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+
+
+def raw(text: str) -> Prim:
+    """No value, but the text that was sent."""
+    return Prim(None, {"url": ORIGINAL_TEXT, "valueString": text})
+
+
+def coded(concept: ConceptMap, code: str, target: str | None) -> Prim:
+    """A FHIR code with the original code beside it."""
+    coding = {"system": concept.source_system, "code": code} if concept.source_system else {"code": code}
+    return Prim(target, {"url": ALTERNATE_CODES, "valueCodeableConcept": {"coding": [coding]}})

@@ -1,0 +1,200 @@
+"""A mapping of HL7 v2 compiled for running: one set of functions plain, one traced."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import chartloom.normalize.functions  # noqa: F401  (registers the named functions)
+from chartloom.domain.errors import ConfigurationError
+from chartloom.formats.hl7v2 import Tree
+from chartloom.normalize.compile_datatypes import call_of, compile_datatype
+from chartloom.normalize.compile_segments import Filler, SegmentCompiler, Slots
+from chartloom.normalize.context import Env, Instance, Memo, Msg
+from chartloom.normalize.coverage import Cover, Coverage
+from chartloom.normalize.model import KeyPart, MessageDef, ResourceDef, Table, Tables
+from chartloom.normalize.read_rows import bad
+from chartloom.normalize.registry import REGISTRY, Datatype
+from chartloom.normalize.structure import Structure
+
+
+@dataclass(slots=True)
+class Plan:
+    """One message definition, ready to run. by_group: the resources each group yields."""
+
+    definition: MessageDef
+    structure: Structure
+    by_group: dict[str, tuple[Builder, ...]]
+
+
+@dataclass(slots=True)
+class Builder:
+    """How one role is filled: (table number, segment, width, function) per table."""
+
+    definition: ResourceDef
+    fillers: tuple[tuple[int, str, int, Callable[..., int]], ...]
+    finish: tuple[Callable[..., None], ...]
+
+
+class Engine:
+    """Compiles tables; makes environments. One per mapping and variant shares the numbering."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self.sources: dict[str, str] = {}
+        self.datatypes = self._datatypes()
+        self.slots: Slots = {("CWE.unit", "", ""): 0}
+        self.memo_calls: list[Callable[..., Any]] = [REGISTRY.datatypes["CWE.unit"].call]
+        self.numbers = {name: n for n, name in enumerate(tables.segments)}
+        self.fillers = self._compile(traced=False)
+        self.coverage = Coverage([self._by_field(self.fillers[n]) for n in tables.segments])
+        self.plans = self._plans(self.fillers)
+        self._traced: tuple[dict[str, Filler], dict[str, Plan]] | None = None
+
+    @property
+    def traced(self) -> tuple[dict[str, Filler], dict[str, Plan]]:
+        """The traced variant, compiled when first asked for."""
+        if self._traced is None:
+            fillers = self._compile(traced=True)
+            self._traced = (fillers, self._plans(fillers))
+        return self._traced
+
+    def _datatypes(self) -> dict[str, Datatype]:
+        known = dict(REGISTRY.datatypes)
+        waiting = dict(self.tables.datatypes)
+        while waiting:
+            # A table may use other tables: compile those first.
+            ready = [
+                t
+                for t in waiting.values()
+                if not any(r.via.partition(":")[0] in waiting for r in t.rows if r.via)
+            ]
+            if not ready:
+                names = ", ".join(sorted(waiting))
+                raise ConfigurationError(
+                    f"these datatype tables use each other in a circle: {names}.",
+                    where="datatypes",
+                    cure="Break the circle.",
+                )
+            for table in ready:
+                del waiting[table.name]
+                known[table.name], self.sources[table.file] = compile_datatype(
+                    table, self.tables, known
+                )
+        return known
+
+    def _compile(self, traced: bool) -> dict[str, Filler]:
+        compiler = SegmentCompiler(
+            self.tables, self.datatypes, REGISTRY.segment_functions, self.slots, self.memo_calls,
+            traced,
+        )
+        result = {}
+        for name, table in self.tables.segments.items():
+            result[name] = compiler.compile(table)
+            self.sources[table.file + (" (traced)" if traced else "")] = result[name].source
+        return result
+
+    @staticmethod
+    def _by_field(filler: Filler) -> dict[int, list[Cover]]:
+        by_field: dict[int, list[Cover]] = {}
+        for cover in filler.covers:
+            source = cover.row.source
+            if source is None:
+                continue
+            for field in range(source.field, (source.last or source.field) + 1):
+                by_field.setdefault(field, []).append(cover)
+        return by_field
+
+    def _plans(self, fillers: dict[str, Filler]) -> dict[str, Plan]:
+        plans: dict[int, Plan] = {}
+        result = {}
+        for kind, definition in self.tables.messages.items():
+            if id(definition) not in plans:
+                plans[id(definition)] = self._plan(definition, fillers)
+            result[kind] = plans[id(definition)]
+        return result
+
+    def _plan(self, definition: MessageDef, fillers: dict[str, Filler]) -> Plan:
+        by_group: dict[str, list[Builder]] = {}
+        roles = {r.role for r in definition.resources}
+        for resource in definition.resources:
+            for name in resource.maps:
+                self._check_roles(self.tables.segments[name], roles, definition)
+            builder = Builder(
+                resource,
+                tuple(
+                    (self.numbers[n], fillers[n].segment, fillers[n].width, fillers[n].fill)
+                    for n in resource.maps
+                ),
+                tuple(_finisher(resource, name) for name in resource.finish),
+            )
+            by_group.setdefault(resource.group, []).append(builder)
+        return Plan(
+            definition, Structure(definition), {g: tuple(b) for g, b in by_group.items()}
+        )
+
+    @staticmethod
+    def _check_roles(table: Table, roles: set[str], definition: MessageDef) -> None:
+        """References to roles that a message does not have are simply empty; typos are not."""
+        for row in table.rows:
+            if row.source and row.source.role and not row.source.role.islower():
+                raise bad(row.place, "a role is written in lower case.", "Correct the source.")
+        del roles, definition
+
+    def make_memos(self, env: Env) -> None:
+        """Gives an environment its memos (slots may have grown with the traced variant)."""
+        while len(env.memos) < len(self.memo_calls):
+            env.memos.append(Memo(self.memo_calls[len(env.memos)], env))
+
+
+def _finisher(resource: ResourceDef, name: str) -> Callable[..., None]:
+    found = REGISTRY.finishers.get(name)
+    if found is None:
+        raise bad(
+            resource.place,
+            f"resource {resource.role!r}: finish: there is no function {name!r}.",
+            f"Use one of: {', '.join(sorted(REGISTRY.finishers))}.",
+        )
+    return found
+
+
+def fingerprint(files: Mapping[str, bytes]) -> str:
+    """SHA-256 over paths and contents: equal mappings have equal fingerprints."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(f"{path}\0{len(files[path])}\0".encode())
+        digest.update(files[path])
+    return digest.hexdigest()
+
+
+def part_value(part: KeyPart, at: Instance, tree: Tree) -> str:
+    """The value of one part of a business key; ``""`` if it has none."""
+    if part.constant:
+        return part.constant
+    if part.role:
+        found = at.id_of(part.role)
+        return found[1] if found else ""
+    for source in part.sources:
+        if source.comp:
+            value = at.first(source.segment, source.field, source.comp)
+        else:
+            found_segments = at.find(source.segment)
+            value = _whole(found_segments[0].fields, source.field, tree) if found_segments else ""
+        if value:
+            return value
+    return ""
+
+
+def _whole(fields: list[str], field: int, tree: Tree) -> str:
+    """A whole first repetition without trailing delimiters."""
+    if field >= len(fields):
+        return ""
+    d = tree.delimiters
+    text = fields[field].split(d.split_repetition, 1)[0]
+    text = text.rstrip(d.component + d.subcomponent + " ")
+    return "" if text == '""' else text
+
+
+__all__ = ["Builder", "Engine", "Msg", "Plan", "fingerprint", "part_value"]

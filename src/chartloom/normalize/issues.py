@@ -1,0 +1,130 @@
+"""Issue codes that normalisation can report."""
+
+from __future__ import annotations
+
+from chartloom.domain.issues import IssueCode, Severity, register_codes
+
+_E, _W, _I, _F = Severity.ERROR, Severity.WARNING, Severity.INFORMATION, Severity.FATAL
+
+register_codes(
+    IssueCode(
+        "unparseable",
+        _F,
+        "The message could not be read at all.",
+        "Ask the sender for valid HL7 v2 that begins with MSH, then retry it from quarantine.",
+    ),
+    IssueCode(
+        "unsupported-message-type",
+        _F,
+        "No mapping reads messages of this type.",
+        "Add a message definition to the mapping's messages folder, or stop sending the type here.",
+    ),
+    IssueCode(
+        "no-patient-identifier",
+        _F,
+        "The message names no patient: PID-3 and PID-2 hold no identifier.",
+        "Ask the sender to fill PID-3.",
+    ),
+    IssueCode(
+        "code-unmapped",
+        _W,
+        "A code is not in the concept map; it was kept as it came.",
+        "Add the code to the named concept map of the site's mapping.",
+    ),
+    IssueCode(
+        "unit-not-ucum",
+        _I,
+        "A unit is not known in UCUM; it was kept as text.",
+        "Add the unit to units.csv of the site's mapping.",
+    ),
+    IssueCode(
+        "date-invalid",
+        _W,
+        "A date or time could not be read; its text was kept.",
+        "Ask the sender for HL7 times (YYYYMMDDHHMMSS with zone).",
+    ),
+    IssueCode(
+        "number-invalid",
+        _W,
+        "A number could not be read; its text was kept.",
+        "Ask the sender for plain decimal numbers, or for value type SN or ST.",
+    ),
+    IssueCode(
+        "attachment-invalid",
+        _W,
+        "Embedded data could not be decoded; it was kept as text.",
+        "Ask the sender for correct Base64 or hexadecimal data.",
+    ),
+    IssueCode(
+        "value-type-missing",
+        _W,
+        "A result has a value but no value type; it was kept as text.",
+        "Ask the sender to fill OBX-2.",
+    ),
+    IssueCode(
+        "value-type-unsupported",
+        _I,
+        "The value type of a result has no FHIR counterpart; the value was kept as text.",
+        "Nothing, unless the text is not enough.",
+    ),
+    IssueCode(
+        "key-missing",
+        _W,
+        "A resource could not be identified and was not made: its key fields are empty.",
+        "Ask the sender to fill the fields named in the detail.",
+    ),
+    IssueCode(
+        "element-missing",
+        _W,
+        "FHIR needs a value that the message does not give.",
+        "Ask the sender to fill the field.",
+    ),
+    IssueCode(
+        "segment-unplaced",
+        _I,
+        "A segment stands where the message definition expects none; it was not mapped.",
+        "Add the segment to a group of the message definition if it matters.",
+    ),
+    IssueCode(
+        "resource-invalid",
+        _E,
+        "A derived resource does not pass the FHIR R4 schema and was withheld.",
+        "Report it with the issue's detail: a mapping rule is at fault.",
+    ),
+    IssueCode(
+        "reference-range-inverted",
+        _W,
+        "A reference range has its low above its high; only its text was kept.",
+        "Ask the laboratory to correct the range.",
+    ),
+    IssueCode(
+        "flag-contradicts-range",
+        _W,
+        "A result lies outside its own reference range but is flagged normal.",
+        "Look at the result; ask the laboratory.",
+    ),
+    IssueCode(
+        "discharge-before-admit",
+        _W,
+        "A stay ends before it begins.",
+        "Ask the sender to correct PV1-44 or PV1-45.",
+    ),
+    IssueCode(
+        "death-contradiction",
+        _W,
+        "A date of death is given, but the patient is not said to be dead.",
+        "Ask the sender to correct PID-29 or PID-30.",
+    ),
+    IssueCode(
+        "birth-after-event",
+        _W,
+        "The patient is born after the event of the message.",
+        "Ask the sender to correct PID-7 or the message time.",
+    ),
+    IssueCode(
+        "merge-incomplete",
+        _E,
+        "A merge message does not name the record that was merged.",
+        "Ask the sender to fill MRG-1.",
+    ),
+)

@@ -1,0 +1,364 @@
+"""One message through a compiled mapping: group, identify, fill, check, count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chartloom.domain.ids import source_patient_id
+from chartloom.domain.issues import Issue
+from chartloom.domain.resource import (
+    Contribution,
+    FhirJson,
+    LinkEvent,
+    LinkKind,
+    LossCounts,
+    PatientIdentifier,
+)
+from chartloom.formats.fhir import validate
+from chartloom.formats.hl7v2 import Segment, Tree, pick_patient
+from chartloom.normalize.context import Instance, Msg
+from chartloom.normalize.coverage import Coverage
+from chartloom.normalize.engine import Builder, Plan, part_value
+from chartloom.normalize.functions.times import instant_of_us, to_datetime, to_us
+
+#: Pads segments that are shorter than what the code looks at.
+_EMPTY = [""] * 256
+PROVENANCE = "Provenance"
+
+
+class Run:
+    """The mapping of one message; its attributes are the parts of a ``Derived``."""
+
+    def __init__(self, plan: Plan, m: Msg, sha256: bytes) -> None:
+        self.plan, self.m, self.tree, self.sha256 = plan, m, m.tree, sha256
+        self.contributions: list[Contribution] = []
+        self.provenance: FhirJson | None = None
+        self.links: list[LinkEvent] = []
+        self.identifiers: list[PatientIdentifier] = []
+        self.source_patient = ""
+        self.seen: dict[tuple[str, ...], int] = {}
+        self.by_id: dict[str, int] = {}
+
+    def apply(self) -> str:
+        """Runs it; the quarantine reason, or ``""``."""
+        m = self.m
+        root, unplaced = self.plan.structure.arrange(self.tree)
+        for segment in unplaced:
+            m.issue("segment-unplaced", segment)
+        instances = list(_walk(root))
+        for instance in instances:
+            if "PID" in instance.segments:
+                self._identify_patient(instance)
+        if not self.source_patient:
+            return "no-patient-identifier"
+        for instance in instances:
+            self._identify(instance)
+        for instance in instances:
+            for builder in self.plan.by_group.get(instance.group, ()):
+                if builder.definition.role in instance.ids:
+                    self._fill(builder, instance)
+        if self.plan.definition.links:
+            self._link(instances)
+        self.contributions.extend(m.directory.values())
+        return ""
+
+    # -- ids
+
+    def _identify_patient(self, instance: Instance) -> None:
+        m = self.m
+        segment = instance.segments["PID"][0]
+        authority, identifier = pick_patient(segment)
+        if not identifier:
+            m.issue("key-missing", segment, 3, 0, "Patient")
+            return
+        env = m.env
+        instance.patient = source_patient_id(env.namespace, env.scope, authority, identifier)
+        for below in instance.children:
+            _hand_down(below, instance.patient)
+        if not self.source_patient:
+            self.source_patient = instance.patient
+
+    def _identify(self, instance: Instance) -> None:
+        for builder in self.plan.by_group.get(instance.group, ()):
+            definition = builder.definition
+            if definition.type == PROVENANCE:
+                instance.ids[definition.role] = (PROVENANCE, self._provenance_id())
+                continue
+            if not instance.patient or not self._wanted(builder, instance):
+                continue
+            if definition.type == "Patient":
+                instance.ids[definition.role] = ("Patient", instance.patient)
+                continue
+            key = self._key(builder, instance)
+            if key is None:
+                self._complain(builder, instance)
+                continue
+            id = self.m.env.make_id(definition.type, instance.patient, *key)
+            instance.ids[definition.role] = (definition.type, id)
+
+    def _provenance_id(self) -> str:
+        env = self.m.env
+        return env.make_id(PROVENANCE, env.feed.name, self.sha256.hex())
+
+    def _wanted(self, builder: Builder, instance: Instance) -> bool:
+        definition = builder.definition
+        own = instance.segments
+        if not any(segment in own for _, segment, _, _ in builder.fillers):
+            return False
+        if definition.unless and any(
+            below.group in definition.unless for below in _walk(instance)
+        ):
+            return False
+        return not definition.needs or any(
+            instance.first(s.segment, s.field, s.comp) for s in definition.needs
+        )
+
+    def _key(self, builder: Builder, instance: Instance) -> tuple[str, ...] | None:
+        for key in builder.definition.keys:
+            values: list[str] = []
+            for part in key:
+                if part.occurrence:
+                    so_far = (builder.definition.type, instance.patient, *values)
+                    count = self.seen[so_far] = self.seen.get(so_far, 0) + 1
+                    values.append(str(count))
+                    continue
+                value = part_value(part, instance, self.tree)
+                if not value and not part.optional:
+                    break
+                values.append(value)
+            else:
+                return tuple(values)
+        return None
+
+    def _complain(self, builder: Builder, instance: Instance) -> None:
+        keys = builder.definition.keys
+        wanted = ", ".join(s.text for part in (keys[0] if keys else ()) for s in part.sources)
+        segment = next(iter(instance.segments.values()))[0]
+        self.m.issue("key-missing", segment, 0, 0, f"{builder.definition.type}: {wanted}")
+
+    # -- resources
+
+    def _fill(self, builder: Builder, instance: Instance) -> None:
+        m = self.m
+        definition = builder.definition
+        kind, id = instance.ids[definition.role]
+        out: FhirJson = {"resourceType": kind, "id": id}
+        cleared: list[str] = []
+        weak: list[str] = []
+        tracer = m.tracer
+        coverage, padded = m.coverage, m.padded
+        first: Segment | None = None
+        for number, name, width, fill in builder.fillers:
+            for seg in instance.segments.get(name) or instance.find(name) or ():
+                f = seg.fields
+                if len(f) < width:
+                    index = seg.index
+                    f = padded.get(index) or f
+                    if len(f) < width:
+                        f = padded[index] = f + _EMPTY[: width - len(f)]
+                if tracer is None:
+                    bits = fill(f, m, out, seg, instance, cleared, weak)
+                else:
+                    tracer.begin(number, id)
+                    bits = fill(f, m, out, seg, instance, cleared, weak, tracer.record)
+                coverage.setdefault(seg.index, []).append((number, bits))
+                if first is None:
+                    first = seg
+        for finish in builder.finish:
+            finish(out, m, instance, weak, first)
+        if kind == PROVENANCE:
+            self.provenance = out
+            return
+        if kind == "Patient":
+            self._look_up(out)
+        self._add(out, instance.patient, weak, cleared)
+
+    def _add(
+        self, out: FhirJson, patient: str, weak: list[str], cleared: list[str]
+    ) -> None:
+        found = validate(out)
+        id = out["id"]
+        if found:
+            at = "; ".join(sorted({f"{i.code} {i.location} {i.detail}".strip() for i in found}))
+            self.m.issues.append(Issue("resource-invalid", out["resourceType"], at[:500]))
+            return
+        gone = tuple(dict.fromkeys(c for c in cleared if c not in out)) if cleared else ()
+        contribution = Contribution(out, patient, False, tuple(weak), gone)
+        known = self.by_id.get(id)
+        if known is None:
+            self.by_id[id] = len(self.contributions)
+            self.contributions.append(contribution)
+        else:
+            self.contributions[known] = _joined(self.contributions[known], contribution)
+
+    def _look_up(self, patient: FhirJson) -> None:
+        id = patient["id"]
+        add = self.identifiers.append
+        for item in patient.get("identifier", ()):
+            if value := item.get("value"):
+                codings = item.get("type", {}).get("coding", ({},))
+                kind = codings[0].get("code", "")
+                add(PatientIdentifier(id, "identifier", f"{kind}|{item.get('system', '')}", value))
+        for name in patient.get("name", ()):
+            if family := name.get("family"):
+                add(PatientIdentifier(id, "family", "", family.casefold()))
+            for given in name.get("given", ()):
+                add(PatientIdentifier(id, "given", "", given.casefold()))
+        if born := patient.get("birthDate"):
+            add(PatientIdentifier(id, "birthdate", "", born))
+
+    # -- links
+
+    def _link(self, instances: list[Instance]) -> None:
+        m = self.m
+        env = m.env
+        kind = LinkKind(self.plan.definition.links)
+        for instance in instances:
+            if not instance.patient or "PID" not in instance.segments:
+                continue
+            for merged in instance.segments.get("MRG", ()):
+                authority, identifier = pick_patient(merged, 1, 4)
+                if not identifier:
+                    m.issue("merge-incomplete", merged, 1)
+                    continue
+                prior = source_patient_id(env.namespace, env.scope, authority, identifier)
+                if prior != instance.patient:
+                    self.links.append(LinkEvent(kind, instance.patient, prior, "MRG-1"))
+
+    # -- provenance and counts
+
+    def finish_provenance(self) -> None:
+        """Fills what no table can: targets, source, agents, time of receipt."""
+        out = self.provenance
+        feed, m = self.m.env.feed, self.m
+        if out is None:
+            out = self.provenance = {"resourceType": PROVENANCE, "id": self._provenance_id()}
+        out["target"] = [
+            {"reference": f"{c.resource['resourceType']}/{c.resource['id']}"}
+            for c in self.contributions
+            if not c.directory
+        ] or [{"reference": f"Patient/{self.source_patient}"}]
+        out["recorded"] = instant_of_us(m.received_at_us)
+        if "occurredDateTime" not in out:
+            out["occurredDateTime"] = instant_of_us(m.event_us)
+        agents = out.get("agent", [])
+        out["agent"] = [{"who": {"display": feed.owner or feed.name}}, *agents]
+        entity = out.get("entity", [{}])[0]
+        value = f"urn:sha256:{self.sha256.hex()}"
+        out["entity"] = [
+            {
+                **entity,
+                "role": "source",
+                "what": {**entity.get("what", {}), "identifier": {"value": value}},
+            }
+        ]
+        found = validate(out)
+        if found:
+            detail = "; ".join(sorted({f"{i.code} {i.location}" for i in found}))
+            m.issues.append(Issue("resource-invalid", PROVENANCE, detail[:500]))
+            self.provenance = None
+
+
+def _hand_down(instance: Instance, patient: str) -> None:
+    instance.patient = patient
+    for below in instance.children:
+        _hand_down(below, patient)
+
+
+def _walk(instance: Instance) -> Iterator[Instance]:
+    yield instance
+    for below in instance.children:
+        yield from _walk(below)
+
+
+def _joined(one: Contribution, other: Contribution) -> Contribution:
+    """Two statements of one message about the same resource: the later one wins per element."""
+    resource = {**one.resource}
+    weak, cleared = set(one.weak), set(one.cleared)
+    for name, value in other.resource.items():
+        if name in other.weak and name in resource:
+            continue
+        resource[name] = value
+        cleared.discard(name)
+        weak.discard(name)
+        if name in other.weak:
+            weak.add(name)
+    for name in other.cleared:
+        resource.pop(name, None)
+        weak.discard(name)
+        cleared.add(name)
+    return Contribution(
+        resource, one.source_patient, False, tuple(sorted(weak)), tuple(sorted(cleared))
+    )
+
+
+def event_time_us(tree: Tree, m: Msg) -> int:
+    """EVN-2, else MSH-7, else receipt."""
+    for name, field in (("EVN", 2), ("MSH", 7)):
+        segment = tree.first(name)
+        text = segment.value(field).strip() if segment is not None else ""
+        value = to_datetime(text, m.env.zone) if text else ""
+        us = to_us(value) if value else None
+        if us is not None:
+            return us
+    return m.received_at_us
+
+
+_CANONICAL = b"|~^&"
+
+
+class Shapes:
+    """Reduces segments to shapes: canonical delimiters, and one ``x`` for each text."""
+
+    def __init__(self, field: str, rep: str, comp: str, sub: str) -> None:
+        table = bytearray(b"x" * 256)
+        for byte in b"\r\n":
+            table[byte] = byte
+        self.usable = True
+        for mark, canonical in zip((field, rep, comp, sub), _CANONICAL, strict=True):
+            if len(mark) == 1 and mark.isascii():
+                table[ord(mark)] = canonical
+            elif len(mark) == 1:
+                self.usable = False
+        self.table = bytes(table)
+
+    def of(self, text: bytes) -> bytes:
+        """The shape of a text."""
+        shape = text.translate(self.table).replace(b"xxxxxxxxxxxxxxxx", b"x")
+        shape = shape.replace(b"xxxx", b"x").replace(b"xx", b"x")
+        while b"xx" in shape:
+            shape = shape.replace(b"xx", b"x")
+        return shape
+
+
+_DELIMITERS = (b"|", b"~", b"^", b"&")
+
+
+def count_losses(
+    tree: Tree, ran_by: dict[int, list[tuple[int, int]]], coverage: Coverage, shapes: Shapes
+) -> tuple[LossCounts, tuple[str, ...]]:
+    """Totals over all leaves, and the paths of what was not mapped."""
+    mapped = ignored = unmapped = 0
+    paths: dict[str, None] = {}
+    for seg, shape in _shapes(tree, shapes):
+        ran = tuple(ran_by.get(seg.index, ()))
+        m, i, u, missing = coverage.count(seg.name, ran, shape, _DELIMITERS)
+        mapped += m
+        ignored += i
+        if u:
+            unmapped += u
+            for path in missing:
+                paths[path] = None
+    return LossCounts(mapped, ignored, unmapped), tuple(paths)
+
+
+def _shapes(tree: Tree, shapes: Shapes) -> Iterator[tuple[Segment, bytes]]:
+    separator = tree.delimiters.field
+    for seg in tree.segments:
+        fields = seg.fields
+        if seg.is_header:
+            body = b"x|x|x|" + shapes.of(separator.join(fields[3:]).encode("utf-8", "replace"))
+            yield seg, body if len(fields) > 3 else b"x|x|x"[: 2 * len(fields) - 1]
+        else:
+            text = separator.join(fields).encode("utf-8", "surrogatepass")
+            yield seg, shapes.of(text).replace(b"\r", b"x").replace(b"\n", b"x")
