@@ -118,7 +118,7 @@ def simulate(site: Site, *, seed: int = 7, patients: int = 24, days: int = 60) -
     """Fills a site with a hospital's past; the last part arrives over the last hour."""
     start = datetime.fromtimestamp(time.time(), UTC)
     house = Hospital(seed, patients=patients, start=start, history_days=days)
-    messages = list(house.messages(days=0))
+    messages = [m for m in house.messages(days=0) if m.feed in site.mappings]
     clock, steps = site.clock, 60
     recent = messages[-600:]
     clock.shift_us = -HOUR_US

@@ -24,11 +24,11 @@ _CONTROL_NAMES = {0x09: "tab", 0x0A: "line feed", 0x0B: "vertical tab", 0x0D: "c
 
 
 class Region(msgspec.Struct, frozen=True, order=True):
-    """A stretch of bytes with a meaning: a leaf with its location, or a separator."""
+    """A stretch of bytes with a meaning; what lies between regions are separators."""
 
     start: int
     end: int
-    kind: str = "leaf"  #: ``leaf``, ``sep`` or ``name`` (segment name)
+    kind: str = "leaf"  #: ``leaf``, ``name`` (of a segment) or ``key`` (of a JSON member)
     location: str = ""
 
 

@@ -60,7 +60,7 @@ def json_layout(body: bytes) -> Layout:
             end = _string_end(body, at)
             after = _skip_space(body, end)
             is_name = after < size and body[after] == 0x3A
-            regions.append(Region(at, end, "name" if is_name else "leaf"))
+            regions.append(Region(at, end, "key" if is_name else "leaf"))
             at = end
         elif byte in _CLOSE:
             if _skip_space(body, start) < at:

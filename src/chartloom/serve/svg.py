@@ -27,13 +27,12 @@ def sparkline(counts: Sequence[int], label: str) -> Markup:
         return height - 2 - (height - 5) * (n / top if top else 0)
 
     line = " ".join(f"{i * step:.1f},{y(n):.1f}" for i, n in enumerate(counts))
-    last_x, last_y = (len(counts) - 1) * step, y(counts[-1])
     return Markup(
-        '<svg class="spark" viewBox="-3 0 126 32" role="img" aria-label="{}" focusable="false">'
-        '<polygon class="spark-area" points="0,{h} {line} {x},{h}"/>'
-        '<polyline class="spark-line" points="{line}"/>'
-        '<circle class="spark-now" cx="{x}" cy="{y}" r="2.5"/></svg>'
-    ).format(label, h=height - 1, line=line, x=f"{last_x:.1f}", y=f"{last_y:.1f}")
+        '<svg class="spark" viewBox="0 0 120 32" preserveAspectRatio="none" role="img" '
+        'aria-label="{}" focusable="false">'
+        '<polygon class="spark-area" points="0,{h} {line} 120,{h}"/>'
+        '<polyline class="spark-line" points="{line}"/></svg>'
+    ).format(label, h=height - 1, line=line)
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -71,13 +70,13 @@ def mini_trend(points: Sequence[Point], band: Band | None, label: str) -> Markup
 
 
 def series_chart(points: Sequence[Point], band: Band | None, title: str, unit: str) -> Markup:
-    """A result over time, 720 x 300: points (oldest first), reference band, axes with units."""
+    """A result over time, 960 x 290: points (oldest first), reference band, axes with units."""
     if not points:
         return Markup("")
-    scale = _Scale.around(points, band, left=64, right=700, top=24, bottom=252)
+    scale = _Scale.around(points, band, left=64, right=940, top=24, bottom=242)
     parts = [
         Markup(
-            '<svg class="chart" viewBox="0 0 720 300" role="img" '
+            '<svg class="chart" viewBox="0 0 960 290" role="img" '
             'aria-labelledby="chart-title chart-desc">'
             '<title id="chart-title">{}</title><desc id="chart-desc">{}</desc>'
         ).format(title, describe(points, band, unit))
@@ -219,8 +218,8 @@ def _y_axis(scale: _Scale, unit: str) -> list[Markup]:
 
 def _x_axis(scale: _Scale, zone: tzinfo | None) -> list[Markup]:
     parts = []
-    for i in range(5):
-        at = datetime.fromtimestamp(scale.t0 + (scale.t1 - scale.t0) * i / 4, tz=zone)
+    for i in range(7):
+        at = datetime.fromtimestamp(scale.t0 + (scale.t1 - scale.t0) * i / 6, tz=zone)
         x = scale.x(at)
         long_span = scale.t1 - scale.t0 > 4 * 86_400
         first, second = (
@@ -228,8 +227,8 @@ def _x_axis(scale: _Scale, zone: tzinfo | None) -> list[Markup]:
         )
         parts.append(
             Markup(
-                '<text class="axis axis-x" x="{x:.1f}" y="272">{}</text>'
-                '<text class="axis axis-x" x="{x:.1f}" y="288">{}</text>'
+                '<text class="axis axis-x" x="{x:.1f}" y="262">{}</text>'
+                '<text class="axis axis-x" x="{x:.1f}" y="278">{}</text>'
             ).format(first, second, x=x)
         )
     return parts

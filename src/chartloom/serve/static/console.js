@@ -227,4 +227,5 @@
     }
   });
   showKeys();
+  $$(".bv mark").slice(0, 1).forEach((mark) => centre(mark, mark.closest(".bv")));
 })();
