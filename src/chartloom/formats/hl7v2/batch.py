@@ -13,7 +13,7 @@ from chartloom.formats.hl7v2 import codes
 
 #: Starts of messages and envelope segments; framing bytes count as ends of lines.
 _START: Final = re.compile(
-    rb"(?:\A(?:\xef\xbb\xbf)?|(?<=[\r\n\x0b\x1c]))[ \t]*(MSH|FHS|BHS|BTS|FTS)"
+    rb"(?:\A|(?<=[\r\n\x0b\x1c]))(?:\xef\xbb\xbf)?[ \t]*(MSH|FHS|BHS|BTS|FTS)"
     rb"(?:(?=[^A-Za-z0-9])|\Z)"
 )
 _LINE_END: Final = re.compile(rb"[\r\n\x1c]|\Z")
@@ -63,7 +63,7 @@ class _Splitter:
         starts = list(_START.finditer(data))
         for i, match in enumerate(starts):
             start = match.start(1)
-            limit = starts[i + 1].start(1) if i + 1 < len(starts) else len(data)
+            limit = starts[i + 1].start() if i + 1 < len(starts) else len(data)
             self._stray(done, start)
             name = match[1].decode()
             if name == "MSH":
@@ -88,11 +88,9 @@ class _Splitter:
         return end
 
     def _stray(self, start: int, end: int) -> None:
-        data = self.data
-        if start == 0 and data.startswith(_BOM):
-            start = len(_BOM)
-        piece = data[start:end]
-        stripped = piece.lstrip(_BLANK)
+        stripped = self.data[start:end].lstrip(_BLANK)
+        if stripped.startswith(_BOM):  # files that were put together one after the other
+            stripped = stripped[len(_BOM) :].lstrip(_BLANK)
         if not stripped:
             return
         span = (end - len(stripped), self._trim(end - len(stripped), end))
@@ -121,9 +119,15 @@ class _Splitter:
 
     def _count(self, name: str, start: int, end: int, found: int) -> None:
         """Compares the count in field 1 of a trailer with what there was."""
-        fields = self.data[start:end].split(self.data[start + 3 : start + 4])
+        separator = self.data[start + 3 : min(start + 4, end)]
+        fields = self.data[start:end].split(separator) if separator else []
         announced = fields[1].strip() if len(fields) > 1 else b""
         if announced.isdigit() and len(announced) < 10 and int(announced) != found:
             self.issues.append(
-                Issue(codes.BATCH_COUNT, f"{name}-1", f"{int(announced)} != {found}", (start, end))
+                Issue(
+                    codes.BATCH_COUNT,
+                    f"{name}-1",
+                    f"{int(announced)} announced, {found} found",
+                    (start, end),
+                )
             )

@@ -36,8 +36,12 @@ class Delimiters:
 
     def __init__(self, field: str, encoding: str) -> None:
         self.encoding = encoding[:5]
-        # A letter or digit is never a delimiter: it would cut words apart.
-        given = ["" if c.isalnum() else c for c in self.encoding] + [""] * 5
+        # A letter or digit is never a delimiter: it would cut words apart. Of two equal ones the
+        # first holds.
+        given = [
+            "" if c.isalnum() or c == field or c in encoding[:i] else c
+            for i, c in enumerate(self.encoding)
+        ] + [""] * 5
         self.field = field
         self.component, self.repetition, self.escape, self.subcomponent = given[:4]
         self.truncation = given[4]

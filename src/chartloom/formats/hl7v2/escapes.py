@@ -163,7 +163,9 @@ def _shifted(text: str, shift: bytes, codec: str) -> str:
         return text
     for target in ("iso2022_jp_2", "iso2022_jp_ext"):
         try:
-            return (b"\x1b" + shift + raw).decode(target)
+            decoded = (b"\x1b" + shift + raw).decode(target)
         except UnicodeError:
             continue
+        if "\x1b" not in decoded:  # the designation was understood
+            return decoded
     return text

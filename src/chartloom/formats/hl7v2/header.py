@@ -15,7 +15,7 @@ from chartloom.formats.hl7v2.source import Source
 #: What may stand in front of MSH without being anybody's content.
 _PREFIX: Final = re.compile(rb"(?:\xef\xbb\xbf|[\x0b\s\x00])*")
 #: MSH at the start of a line, followed by something that can separate fields.
-_MSH: Final = re.compile(rb"(?:\A|(?<=[\r\n\x0b\x1c]))MSH[^A-Za-z0-9\r\n]")
+_MSH: Final = re.compile(rb"(?:\A|(?<=[\r\n\x0b\x1c])|(?<=\xef\xbb\xbf))MSH[^A-Za-z0-9\r\n]")
 NOT_A_SEPARATOR: Final = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789\r\n"
 )

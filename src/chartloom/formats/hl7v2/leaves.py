@@ -40,6 +40,8 @@ class Leaf(msgspec.Struct, frozen=True, gc=False):
         """Where it stands, as in ``PID-8``, ``PID-3[1].4``, ``PID-3[2].4.1``, ``OBX[2]-5``."""
         segment, d = self.segment, self.segment.source.delimiters
         path = f"{segment.path}-{self.field}"
+        if self.field < 3 and segment.is_header:
+            return path
         reps = segment.reps(self.field)
         comps = segment.components(self.field, self.rep)
         if len(comps) > 1 or (comps and d.split_subcomponent in comps[0]):

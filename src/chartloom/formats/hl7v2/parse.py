@@ -26,6 +26,8 @@ _COMMON_NAMES: Final = frozenset(
 )
 _NAME: Final = re.compile("[A-Z][A-Z0-9]{2}")
 _NAME_LIKE: Final = re.compile("[A-Z][A-Z0-9]{1,3}")
+#: Blanks, byte order mark, framing.
+_AROUND_NAMES: Final = " \t\ufeff\x0b\x1c"
 _LINE_BREAK: Final = re.compile("\r\n|\r|\n")
 #: All control characters but TAB, LF, CR (VT and FS are found here also where they only frame).
 _CONTROLS: Final = bytes(c for c in range(32) if c not in b"\t\n\r") + b"\x7f"
@@ -161,9 +163,10 @@ class _Builder:
         name = fields[0]
         if _NAME.fullmatch(name) and (len(fields) > 1 or name[0] == "Z"):
             return name
-        stripped = name.strip().upper()
+        bare = name.strip(_AROUND_NAMES)
+        stripped = bare.upper()
         if len(fields) > 1 and (
-            stripped in _COMMON_NAMES or _NAME.fullmatch(name.strip()) or _NAME_LIKE.fullmatch(name)
+            stripped in _COMMON_NAMES or _NAME.fullmatch(bare) or _NAME_LIKE.fullmatch(name)
         ):
             self._find(codes.SEGMENT_NAME, "", at, at + len(line))
             return stripped
