@@ -39,9 +39,9 @@ class MessageTruth(msgspec.Struct, frozen=True):
     """What one sent message is.
 
     role: ``original``; ``duplicate`` (the identical bytes of ``of``); ``cut-short`` (``of`` without
-    its last segments; harmless, ``of`` follows); ``cut-header`` and ``garbage`` (must be
-    quarantined). flags: ``late``, ``out-of-order``, ``conflict`` (control id used before with other
-    bytes), ``stripped``.
+    its last segments, perhaps of its PID too; harmless, because ``of`` follows); ``cut-header`` and
+    ``garbage`` (must be quarantined). flags: ``late``, ``out-of-order``, ``conflict`` (control id
+    used before with other bytes), ``stripped``.
     """
 
     ref: str
