@@ -23,16 +23,6 @@ from chartloom.guard import Guard, SystemClock
 _NUMBER = itertools.count(1)
 
 
-class FakeClock:
-    """A clock that tests set by hand."""
-
-    def __init__(self, now_us: int = 1_780_000_000_000_000) -> None:
-        self.time_us = now_us
-
-    def now_us(self) -> int:
-        return self.time_us
-
-
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[EmbeddedPostgres]:
     """The server; its folder is short (socket paths are) and removed at the end."""

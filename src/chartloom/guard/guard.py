@@ -154,8 +154,8 @@ class Guard:
             raise GrantRefused(
                 "the grant does not cover this record.", cure="Ask for one that does."
             )
-        if sealed[:1] != _SCHEME:
-            raise SealBroken("a sealed body has an unknown scheme.", where=f"{kind} {id}")
+        if sealed[:1] != _SCHEME or len(sealed) < SEAL_OVERHEAD_BYTES:
+            raise SealBroken("a body was not sealed in a known way.", where=f"{kind} {id}")
         aad = _pack((kind, subject, id, version))
         try:
             return self._ring.cipher(subject).decrypt(

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-import psycopg
 from psycopg import errors
 
 from chartloom.domain.chart import ViewKey
-from chartloom.domain.errors import BatchRefused, BatchStale, LaneLost
+from chartloom.domain.errors import BatchStale, LaneLost
 from chartloom.domain.store import Batch
 from chartloom.engines.postgres import queries
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.lanes import LanesPart
 from chartloom.engines.postgres.persons import PersonIndex
+from chartloom.engines.postgres.refusals import refusals
 from chartloom.engines.postgres.stats import Applied, FeedMinutes
 from chartloom.engines.postgres.writes import Row, Writes, columns, directory_row, fill
 
@@ -29,7 +28,6 @@ class CommitPart(LanesPart):
         self._directory: dict[str, tuple[int, int, int]] = {}
         self._versions: dict[str, int] = {}
         self._minutes: FeedMinutes | None = None
-        self._minutes_of: Connection | None = None
         self._generation = -1
 
     def commit(self, batch: Batch) -> None:
@@ -44,7 +42,7 @@ class CommitPart(LanesPart):
             self._require(conn, list(batch.lanes))
             minutes = self._statistics(conn)
             version = self._version(conn, batch.project_version)
-            with _refusals():
+            with refusals():
                 writes = fill(batch, self._bodies, self._revisions, version, minutes.shard)
                 writes.directory = self._directory_rows(batch)
                 try:
@@ -61,11 +59,10 @@ class CommitPart(LanesPart):
     # Before
 
     def _statistics(self, conn: Connection) -> FeedMinutes:
-        if self._minutes is None or self._minutes_of is not conn:
+        if self._minutes is None:
             row = conn.execute(queries.SHARD).fetchone()
             assert row is not None
-            self._minutes, self._minutes_of = FeedMinutes(row[0]), conn
-            self._forget()
+            self._minutes = FeedMinutes(row[0])
         return self._minutes
 
     def _version(self, conn: Connection, fingerprint: str) -> int:
@@ -100,11 +97,10 @@ class CommitPart(LanesPart):
             expected: dict[int, int] = dict(between.fetchall())
         assert row is not None
         if row[0] != self._generation:
-            self._forget()
-            if self._generation >= 0:
-                self._generation = row[0]
+            first_look, self._generation = self._generation < 0, row[0]
+            if not first_look:
+                self._forget()
                 raise LaneLost("the log was rewound for a rebuild.", cure="Read what is pending.")
-            self._generation = row[0]
         again = [m.position for m in batch.messages if m.position <= cursors[m.lane]]
         counts = dict.fromkeys(lanes, 0)
         for m in batch.messages:
@@ -165,11 +161,10 @@ class CommitPart(LanesPart):
 
     def _forget(self) -> None:
         """What we remember of the store may not be true any more."""
-        self._revisions.clear()
+        super()._forget()
         self._directory.clear()
         self._persons.clear()
-        if self._minutes is not None:
-            self._minutes.clear()
+        self._minutes = None  # a new row of our own: totals begin at zero again
 
     def _revisions_stale(self, ids: list[str], keys: list[ViewKey]) -> BatchStale:
         self._revisions.forget(ids, keys)
@@ -232,17 +227,3 @@ def _copy(conn: Connection, query: str, types: Sequence[str], rows: Sequence[Row
         copy.set_types(types)
         for row in rows:
             copy.write_row(row)
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Errors that speak about the data, as ``BatchRefused``; they carry none of it."""
-    try:
-        yield
-    except (errors.DeadlockDetected, errors.SerializationFailure) as error:
-        raise BatchStale("the batch collided with another writer.") from error
-    except (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError) as error:
-        name = error.sqlstate or type(error).__name__
-        raise BatchRefused(f"the store cannot hold the batch ({name}).") from error
-    except (UnicodeError, OverflowError, ValueError, TypeError) as error:
-        raise BatchRefused(f"the batch cannot be written ({type(error).__name__}).") from error

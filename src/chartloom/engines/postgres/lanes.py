@@ -20,6 +20,7 @@ from chartloom.domain.store import Prefetched, Wanted
 from chartloom.engines.postgres import queries
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.connect import Connection
+from chartloom.engines.postgres.refusals import refusals
 from chartloom.engines.postgres.revisions import Revisions
 
 #: Bytes of messages that one ``pending`` reads at most (the first message always comes).
@@ -62,8 +63,12 @@ class LanesPart(StoreBase):
     def _still_held(self, conn: Connection) -> frozenset[int]:
         if self._held_by is not conn:  # reopened: the leases died with the old one
             self._held, self._held_by = frozenset(), conn
-            self._revisions.clear()
+            self._forget()
         return self._held
+
+    def _forget(self) -> None:
+        """Drops what is remembered of rows that others may have written meanwhile."""
+        self._revisions.clear()
 
     def _take(self, conn: Connection, worker: str, count: int) -> None:
         # Workers start looking at different lanes, so that they seldom ask for the same.
@@ -142,7 +147,7 @@ class LanesPart(StoreBase):
             [k.section for k in keys],
             [k.part for k in keys],
         )
-        with self._lane.use() as conn:
+        with self._lane.use() as conn, refusals():
             self._still_held(conn)
             with conn.pipeline():
                 states = conn.execute(queries.STATES, (ids,), binary=True)
@@ -161,7 +166,7 @@ class LanesPart(StoreBase):
     ) -> list[ResourceState]:
         """The newest visible states of one section part, newest first."""
         self._verify(grant)
-        with self._lane.use() as conn:
+        with self._lane.use() as conn, refusals():
             cursor = conn.execute(
                 queries.REFILL, (source_patient, int(section), part, limit), binary=True
             )

@@ -115,8 +115,3 @@ class FeedMinutes:
     def settle(self) -> None:
         """The last batch is durable."""
         self._added = ()
-
-    def clear(self) -> None:
-        """Begins anew after a rebuild has emptied the rows."""
-        self._rows.clear()
-        self._added = ()

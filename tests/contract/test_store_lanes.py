@@ -1,0 +1,338 @@
+"""Lanes: one writer each, fenced commits, retry and rebuild."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+import psycopg
+import pytest
+
+from chartloom.domain.chart import Section, ViewKey
+from chartloom.domain.errors import (
+    BatchRefused,
+    BatchStale,
+    GrantRefused,
+    LaneLost,
+    StoreUnavailable,
+)
+from chartloom.domain.grant import Purpose
+from chartloom.domain.issues import Issue
+from chartloom.domain.message import MessageState
+from chartloom.domain.resource import Contribution
+from chartloom.domain.store import MessageFilter, ReplayScope, Wanted
+from chartloom.engines.postgres import PostgresStore
+from chartloom.engines.postgres import lanes as lanes_module
+from tests.support.batches import apply, arrival, batch_of, consume, derived, everyone, patient
+from tests.support.postgres import StoreFactory
+
+
+def cut_lane_connections(store: PostgresStore) -> None:
+    """Ends all worker sessions, as their death would."""
+    with psycopg.connect(store.dsn, autocommit=True) as conn:
+        conn.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE application_name = 'chartloom lanes' AND datname = current_database()"
+        )
+
+
+def test_a_lane_has_one_worker(store_factory: StoreFactory) -> None:
+    one = store_factory()
+    two = store_factory.second(one)
+    a, b = one.claim("a", 40), two.claim("b", 64)
+    assert len(a) == 40
+    assert len(b) == 24
+    assert not set(a) & set(b)
+    assert one.claim("a", 40) == a
+    assert len(one.claim("a", 10)) == 10  # gives the rest back
+    time.sleep(lanes_module.CLAIM_EVERY_S)
+    assert len(two.claim("b", 64)) == 54
+    one.release("a")
+    time.sleep(lanes_module.CLAIM_EVERY_S)
+    assert len(two.claim("b", 64)) == 64
+
+
+def test_lanes_of_a_dead_worker_are_free_at_once(store_factory: StoreFactory) -> None:
+    one = store_factory()
+    two = store_factory.second(one)
+    assert len(one.claim("a", 64)) == 64
+    assert two.claim("b", 64) == []
+    cut_lane_connections(one)
+    with pytest.raises(StoreUnavailable):
+        two.claim("b", 64)
+    assert len(two.claim("b", 64)) == 64
+
+
+def test_lanes_that_are_not_held_cannot_be_read_or_written(store_factory: StoreFactory) -> None:
+    one = store_factory()
+    two = store_factory.second(one)
+    one.land([arrival(1)])
+    lanes = one.claim("a", 64)
+    messages = one.pending(everyone(one), lanes, 10)
+    with pytest.raises(LaneLost):
+        two.pending(everyone(two), lanes, 10)
+    with pytest.raises(LaneLost):
+        two.commit(batch_of(messages))
+
+
+def test_a_worker_that_lost_its_lanes_cannot_commit(store_factory: StoreFactory) -> None:
+    one = store_factory()
+    two = store_factory.second(one)
+    one.land([arrival(1), arrival(2)])
+    batch = batch_of(one.pending(everyone(one), one.claim("a", 64), 10))
+    cut_lane_connections(one)
+    assert len(consume(two)) == 2
+    with pytest.raises(StoreUnavailable):
+        one.commit(batch)
+    with pytest.raises(LaneLost):
+        one.commit(batch)
+    two.release("b")
+    one.claim("a", 64)  # holding the lanes again does not help a batch that was overtaken
+    with pytest.raises(LaneLost):
+        one.commit(batch)
+    assert one.pending(everyone(one), one.claim("a", 64), 10) == []
+
+
+def test_a_batch_must_be_what_comes_next(store: PostgresStore) -> None:
+    store.land([arrival(i, "p1") for i in range(3)])
+    messages = store.pending(everyone(store), store.claim("w", 64), 10)
+    with pytest.raises(LaneLost):  # one left out
+        apply(store, batch_of([messages[0], messages[2]]))
+    with pytest.raises(LaneLost):  # not from the beginning
+        apply(store, batch_of(messages[1:]))
+    apply(store, batch_of(messages[:1]))
+    apply(store, batch_of(messages[1:]))
+    with pytest.raises(LaneLost):
+        apply(store, batch_of(messages[1:]))
+
+
+def test_pending_is_bounded_in_number_and_bytes(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.land([arrival(i, f"p{i}", body=b"x" * 1000) for i in range(20)])
+    lanes = store.claim("w", 64)
+    grant = everyone(store)
+    assert [m.position for m in store.pending(grant, lanes, 7)] == list(range(1, 8))
+    monkeypatch.setattr(lanes_module, "PENDING_BYTES_MAX", 4_500)
+    assert [m.position for m in store.pending(grant, lanes, 7)] == [1, 2, 3, 4]
+    monkeypatch.setattr(lanes_module, "PENDING_BYTES_MAX", 10)
+    assert [m.position for m in store.pending(grant, lanes, 7)] == [1]
+
+
+def test_two_workers_apply_everything_once_and_in_order(store_factory: StoreFactory) -> None:
+    """Two workers that also lose their connections: each message is applied exactly once."""
+    ingest = store_factory()
+    workers = [store_factory.second(ingest) for _ in range(2)]
+    total, stop = 600, threading.Event()
+
+    def work(store: PostgresStore, name: str) -> None:
+        while not stop.is_set():
+            try:
+                lanes = store.claim(name, 40)
+                messages = store.pending(everyone(store), lanes, 25)
+                if messages:
+                    apply(store, batch_of(messages, worker=name))
+            except (LaneLost, StoreUnavailable):
+                continue
+
+    def disturb() -> None:
+        for i in range(total // 20):
+            ingest.land([arrival(i * 20 + k, f"p{(i + k) % 17}") for k in range(20)])
+            if i % 10 == 9:
+                cut_lane_connections(ingest)
+
+    with ThreadPoolExecutor(3) as threads:
+        jobs = [threads.submit(work, s, f"w{i}") for i, s in enumerate(workers)]
+        threads.submit(disturb).result()
+        deadline = time.monotonic() + 30
+        while ingest.waiting(everyone(ingest)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        stop.set()
+        for job in jobs:
+            job.result()
+    with psycopg.connect(ingest.dsn) as conn:
+        applied = conn.execute("SELECT positions FROM outbox ORDER BY seq").fetchall()
+    order = [p for (positions,) in applied for p in positions]
+    assert sorted(order) == list(range(1, total + 1))
+    lane_of = {n + 1: ingest.lane_of("lab", f"p{(n // 20 + n % 20) % 17}") for n in range(total)}
+    for lane in set(lane_of.values()):
+        mine = [p for p in order if lane_of[p] == lane]
+        assert mine == sorted(mine)
+
+
+def test_wait_returns_when_something_lands(store_factory: StoreFactory) -> None:
+    one = store_factory()
+    two = store_factory.second(one)
+    assert one.wait(0.01)  # the first look is always worth while
+    assert not one.wait(0.01)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(one.wait, 10)
+        time.sleep(0.05)
+        two.land([arrival(1), arrival(2)])
+        two.land([arrival(3)])
+        assert waiting.result(5)
+    one.wait(0.2)  # takes the second notice, if it came later
+    assert not one.wait(0.01)
+
+
+def test_a_stale_state_or_view_is_refused(store_factory: StoreFactory) -> None:
+    """Two lanes may touch one resource (messages whose patient the quick look could not tell)."""
+    one = store_factory()
+    two = store_factory.second(one)
+    for name in ("x", "y"):
+        one.land([arrival(1, name)])
+    lane_x, lane_y = one.lane_of("lab", "x"), one.lane_of("lab", "y")
+    assert lane_x != lane_y
+    for store, name, mine in ((one, "a", lane_x), (two, "b", lane_y)):
+        store.claim(name, 64)
+        with store._lane.use() as conn:  # keep exactly one lane each
+            store._give(conn, [lane for lane in store._held if lane != mine])
+    grant = everyone(one)
+    (mx,) = one.pending(grant, [lane_x], 10)
+    (my,) = two.pending(grant, [lane_y], 10)
+    shared = patient("shared")
+    bx, by = batch_of([mx], [derived(mx, shared)]), batch_of([my], [derived(my, shared)])
+    wanted = Wanted(frozenset(["shared"]), frozenset([ViewKey("shared", Section.DEMOGRAPHICS)]))
+    for store in (one, two):
+        assert store.prefetch(grant, wanted).states == {}
+    one.commit(bx)
+    with pytest.raises(BatchStale) as caught:
+        two.commit(by)
+    assert caught.value.ids == ("shared",)
+    found = two.prefetch(grant, wanted)
+    assert set(found.states) == {"shared"}
+    two.commit(by)
+    assert two.state(grant, "shared").stamps["id"].position == my.position
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+def test_what_the_store_cannot_hold_is_refused_by_type(store: PostgresStore, text: str) -> None:
+    store.land([arrival(1), arrival(2)])
+    messages = store.pending(everyone(store), store.claim("w", 64), 10)
+    bad = Contribution({"resourceType": "Patient", "id": text}, text)
+    with pytest.raises(BatchRefused) as caught:
+        apply(store, batch_of(messages, [derived(messages[0]), derived(messages[1], bad)]))
+    assert text not in str(caught.value)
+    apply(store, batch_of(messages[:1]))
+    with pytest.raises(BatchRefused):
+        apply(store, batch_of(messages[1:], [derived(messages[1], bad)]))
+    apply(store, batch_of(messages[1:], [derived(messages[1], quarantine="bad")]))
+    assert store.waiting(everyone(store)) == 0
+
+
+def test_nothing_of_a_refused_batch_stays(store: PostgresStore) -> None:
+    store.land([arrival(1)])
+    messages = store.pending(everyone(store), store.claim("w", 64), 10)
+    before = store.digest(everyone(store))
+    good = derived(messages[0])
+    bad = msgspec.structs.replace(good, issues=(Issue("x", detail="d"), Issue("a\0b")))
+    with pytest.raises(BatchRefused):
+        apply(store, batch_of(messages, [bad]))
+    assert store.digest(everyone(store)) == before
+    assert store.feeds(everyone(store))[0].applied_count == 0
+    apply(store, batch_of(messages))
+    status = store.feeds(everyone(store))[0]
+    assert (status.applied_count, status.issue_count) == (1, 0)
+
+
+def test_quarantine_and_retry(store: PostgresStore) -> None:
+    grant = everyone(store)
+    store.land([arrival(i, "p1") for i in range(3)])
+    messages = store.pending(grant, store.claim("w", 64), 10)
+    outcomes = [derived(m, quarantine="bad" if i == 1 else "") for i, m in enumerate(messages)]
+    apply(store, batch_of(messages, outcomes))
+    (row,) = store.search(grant, MessageFilter(state=MessageState.QUARANTINED))
+    assert (row.position, row.quarantine) == (2, "bad")
+    assert store.retry(grant, ReplayScope(feed="other")) == 0
+    assert store.retry(grant, ReplayScope(positions=(1, 2))) == 1
+    assert store.retry(grant, ReplayScope()) == 0
+    assert store.waiting(grant) == 1
+    assert store.search(grant, MessageFilter(state=MessageState.LANDED))[0].position == 2
+    store.land([arrival(9, "p1")])
+    again = store.pending(grant, store.claim("w", 64), 10)
+    assert [m.position for m in again] == [2]  # in front of what is new
+    apply(store, batch_of(again))
+    with pytest.raises(LaneLost):
+        apply(store, batch_of(again))
+    assert [m.position for m in consume(store)] == [4]
+    assert store.waiting(grant) == 0
+    status = store.feeds(grant)[0]
+    assert (status.applied_count, status.quarantined_count) == (4, 0)
+
+
+def test_rebuild_gives_the_same_again(store_factory: StoreFactory) -> None:
+    store = store_factory()
+    grant = everyone(store)
+    store.land([arrival(i, f"p{i % 3}") for i in range(10)])
+    empty = store.digest(grant)
+    consume(store)
+    full = store.digest(grant)
+    assert full != empty
+    other = store_factory.second(store)
+    assert other.rebuild(grant) == 10
+    assert store.digest(grant) == empty
+    assert store.waiting(grant) == 10
+    assert len(consume_after_rewind(store)) == 10
+    assert store.digest(grant) == full
+    assert store.waiting(grant) == 0
+
+
+def consume_after_rewind(store: PostgresStore) -> list[object]:
+    """A worker may have to be refused once before it notices the rewind."""
+    try:
+        return list(consume(store))
+    except LaneLost:
+        return list(consume(store))
+
+
+def test_a_rebuild_refuses_the_batch_in_flight(store: PostgresStore) -> None:
+    grant = everyone(store)
+    store.land([arrival(i, "p1") for i in range(4)])
+    lanes = store.claim("w", 64)
+    apply(store, batch_of(store.pending(grant, lanes, 2)))
+    late = batch_of(store.pending(grant, lanes, 2))
+    store.prefetch(grant, Wanted(frozenset(s.state.id for s in late.states), frozenset()))
+    store.rebuild(grant)
+    with pytest.raises(LaneLost):
+        store.commit(late)
+    assert [m.position for m in consume_after_rewind(store)] == [1, 2, 3, 4]  # type: ignore[attr-defined]
+
+
+def test_directory_keeps_the_best_whatever_the_order(store: PostgresStore) -> None:
+    store.land([arrival(i, "p1") for i in range(3)])
+    messages = store.pending(everyone(store), store.claim("w", 64), 10)
+    # The richest statement comes first, a poorer one later, one as rich but older last.
+    resources = [
+        ({"resourceType": "Location", "id": "l", "name": "best", "mode": "x"}, 50),
+        ({"resourceType": "Location", "id": "l"}, 60),
+        ({"resourceType": "Location", "id": "l", "name": "old", "mode": "x"}, 40),
+    ]
+    for m, (resource, event_us) in zip(messages, resources, strict=True):
+        item = Contribution(resource, "", directory=True)
+        apply(store, batch_of([m], [derived(m, patient("p1"), item, event_us=event_us)]))
+    state = store.state(everyone(store), "l")
+    assert state.resource["name"] == "best"
+    assert state.directory
+    assert {s.position for s in state.stamps.values()} == {1}
+
+
+def test_every_lane_read_needs_a_grant(store: PostgresStore) -> None:
+    store.land([arrival(1)])
+    lanes = store.claim("w", 64)
+    forged = msgspec.structs.replace(everyone(store), actor="mallory")
+    with pytest.raises(GrantRefused):
+        store.pending(forged, lanes, 10)
+    with pytest.raises(GrantRefused):
+        store.prefetch(forged, Wanted(frozenset(), frozenset()))
+    with pytest.raises(GrantRefused):
+        store.refill(forged, "p1", Section.RESULTS, 0, 10)
+    narrow = store.guard.mint("t", Purpose.TREATMENT, ["somebody else"])
+    with pytest.raises(GrantRefused):
+        store.pending(narrow, lanes, 10)
+    for admin in (store.rebuild, store.digest):
+        with pytest.raises(GrantRefused):
+            admin(narrow)
+    with pytest.raises(GrantRefused):
+        store.retry(narrow, ReplayScope())
