@@ -184,8 +184,12 @@ class _Builder:
         return {"anyOf": [{"pattern": f"^({'|'.join(forms)})$"}, elsewhere]}
 
     def _named(self, name: str, schema: Schema) -> Schema:
-        """Puts a rule under a name by which errors can be told apart."""
-        self.definitions.setdefault(name, schema)
+        """Puts a rule under a name by which errors can be told apart.
+
+        Another rule of that name (of another type's element) gets an apostrophe.
+        """
+        while self.definitions.setdefault(name, schema) != schema:
+            name += "'"
         return {"$ref": f"#/$defs/{name}"}
 
     def _require(

@@ -141,7 +141,7 @@ def _explain(error: ValidationError, at: str) -> Issue:
     for prefix, code in _BY_RULE.items():
         name = next((s[len(prefix) :] for s in reversed(steps) if s.startswith(prefix)), None)
         if name is not None:
-            return Issue(code, where, name if prefix in _TELLING else "")
+            return Issue(code, where, name.rstrip("'") if prefix in _TELLING else "")
     if keyword == "additionalProperties":
         return Issue("fhir-unknown-element", where, _known_names(about.get("unexpected", ())))
     if keyword == "required":
