@@ -156,8 +156,14 @@ class GroupCommitter:
         else:
             self._busy = False
             self._idle.set()
-        for (_, done), outcome in zip(group, outcomes, strict=True):
-            done(outcome)
+        told = False
+        try:
+            for (_, done), outcome in zip(group, outcomes, strict=True):
+                done(outcome)
+            told = True
+        finally:  # a defect in a source must not leave senders waiting in silence
+            if not told and not self.failure.done():
+                self.failure.set_exception(RuntimeError("a source failed to answer"))
         self._wake()
 
     def _refusal(self, error: BaseException, count: int) -> StoreUnavailable:

@@ -82,5 +82,4 @@ class Hl7Reception:
         return _STATUS[verdict.application], self._answer(seen, verdict)
 
     def _answer(self, seen: Peek, verdict: answers.Verdict) -> bytes:
-        plain = answers.without_modes(seen)
-        return self._acknowledger.messages(plain, verdict, self._context.clock.now_us())[0][1]
+        return self._acknowledger.message(seen, verdict, self._context.clock.now_us())

@@ -29,8 +29,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-import msgspec
-
 from chartloom.domain.issues import Severity
 from chartloom.formats.hl7v2 import AckError, Peek, Tree, acknowledge
 from chartloom.sources import events
@@ -50,9 +48,8 @@ UNREADABLE: Final = Verdict("CA", "AE", events.UNREADABLE)
 
 _POSITIVE: Final = ("AA", "CA")
 _TEMPLATES_MAX: Final = 500
-#: Stand-ins for control ids in templates; if a header holds them itself, no template is made.
+#: Stands for our control id while a template is made; if a header holds it, there is none.
 _OWN: Final = b"OwnControlIdOfThisAnswer7Q"
-_REFERENCE: Final = b"ControlIdOfTheMessage7Q"
 
 #: event -> (code of HL7 table 0357, text for the sender). Never values from the message.
 _ERRORS: Final[dict[str, tuple[str, str]]] = {
@@ -80,11 +77,6 @@ def unreadable(tree: Tree) -> bool:
 def hl7_time(now_us: int) -> str:
     """An HL7 time stamp in UTC, to the second."""
     return datetime.fromtimestamp(now_us // 1_000_000, UTC).strftime("%Y%m%d%H%M%S+0000")
-
-
-def without_modes(seen: Peek) -> Peek:
-    """The same peek in original mode, for transports that carry exactly one answer."""
-    return msgspec.structs.replace(seen, accept_ack="", application_ack="")
 
 
 def codes(accept_ack: str, application_ack: str, verdict: Verdict) -> tuple[str, ...]:
@@ -120,7 +112,12 @@ class Acknowledger:
     def __init__(self, next_control_id: Callable[[], str]) -> None:
         self._next_control_id = next_control_id
         self._second = 0
-        self._templates: dict[tuple[object, ...], tuple[bytes, bytes, bytes] | None] = {}
+        self._templates: dict[tuple[str, ...], tuple[bytes, bytes] | None] = {}
+
+    def message(self, seen: Peek, verdict: Verdict, now_us: int) -> bytes:
+        """The one answer of original mode, whatever the sender asked for, unframed: for transports
+        that carry exactly one."""
+        return self._message(seen, verdict.application, verdict.event, now_us)
 
     def messages(self, seen: Peek, verdict: Verdict, now_us: int) -> list[tuple[str, bytes]]:
         """The acknowledgements due for ``verdict`` with their codes, unframed."""
@@ -133,33 +130,38 @@ class Acknowledger:
             errors = (_error(event),)
         elif template := self._template(seen, code, now_us // 1_000_000):
             own = self._next_control_id().encode()
-            reference = seen.header[10].encode(seen.codec, "surrogateescape")
-            return b"".join((template[0], own, template[1], reference, template[2]))
+            return b"".join((template[0], own, template[1], _reference(seen), b"\r"))
         return acknowledge(
             seen, code, control_id=self._next_control_id(), now_us=now_us, errors=errors
         )
 
-    def _template(self, seen: Peek, code: str, second: int) -> tuple[bytes, bytes, bytes] | None:
-        h = seen.header
-        if len(h) < 11:
+    def _template(self, seen: Peek, code: str, second: int) -> tuple[bytes, bytes] | None:
+        if seen.msh is None:
             return None
         if second != self._second or len(self._templates) > _TEMPLATES_MAX:
             self._templates.clear()
             self._second = second
-        key = (code, h[:7], h[9], h[11:13], h[14:19], seen.codec, seen.event)
+        # All that an acknowledgement takes from MSH, except the control id.
+        f = seen.msh.fields
+        key = (code, *f[:7], *f[9:10], *f[11:13], *f[15:19], seen.codec, seen.event)
         if key not in self._templates:
             self._templates[key] = _make_template(seen, code, second * 1_000_000)
         return self._templates[key]
 
 
-def _make_template(seen: Peek, code: str, now_us: int) -> tuple[bytes, bytes, bytes] | None:
-    """An acknowledgement cut at its own and at the referenced control id; None if it cannot be."""
-    header = (*seen.header[:10], _REFERENCE.decode(), *seen.header[11:])
-    whole = acknowledge(
-        msgspec.structs.replace(seen, header=header), code, control_id=_OWN.decode(), now_us=now_us
-    )
-    parts = whole.replace(_REFERENCE, _OWN).split(_OWN)
-    return (parts[0], parts[1], parts[2]) if len(parts) == 3 else None
+def _reference(seen: Peek) -> bytes:
+    """MSH-10 as the sender wrote it."""
+    if seen.msh is None or len(seen.msh.fields) < 11:
+        return b""
+    return seen.msh.fields[10].encode(seen.codec, "surrogateescape")
+
+
+def _make_template(seen: Peek, code: str, now_us: int) -> tuple[bytes, bytes] | None:
+    """What stands around the own control id, up to the referenced one; None if it cannot be cut."""
+    whole = acknowledge(seen, code, control_id=_OWN.decode(), now_us=now_us)
+    end = _reference(seen) + b"\r"
+    parts = whole.removesuffix(end).split(_OWN)
+    return (parts[0], parts[1]) if len(parts) == 2 and whole.endswith(end) else None
 
 
 def _error(event: str) -> AckError:
