@@ -35,6 +35,9 @@ _OID: Final = "SGH&2.16.840.1.113883.19.5&ISO"
 #: How many results a report has; the mean is a little over four.
 _RESULTS: Final = (1, 1, 2, 3, 3, 4, 5, 5, 6, 8, 12)
 _VARIANTS: Final = 64
+#: One patient in ten is in the house; they make most of the messages.
+_BEDS_SHARE: Final = 10
+_INSIDE: Final = 0.8
 
 
 def traffic(
@@ -82,6 +85,7 @@ class _Pool:
         self.obx = {t: [_obx(rng, t) for _ in range(_VARIANTS)] for t in self.tests}
         #: per patient: the number of the open visit, 0 while there is none
         self.visit = [0] * self.count
+        self.inside: list[int] = []  #: patients with an open visit
         self.opened = [""] * self.count
         self.visits = 0
         self.write: dict[str, Callable[[Random, int, int, str, str], tuple[str, str]]] = {
@@ -94,10 +98,18 @@ class _Pool:
         at_us = self.start_us + i * SECOND
         now = local(at_us).strftime("%Y%m%d%H%M%S")
         control = f"{kind}{i:010d}"
-        trigger, text = self.write[kind](rng, int(rng.random() * self.count), i, now, control)
+        trigger, text = self.write[kind](rng, self._whom(kind, rng), i, now, control)
         feed = _FEED[kind]
         body = text.encode("iso-8859-1" if feed == "lab" else "utf-8")
         return SimMessage(feed, at_us, at_us, Format.HL7V2, body, trigger, control, "")
+
+    def _whom(self, kind: str, rng: Random) -> int:
+        """Mostly somebody who is in the house; for ADT once the house is as full as usual."""
+        here = self.inside
+        full = kind != "ADT" or len(here) * _BEDS_SHARE > self.count
+        if here and full and rng.random() < _INSIDE:
+            return here[int(rng.random() * len(here))]
+        return int(rng.random() * self.count)
 
     def _pv1(self, p: int, who: str, where: str, end: str = "") -> str:
         number = self.visit[p]
@@ -114,9 +126,10 @@ class _Pool:
             event, structure = "A01", "ADT_A01"
             self.visits += 1
             self.visit[p], self.opened[p] = self.visits, f"{now}-0700"
-        elif draw < 0.55:
+            self.inside.append(p)
+        elif draw < 0.6:
             event, structure = "A08", "ADT_A01"
-        elif draw < 0.7:
+        elif draw < 0.75:
             event, structure = "A02", "ADT_A02"
         else:
             event, structure, end = "A03", "ADT_A03", f"{now}-0700"
@@ -130,6 +143,7 @@ class _Pool:
         )
         if end:
             self.visit[p] = 0
+            self.inside.remove(p)
         return f"ADT^{event}", text
 
     def _oru(self, rng: Random, p: int, i: int, now: str, control: str) -> tuple[str, str]:
