@@ -14,7 +14,7 @@ from chartloom.simulate.dialects import Scene, render
 from chartloom.simulate.feeds import FEEDS
 from chartloom.simulate.house import clinicians
 from chartloom.simulate.life import begin
-from chartloom.simulate.patient import Event, Patient
+from chartloom.simulate.patient import Bustle, Event, Patient
 from chartloom.simulate.population import Person, people
 from chartloom.simulate.rates import Rates
 from chartloom.simulate.times import DAY, SECOND, to_us
@@ -35,7 +35,8 @@ class Hospital:
     """A simulated hospital. The same arguments give the same bytes, on every machine.
 
     patients: how many people (a mother at the end brings her baby along). start: where "now" of the
-    simulation begins. history_days: how much of their past is told before ``start``.
+    simulation begins. history_days: how much of their past is told before ``start``. bustle: from
+    ``start`` on people fall ill that many times as often, so that a small house shows some life.
     """
 
     def __init__(
@@ -46,11 +47,13 @@ class Hospital:
         start: datetime = DEFAULT_START,
         history_days: int = 180,
         rates: Rates | None = None,
+        bustle: float = 1.0,
     ) -> None:
         self.seed = seed
         self.rates = rates or Rates()
         self.start_us = to_us(start)
         self.from_us = self.start_us - history_days * DAY
+        self.bustle = Bustle(self.start_us, bustle)
         self.staff = clinicians(seed)
         self.people: list[Person] = people(seed, patients, self.from_us, self.rates)
 
@@ -65,7 +68,7 @@ class Hospital:
         )
 
     def _life(self, person: Person) -> Iterator[tuple[Patient, Event]]:
-        patient = Patient(person, self.seed, self.rates, self.staff)
+        patient = Patient(person, self.seed, self.rates, self.staff, self.bustle)
         if person.mother >= 0:
             patient.mother = self.people[person.mother]
         begin(patient, self.from_us)

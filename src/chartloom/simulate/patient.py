@@ -19,7 +19,7 @@ from chartloom.simulate.facts import Allergy, Demographics, Encounter, Fact, Med
 from chartloom.simulate.house import Clinician
 from chartloom.simulate.population import Person
 from chartloom.simulate.rates import Rates
-from chartloom.simulate.times import HOUR, SECOND
+from chartloom.simulate.times import HOUR, SECOND, waiting
 
 
 class Wake(NamedTuple):
@@ -48,13 +48,28 @@ class Event(msgspec.Struct, frozen=True):
     mrn: str = ""
 
 
+class Bustle(msgspec.Struct, frozen=True):
+    """From ``from_us`` on illness and visits come ``times`` as often as usual."""
+
+    from_us: int = 0
+    times: float = 1.0
+
+
 class Patient:
     """Mutable only in here: the state that messages are written from."""
 
-    def __init__(self, person: Person, seed: int, rates: Rates, staff: tuple[Clinician, ...]):
+    def __init__(
+        self,
+        person: Person,
+        seed: int,
+        rates: Rates,
+        staff: tuple[Clinician, ...],
+        bustle: Bustle | None = None,
+    ) -> None:
         self.person = person
         self.rates = rates
         self.staff = staff
+        self.bustle = bustle or Bustle()
         self.mother: Person | None = None
         self.demographics: Demographics = person.demographics
         self.allergies: dict[str, Allergy] = {}
@@ -77,6 +92,17 @@ class Patient:
         """The next number of a kind: unique in the house, because it holds the person's."""
         n = self._counters[prefix] = self._counters.get(prefix, 0) + 1
         return f"{prefix}{self.person.index:06d}{n:05d}"
+
+    def sooner(self, from_us: int, to_us: int) -> int:
+        """``to_us``, or earlier where the house is busier than usual (see :class:`Bustle`)."""
+        busy_us = max(from_us, self.bustle.from_us)
+        if to_us <= busy_us or self.bustle.times == 1.0:
+            return to_us
+        return busy_us + int((to_us - busy_us) / self.bustle.times) // SECOND * SECOND
+
+    def after(self, rng: Random, from_us: int, mean_us: int) -> int:
+        """A random time after ``from_us``, ``mean_us`` later on average in a usual house."""
+        return self.sooner(from_us, from_us + waiting(rng, mean_us))
 
     def spawn(self, process: Process) -> None:
         """Starts a process."""

@@ -103,6 +103,14 @@ def test_live_never_sends_what_has_not_happened_yet() -> None:
         assert now_us + d.due_s * SECOND >= d.message.at_us - 1
 
 
+def test_bustle_changes_the_present_but_not_the_past() -> None:
+    calm, busy = (Hospital(4, patients=40, history_days=60, bustle=b) for b in (1.0, 30.0))
+    sent_calm, sent_busy = list(calm.messages(days=5)), list(busy.messages(days=5))
+    past = sum(m.at_us < calm.start_us for m in sent_calm)
+    assert sent_calm[:past] == sent_busy[:past]
+    assert len(sent_busy) - past > 3 * (len(sent_calm) - past)
+
+
 def persons() -> tuple[PersonTruth, ...]:
     return rough_run()[1].persons
 

@@ -7,7 +7,7 @@ from random import Random
 from chartloom.simulate.patient import Patient, Process, Wake
 from chartloom.simulate.stories import drugs, labs, notes
 from chartloom.simulate.stories.visit import Visit
-from chartloom.simulate.times import DAY, HOUR, MINUTE, between, local, waiting
+from chartloom.simulate.times import DAY, HOUR, MINUTE, between, local
 
 #: Relative risk of an attack by month: pollen in spring, viruses when school starts.
 SEASON = (1.0, 0.9, 1.2, 1.6, 1.4, 0.6, 0.4, 0.7, 2.0, 1.7, 1.3, 1.1)
@@ -21,15 +21,18 @@ _TRIGGERS = {
 def attacks(patient: Patient, rng: Random, start_us: int) -> Process:
     """Attack after attack; the mean distance depends on how severe the disease is."""
     mean_us = rng.choice((60, 110, 200, 350)) * DAY
-    now_us = start_us + waiting(rng, mean_us // 2)
+    now_us = patient.after(rng, start_us, mean_us // 2)
     while True:
         now_us = yield Wake(now_us, True)
         if rng.random() * 2.0 > SEASON[local(now_us).month - 1]:
-            now_us += between(rng, 5 * DAY, 25 * DAY)
+            now_us = patient.sooner(now_us, now_us + between(rng, 5 * DAY, 25 * DAY))
             continue
         end_us, admitted = attack(patient, rng, now_us)
         soon = admitted and rng.random() < 0.15  # a readmission within the month
-        now_us = end_us + (between(rng, 4 * DAY, 28 * DAY) if soon else waiting(rng, mean_us))
+        if soon:
+            now_us = patient.sooner(end_us, end_us + between(rng, 4 * DAY, 28 * DAY))
+        else:
+            now_us = patient.after(rng, end_us, mean_us)
 
 
 def attack(patient: Patient, rng: Random, start_us: int) -> tuple[int, bool]:

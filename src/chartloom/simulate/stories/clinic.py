@@ -15,7 +15,7 @@ from chartloom.simulate.catalog import FORMULARY, VITALS
 from chartloom.simulate.facts import Allergy, Identifier, Medication, Problem, Result
 from chartloom.simulate.patient import Patient, Process, Wake
 from chartloom.simulate.stories import labs
-from chartloom.simulate.times import DAY, MINUTE, at_hour, between, waiting
+from chartloom.simulate.times import DAY, MINUTE, at_hour, between
 
 AUTHORITY = "https://alder-street.example.org/patients"
 
@@ -43,7 +43,7 @@ def attends(
             extra = replace(allergies.pop(), status="refuted", ended_us=now_us)
         facts = [*_vitals(patient, rng, now_us), *([extra] if extra else [])]
         patient.emit(now_us + 12 * MINUTE, "fhir", "Bundle", *facts)
-        now_us += waiting(rng, 100 * DAY)
+        now_us = patient.after(rng, now_us, 100 * DAY)
 
 
 def _drug(

@@ -9,17 +9,17 @@ from msgspec.structs import replace
 from chartloom.simulate.patient import Patient, Process, Wake
 from chartloom.simulate.stories import drugs, labs, notes
 from chartloom.simulate.stories.visit import Visit
-from chartloom.simulate.times import DAY, HOUR, MINUTE, between, waiting
+from chartloom.simulate.times import DAY, HOUR, MINUTE, between
 
 _ALL = ("TEMP", "HR", "RR", "SBP", "DBP", "SPO2")
 
 
 def infections(patient: Patient, rng: Random, start_us: int, mean_us: int) -> Process:
     """Serious infections; one in nine stays ends in death."""
-    now_us = start_us + waiting(rng, mean_us)
+    now_us = patient.after(rng, start_us, mean_us)
     while True:
         now_us = yield Wake(now_us, True)
-        now_us = sepsis(patient, rng, now_us) + waiting(rng, mean_us)
+        now_us = patient.after(rng, sepsis(patient, rng, now_us), mean_us)
 
 
 def sepsis(patient: Patient, rng: Random, start_us: int) -> int:

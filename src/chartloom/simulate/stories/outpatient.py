@@ -10,7 +10,7 @@ from chartloom.simulate.catalog import INFLUENZA, VACCINES, Vaccine
 from chartloom.simulate.facts import Appointment, Immunization
 from chartloom.simulate.patient import Patient, Process, Wake
 from chartloom.simulate.stories.visit import Visit
-from chartloom.simulate.times import DAY, HOUR, MINUTE, YEAR, at_hour, between, local, waiting
+from chartloom.simulate.times import DAY, HOUR, MINUTE, YEAR, at_hour, between, local
 
 _CLINIC = {
     "asthma_child": "PULM", "asthma_adult": "PULM", "diabetes": "ENDO", "elderly": "CARD",
@@ -25,7 +25,7 @@ _REASON = {
 def appointments(patient: Patient, rng: Random, start_us: int, mean_us: int) -> Process:
     """Booked (S12), moved (S13), cancelled (S15), missed (S26), or kept (A04, S14, A03)."""
     clinic = _CLINIC.get(patient.person.archetype, "FAMMED")
-    now_us = start_us + waiting(rng, mean_us // 3)
+    now_us = patient.after(rng, start_us, mean_us // 3)
     while True:
         now_us = yield Wake(now_us)
         booked = _book(patient, rng, now_us, clinic)
@@ -39,7 +39,7 @@ def appointments(patient: Patient, rng: Random, start_us: int, mean_us: int) -> 
         else:
             now_us = yield Wake(booked.start_us)
             now_us = _keep(patient, rng, booked)
-        now_us += waiting(rng, mean_us)
+        now_us = patient.after(rng, now_us, mean_us)
 
 
 def _say(

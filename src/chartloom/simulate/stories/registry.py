@@ -13,7 +13,7 @@ from chartloom.simulate.house import AUTHORITY
 from chartloom.simulate.patient import Patient, Process, Wake
 from chartloom.simulate.stories import labs
 from chartloom.simulate.stories.visit import Visit
-from chartloom.simulate.times import DAY, HOUR, MINUTE, at_hour, between, local, waiting
+from chartloom.simulate.times import DAY, HOUR, MINUTE, at_hour, between, local
 
 
 def register(
@@ -71,7 +71,7 @@ def refutations(patient: Patient, rng: Random, allergies: list[Allergy]) -> Proc
 
 def changes(patient: Patient, rng: Random, start_us: int) -> Process:
     """A31: people move, change or give up telephones, marry; birth dates are completed."""
-    now_us = start_us + waiting(rng, 240 * DAY)
+    now_us = patient.after(rng, start_us, 240 * DAY)
     while True:
         now_us = yield Wake(now_us)
         who = patient.demographics
@@ -93,7 +93,7 @@ def changes(patient: Patient, rng: Random, start_us: int) -> Process:
         if who is not patient.demographics:
             who = replace(who, since_us=now_us)
             patient.emit(now_us, "adt", "ADT^A31", who)
-        now_us += waiting(rng, 300 * DAY)
+        now_us = patient.after(rng, now_us, 300 * DAY)
 
 
 def second_record(patient: Patient, rng: Random, start_us: int) -> Process:
@@ -133,7 +133,7 @@ def everyday_visit(patient: Patient, rng: Random, start_us: int, reason: str, mr
 def everyday(patient: Patient, rng: Random, start_us: int) -> Process:
     """Colds, sprains and sore backs, and now and then a planned stay (A05, then A01)."""
     mean_us = 500 * DAY
-    now_us = start_us + waiting(rng, mean_us)
+    now_us = patient.after(rng, start_us, mean_us)
     while True:
         now_us = yield Wake(now_us, True)
         if rng.random() < 0.15 and patient.age_days(now_us) > 18 * 365:
@@ -141,7 +141,7 @@ def everyday(patient: Patient, rng: Random, start_us: int) -> Process:
         else:
             reason = rng.choice(("cold", "sprain", "back_pain"))
             now_us = everyday_visit(patient, rng, now_us, reason)
-        now_us += waiting(rng, mean_us)
+        now_us = patient.after(rng, now_us, mean_us)
 
 
 def _elective(patient: Patient, rng: Random, start_us: int) -> int:
