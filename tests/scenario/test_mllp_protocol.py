@@ -1,0 +1,487 @@
+"""MLLP over real sockets: acknowledgement, framing, limits and back-pressure."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket
+
+import pytest
+from tests.support.ingest import (
+    NAMESPACE,
+    ListLanding,
+    Sender,
+    frame,
+    message,
+    mllp_feed,
+    msa,
+    run,
+    server,
+    until,
+)
+
+from chartloom.domain.ids import source_patient_id
+from chartloom.sources import events
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def loop(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_acknowledges_only_what_is_durable(loop: str) -> None:
+    landing = ListLanding()
+
+    async def main() -> None:
+        async with server([mllp_feed()], landing) as ingest:
+            sender = await Sender.connect(ingest)
+            landing.gate.clear()
+            await sender.send(frame(message("M1")))
+            assert await sender.silent(0.2)
+            assert not landing.arrivals
+            landing.gate.set()
+            assert msa(await sender.answer()) == ("AA", "M1")
+            await sender.close()
+
+    run(main, loop)
+    arrival = landing.arrivals[0]
+    assert arrival.body == message("M1")
+    assert (arrival.control_id, arrival.message_type) == ("M1", "ADT^A01")
+    assert arrival.source_patient == source_patient_id(NAMESPACE, "adt", "HOSP", "M1")
+
+
+def test_pipelined_messages_are_answered_in_order(loop: str) -> None:
+    landing = ListLanding()
+    ids = [f"P{i}" for i in range(500)]
+
+    async def main() -> None:
+        async with server([mllp_feed(in_flight_max=16)], landing) as ingest:
+            sender = await Sender.connect(ingest)
+            sending = asyncio.create_task(sender.send(b"".join(frame(message(i)) for i in ids)))
+            answers = [msa(await sender.answer()) for _ in ids]
+            await sending
+            assert answers == [("AA", i) for i in ids]
+            assert ingest.stats["adt"].paused > 0
+            await sender.close()
+
+    run(main, loop)
+    assert [a.control_id for a in landing.arrivals] == ids
+    assert max(landing.groups) <= 16
+
+
+def test_refusals_keep_their_place_between_answers(loop: str) -> None:
+    landing = ListLanding()
+
+    async def main() -> None:
+        async with server([mllp_feed(message_size_bytes_max=1024)], landing) as ingest:
+            sender = await Sender.connect(ingest)
+            landing.gate.clear()
+            big = message("BIG", text="y" * 5000)
+            await sender.send(frame(message("A")) + frame(big) + frame(message("B")))
+            assert await sender.silent()
+            landing.gate.set()
+            answers = [await sender.answer() for _ in range(3)]
+            assert [msa(a) for a in answers] == [("AA", "A"), ("AR", "BIG"), ("AA", "B")]
+            assert b"Nothing was kept" in answers[1]
+            assert b"|104^" in answers[1]
+            await sender.close()
+
+    run(main, loop)
+    assert len(landing.arrivals) == 2
+
+
+def test_garbage_half_frames_and_sloppy_frames(loop: str) -> None:
+    landing = ListLanding()
+
+    async def main() -> None:
+        async with server([mllp_feed()], landing) as ingest:
+            sender = await Sender.connect(ingest)
+            await sender.send(b"GET / HTTP/1.1\r\n\r\n" + frame(message("A")))
+            assert msa(await sender.answer()) == ("AA", "A")
+            await sender.send(message("B") + b"\x1c\r")
+            assert msa(await sender.answer()) == ("AA", "B")
+            await sender.send(b"\x0b" + message("C") + b"\x1c" + frame(message("D")))
+            assert msa(await sender.answer()) == ("AA", "C")
+            assert msa(await sender.answer()) == ("AA", "D")
+            await sender.send(b"\x0b" + message("E") + b"\x1c")  # and then nothing
+            assert msa(await sender.answer()) == ("AA", "E")
+            await sender.send(b"\r" + b"\x0b" + message("F")[:40] + frame(message("F")))
+            assert msa(await sender.answer()) == ("AA", "F")
+            await sender.send(b"\x0b\x1c\r" + frame(message("G")))
+            assert msa(await sender.answer()) == ("AA", "G")
+            stats = ingest.stats["adt"]
+            assert stats.garbage_bytes == len(b"GET / HTTP/1.1\r\n\r\n")
+            assert stats.events == {
+                events.GARBAGE: 2,
+                events.MISSING_START: 1,
+                events.MISSING_CR: 2,
+                events.HALF_FRAME: 1,
+            }
+            await sender.close()
+
+    run(main, loop)
+    assert landing.bodies == [message(i) for i in "ABCDEFG"]
+
+
+def test_a_slow_sender_that_stops_midway_is_told_and_closed() -> None:
+    landing = ListLanding()
+
+    async def main() -> None:
+        async with server([mllp_feed(frame_timeout_s=0.4)], landing) as ingest:
+            slow = await Sender.connect(ingest)
+            data = frame(message("SLOW"))
+            for i in range(0, len(data), 20):  # slow but in time
+                await slow.send(data[i : i + 20])
+                await asyncio.sleep(0.005)
+            assert msa(await slow.answer()) == ("AA", "SLOW")
+            await slow.send(data[:80])
+            answer = await slow.answer()
+            assert msa(answer) == ("AR", "SLOW")
+            assert b"not complete in time" in answer
+            assert await slow.ended()
+            assert ingest.stats["adt"].events[events.FRAME_TIMEOUT] == 1
+
+    run(main)
+    assert len(landing.arrivals) == 1
+
+
+def test_idle_connections_are_kept_or_closed_as_configured() -> None:
+    async def main() -> None:
+        feeds = [mllp_feed("kept"), mllp_feed("closed", idle_timeout_s=0.3)]
+        async with server(feeds, ListLanding()) as ingest:
+            kept, closed = (
+                await Sender.connect(ingest, "kept"),
+                await Sender.connect(ingest, "closed"),
+            )
+            assert msa(await closed.ask(message("A"))) == ("AA", "A")
+            assert await closed.ended()
+            assert msa(await kept.ask(message("A"))) == ("AA", "A")
+            await kept.close()
+
+    run(main)
+
+
+def test_bytes_without_header_land_verbatim_and_are_refused(loop: str) -> None:
+    landing = ListLanding()
+    junk = b"\xff\xfe\x00 not HL7 \x1c at all \x0b"
+
+    async def main() -> None:
+        async with server([mllp_feed()], landing) as ingest:
+            sender = await Sender.connect(ingest)
+            answer = await sender.ask(junk)
+            assert msa(answer) == ("AR", "")
+            assert b"kept for inspection" in answer
+            assert msa(await sender.ask(message("A"))) == ("AA", "A")
+            assert ingest.stats["adt"].events == {events.NO_HEADER: 1}
+            await sender.close()
+
+    run(main, loop)
+    assert landing.bodies[0] == junk
+
+
+def test_parsed_feeds_refuse_what_cannot_be_parsed_but_keep_it() -> None:
+    landing = ListLanding()
+
+    async def main() -> None:
+        async with server([mllp_feed(acknowledge="parsed")], landing) as ingest:
+            sender = await Sender.connect(ingest)
+            assert msa(await sender.ask(message("A"))) == ("AA", "A")
+            assert msa(await sender.ask(b"PID|1||no header"))[0] == "AR"
+            await sender.close()
+
+    run(main)
+    assert len(landing.arrivals) == 2
+
+
+def test_duplicates_and_conflicts_are_acknowledged() -> None:
+    landing = ListLanding()
+
+    async def main() -> None:
+        async with server([mllp_feed()], landing) as ingest:
+            sender = await Sender.connect(ingest)
+            for text in ("x", "x", "other"):
+                assert msa(await sender.ask(message("A", text=text))) == ("AA", "A")
+            assert ingest.stats["adt"].outcomes == {"landed": 1, "duplicate": 1, "conflict": 1}
+            await sender.close()
+
+    run(main)
+    assert len(landing.arrivals) == 2
+
+
+def test_store_outage_is_answered_negatively_and_survived(loop: str) -> None:
+    landing = ListLanding(down=True)
+
+    async def main() -> None:
+        async with server([mllp_feed()], landing) as ingest:
+            sender = await Sender.connect(ingest)
+            answer = await sender.ask(message("A"))
+            assert msa(answer) == ("AR", "A")
+            assert b"Send again later" in answer
+            landing.down = False
+            assert msa(await sender.ask(message("A"))) == ("AA", "A")
+            await sender.close()
+
+    run(main, loop)
+    assert len(landing.arrivals) == 1
+
+
+def test_a_short_store_outage_is_invisible_to_senders() -> None:
+    landing = ListLanding(down=True)
+
+    async def main() -> None:
+        async with server([mllp_feed()], landing, patience_s=10.0) as ingest:
+            sender = await Sender.connect(ingest)
+            await sender.send(frame(message("A")))
+            assert await sender.silent(0.3)
+            landing.down = False
+            assert msa(await sender.answer()) == ("AA", "A")
+            await sender.close()
+
+    run(main)
+
+
+def test_a_defect_in_the_landing_refuses_and_ends_loudly() -> None:
+    class Broken(ListLanding):
+        def land(self, arrivals: object) -> list[object]:  # type: ignore[override]
+            raise KeyError("a defect")
+
+    async def main() -> None:
+        async with server([mllp_feed()], Broken()) as ingest:
+            sender = await Sender.connect(ingest)
+            assert msa(await sender.ask(message("A"))) == ("AR", "A")
+            with pytest.raises(KeyError, match="a defect"):
+                await ingest.failed()
+            await sender.close()
+
+    run(main)
+
+
+def test_rate_limit_refuses_clearly() -> None:
+    landing = ListLanding()
+
+    async def main() -> None:
+        async with server([mllp_feed(messages_per_second_max=5)], landing) as ingest:
+            sender = await Sender.connect(ingest)
+            answers = [await sender.ask(message(f"R{i}")) for i in range(12)]
+            codes = [msa(a)[0] for a in answers]
+            assert codes[:5] == ["AA"] * 5
+            assert codes.count("AR") >= 5
+            assert b"Rate limit" in answers[-1]
+            await asyncio.sleep(1.1)
+            assert msa(await sender.ask(message("LATER")))[0] == "AA"
+            await sender.close()
+
+    run(main)
+    assert len(landing.arrivals) <= 8
+
+
+def test_connections_beyond_the_limit_are_told_and_closed() -> None:
+    async def main() -> None:
+        async with server([mllp_feed(connections_max=2)], ListLanding()) as ingest:
+            first = [await Sender.connect(ingest) for _ in range(2)]
+            third = await Sender.connect(ingest)
+            answer = await third.ask(message("C"))
+            assert msa(answer) == ("AR", "C")
+            assert b"Too many connections" in answer
+            assert await third.ended()
+            for sender in first:
+                assert msa(await sender.ask(message("A"))) == ("AA", "A")
+                await sender.close()
+            await until(lambda: not ingest.stats["adt"].connections)
+            fourth = await Sender.connect(ingest)
+            assert msa(await fourth.ask(message("D"))) == ("AA", "D")
+            await fourth.close()
+
+    run(main)
+
+
+def test_a_thousand_idle_connections_do_not_disturb_one_that_works() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+
+    async def main() -> None:
+        async with server([mllp_feed()], ListLanding()) as ingest:
+            idle = [await Sender.connect(ingest) for _ in range(1000)]
+            sender = await Sender.connect(ingest)
+            for i in range(50):
+                assert msa(await sender.ask(message(f"W{i}"))) == ("AA", f"W{i}")
+            await until(lambda: ingest.stats["adt"].connections == 1001)
+            assert msa(await idle[999].ask(message("I"))) == ("AA", "I")
+            for each in [*idle, sender]:
+                await each.close()
+
+    try:
+        run(main)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_back_pressure_reaches_the_sender_and_memory_stays_bounded(loop: str) -> None:
+    """The landing stands still: the sender's socket must fill up, not our memory."""
+    landing = ListLanding()
+    body = message("X", text="z" * 10_000)
+
+    async def main() -> None:
+        async with server([mllp_feed(in_flight_max=8)], landing) as ingest:
+            address = ingest.ready()["adt"]
+            assert address is not None
+            landing.gate.clear()
+            client = socket.create_connection(address)
+            client.setblocking(False)
+            sent = 0
+            stalled = 0
+            while stalled < 20:
+                try:
+                    sent += client.send(frame(body) * 20)
+                    stalled = 0
+                except BlockingIOError:
+                    stalled += 1
+                await asyncio.sleep(0.01)
+            # Kernel buffers on both sides take a few MB; without back-pressure this would not end.
+            assert sent < 32 * 1024 * 1024
+            assert ingest.waiting_count == 8
+            client.close()
+            landing.gate.set()
+
+    run(main, loop)
+    assert sum(landing.groups) >= 8
+
+
+def test_congestion_stops_every_connection_and_all_go_on_afterwards() -> None:
+    landing = ListLanding()
+
+    async def main() -> None:
+        async with server([mllp_feed()], landing, waiting_max=10) as ingest:
+            landing.gate.clear()
+            senders = [await Sender.connect(ingest) for _ in range(30)]
+            for i, sender in enumerate(senders):
+                await sender.send(frame(message(f"S{i}")))
+            await until(lambda: ingest.waiting_count >= 10)
+            await asyncio.sleep(0.1)
+            assert ingest.waiting_count == 10
+            landing.gate.set()
+            for i, sender in enumerate(senders):
+                assert msa(await sender.answer()) == ("AA", f"S{i}")
+                await sender.close()
+
+    run(main)
+    assert len(landing.arrivals) == 30
+
+
+def test_large_unfinished_messages_share_a_budget() -> None:
+    landing = ListLanding()
+    big = frame(message("BIG", text="b" * 400_000))
+
+    async def main() -> None:
+        async with server([mllp_feed()], landing, unfinished_bytes_max=700_000) as ingest:
+            one, two = await Sender.connect(ingest), await Sender.connect(ingest)
+            await one.send(big[:390_000])
+            await asyncio.sleep(0.1)
+            await two.send(big[:390_000])
+            await asyncio.sleep(0.1)
+            await two.send(big[390_000:])
+            answer = await two.answer()
+            assert msa(answer) == ("AR", "BIG")
+            assert b"Too many large messages" in answer
+            await one.send(big[390_000:])
+            assert msa(await one.answer()) == ("AA", "BIG")
+            assert msa(await two.ask(message("OK"))) == ("AA", "OK")
+            assert msa(await two.ask(message("BIG2", text="b" * 400_000))) == ("AA", "BIG2")
+            await one.close()
+            await two.close()
+
+    run(main)
+
+
+def test_a_sender_that_does_not_read_its_answers_is_not_read_either() -> None:
+    landing = ListLanding()
+
+    async def main() -> None:
+        async with server([mllp_feed(in_flight_max=1000)], landing) as ingest:
+            address = ingest.ready()["adt"]
+            assert address is not None
+            client = socket.socket()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(address)
+            client.setblocking(False)
+            block = b"".join(frame(message(f"N{i}")) for i in range(50))
+            stalled = 0
+            while stalled < 30:
+                try:
+                    client.send(block)
+                    stalled = 0
+                except BlockingIOError:
+                    stalled += 1
+                await asyncio.sleep(0.005)
+            assert ingest.stats["adt"].paused > 0
+            client.close()
+
+    run(main)
+
+
+def test_half_closed_senders_still_get_their_answers(loop: str) -> None:
+    landing = ListLanding()
+
+    async def main() -> None:
+        async with server([mllp_feed(in_flight_max=2)], landing) as ingest:
+            sender = await Sender.connect(ingest)
+            await sender.send(b"".join(frame(message(f"H{i}")) for i in range(10)))
+            sender.writer.write_eof()
+            for i in range(10):
+                assert msa(await sender.answer()) == ("AA", f"H{i}")
+            assert await sender.ended()
+            await sender.close()
+
+    run(main, loop)
+
+
+def test_stop_answers_what_is_on_its_way() -> None:
+    landing = ListLanding()
+
+    async def main() -> None:
+        ingest = server([mllp_feed()], landing)
+        await ingest.start()
+        sender = await Sender.connect(ingest)
+        landing.gate.clear()
+        await sender.send(frame(message("A")))
+        await until(lambda: ingest.waiting_count == 1)
+        stopping = asyncio.create_task(ingest.stop())
+        await asyncio.sleep(0.1)
+        await sender.send(frame(message("B")))
+        landing.gate.set()
+        assert msa(await sender.answer()) == ("AA", "A")
+        assert await sender.ended()
+        await stopping
+
+    run(main)
+    assert [a.control_id for a in landing.arrivals] == ["A"]
+
+
+@pytest.mark.parametrize("accept", ["", "AL", "NE", "ER", "SU"])
+@pytest.mark.parametrize("application", ["", "AL", "NE", "ER", "SU"])
+def test_enhanced_mode_matrix(accept: str, application: str) -> None:
+    """MSH-15 and MSH-16 over the wire, for a success and for a refusal."""
+    good, bad = _expected(accept, application)
+    landing = ListLanding()
+
+    async def main() -> None:
+        async with server([mllp_feed()], landing) as ingest:
+            sender = await Sender.connect(ingest)
+            for expected in (good, bad):
+                await sender.send(frame(message("E1", accept=accept, application=application)))
+                for code in expected:
+                    assert msa(await sender.answer()) == (code, "E1")
+                assert await sender.silent(0.05)
+                landing.down = True
+            await sender.close()
+
+    run(main)
+
+
+def _expected(accept: str, application: str) -> tuple[list[str], list[str]]:
+    if not accept and not application:
+        return ["AA"], ["AR"]
+    good = ["CA"] * (accept in ("AL", "SU")) + ["AA"] * (application in ("AL", "SU"))
+    if accept in ("AL", "ER"):
+        return good, ["CE"]
+    return good, ["AR"] * (application in ("AL", "ER"))
