@@ -134,6 +134,25 @@ class _TableCompiler:
             return f"not {value}"
         return f"{value} {'in' if c.kind == 'in' else 'not in'} {self.const(c.values)}"
 
+    def _cleared(self, row: Row) -> str:
+        """What a null takes back: an element, one child (``period.end``), or the items of a key.
+
+        The key of an extension is its url, that of a labelled item the code which a constant row
+        gives it (``participant:ATND``).
+        """
+        first = row.target[0]
+        if not first.many:
+            second = row.target[1] if len(row.target) > 1 else None
+            return f"{first.name}.{second.name}" if second and not second.many else first.name
+        if first.label and first.name in EXTENSIONS:
+            return f"{first.name}:{self.p.tables.extensions[first.label]}"
+        for other in self.table.rows:
+            if other.via == "Concept.CodeableConcept" and other.target[0] == first:
+                concept = self.p.tables.concepts[other.concept].find(other.value)
+                if concept is not None:
+                    return f"{first.name}:{concept.code}"
+        return first.name
+
     # -- rows
 
     def _row(self, row: Row, number: int) -> None:
@@ -171,8 +190,7 @@ class _TableCompiler:
     def _constant(self, row: Row, number: int) -> None:
         w = self.w
         if row.via == "cleared":
-            name = row.target[0].name
-            w(f"cleared.append({name!r})")
+            w(f"cleared.append({'=' + row.path!r})")
             return
         value: Any = row.value
         if row.via == "boolean":
@@ -247,7 +265,7 @@ class _TableCompiler:
         w(f"x = f[{source.field}]")
         with w.block("if x:"):
             if not source.comp:
-                w(f"if x == NULL: cleared.append({_clearable(row)!r})")
+                w(f"if x == NULL: cleared.append({self._cleared(row)!r})")
                 w("else:")
                 w.depth += 1
             if every and not found.whole:
@@ -292,10 +310,6 @@ class _TableCompiler:
                 if row.weak:
                     w(f"weak.append({row.target[0].name!r})")
                 self._trace(number, path, source.field, rep, source.comp)
-
-
-def _clearable(row: Row) -> str:
-    return row.target[0].name
 
 
 def _parts(row: Row, found: Datatype) -> tuple[Part, ...]:

@@ -19,6 +19,7 @@ from chartloom.normalize.model import (
     Table,
     Tables,
 )
+from chartloom.normalize.source_writer import EXTENSIONS
 from chartloom.normalize.read_rows import bad, parse_source, read_csv, read_table
 
 _CONCEPT_COLUMNS = frozenset({"source", "system", "code", "display", "comment"})
@@ -47,7 +48,8 @@ def read_mapping(files: Mapping[str, bytes], overlay: Mapping[str, bytes]) -> Ta
 def _check_extensions(table: Table, extensions: dict[str, str]) -> None:
     for row in table.rows:
         for token in row.target:
-            if token.name in ("extension", "modifierExtension") and token.label not in extensions:
+            whole = token is row.target[-1] and not token.label  # the map yields an Extension
+            if token.name in EXTENSIONS and not whole and token.label not in extensions:
                 raise bad(
                     row.place,
                     f"column 'target': {token.text!r} names no known extension.",
@@ -152,9 +154,14 @@ def _merge(base: dict[str, Any] | None, new: dict[str, Any], path: str) -> dict[
         known = merged["group"].setdefault(name, {})
         for key, value in group.items():
             known[key] = [*known.get(key, ()), *value] if isinstance(value, list) else value
-    resources = [dict(r) for r in base.get("resource", ())]
+    known_resources = [dict(r) for r in base.get("resource", ())]
+    resources = list(known_resources)
     for item in new.get("resource", ()):
-        same = [r for r in resources if r.get("role") == item.get("role")]
+        same = [
+            r
+            for r in known_resources
+            if r.get("role") == item.get("role") and r["group"] == item.get("group", r["group"])
+        ]
         if same:
             for key, value in item.items():
                 joined = key in ("maps", "finish")

@@ -182,7 +182,7 @@ class Run:
             at = "; ".join(sorted({f"{i.code} {i.location} {i.detail}".strip() for i in found}))
             self.m.issues.append(Issue("resource-invalid", out["resourceType"], at[:500]))
             return
-        gone = tuple(dict.fromkeys(c for c in cleared if c not in out)) if cleared else ()
+        gone = _gone(cleared, out) if cleared else ()
         contribution = Contribution(out, patient, False, tuple(weak), gone)
         known = self.by_id.get(id)
         if known is None:
@@ -257,6 +257,12 @@ class Run:
             detail = "; ".join(sorted({f"{i.code} {i.location}" for i in found}))
             m.issues.append(Issue("resource-invalid", PROVENANCE, detail[:500]))
             self.provenance = None
+
+
+def _gone(cleared: list[str], out: FhirJson) -> tuple[str, ...]:
+    """What was cleared and not stated all the same; ``=`` marks what a row clears in any case."""
+    names = (c[1:] if c[0] == "=" else c if c not in out else "" for c in cleared)
+    return tuple(dict.fromkeys(n for n in names if n))
 
 
 def _hand_down(instance: Instance, patient: str) -> None:

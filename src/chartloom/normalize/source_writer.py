@@ -11,6 +11,10 @@ from chartloom.normalize.model import Row, Token
 FIRST = "0"
 
 
+#: Elements whose labels name a url in ``extensions.csv``.
+EXTENSIONS = ("extension", "modifierExtension")
+
+
 class Writer:
     """Lines of source with indentation."""
 
@@ -111,7 +115,7 @@ class Setter:
         w = self.write
         w(f"L = {at}.get({token.name!r})")
         w(f"if L is None: L = {at}[{token.name!r}] = []")
-        url = self.extensions.get(token.label, "")
+        url = self.extensions.get(token.label, "") if token.name in EXTENSIONS else ""
         w(f"{into} = {{'url': {url!r}}}" if url else f"{into} = {{}}")
         w(f"L.append({into})")
         if self.traced and index != "None":

@@ -127,7 +127,8 @@ def _existing(resource: FhirJson, path: str) -> str:
     for step in path.split("."):
         name, _, index = step.partition("[")
         if index == "x]":
-            found = next((k for k in at if k.startswith(name) and k != name), None)
+            names = at if isinstance(at, dict) else ()
+            found = next((k for k in names if k.startswith(name) and k != name), None)
             if found is None:
                 return ""
             at, step = at[found], found
@@ -139,9 +140,14 @@ def _existing(resource: FhirJson, path: str) -> str:
                 return ""
             at = here
             if index:
-                number = int(index.rstrip("]"))
-                if not isinstance(at, list) or number >= len(at):
+                number = index.rstrip("]")
+                if not isinstance(at, list) or not at:
                     return ""
-                at = at[number]
+                if not number.isdigit():  # a path as a table writes it: the list as a whole
+                    done.append(name)
+                    break
+                if int(number) >= len(at):
+                    return ""
+                at = at[int(number)]
         done.append(step)
     return ".".join(done)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from chartloom.domain.resource import FhirJson
 from chartloom.formats.hl7v2 import Segment
 from chartloom.normalize.context import Instance, Msg
-from chartloom.normalize.functions.times import to_us
-from chartloom.normalize.registry import finisher
+from chartloom.normalize.functions.organisations import pl_reference
+from chartloom.normalize.functions.times import to_datetime, to_us
+from chartloom.normalize.registry import finisher, segment_function
 
 _UNKNOWN_CLASS = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-NullFlavor",
@@ -28,3 +29,26 @@ def finish_encounter(
         start, end = to_us(period["start"]), to_us(period["end"])
         if start is not None and end is not None and end < start:
             m.issue("discharge-before-admit", seg, 45)
+    if m.event == "A02":
+        _transferred(out, m, instance)
+
+
+def _transferred(out: FhirJson, m: Msg, instance: Instance) -> None:
+    """A transfer happens at EVN-6 (else EVN-2): then the new place begins and the prior one ends."""
+    text = instance.first("EVN", 6) or instance.first("EVN", 2)
+    at = to_datetime(text.strip(), m.env.zone) if text else ""
+    for item in out.get("location", ()) if at else ():
+        if item.get("status") == "active":
+            item.setdefault("period", {"start": at})
+        elif item.get("status") == "completed":
+            item.setdefault("period", {"end": at})
+
+
+@segment_function("PV1.takenBack")
+def taken_back(
+    f: list[str], m: Msg, out: FhirJson, instance: Instance, seg: Segment, cleared: list[str]
+) -> None:
+    """PV1-6 of a cancelled transfer (A12): the place to which the patient did not go after all."""
+    place = pl_reference(f[6].split(m.env.rep, 1)[0], m)
+    if place:
+        cleared.append(f"=location:{place['reference']}")
