@@ -18,7 +18,7 @@ from chartloom.normalize.coverage import Cover
 from chartloom.normalize.model import Condition, Row, Table, Tables
 from chartloom.normalize.read_rows import bad
 from chartloom.normalize.registry import WHOLE, Datatype, Part, SegmentFunction
-from chartloom.normalize.source_writer import FIRST, Setter, Writer, identifier
+from chartloom.normalize.source_writer import EXTENSIONS, FIRST, Setter, Writer, identifier
 
 Slots = dict[tuple[str, str, str], int]
 
