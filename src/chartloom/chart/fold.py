@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from chartloom.chart.shape import POINTS, entry_of, point_of
+from chartloom.chart.shape import POINTS, entry_of, point_of, said_us
 from chartloom.domain.chart import PlacedState, Section, SectionView, ViewKey
 
 _Json = dict[str, Any]
@@ -122,19 +122,20 @@ def _series(common: _Json, points: list[_Json], count: int) -> _Json:
         **common,
         "id": newest["id"],
         "sort_us": newest["sort_us"],
-        "said_us": max(p["said_us"] for p in points),
+        "said_us": newest["said_us"],
         "count": count,
         "points": points,
     }
 
 
 def _placed_order(placed: PlacedState) -> _Order:
-    return (placed.state.type != "Patient", -placed.sort_us, placed.state.id)
+    state = placed.state
+    return (state.type != "Patient", -placed.sort_us, -said_us(state), state.id)
 
 
-def _order(entry: _Json) -> _Order:
-    """Newest first, ties by id; the patient's own record before everything."""
-    return (entry["type"] != "Patient", -entry["sort_us"], entry["id"])
+def newest_first(entry: _Json) -> _Order:
+    """Newest first, of equal times what was said last; the patient's own record before all."""
+    return (entry["type"] != "Patient", -entry["sort_us"], -entry["said_us"], entry["id"])
 
 
 class _Pages:
@@ -208,7 +209,7 @@ class _Pages:
     def _meet_unknown(self, new: PlacedState) -> None:
         """A series that is not kept. If it would be kept now, its other points are needed."""
         point, _ = point_of(new)
-        self.needs_refill |= _order(point) < _order(self.series[-1])
+        self.needs_refill |= newest_first(point) < newest_first(self.series[-1])
 
     def _set_points(self, at: int, old_id: str, new: PlacedState | None, count: int) -> None:
         held = self.series[at]
@@ -225,7 +226,7 @@ class _Pages:
                 self.needs_refill = True
                 return
             common = {k: v for k, v in held.items() if k not in _OWN}
-        self.needs_refill |= self._series_overflowed and _order(newest) > _order(held)
+        self.needs_refill |= self._series_overflowed and newest_first(newest) > newest_first(held)
         del self.series[at]
         _insert(self.series, _series(common, points, count))
 
@@ -235,9 +236,9 @@ _OWN: Final = frozenset(("id", "sort_us", "said_us", "count", "points"))
 
 def _insert(entries: list[_Json], entry: _Json) -> int:
     """Puts ``entry`` in its place (most news is new, so the search starts at the top)."""
-    mine = _order(entry)
+    mine = newest_first(entry)
     at = 0
-    while at < len(entries) and _order(entries[at]) < mine:
+    while at < len(entries) and newest_first(entries[at]) < mine:
         at += 1
     entries.insert(at, entry)
     return at

@@ -8,6 +8,7 @@ from typing import Any, Final
 from chartloom.chart import shape_admin, shape_clinical
 from chartloom.chart.elements import business_ids, drop_empty
 from chartloom.domain.chart import PlacedState
+from chartloom.domain.resource import ResourceState
 
 _Json = dict[str, Any]
 _Shape = Callable[[_Json], _Json]
@@ -46,6 +47,8 @@ def entry_of(placed: PlacedState) -> _Json:
     """The entry of a resource that stands for itself."""
     resource = placed.state.resource
     entry = drop_empty(ENTRIES[resource["resourceType"]](resource))
+    if resource["resourceType"] == "Encounter":
+        entry.update(shape_admin.whereabouts(placed.state))
     if keys := business_ids(resource):
         entry["keys"] = keys
     return _frame(placed, entry)
@@ -62,11 +65,15 @@ def point_of(placed: PlacedState) -> tuple[_Json, _Json]:
 def _frame(placed: PlacedState, entry: _Json) -> _Json:
     """What every entry has: where to look it up, its place in time, and how recent the news is."""
     state = placed.state
-    said_us = max((s.event_us for s in state.stamps.values()), default=0)
     return {
         "id": state.id,
         "type": state.type,
         "sort_us": placed.sort_us,
-        "said_us": said_us,
+        "said_us": said_us(state),
         **entry,
     }
+
+
+def said_us(state: ResourceState) -> int:
+    """When a source last said something that holds in ``state``."""
+    return max((s.event_us for s in state.stamps.values()), default=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from chartloom.chart.elements import (
     address_text,
@@ -17,6 +17,8 @@ from chartloom.chart.elements import (
     text_of,
     texts_of,
 )
+from chartloom.chart.merge import stamp_of
+from chartloom.domain.resource import ResourceState, Stamp
 
 _Json = dict[str, Any]
 
@@ -77,9 +79,7 @@ def telecom(r: _Json) -> list[_Json]:
 def encounter(r: _Json) -> _Json:
     """A stay or visit with its places and people."""
     period = r.get("period", {})
-    places = [_stay(item) for item in r.get("location", ())]
     people = [_participant(p) for p in r.get("participant", ())]
-    here = [p for p in places if p.get("status", "active") == "active" and not p.get("end")]
     hospitalization = r.get("hospitalization", {})
     return {
         "status": r.get("status"),
@@ -88,8 +88,6 @@ def encounter(r: _Json) -> _Json:
         "service": text_of(r.get("serviceType")),
         "start": period.get("start"),
         "end": period.get("end"),
-        "location": (here or places or [{}])[-1].get("text"),
-        "locations": places,
         "attending": ", ".join(p["name"] for p in people if p.get("role") == "ATND"),
         "participants": people,
         "reason": texts_of(r.get("reasonCode")),
@@ -99,16 +97,33 @@ def encounter(r: _Json) -> _Json:
     }
 
 
-def _stay(item: _Json) -> _Json:
-    period = item.get("period", {})
-    return drop_empty(
-        {
+def whereabouts(state: ResourceState) -> _Json:
+    """Where a stay took place, in the order in which its places were last spoken of.
+
+    The current place is the one that was said last to be active: sources tell where somebody went,
+    and not always that the earlier bed was left.
+    """
+    places = []
+    for item in state.resource.get("location", ()):
+        period, said = item.get("period", {}), stamp_of(state, "location", item)
+        place = {
             "text": named(item.get("location")),
             "status": item.get("status"),
             "start": period.get("start"),
             "end": period.get("end"),
+            "said_us": said.event_us if said else 0,
         }
+        places.append((said or NEVER, place))
+    places.sort(key=lambda p: (p[0], p[1]["text"]))
+    here = [p for _, p in places if p["status"] in (None, "active") and not p["end"]]
+    current = (here or [p for _, p in places] or [{}])[-1]
+    return drop_empty(
+        {"location": current.get("text"), "locations": [drop_empty(p) for _, p in places]}
     )
+
+
+#: Sorts before every statement.
+NEVER: Final = Stamp(-1, 0, 0)
 
 
 def _participant(p: _Json) -> _Json:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from chartloom.chart.fold import BOUNDS
+from chartloom.chart.fold import BOUNDS, newest_first
 from chartloom.domain.chart import Section, SectionView
 
 _Json = dict[str, Any]
@@ -102,7 +102,7 @@ def _section(section: Section, views: Sequence[SectionView]) -> ChartSection:
     if several:
         singles = _without_copies(singles)
     joined = [group[0] if len(group) == 1 else _join(section, group) for group in series.values()]
-    entries = sorted(singles + joined, key=lambda e: (-e["sort_us"], e["id"]))
+    entries = sorted(singles + joined, key=newest_first)
     if section is Section.MEDICATIONS:
         entries = _with_doses(entries)
     total = sum(v.total for v in views)
@@ -128,10 +128,9 @@ def _without_copies(entries: list[_Json]) -> list[_Json]:
 def _join(section: Section, group: list[_Json]) -> _Json:
     """One series from the same series of several source patients."""
     newest = min(group, key=lambda s: (-s["sort_us"], s["id"]))
-    points = sorted((p for s in group for p in s["points"]), key=lambda p: (-p["sort_us"], p["id"]))
+    points = sorted((p for s in group for p in s["points"]), key=newest_first)
     return {
         **newest,
-        "said_us": max(s["said_us"] for s in group),
         "count": sum(s["count"] for s in group),
         "points": points[: BOUNDS[section].points],
     }

@@ -379,7 +379,9 @@ VERSION_FILES = "SELECT files FROM project_version WHERE fingerprint = %s"
 # Digest
 
 DIGEST_STATES = f"SELECT {_PLACED}, rank, event_us, version FROM resource"
-DIGEST_VIEWS = "SELECT source_patient, section, part, total, revision, body FROM view"
+# An empty view says the same as none; which of the two there is depends on batching.
+DIGEST_VIEWS = """
+SELECT source_patient, section, part, total, revision, body FROM view WHERE total > 0"""
 DIGEST_BUNDLES = "SELECT position, ordinal, source_patient, body FROM bundle"
 DIGEST_PLAIN = (
     "SELECT source_patient, person_id FROM person",
