@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 from tests.support.ingest import ListLanding, Sender, frame, message, mllp_feed, msa, run, server
 
 from chartloom.domain.errors import ConfigurationError
+from chartloom.sources import IngestServer
 from chartloom.sources.tls import client_context
 
 
@@ -167,6 +168,9 @@ def test_tls_with_client_certificates(tmp_path: Path, loop: str) -> None:
     landing = ListLanding()
     feed = mllp_feed(tls_cert=cert.name, tls_key=key.name, tls_client_ca=ours.path.name)
 
+    async def connect_and_ask(ingest: IngestServer, context: ssl.SSLContext) -> None:
+        await (await Sender.connect(ingest, ssl=context)).ask(message("X"))
+
     async def main() -> None:
         async with server([feed], landing, base=tmp_path) as ingest:
             sender = await Sender.connect(ingest, ssl=good)
@@ -176,8 +180,7 @@ def test_tls_with_client_certificates(tmp_path: Path, loop: str) -> None:
                 assert msa(await sender.answer()) == ("AA", f"P{i}")
             for context in (stranger, nobody):
                 with pytest.raises((OSError, EOFError, AssertionError)):
-                    refused = await Sender.connect(ingest, ssl=context)
-                    await refused.ask(message("X"))
+                    await connect_and_ask(ingest, context)
             plain = await Sender.connect(ingest)
             await plain.send(frame(message("Y")))
             assert b"MSA|AA" not in await plain.reader.read(1000)
