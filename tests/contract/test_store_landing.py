@@ -9,17 +9,21 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.support.batches import arrival, consume, everyone
+from tests.support.clock import FakeClock
+from tests.support.postgres import StoreFactory
 
 from chartloom.domain.errors import StoreUnavailable
 from chartloom.domain.message import LandingOutcome
 from chartloom.engines.postgres import PostgresStore
 from chartloom.engines.postgres.migrate import POSITIONS_PER_DAY
 from chartloom.guard import Guard
-from tests.support.batches import arrival, consume, everyone
-from tests.support.clock import FakeClock
-from tests.support.postgres import StoreFactory
 
-LANDED, DUPLICATE, CONFLICT = LandingOutcome.LANDED, LandingOutcome.DUPLICATE, LandingOutcome.CONFLICT
+LANDED, DUPLICATE, CONFLICT = (
+    LandingOutcome.LANDED,
+    LandingOutcome.DUPLICATE,
+    LandingOutcome.CONFLICT,
+)
 DAY_US = 86_400_000_000
 
 
@@ -90,7 +94,7 @@ def test_messages_without_control_id_all_land(store: PostgresStore) -> None:
     st.lists(st.integers(1, 5), min_size=12, max_size=12),
 )
 @settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -121,6 +125,7 @@ def test_landing_again_changes_nothing(
                     seen_controls.add(key[:2])
     assert sorted(firsts.values()) == list(range(1, len(firsts) + 1))
     assert len(bodies(store)) == len(firsts)
+    store.close()
 
 
 def test_two_writers_share_one_order(store_factory: StoreFactory) -> None:
@@ -162,12 +167,15 @@ def test_the_same_message_over_two_writers_lands_once(store_factory: StoreFactor
     two = store_factory.second(one)
     with ThreadPoolExecutor(2) as threads:
         for i in range(30):
-            a, b = threads.map(lambda s: s.land([arrival(i)])[0], (one, two))
+            jobs = [threads.submit(s.land, [arrival(i)]) for s in (one, two)]
+            a, b = (job.result()[0] for job in jobs)
             assert a.position == b.position
             assert {a.outcome, b.outcome} == {LANDED, DUPLICATE}
 
 
-@pytest.mark.parametrize("text", ["C\0D", "\0", "Ünïcödé", "\ud800", "a" * 5000, "\r\n\t", "'\";--"])
+@pytest.mark.parametrize(
+    "text", ["C\0D", "\0", "Ünïcödé", "\ud800", "a" * 5000, "\r\n\t", "'\";--"]
+)
 def test_no_control_id_or_type_stops_a_landing(store: PostgresStore, text: str) -> None:
     strange = arrival(1, control_id=text)
     assert store.land([strange])[0].outcome is LANDED
@@ -219,7 +227,9 @@ def test_a_lost_connection_is_reopened(store: PostgresStore) -> None:
     assert store.land([arrival(2)])[0].position == 2
 
 
-def test_other_keys_are_refused(store: PostgresStore, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_other_keys_are_refused(
+    store: PostgresStore, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     stranger = Guard.open(tmp_path_factory.mktemp("other") / "keys")
     other = PostgresStore(store.dsn, stranger, store.clock)
     with pytest.raises(Exception, match="other keys"):

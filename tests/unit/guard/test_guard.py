@@ -10,13 +10,13 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.clock import FakeClock
 
 from chartloom.domain.errors import ConfigurationError, GrantRefused
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.ports import GrantVerifier, Sealer
 from chartloom.guard import DIRECTORY_KIND, Guard, SealBroken, SystemClock
 from chartloom.guard.keyfiles import SiteKeys
-from tests.support.clock import FakeClock
 
 SECRETS = SiteKeys(b"e" * 32, b"g" * 32, b"b" * 32, UUID(int=0))
 
@@ -64,9 +64,7 @@ def test_two_sites_share_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["encryption.key", "grant.key", "blind.key"])
 @pytest.mark.parametrize("damage", ["missing", "open", "short", "binary"])
-def test_damaged_keys_are_named_and_never_replaced(
-    tmp_path: Path, name: str, damage: str
-) -> None:
+def test_damaged_keys_are_named_and_never_replaced(tmp_path: Path, name: str, damage: str) -> None:
     folder = tmp_path / "keys"
     Guard.open(folder)
     key = folder / name
@@ -140,7 +138,7 @@ CHANGES: list[dict[str, object]] = [
 ]
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda c: "-".join(c))
+@pytest.mark.parametrize("change", CHANGES, ids="-".join)
 def test_a_changed_grant_is_refused(guard: Guard, change: dict[str, object]) -> None:
     grant = guard.mint("a", Purpose.TREATMENT, ["p1"])
     guard.verify(grant)  # a remembered grant must not lend its good name to another
