@@ -20,7 +20,7 @@ from chartloom.simulate import PersonTruth, SimMessage, Truth
 from chartloom.simulate.catalog import CULTURE, TESTS
 from chartloom.simulate.feeds import HOUSE_NAMESPACE
 
-PATIENTS = 100
+PATIENTS = 70
 
 
 @cache
@@ -69,7 +69,7 @@ def test_encounters_have_their_true_status_and_period() -> None:
             if true.end_us:
                 assert instant_us(period["end"]) == true.end_us, true
             checked += 1
-    assert checked > 150
+    assert checked > 100
 
 
 def test_encounters_have_their_true_class_and_last_place() -> None:
@@ -101,7 +101,7 @@ def test_results_have_their_true_final_value_and_status() -> None:
             else:
                 assert seen["valueString"] == true.value, true
             checked += 1
-    assert checked > 800
+    assert checked > 500
 
 
 def test_nothing_is_known_that_is_not_true() -> None:
@@ -185,7 +185,7 @@ def test_documents_hold_their_text() -> None:
             replaced = true.status == "superseded"
             assert replaced or seen["status"] == "current", true
             checked += 1
-    assert checked > 50
+    assert checked > 40
 
 
 def test_medications_are_active_unless_somebody_said_otherwise() -> None:
@@ -276,7 +276,7 @@ def test_demographics_are_the_last_ones_registered() -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_any_order_of_arrival_gives_the_same_chart(seed: int) -> None:
     """Positions differ, so only what is believed is compared, not where it was said."""
-    messages = [m for m, t in zip(*_one_third(), strict=True) if t.role == "original"]
+    messages = [m for m, t in zip(*_one_quarter(), strict=True) if t.role == "original"]
     shuffled = messages[:]
     random.Random(seed).shuffle(shuffled)
     a, b = Believer().hear(messages), Believer().hear(shuffled)
@@ -285,9 +285,9 @@ def test_any_order_of_arrival_gives_the_same_chart(seed: int) -> None:
     }
 
 
-def _one_third() -> tuple[list[SimMessage], list[Any]]:
+def _one_quarter() -> tuple[list[SimMessage], list[Any]]:
     messages, truth = run()
-    kept = [(m, t) for m, t in zip(messages, truth.messages, strict=True) if t.person % 3 == 0]
+    kept = [(m, t) for m, t in zip(messages, truth.messages, strict=True) if t.person % 4 == 0]
     return [m for m, _ in kept], [t for _, t in kept]
 
 

@@ -72,7 +72,8 @@ class Believer:
         """Resources of a type by the value of each of their identifiers."""
         found: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for resource in self.of_type(kind, namespace):
-            for identifier in _listed(resource.get("identifier")):
+            own = [*_listed(resource.get("identifier")), *_listed(resource.get("masterIdentifier"))]
+            for identifier in own:
                 if resource not in found[identifier["value"]]:
                     found[identifier["value"]].append(resource)
         return found

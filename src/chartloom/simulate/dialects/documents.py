@@ -27,7 +27,8 @@ def render(scene: Scene) -> bytes:
     """MDM^T02, T08 (edited), T10 (replacement; the parent document is named)."""
     note = scene.fact(Document)
     d = scene.patient.demographics
-    everything = "".join((note.text, d.family, d.given, d.second, d.street, d.city))
+    author = scene.patient.staff[note.author]
+    everything = "".join((note.text, d.family, d.given, d.second, author.family, author.given))
     w = WRITER if all(ord(c) < 256 for c in everything) else _UNICODE
     event = scene.event.trigger[4:]
     completion, availability = _STATUS[note.status]
