@@ -9,7 +9,7 @@ from chartloom.domain.grant import Grant
 from chartloom.domain.ports import Clock
 from chartloom.engines.postgres import migrate
 from chartloom.engines.postgres.bodies import Bodies
-from chartloom.engines.postgres.connect import Connection, Connector, Dedicated, Pool
+from chartloom.engines.postgres.connect import HOT_SETTINGS, Connection, Connector, Dedicated, Pool
 from chartloom.guard import Guard
 
 LANES_DEFAULT = 64
@@ -34,8 +34,8 @@ class StoreBase:
         self._bodies = Bodies(guard)
         connector = Connector(dsn, patience_s)
         self._pool = Pool(connector, size_max=readers_max)
-        self._landing = Dedicated(connector, "landing")
-        self._lane = Dedicated(connector, "lanes")
+        self._landing = Dedicated(connector, "landing", HOT_SETTINGS)
+        self._lane = Dedicated(connector, "lanes", HOT_SETTINGS)
         self._listening = Dedicated(connector, "listener")
         self._admin = Dedicated(connector, "admin")
         self._site_lock = Lock()

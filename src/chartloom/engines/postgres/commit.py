@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from psycopg import errors
@@ -10,13 +11,14 @@ from psycopg import errors
 from chartloom.domain.chart import ViewKey
 from chartloom.domain.errors import BatchStale, LaneLost
 from chartloom.domain.store import Batch
-from chartloom.engines.postgres import queries
+from chartloom.engines.postgres import bulk, queries
+from chartloom.engines.postgres.bulk import Row
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.lanes import LanesPart
 from chartloom.engines.postgres.persons import PersonIndex
 from chartloom.engines.postgres.refusals import refusals
 from chartloom.engines.postgres.stats import Applied, FeedMinutes
-from chartloom.engines.postgres.writes import Row, Writes, columns, directory_row, fill
+from chartloom.engines.postgres.writes import Writes, directory_row, fill
 
 
 class CommitPart(LanesPart):
@@ -46,9 +48,10 @@ class CommitPart(LanesPart):
                 writes = fill(batch, self._bodies, self._revisions, version, minutes.shard)
                 writes.directory = self._directory_rows(batch)
                 try:
-                    with conn.transaction():
+                    small = len(writes.bundles) + len(writes.new_states) < bulk.COPY_ROWS_MIN
+                    with self._collisions(writes), bulk.transaction(conn, small=small):
                         replay_until = self._fence(conn, batch)
-                        _write(conn, writes, self._revisions_stale)
+                        self._write_rows(conn, writes)
                         items = _applied(batch, replay_until)
                         self._finish(conn, batch, writes, items, version, replay_until)
                 except BaseException:
@@ -88,13 +91,13 @@ class CommitPart(LanesPart):
         """Locks the lanes and makes sure that the batch is exactly what comes next in them."""
         lanes = sorted(batch.lanes)
         upto = [batch.lanes[lane] for lane in lanes]
-        with conn.pipeline():
+        with bulk.together(conn):
             locked = conn.execute(queries.FENCE, (lanes,))
             head = conn.execute(queries.GENERATION)
             between = conn.execute(queries.BETWEEN, (lanes, upto))
-            cursors: dict[int, int] = dict(locked.fetchall())
-            row = head.fetchone()
-            expected: dict[int, int] = dict(between.fetchall())
+        cursors: dict[int, int] = dict(locked.fetchall())
+        row = head.fetchone()
+        expected: dict[int, int] = dict(between.fetchall())
         assert row is not None
         if row[0] != self._generation:
             first_look, self._generation = self._generation < 0, row[0]
@@ -113,6 +116,40 @@ class CommitPart(LanesPart):
                 raise LaneLost("the batch was applied before.", cure="Read what is pending.")
         return int(row[1])
 
+    def _write_rows(self, conn: Connection, writes: Writes) -> None:
+        """States before directory before views, each sorted: no two commits lock crosswise."""
+        bulk.insert(conn, queries.OUTCOME, writes.outcomes)
+        bulk.insert(conn, queries.BUNDLE, writes.bundles)
+        bulk.insert(conn, queries.RESOURCE, writes.new_states)
+        states = views = None
+        if writes.known_states:
+            states = conn.execute(queries.RESOURCE_UPDATE, bulk.columns(writes.known_states))
+        if writes.directory:
+            conn.execute(queries.DIRECTORY_UPSERT, bulk.columns(writes.directory))
+        bulk.insert(conn, queries.VIEW, writes.new_views)
+        if writes.known_views:
+            views = conn.execute(queries.VIEW_UPDATE, bulk.columns(writes.known_views))
+        if states is not None:
+            hit = {row[0] for row in states.fetchall()}
+            if len(hit) != len(writes.known_states):
+                ids = [row[9] for row in writes.known_states if row[9] not in hit]
+                raise self._stale(ids, [])
+        if views is not None and len(views.fetchall()) != len(writes.known_views):
+            raise self._stale([], _keys(writes.known_views))
+
+    @contextmanager
+    def _collisions(self, writes: Writes) -> Iterator[None]:
+        """A row that is there already tells, by its table, what happened meanwhile."""
+        try:
+            yield
+        except errors.UniqueViolation as error:
+            name = error.diag.table_name
+            if name == queries.RESOURCE.name:
+                raise self._stale([row[9] for row in writes.new_states], []) from None
+            if name == queries.VIEW.name:
+                raise self._stale([], _keys(writes.new_views)) from None
+            raise LaneLost("the batch was applied before.", cure="Read what is pending.") from None
+
     def _finish(
         self,
         conn: Connection,
@@ -124,11 +161,11 @@ class CommitPart(LanesPart):
     ) -> None:
         assert self._minutes is not None
         patients = sorted({row[2] for row in writes.bundles} - {""})
-        with conn.pipeline():
+        with bulk.together(conn):
             if writes.links:
-                conn.execute(queries.LINKS, columns(writes.links))
+                conn.execute(queries.LINKS, bulk.columns(writes.links))
             if writes.issues:
-                conn.execute(queries.ISSUES, columns(writes.issues))
+                conn.execute(queries.ISSUES, bulk.columns(writes.issues))
             conn.execute(queries.FEED_OUT, self._minutes.columns(batch.applied_at_us, items))
             conn.execute(
                 queries.OUTBOX,
@@ -166,7 +203,7 @@ class CommitPart(LanesPart):
         self._persons.clear()
         self._minutes = None  # a new row of our own: totals begin at zero again
 
-    def _revisions_stale(self, ids: list[str], keys: list[ViewKey]) -> BatchStale:
+    def _stale(self, ids: list[str], keys: list[ViewKey]) -> BatchStale:
         self._revisions.forget(ids, keys)
         named = (*ids, *(k.source_patient for k in keys))
         return BatchStale("another worker changed what the batch was folded on.", ids=named)
@@ -189,41 +226,5 @@ def _applied(batch: Batch, replay_until: int) -> list[Applied]:
     ]
 
 
-def _write(conn: Connection, writes: Writes, stale: Any) -> None:
-    try:
-        _copy(conn, queries.OUTCOME_COPY, queries.OUTCOME_TYPES, writes.outcomes)
-        _copy(conn, queries.BUNDLE_COPY, queries.BUNDLE_TYPES, writes.bundles)
-    except errors.UniqueViolation as error:
-        raise LaneLost("the batch was applied before.", cure="Read what is pending.") from error
-    try:
-        _copy(conn, queries.RESOURCE_COPY, queries.RESOURCE_TYPES, writes.new_states)
-    except errors.UniqueViolation as error:
-        raise stale([row[9] for row in writes.new_states], []) from error
-    if writes.known_states:
-        done = conn.execute(queries.RESOURCE_UPDATE, columns(writes.known_states))
-        if done.rowcount != len(writes.known_states):
-            hit = {row[0] for row in done.fetchall()}
-            raise stale([row[9] for row in writes.known_states if row[9] not in hit], [])
-    if writes.directory:
-        conn.execute(queries.DIRECTORY_UPSERT, columns(writes.directory))
-    try:
-        _copy(conn, queries.VIEW_COPY, queries.VIEW_TYPES, writes.new_views)
-    except errors.UniqueViolation as error:
-        raise stale([], _keys(writes.new_views)) from error
-    if writes.known_views:
-        done = conn.execute(queries.VIEW_UPDATE, columns(writes.known_views))
-        if done.rowcount != len(writes.known_views):
-            raise stale([], _keys(writes.known_views))
-
-
 def _keys(rows: Sequence[Row]) -> list[ViewKey]:
     return [ViewKey(row[4], row[3], row[2]) for row in rows]
-
-
-def _copy(conn: Connection, query: str, types: Sequence[str], rows: Sequence[Row]) -> None:
-    if not rows:
-        return
-    with conn.cursor() as cursor, cursor.copy(query) as copy:
-        copy.set_types(types)
-        for row in rows:
-            copy.write_row(row)

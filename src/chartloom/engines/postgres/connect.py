@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Condition, RLock
 from typing import Any
@@ -22,6 +22,14 @@ SERVER_VERSION_MIN = 150000
 
 _BACKOFF_FIRST_S = 0.02
 _BACKOFF_MAX_S = 0.5
+#: Hot statements are few, prepared, and always go by index: planning them anew, or by what a table
+#: looked like while it was small, costs more than it can win.
+HOT_SETTINGS = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
 _SAFE_SSL = {"require", "verify-ca", "verify-full"}
 
 
@@ -67,8 +75,13 @@ class Connector:
             "connect_timeout": 5,
         }
 
-    def open(self, role: str, statement_timeout_s: float = 0) -> Connection:
+    def open(self, role: str, settings: Mapping[str, str]) -> Connection:
         """A new connection in autocommit; tries again for a while, then ``StoreUnavailable``."""
+        options = {
+            "default_transaction_isolation": r"read\ committed",
+            "timezone": "UTC",
+            **settings,
+        }
         deadline = time.monotonic() + self._patience_s
         wait_s = _BACKOFF_FIRST_S
         while True:
@@ -78,8 +91,8 @@ class Connector:
                     autocommit=True,
                     **self._parameters,
                     application_name=f"chartloom {role}",
-                    options=f"-c statement_timeout={int(statement_timeout_s * 1000)}"
-                    " -c default_transaction_isolation=read\\ committed -c timezone=UTC",
+                    options=" ".join(f"-c {name}={value}" for name, value in options.items()),
+                    prepare_threshold=2,
                 )
             except psycopg.OperationalError as error:
                 if time.monotonic() + wait_s > deadline:
@@ -109,9 +122,10 @@ def _loopback(host: str) -> bool:
 class Dedicated:
     """One connection for one job, reopened after it broke. Used by one thread at a time."""
 
-    def __init__(self, connector: Connector, role: str) -> None:
-        self._connector = connector
-        self._role = role
+    def __init__(
+        self, connector: Connector, role: str, settings: Mapping[str, str] | None = None
+    ) -> None:
+        self._connector, self._role, self._settings = connector, role, settings or {}
         self._connection: Connection | None = None
         self._lock = RLock()
 
@@ -120,7 +134,7 @@ class Dedicated:
         """The connection, alone. A broken one is dropped, so that the next use opens another."""
         with self._lock, our_errors():
             if self._connection is None or self._connection.closed:
-                self._connection = self._connector.open(self._role)
+                self._connection = self._connector.open(self._role, self._settings)
             try:
                 yield self._connection
             finally:
@@ -153,7 +167,7 @@ class Pool:
     ) -> None:
         self._connector, self._role = connector, role
         self._size_max, self._wait_s = size_max, wait_s
-        self._statement_timeout_s = statement_timeout_s
+        self._settings = {"statement_timeout": str(int(statement_timeout_s * 1000))}
         self._free: deque[Connection] = deque()
         self._out = 0
         self._changed = Condition()
@@ -179,7 +193,7 @@ class Pool:
             self._out += 1
             connection = self._free.pop() if self._free else None
         try:
-            return connection or self._connector.open(self._role, self._statement_timeout_s)
+            return connection or self._connector.open(self._role, self._settings)
         except BaseException:
             self._release()
             raise

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Sequence
 
 from chartloom.domain.message import Arrival, LandingOutcome, Receipt
-from chartloom.engines.postgres import migrate, queries
+from chartloom.engines.postgres import bulk, migrate, queries
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.connect import Connection
 
@@ -52,7 +52,7 @@ class LandingPart(StoreBase):
         with self._landing.use() as conn:
             first_day = self._first_day(conn)
             self._keep_partitions(conn, first_day)
-            with conn.transaction():
+            with bulk.transaction(conn, small=len(arrivals) < bulk.COPY_ROWS_MIN):
                 return self._append(conn, first_day, arrivals, keys)
 
     def _keys(self, a: Arrival) -> _Keys:
@@ -68,20 +68,19 @@ class LandingPart(StoreBase):
     def _append(
         self, conn: Connection, first_day: int, arrivals: Sequence[Arrival], keys: list[_Keys]
     ) -> list[Receipt]:
-        with conn.pipeline():
+        with bulk.together(conn):
             head_cursor = conn.execute(queries.HEAD_LOCK)
             # A statement of its own: its snapshot is taken when the lock is held.
             known_cursor = conn.execute(queries.KEYS_KNOWN, ([k for k, _ in keys],), binary=True)
-            head_row = head_cursor.fetchone()
-            known_rows = known_cursor.fetchall()
+        head_row, known_rows = head_cursor.fetchone(), known_cursor.fetchall()
         assert head_row is not None
         known: dict[int, dict[bytes, int]] = {}
         for key, digest, position in known_rows:
             known.setdefault(key, {})[digest] = position
         floor = migrate.position_floor(first_day, self._clock.now_us())
-        return self._write(conn, max(head_row[0] + 1, floor), arrivals, keys, known)
+        return self._place(conn, max(head_row[0] + 1, floor), arrivals, keys, known)
 
-    def _write(
+    def _place(
         self,
         conn: Connection,
         position: int,
@@ -90,7 +89,8 @@ class LandingPart(StoreBase):
         known: dict[int, dict[bytes, int]],
     ) -> list[Receipt]:
         receipts: list[Receipt] = []
-        rows, new_keys = [], []
+        rows: list[bulk.Row] = []
+        new_keys: list[bulk.Row] = []
         for a, (key, digest) in zip(arrivals, keys, strict=True):
             earlier = known.setdefault(key, {})
             first_copy = earlier.get(digest)
@@ -104,24 +104,16 @@ class LandingPart(StoreBase):
             outcome = LandingOutcome.CONFLICT if conflict else LandingOutcome.LANDED
             receipts.append(Receipt(position, outcome))
             position += 1
-        if rows:
-            with conn.cursor() as cursor:
-                with cursor.copy(queries.LANDING_COPY) as copy:
-                    copy.set_types(queries.LANDING_TYPES)
-                    for row in rows:
-                        copy.write_row(row)
-                with cursor.copy(queries.KEYS_COPY) as copy:
-                    copy.set_types(queries.KEYS_TYPES)
-                    for new_key in new_keys:
-                        copy.write_row(new_key)
-        with conn.pipeline():
+        bulk.insert(conn, queries.LANDING, rows)
+        bulk.insert(conn, queries.LANDED_KEY, new_keys)
+        with bulk.together(conn):
             conn.execute(queries.FEED_IN, _statistics(arrivals, receipts))
             if rows:
                 conn.execute(queries.HEAD_SET, (position - 1,))
                 conn.execute(queries.NOTIFY)
         return receipts
 
-    def _row(self, a: Arrival, position: int, conflict: bool) -> tuple[object, ...]:
+    def _row(self, a: Arrival, position: int, conflict: bool) -> bulk.Row:
         return (
             position,
             a.received_at_us,

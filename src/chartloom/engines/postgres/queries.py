@@ -6,6 +6,7 @@ Only constants are put together here; every value is bound.
 
 from __future__ import annotations
 
+from chartloom.engines.postgres.bulk import Table
 from chartloom.engines.postgres.stats import BUCKETS
 
 # Schema and site
@@ -36,13 +37,22 @@ HEAD_LOCK = "SELECT position FROM log_head FOR UPDATE"
 
 KEYS_KNOWN = "SELECT key, digest, position FROM landed_key WHERE key = ANY(%b::int8[])"
 
-LANDING_COPY = """
-COPY landing (position, received_at_us, size_bytes, lane, conflict, feed, control_id, message_type,
-              source_patient, body) FROM STDIN (FORMAT BINARY)"""
-LANDING_TYPES = ("int8", "int8", "int4", "int2", "bool", "text", "text", "text", "text", "bytea")
-
-KEYS_COPY = "COPY landed_key (key, position, digest) FROM STDIN (FORMAT BINARY)"
-KEYS_TYPES = ("int8", "int8", "bytea")
+LANDING = Table(
+    "landing",
+    (
+        ("position", "int8"),
+        ("received_at_us", "int8"),
+        ("size_bytes", "int4"),
+        ("lane", "int2"),
+        ("conflict", "bool"),
+        ("feed", "text"),
+        ("control_id", "text"),
+        ("message_type", "text"),
+        ("source_patient", "text"),
+        ("body", "bytea"),
+    ),
+)
+LANDED_KEY = Table("landed_key", (("key", "int8"), ("position", "int8"), ("digest", "bytea")))
 
 HEAD_SET = "UPDATE log_head SET position = %s"
 
@@ -127,51 +137,88 @@ CURSORS = """
 UPDATE lane SET cursor = greatest(cursor, u.upto)
 FROM unnest(%b::int2[], %b::int8[]) u (lane, upto) WHERE lane.lane = u.lane"""
 
-OUTCOME_COPY = """
-COPY outcome (position, received_at_us, applied_at_us, event_us, size_bytes, issue_count,
-              mapped_count, ignored_count, unmapped_count, project_version, feed, message_type,
-              control_id, source_patient, quarantine) FROM STDIN (FORMAT BINARY)"""
-OUTCOME_TYPES = (*("int8",) * 4, *("int4",) * 5, "int2", *("text",) * 5)
-
-BUNDLE_COPY = """
-COPY bundle (position, ordinal, source_patient, touched, body) FROM STDIN (FORMAT BINARY)"""
-BUNDLE_TYPES = ("int8", "int2", "text", "int4[]", "bytea")
-
-_RESOURCE = "sort_us, version, event_us, revision, rank, part, section, hidden, directory, id, "
-_RESOURCE += "source_patient, type, series, body"
-_RESOURCE_ARRAYS = "%b::int8[], %b::int8[], %b::int8[], %b::int4[], %b::int4[], %b::int4[], "
-_RESOURCE_ARRAYS += "%b::int2[], %b::bool[], %b::bool[], %b::text[], %b::text[], %b::text[], "
-_RESOURCE_ARRAYS += "%b::text[], %b::bytea[]"
-
-RESOURCE_COPY = f"COPY resource ({_RESOURCE}) FROM STDIN (FORMAT BINARY)"
-RESOURCE_TYPES = (*("int8",) * 3, *("int4",) * 3, "int2", *("bool",) * 2, *("text",) * 4, "bytea")
+OUTCOME = Table(
+    "outcome",
+    (
+        ("position", "int8"),
+        ("received_at_us", "int8"),
+        ("applied_at_us", "int8"),
+        ("event_us", "int8"),
+        ("size_bytes", "int4"),
+        ("issue_count", "int4"),
+        ("mapped_count", "int4"),
+        ("ignored_count", "int4"),
+        ("unmapped_count", "int4"),
+        ("project_version", "int2"),
+        ("feed", "text"),
+        ("message_type", "text"),
+        ("control_id", "text"),
+        ("source_patient", "text"),
+        ("quarantine", "text"),
+    ),
+)
+BUNDLE = Table(
+    "bundle",
+    (
+        ("position", "int8"),
+        ("ordinal", "int2"),
+        ("source_patient", "text"),
+        ("touched", "bytea"),
+        ("body", "bytea"),
+    ),
+)
+RESOURCE = Table(
+    "resource",
+    (
+        ("sort_us", "int8"),
+        ("version", "int8"),
+        ("event_us", "int8"),
+        ("revision", "int4"),
+        ("rank", "int4"),
+        ("part", "int4"),
+        ("section", "int2"),
+        ("hidden", "bool"),
+        ("directory", "bool"),
+        ("id", "text"),
+        ("source_patient", "text"),
+        ("type", "text"),
+        ("series", "text"),
+        ("body", "bytea"),
+    ),
+)
+VIEW = Table(
+    "view",
+    (
+        ("revision", "int4"),
+        ("total", "int4"),
+        ("part", "int4"),
+        ("section", "int2"),
+        ("source_patient", "text"),
+        ("body", "bytea"),
+    ),
+)
 
 RESOURCE_UPDATE = f"""
 UPDATE resource r SET
     sort_us = u.sort_us, version = u.version, revision = u.revision, part = u.part,
     section = u.section, hidden = u.hidden, source_patient = u.source_patient,
     series = u.series, body = u.body
-FROM unnest({_RESOURCE_ARRAYS}) u ({_RESOURCE})
+FROM unnest({RESOURCE.arrays}) u ({RESOURCE.names})
 WHERE r.id = u.id AND r.revision = u.revision - 1 AND NOT r.directory
 RETURNING r.id"""
 
 DIRECTORY_UPSERT = f"""
-INSERT INTO resource AS r ({_RESOURCE})
-SELECT * FROM unnest({_RESOURCE_ARRAYS})
+INSERT INTO resource AS r ({RESOURCE.names})
+SELECT * FROM unnest({RESOURCE.arrays})
 ON CONFLICT (id) DO UPDATE SET
     rank = excluded.rank, event_us = excluded.event_us, version = excluded.version,
     type = excluded.type, body = excluded.body
 WHERE r.directory AND (r.rank, r.event_us, r.version)
     < (excluded.rank, excluded.event_us, excluded.version)"""
 
-VIEW_COPY = """
-COPY view (revision, total, part, section, source_patient, body) FROM STDIN (FORMAT BINARY)"""
-VIEW_TYPES = ("int4", "int4", "int4", "int2", "text", "bytea")
-
-VIEW_UPDATE = """
+VIEW_UPDATE = f"""
 UPDATE view v SET revision = u.revision, total = u.total, body = u.body
-FROM unnest(%b::int4[], %b::int4[], %b::int4[], %b::int2[], %b::text[], %b::bytea[])
-    u (revision, total, part, section, source_patient, body)
+FROM unnest({VIEW.arrays}) u ({VIEW.names})
 WHERE v.source_patient = u.source_patient AND v.section = u.section AND v.part = u.part
     AND v.revision = u.revision - 1
 RETURNING v.source_patient"""
@@ -279,24 +326,29 @@ WHERE source_patient = ANY(%b::text[]) ORDER BY source_patient, section, part"""
 
 _PLACED = "id, source_patient, directory, revision, body, section, part, sort_us, series, hidden"
 
+#: The rows are chosen by index; only those that are shown are then read whole.
 TIMELINE = f"""
-SELECT {_PLACED} FROM unnest(%(patients)b::text[]) p
-CROSS JOIN unnest(%(sections)b::int2[]) s
-CROSS JOIN LATERAL (
-    SELECT * FROM resource r
-    WHERE r.source_patient = p AND r.section = s AND r.section <> 0 AND NOT r.hidden
-        AND r.sort_us < %(before)s
-    ORDER BY r.sort_us DESC LIMIT %(limit)s
-) newest ORDER BY sort_us DESC, id DESC LIMIT %(limit)s"""
+SELECT {_PLACED} FROM (
+    SELECT newest.id FROM unnest(%(patients)b::text[]) p
+    CROSS JOIN unnest(%(sections)b::int2[]) s
+    CROSS JOIN LATERAL (
+        SELECT r.id, r.sort_us FROM resource r
+        WHERE r.source_patient = p AND r.section = s AND r.section <> 0 AND NOT r.hidden
+            AND r.sort_us < %(before)s
+        ORDER BY r.sort_us DESC LIMIT %(limit)s
+    ) newest ORDER BY newest.sort_us DESC, newest.id DESC LIMIT %(limit)s
+) chosen JOIN resource USING (id) ORDER BY sort_us DESC, id DESC"""
 
 SERIES = f"""
-SELECT {_PLACED} FROM unnest(%(patients)b::text[]) p
-CROSS JOIN LATERAL (
-    SELECT * FROM resource r
-    WHERE r.source_patient = p AND r.series = %(series)s AND r.series <> '' AND NOT r.hidden
-        AND r.section = ANY(%(sections)b::int2[]) AND r.sort_us < %(before)s
-    ORDER BY r.sort_us DESC LIMIT %(limit)s
-) newest ORDER BY sort_us DESC, id DESC LIMIT %(limit)s"""
+SELECT {_PLACED} FROM (
+    SELECT newest.id FROM unnest(%(patients)b::text[]) p
+    CROSS JOIN LATERAL (
+        SELECT r.id, r.sort_us FROM resource r
+        WHERE r.source_patient = p AND r.series = %(series)s AND r.series <> '' AND NOT r.hidden
+            AND r.section = ANY(%(sections)b::int2[]) AND r.sort_us < %(before)s
+        ORDER BY r.sort_us DESC LIMIT %(limit)s
+    ) newest ORDER BY newest.sort_us DESC, newest.id DESC LIMIT %(limit)s
+) chosen JOIN resource USING (id) ORDER BY sort_us DESC, id DESC"""
 
 RESOURCE_PLACE = "SELECT source_patient, directory, version FROM resource WHERE id = %s"
 
@@ -328,7 +380,7 @@ BUNDLES = """
 SELECT ordinal, source_patient, body FROM bundle WHERE position = %s ORDER BY ordinal"""
 
 HISTORY = """
-SELECT position FROM bundle WHERE source_patient = %s AND touched @> ARRAY[%s::int4]
+SELECT position FROM bundle WHERE source_patient = %s AND position(%b in touched) > 0
 ORDER BY position DESC LIMIT %s"""
 
 BUNDLES_AT = """

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from chartloom.domain.chart import PlacedState, SectionView
 from chartloom.domain.message import Message
 from chartloom.domain.resource import Contribution, Derived
 from chartloom.domain.store import Batch
 from chartloom.engines.postgres.bodies import Bodies, BundleBody
+from chartloom.engines.postgres.bulk import Row
 from chartloom.engines.postgres.landing import clean
 from chartloom.engines.postgres.revisions import Revisions
 
-Row = tuple[Any, ...]
 _DAY_US = 86_400_000_000
 
 
-def touch_of(resource_id: str) -> int:
-    """A resource id as a signed 32-bit hash: enough to skip nearly all bundles without it."""
-    return zlib.crc32(resource_id.encode()) - 0x80000000
+def touch_of(resource_id: str) -> bytes:
+    """A resource id as 4 bytes: enough to skip nearly all bundles without it."""
+    return zlib.crc32(resource_id.encode()).to_bytes(4, "big")
 
 
 @dataclass
@@ -86,7 +84,7 @@ def bundle_rows(bodies: Bodies, derived: Derived, message: Message) -> list[Row]
             body.provenance, body.issues = derived.provenance, derived.issues
             body.unmapped, body.links = derived.unmapped, derived.links
         sealed = bodies.seal_bundle(patient, derived.position, ordinal, body)
-        touched = [touch_of(i.id) for i in items if not i.directory]
+        touched = b"".join(touch_of(i.id) for i in items if not i.directory)
         rows.append((derived.position, ordinal, patient, touched, sealed))
     return rows
 
@@ -149,8 +147,3 @@ def fill(batch: Batch, bodies: Bodies, revisions: Revisions, version: int, shard
     day = batch.applied_at_us // _DAY_US
     writes.issues = [(feed, day, code, shard, n) for (feed, code), n in sorted(issues.items())]
     return writes
-
-
-def columns(rows: Sequence[Row]) -> list[list[Any]]:
-    """Rows turned into the arrays that ``unnest`` wants."""
-    return [list(column) for column in zip(*rows, strict=True)]

@@ -86,7 +86,7 @@ CREATE TABLE bundle (
     position       bigint NOT NULL,
     ordinal        smallint NOT NULL,
     source_patient text COLLATE "C" NOT NULL,
-    touched        integer[] NOT NULL,
+    touched        bytea NOT NULL,
     body           bytea NOT NULL,
     PRIMARY KEY (position, ordinal)
 ) WITH (toast_tuple_target = 8160);
