@@ -92,6 +92,12 @@ register_codes(
         "Report it with the issue's detail: a mapping rule is at fault.",
     ),
     IssueCode(
+        "statements-differ",
+        _W,
+        "One message says two different things under the same number; the later one counts.",
+        "Ask the sender to number orders and results apart.",
+    ),
+    IssueCode(
         "reference-range-inverted",
         _W,
         "A reference range has its low above its high; only its text was kept.",

@@ -1,10 +1,16 @@
 """Named functions for what tables cannot say; importing this package registers them all."""
 
 from chartloom.normalize.functions import (
+    appointment,
+    charges,
     codes,
     contact,
+    document,
+    dosage,
     encounter,
     identifiers,
+    immunization,
+    medication,
     numbers,
     observation,
     orders,
@@ -16,10 +22,16 @@ from chartloom.normalize.functions import (
 )
 
 __all__ = [
+    "appointment",
+    "charges",
     "codes",
     "contact",
+    "document",
+    "dosage",
     "encounter",
     "identifiers",
+    "immunization",
+    "medication",
     "numbers",
     "observation",
     "orders",

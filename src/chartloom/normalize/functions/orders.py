@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from chartloom.domain.resource import FhirJson
-from chartloom.normalize.context import Prim, Sink
+from chartloom.formats.hl7v2 import Segment
+from chartloom.normalize.context import Instance, Msg, Prim, Sink
 from chartloom.normalize.functions.identifiers import TYPE_SYSTEM, authority, ei_identifier
 from chartloom.normalize.functions.numbers import UCUM, number, with_unit
 from chartloom.normalize.functions.organisations import person_name
 from chartloom.normalize.functions.times import dtm_datetime
-from chartloom.normalize.registry import datatype
+from chartloom.normalize.registry import datatype, finisher
 
 
 @datatype("EI.Device", {"1": "identifier.value", "2": "identifier.system", "3": "identifier.system",
@@ -174,3 +175,21 @@ def xpn_string(x: str, s: Sink) -> str | None:
 def xon_name(x: str, s: Sink) -> str | None:
     """XON -> its name."""
     return s.leaf(x.split(s.env.comp, 1)[0]) or None
+
+
+@finisher("occurrence")
+def finish_occurrence(
+    out: FhirJson, m: Msg, instance: Instance, weak: list[str], seg: Segment | None
+) -> None:
+    """occurrence[x] is one element: a timing swallows the time that was requested."""
+    timing = out.get("occurrenceTiming")
+    if timing is None:
+        return
+    out.pop("_occurrenceDateTime", None)
+    when = out.pop("occurrenceDateTime", None)
+    repeat = timing.get("repeat", {})
+    if when and "boundsPeriod" not in repeat and "boundsDuration" not in repeat:
+        timing["repeat"] = {**repeat, "boundsPeriod": {"start": when}}
+    elif when:
+        url = "urn:chartloom:extension:requested"
+        out.setdefault("extension", []).append({"url": url, "valueDateTime": when})

@@ -1,0 +1,445 @@
+"""Orders, pharmacy, immunisation, documents, scheduling and charges: one message, its resources."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from chartloom.domain.feed import Feed
+from chartloom.domain.ids import EXAMPLE_NAMESPACE
+from chartloom.domain.message import Format, Message
+from chartloom.domain.resource import Derived
+from chartloom.formats.fhir import validate
+from chartloom.normalize import load_mapping
+
+FEED = Feed("f", "it", "team", "mllp", Format.HL7V2)
+MAPPING = load_mapping("hl7v2")
+PID = "PID|1||4711^^^SGH^MR||Rivera^Ana||19800203|F||||||||||ACC9^^^SGH"
+Json = dict[str, Any]
+
+
+def _derive(kind: str, *segments: str) -> Derived:
+    event = kind.replace("^", "_")
+    head = f"MSH|^~\\&|A|B|C|D|20240105101500+0100||{kind}^{event}|M1|P|2.5.1"
+    body = "\r".join((head, *segments, "")).encode()
+    message = Message(1, "f", body, 1_704_450_000_000_000, hashlib.sha256(body).digest())
+    traced = MAPPING.trace(message, FEED, EXAMPLE_NAMESPACE)
+    derived = MAPPING.derive(message, FEED, EXAMPLE_NAMESPACE)
+    assert traced.derived == derived
+    assert traced.loss.counts == derived.loss
+    assert not derived.quarantine, derived.issues
+    for contribution in derived.contributions:
+        assert validate(contribution.resource) == []
+    return derived
+
+
+def _seg(name: str, **fields: str) -> str:
+    """A segment by field number: ``_seg("RXA", f3="20240106")``."""
+    numbers = {int(k[1:]): v for k, v in fields.items()}
+    return "|".join([name, *(numbers.get(n, "") for n in range(1, max(numbers) + 1))])
+
+
+def _all(derived: Derived, kind: str) -> list[Json]:
+    return [c.resource for c in derived.contributions if c.type == kind]
+
+
+def _one(derived: Derived, kind: str) -> Json:
+    (resource,) = _all(derived, kind)
+    return resource
+
+
+def _codes(derived: Derived) -> list[str]:
+    return [i.code for i in derived.issues]
+
+
+RXE = "RXE||312615^Prednisone 20 mg^RXNORM|1|2|mg^mg^UCUM|TAB^Tablet|^take with food||G|30|TAB|11"
+
+
+def test_a_pharmacy_order_has_dose_route_timing_and_supply() -> None:
+    derived = _derive(
+        "RDE^O11",
+        PID,
+        "ORC|NW|ORD1^PH||G1|IP||||20240105|||77^Weiss^Ruth",
+        f"{RXE}|||RX9",
+        "TQ1|1||Q6H PRN||||20240105080000+0100|20240112|S",
+        "RXR|PO^Oral^HL70162",
+    )
+    request = _one(derived, "MedicationRequest")
+    (dosage,) = request["dosageInstruction"]
+    assert request["status"] == "active"
+    assert request["priority"] == "stat"
+    assert request["authoredOn"] == "2024-01-05"
+    assert request["substitution"]["allowedCodeableConcept"]["coding"][0]["code"] == "G"
+    assert request["dispenseRequest"]["numberOfRepeatsAllowed"] == 11
+    assert request["dispenseRequest"]["quantity"]["value"] == Decimal(30)
+    assert dosage["text"] == "take with food"
+    assert dosage["asNeededBoolean"] is True
+    assert dosage["route"]["coding"][0]["code"] == "PO"
+    assert dosage["timing"]["repeat"] == {
+        "frequency": 1,
+        "period": 6,
+        "periodUnit": "h",
+        "boundsPeriod": {"start": "2024-01-05T08:00:00+01:00", "end": "2024-01-12"},
+    }
+    dose = dosage["doseAndRate"][0]["doseRange"]
+    assert (dose["low"]["value"], dose["high"]["value"]) == (Decimal(1), Decimal(2))
+    assert dose["low"]["system"] == "http://unitsofmeasure.org"
+    values = [i["value"] for i in request["identifier"]]
+    assert values == ["ORD1", "RX9"]
+
+
+@pytest.mark.parametrize(
+    ("orc", "status"),
+    [
+        ("ORC|NW|1", "active"),
+        ("ORC|NW|1|||IP", "active"),
+        ("ORC|DC|1|||IP", "stopped"),
+        ("ORC|OD|1", "stopped"),
+        ("ORC|CA|1|||DC", "cancelled"),
+        ("ORC|HD|1", "on-hold"),
+        ("ORC|RL|1", "active"),
+        ("ORC|SC|1|||CM", "completed"),
+        ("ORC|SC|1|||ER", "entered-in-error"),
+        ("ORC|RE|1", "active"),
+    ],
+)
+def test_the_status_of_a_medication_follows_order_control(orc: str, status: str) -> None:
+    request = _one(_derive("RDE^O11", PID, orc, RXE), "MedicationRequest")
+    assert request["status"] == status
+
+
+def test_sequential_timings_become_dosages_in_order() -> None:
+    derived = _derive(
+        "RDE^O11", PID, "ORC|NW|1", RXE, "TQ1|1||BID|||3^d", "TQ1|2||QD|||4^d", "RXR|PO^Oral"
+    )
+    first, second = _one(derived, "MedicationRequest")["dosageInstruction"]
+    assert (first["sequence"], second["sequence"]) == (1, 2)
+    assert first["timing"]["repeat"]["frequency"] == 2
+    assert second["timing"]["repeat"]["frequency"] == 1
+    assert second["timing"]["repeat"]["boundsDuration"]["code"] == "d"
+    assert second["route"] == first["route"]
+    assert second["doseAndRate"] == first["doseAndRate"]
+
+
+def test_an_order_without_encoding_reads_rxo() -> None:
+    derived = _derive(
+        "OMP^O09", PID, "ORC|NW|5", "RXO|01^Doxycycline^NDC|1||TAB^Tablet||^call me|^one daily||N"
+    )
+    request = _one(derived, "MedicationRequest")
+    assert request["dosageInstruction"][0]["text"] == "one daily"
+    assert request["note"][0]["text"] == "call me"
+    assert request["substitution"]["allowedCodeableConcept"]["coding"][0]["code"] == "N"
+
+
+def test_what_was_asked_for_does_not_override_what_was_encoded() -> None:
+    derived = _derive(
+        "RDE^O11",
+        PID,
+        "ORC|NW|5",
+        _seg("RXO", f1="99^Asked^L", f2="7", f7="^asked", f20="^why"),
+        RXE,
+    )
+    request = _one(derived, "MedicationRequest")
+    assert request["medicationCodeableConcept"]["text"] == "Prednisone 20 mg"
+    assert request["note"][0]["text"] == "asked"
+    assert request["reasonCode"] == [{"text": "why"}]
+
+
+def test_two_drugs_under_one_number_are_told() -> None:
+    derived = _derive("RDE^O11", PID, "ORC|NW|5", RXE, "ORC|NW|5", "RXE||99^Other^L|1||mg")
+    assert "statements-differ" in _codes(derived)
+
+
+def test_a_dispense_belongs_to_its_order() -> None:
+    order = _derive("RDE^O11", PID, "ORC|NW|5^P", RXE)
+    derived = _derive(
+        "RDS^O13",
+        PID,
+        "ORC|RE|5^P|D8||CM",
+        "RXD|1|312615^Prednisone^RXNORM|20240106|30|TAB|||5|Supply for 10 days|8^Lee^Bo|G",
+    )
+    fill = _one(derived, "MedicationDispense")
+    assert fill["status"] == "completed"
+    assert fill["daysSupply"]["value"] == 10
+    assert fill["quantity"]["value"] == Decimal(30)
+    assert fill["substitution"]["wasSubstituted"] is True
+    target = fill["authorizingPrescription"][0]["reference"]
+    assert target == f"MedicationRequest/{_one(order, 'MedicationRequest')['id']}"
+    known = next(c for c in derived.contributions if c.type == "MedicationRequest")
+    said = {"resourceType", "id", "subject"}
+    assert set(known.resource) - set(known.weak) == said
+
+
+@pytest.mark.parametrize(
+    ("completion", "action", "status"),
+    [
+        ("CP", "A", "completed"),
+        ("RE", "A", "not-done"),
+        ("NA", "", "not-done"),
+        ("CP", "D", "entered-in-error"),
+        ("", "", "completed"),
+    ],
+)
+def test_an_administration_has_status_dose_and_route(
+    completion: str, action: str, status: str
+) -> None:
+    derived = _derive(
+        "RAS^O17",
+        PID,
+        "ORC|RE|5",
+        _seg(
+            "RXA",
+            f3="20240106080000+0100",
+            f4="20240106080500+0100",
+            f5="1^Ibuprofen^L",
+            f6="1.50",
+            f7="mg^mg^UCUM",
+            f20=completion,
+            f21=action,
+        ),
+        "RXR|PO^Oral",
+    )
+    given = _one(derived, "MedicationAdministration")
+    assert given["status"] == status
+    assert str(given["dosage"]["dose"]["value"]) == "1.50"
+    assert given["effectivePeriod"]["end"] == "2024-01-06T08:05:00+01:00"
+
+
+def test_an_unknown_amount_is_said_to_be_unknown() -> None:
+    derived = _derive("RAS^O17", PID, "ORC|RE|5", "RXA|0|1|20240106||1^X^L|999", "RXR|PO")
+    dose = _one(derived, "MedicationAdministration")["dosage"]["dose"]
+    assert dose["extension"][0]["valueCode"] == "unknown"
+
+
+def test_a_dose_of_vaccine() -> None:
+    derived = _derive(
+        "VXU^V04",
+        PID,
+        "ORC|RE||I1^V",
+        "RXA|0|1|20240106||141^Influenza^CVX|0.5|mL^^UCUM||00^New^NIP001|9^Kim^Jo|^^^Ward"
+        "||||L77|20251231|PMC^Sanofi^MVX|||CP|A",
+        "RXR|IM^Intramuscular|LA^Left arm",
+        "OBX|1|CE|64994-7^Eligibility^LN|1|V02^Medicaid^HL70064||||||F",
+        "OBX|2|CE|69764-9^Doc^LN|2|253^Influenza VIS^cdcgs1vis||||||F",
+        "OBX|3|TS|29768-9^Published^LN|2|20230806||||||F",
+        "OBX|4|TS|29769-7^Presented^LN|2|20240106||||||F",
+        "OBX|5|CE|30963-3^Funding^LN|3|PHC70^Private^CDCPHINVS||||||F",
+        "OBX|6|NM|30973-2^Dose number^LN|4|2||||||F",
+        "OBX|7|CE|59785-6^Indication^LN|5|X1^Travel^L||||||F",
+    )
+    dose = _one(derived, "Immunization")
+    assert dose["status"] == "completed"
+    assert dose["primarySource"] is True
+    assert str(dose["doseQuantity"]["value"]) == "0.5"
+    assert (dose["lotNumber"], dose["expirationDate"]) == ("L77", "2025-12-31")
+    assert dose["programEligibility"][0]["coding"][0]["code"] == "V02"
+    assert dose["fundingSource"]["coding"][0]["code"] == "PHC70"
+    assert dose["education"] == [
+        {
+            "documentType": "Influenza VIS",
+            "publicationDate": "2023-08-06",
+            "presentationDate": "2024-01-06",
+        }
+    ]
+    assert dose["protocolApplied"] == [{"doseNumberPositiveInt": 2}]
+    kept = [e for e in dose["extension"] if e["url"].endswith("vaccine-observation")]
+    assert kept[0]["extension"][1]["valueCodeableConcept"]["text"] == "Travel"
+    assert dose["performer"][0]["function"]["coding"][0]["code"] == "AP"
+
+
+def test_a_refused_vaccine_is_not_done() -> None:
+    derived = _derive(
+        "VXU^V04",
+        PID,
+        "ORC|RE||I2",
+        _seg(
+            "RXA", f3="20240106", f5="141^Flu^CVX", f6="999", f18="00^Parental decision", f20="RE"
+        ),
+    )
+    dose = _one(derived, "Immunization")
+    assert dose["status"] == "not-done"
+    assert dose["statusReason"]["text"] == "Parental decision"
+    assert "doseQuantity" not in dose
+
+
+def test_a_deleted_dose_is_entered_in_error() -> None:
+    rxa = "RXA|0|1|20240106||141^Influenza^CVX|1||||||||||||||CP|D"
+    assert _one(_derive("VXU^V04", PID, "ORC|RE||I3", rxa), "Immunization")["status"] == (
+        "entered-in-error"
+    )
+
+
+TXA = "TXA|1|11488-4^Consult^LN|TX|20240106|9^Kim^Jo|20240106100000+0100||||||DOC1^T|{}||||AU||AV"
+
+
+def test_a_document_holds_its_text() -> None:
+    derived = _derive(
+        "MDM^T02",
+        "EVN|T02|20240106",
+        PID,
+        TXA.format(""),
+        "OBX|1|TX|11488-4^Consult^LN||First line\\.br\\second||||||F",
+        "OBX|2|TX|11488-4^Consult^LN||||||||F",
+        "OBX|3|FT|11488-4^Consult^LN||Third & last\\T\\ ü||||||F",
+    )
+    document = _one(derived, "DocumentReference")
+    attachment = document["content"][0]["attachment"]
+    text = base64.b64decode(attachment["data"]).decode()
+    assert text == "First line\nsecond\nThird & last& ü"
+    assert attachment["contentType"].startswith("text/plain")
+    assert (document["status"], document["docStatus"]) == ("current", "final")
+    assert document["date"] == "2024-01-06T10:00:00+01:00"
+
+
+def test_a_replacement_supersedes_its_parent() -> None:
+    original = _one(_derive("MDM^T02", PID, TXA.format("")), "DocumentReference")
+    derived = _derive("MDM^T10", PID, TXA.replace("DOC1", "DOC2").format("DOC1^T"))
+    new, old = _all(derived, "DocumentReference")
+    assert old["id"] == original["id"]
+    assert old["status"] == "superseded"
+    assert new["relatesTo"] == [
+        {"code": "replaces", "target": {"reference": f"DocumentReference/{old['id']}"}}
+    ]
+
+
+def test_a_cancelled_document_is_entered_in_error() -> None:
+    document = _one(_derive("MDM^T11", PID, TXA.format("")), "DocumentReference")
+    assert document["status"] == "entered-in-error"
+
+
+SCH = (
+    "SCH|A1|F1||||R^Routine|I10^Hypertension^I10|Normal|30|min|^^30^20240110090000+0100^{}"
+    "||||||||||||||{}"
+)
+
+
+def test_an_appointment_has_time_status_and_participants() -> None:
+    derived = _derive(
+        "SIU^S12",
+        SCH.format("20240110093000+0100", "Booked"),
+        "NTE|1||Bring the card",
+        PID,
+        "RGS|1|A",
+        "AIS|1|A|CARD^Cardiology^L|20240110090000+0100|||30|min",
+        "AIL|1|A|CARD^R1",
+        "RGS|2|A",
+        "AIP|1|A|9^Kim^Jo||||||||Cancelled",
+        "AIG|1|A|ECG^ECG device^L",
+    )
+    appointment = _one(derived, "Appointment")
+    assert appointment["status"] == "booked"
+    assert (appointment["start"], appointment["end"]) == (
+        "2024-01-10T09:00:00+01:00",
+        "2024-01-10T09:30:00+01:00",
+    )
+    assert appointment["minutesDuration"] == 30
+    assert appointment["serviceType"][0]["text"] == "Cardiology"
+    assert appointment["reasonCode"][0]["text"] == "Hypertension"
+    actors = [p["actor"] for p in appointment["participant"]]
+    assert actors[0]["reference"].startswith("Patient/")
+    assert {a.get("reference", "display").split("/")[0] for a in actors} == {
+        "Patient",
+        "Location",
+        "Practitioner",
+        "display",
+    }
+    assert "cancelationReason" not in appointment
+
+
+@pytest.mark.parametrize(
+    ("event", "filler", "status"),
+    [
+        ("S15", "Cancelled", "cancelled"),
+        ("S15", "Booked", "cancelled"),
+        ("S17", "", "entered-in-error"),
+        ("S26", "Booked", "noshow"),
+        ("S14", "Complete", "fulfilled"),
+        ("S13", "", "booked"),
+    ],
+)
+def test_the_status_of_an_appointment(event: str, filler: str, status: str) -> None:
+    derived = _derive(f"SIU^{event}", SCH.format("20240110093000+0100", filler), PID)
+    appointment = _one(derived, "Appointment")
+    assert appointment["status"] == status
+    if status in ("cancelled", "noshow"):
+        assert appointment["cancelationReason"]["text"] == "Routine"
+
+
+def test_the_end_of_an_appointment_follows_from_its_length() -> None:
+    appointment = _one(_derive("SIU^S12", SCH.format("", "Booked"), PID), "Appointment")
+    assert appointment["end"] == "2024-01-10T09:30:00+01:00"
+
+
+def test_charges_have_account_price_and_quantity() -> None:
+    derived = _derive(
+        "DFT^P03",
+        "EVN|P03|20240106",
+        PID,
+        "FT1|1|T1||20240106|20240107|CG|99283^Visit^C4|||2|388.40&USD||||||||I10^Htn^I10|9^Kim^Jo",
+        "FT1|2|T2||20240106|20240107|CR|99283^Visit^C4|||-1|388.40&USD",
+    )
+    account = _one(derived, "Account")
+    first, second = _all(derived, "ChargeItem")
+    assert account["identifier"][0]["value"] == "ACC9"
+    assert first["account"] == [{"reference": f"Account/{account['id']}"}]
+    assert first["status"] == "billable"
+    assert first["priceOverride"] == {"value": Decimal("388.40"), "currency": "USD"}
+    assert first["quantity"]["value"] == Decimal(2)
+    assert second["status"] == "aborted"
+
+
+def test_problems_are_added_resolved_and_taken_back() -> None:
+    prb = "PRB|{}|20240106|I10^Hypertension^I10|P1^X|||20230101||{}||||{}|{}|||||"
+    added = _one(_derive("PPR^PC1", PID, prb.format("AD", "", "Confirmed", "Active")), "Condition")
+    assert added["clinicalStatus"]["coding"][0]["code"] == "active"
+    assert added["verificationStatus"]["coding"][0]["code"] == "confirmed"
+    ended = _one(_derive("PPR^PC2", PID, prb.format("UP", "20240105", "", "Active")), "Condition")
+    assert ended["id"] == added["id"]
+    assert ended["clinicalStatus"]["coding"][0]["code"] == "resolved"
+    gone = _one(_derive("PPR^PC3", PID, prb.format("DE", "", "Confirmed", "Active")), "Condition")
+    assert gone["verificationStatus"]["coding"][0]["code"] == "entered-in-error"
+    assert "clinicalStatus" not in gone
+
+
+def test_an_order_and_its_result_are_about_the_same_request() -> None:
+    order = _derive(
+        "ORM^O01",
+        PID,
+        "ORC|NW|ORD1^A|||IP",
+        "OBR|1|ORD1^A||CBC^Blood count^L|R|20240106||||||||||9^Kim^Jo",
+        "NTE|1||fasting",
+    )
+    result = _derive(
+        "ORU^R01",
+        PID,
+        "ORC|RE|ORD1^A|LAB7^L",
+        "OBR|1|ORD1^A|LAB7^L|CBC^Blood count^L|||20240106|||||||||||||||20240106||HM|F",
+        "OBX|1|NM|718-7^Hb^LN||1.50|g/dL|||||F",
+    )
+    request = _one(order, "ServiceRequest")
+    assert request["status"] == "active"
+    assert request["priority"] == "routine"
+    assert _all(order, "DiagnosticReport") == []
+    assert _one(result, "ServiceRequest")["id"] == request["id"]
+
+
+def test_a_cancelled_order_is_revoked() -> None:
+    derived = _derive("ORM^O01", PID, "ORC|CA|ORD1", "OBR|1|ORD1||CBC^Blood count^L")
+    assert _one(derived, "ServiceRequest")["status"] == "revoked"
+
+
+def test_a_timing_swallows_the_requested_time() -> None:
+    derived = _derive(
+        "OML^O21",
+        PID,
+        "ORC|NW|O2",
+        "TQ1|1||BID||||20240106|||",
+        "OBR|1|O2||K^Potassium^L||20240105",
+    )
+    request = _one(derived, "ServiceRequest")
+    assert request["occurrenceTiming"]["repeat"]["boundsPeriod"] == {"start": "2024-01-06"}
+    assert "occurrenceDateTime" not in request
