@@ -54,6 +54,7 @@ _SEVERITY: Final = {
     Severity.WARNING: "W",
     Severity.INFORMATION: "I",
 }
+_BREAKS: Final = frozenset("\r\n\x0b\x1c")
 _PATH: Final = re.compile(
     r"(?P<segment>[A-Z][A-Z0-9]{2})(?:\[(?P<ordinal>\d+)\])?"
     r"(?:-(?P<field>\d+)(?:\[(?P<rep>\d+)\])?(?:\.(?P<comp>\d+)(?:\.(?P<sub>\d+))?)?)?"
@@ -115,15 +116,24 @@ def acknowledge(
     segments = [header, d.field.join(msa)]
     segments += [_err(error, d, version) for error in errors]
     text = "".join(f"{segment}\r" for segment in segments)
-    # Values that came from the sender encode back; our own texts are ASCII.
-    return text.encode(peek.codec, "surrogatepass" if peek.codec in WIDE else "surrogateescape")
+    handler = "surrogatepass" if peek.codec in WIDE else "surrogateescape"
+    try:  # values that came from the sender encode back, and our own texts are ASCII
+        return text.encode(peek.codec, handler)
+    except UnicodeEncodeError:  # but for a few characters that some sets can only decode
+        return text.encode(peek.codec, "replace")
 
 
 def _field(peek: Peek, number: int) -> str:
-    """A field of the sender's MSH, escaped as the sender wrote it."""
+    """A field of the sender's MSH, escaped as the sender wrote it.
+
+    Line breaks and framing characters that a broken sender left in it must not break the answer.
+    """
     if peek.msh is None or number >= len(peek.msh.fields):
         return ""
-    return peek.msh.fields[number]
+    raw = peek.msh.fields[number]
+    if _BREAKS.isdisjoint(raw):
+        return raw
+    return "".join(escape(c, peek.delimiters) if c in _BREAKS else c for c in raw)
 
 
 def _version(version: str) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ _START: Final = re.compile(
     rb"(?:\A|(?<=[\r\n\x0b\x1c]))(?:\xef\xbb\xbf)?[ \t]*(MSH|FHS|BHS|BTS|FTS)"
     rb"(?:(?=[^A-Za-z0-9])|\Z)"
 )
-_LINE_END: Final = re.compile(rb"[\r\n\x1c]|\Z")
+_LINE_END: Final = re.compile(rb"[\r\n\x0b\x1c]|\Z")
 _BLANK: Final = b"\r\n\x0b\x1c\x1a\x00 \t"
 _BOM: Final = b"\xef\xbb\xbf"
 

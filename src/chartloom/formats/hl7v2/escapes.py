@@ -104,27 +104,25 @@ def _hex_bytes(body: str) -> bytes:
 
 
 def _hexadecimal(parts: list[str], i: int, codec: str) -> tuple[str | None, int]:
-    """Text of the hexadecimal sequence at ``i`` and of those that follow immediately.
+    """Text of the hexadecimal sequence at ``i``, and the index of the last sequence used for it.
 
-    Vendors escape the bytes of one character one by one, so they only decode together. Returns
-    also the index of the last sequence that was used.
+    Vendors escape the bytes of one character one by one, so a sequence that is no text by itself
+    is tried together with the ones that follow immediately; no character has more than 4 bytes.
     """
     data = _hex_bytes(parts[i])
-    if not data:
-        return None, i
     end = i
-    collected = [data]
-    while not parts[end + 1] and end + 3 < len(parts) and (more := _hex_bytes(parts[end + 2])):
-        collected.append(more)
-        end += 2
-    try:
-        return b"".join(collected).decode(codec), end
-    except UnicodeDecodeError:
-        pass
-    try:
-        return data.decode(codec), i
-    except UnicodeDecodeError:
-        return None, i
+    for _ in range(4):
+        try:
+            return (data.decode(codec) or None), end
+        except UnicodeDecodeError:
+            if parts[end + 1] or end + 3 >= len(parts):
+                break
+            end += 2
+            more = _hex_bytes(parts[end])
+            if not more:
+                break
+            data += more
+    return None, i
 
 
 def _formatting(body: str) -> str | None:

@@ -57,11 +57,13 @@ def leaves_of(segment: Segment) -> list[Leaf]:
     out: list[Leaf] = []
     if segment.name in HEADERS and len(fields) > 1:
         # MSH-1 and MSH-2 are the delimiters themselves and are not divided.
-        out.append(Leaf(segment, 1, 1, 1, 1, at, at + 1, fields[1], fields[1]))
+        text = fields[1]
+        out.append(Leaf(segment, 1, 1, 1, 1, at, at + 1, source.clean(text), text))
         at += 1
         if len(fields) > 2:
             if text := fields[2]:
-                out.append(Leaf(segment, 2, 1, 1, 1, at, at + len(text), text, text))
+                end = at + len(text)
+                out.append(Leaf(segment, 2, 1, 1, 1, at, end, source.clean(text), text))
             _walk(segment, 3, at + len(text) + 1, out)
     else:
         _walk(segment, 1, at + 1, out)

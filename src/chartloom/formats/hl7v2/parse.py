@@ -83,7 +83,7 @@ def build_segments(
 ) -> list[Segment]:
     """The segments of a source; the first one is MSH."""
     segments = _Builder(source, limits, found or Findings()).build()
-    if source.codec == "ascii":
+    if source.codec == "ascii" and not source.tainted:
         settle_codec(source, segments[0].fields, charset)
     return segments
 
@@ -184,8 +184,9 @@ class _Builder:
                 self._close_tail(tail)
             start = segment._field_at(len(segment.fields) - 1)[0]
             self.tail = tail = _Tail(segment, start, 0)
-        if len(segment.fields) + len(fields) > self.limits.fields_max:
-            fields = [line]
+        alone = len(segment.fields) == 1 and segment.name in HEADERS
+        if alone or len(segment.fields) + len(fields) > self.limits.fields_max:
+            fields = [line]  # stays one text
         tail.end = at + len(fields[0])
         if len(fields) > 1:
             self._close_tail(tail)

@@ -112,18 +112,10 @@ def peek(data: bytes, charset: str = "utf-8") -> Peek:
     if source is None:
         return Peek()
     segments = build_segments(source, charset)
-    evn = pid = None
-    for segment in segments:
-        if segment.name == "PID":
-            pid = segment
-            break
-        if segment.name == "EVN" and evn is None:
-            evn = segment
-    if evn is None and pid is not None:
-        evn = next((s for s in segments if s.name == "EVN"), None)
+    pid = next((segment for segment in segments if segment.name == "PID"), None)
     msh = segments[0]
     patient = pick_patient(pid)
-    kind = message_type(msh, evn)
+    kind = message_type(segments)
     return Peek(
         msh, msh.value(10), kind, kind.partition("^")[2], patient.authority, patient.identifier
     )

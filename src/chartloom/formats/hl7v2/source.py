@@ -13,6 +13,8 @@ from chartloom.formats.hl7v2.escapes import unescape
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _HEX_AS_UTF8: Final = WIDE | STATEFUL | {"ascii"}
+_STEP: Final = 256
+
 #: The HL7 null: two quotes, a statement that there is no value any more.
 NULL: Final = '""'
 
@@ -28,8 +30,7 @@ class Source:
     """
 
     __slots__ = (
-        "_byte",
-        "_char",
+        "_marks",
         "_plain",
         "_table",
         "base",
@@ -54,7 +55,7 @@ class Source:
         self.tainted = False  #: the text holds undecodable bytes
         self._table: array[int] | None = None
         self._plain: bool | None = None
-        self._char = self._byte = 0
+        self._marks: array[int] | None = None
         body = data[start:stop] if start or stop != len(data) else data
         if codec not in WIDE and body.isascii() and not (codec in STATEFUL and b"\x1b" in body):
             self.text = body.decode("ascii")
@@ -91,12 +92,14 @@ class Source:
         for end in range(1, len(body) + 1):
             try:
                 got = decoder.decode(body[end - 1 : end], end == len(body))
-            except UnicodeDecodeError:
+            except UnicodeError:  # also raised for an endless escape sequence
                 decoder.reset()
-                got = body[begin:end].decode("ascii", "surrogateescape")
-                starts.extend(range(begin, end))
+                first = end - 1 if self._is_shift(body[begin : end - 1]) else begin
+                got = body[first:end].decode("ascii", "surrogateescape")
+                starts.extend((begin, *range(first + 1, end)))
             else:
-                starts.extend([begin] * len(got))
+                alike = len(got) == end - begin  # bytes that were held back and passed as they are
+                starts.extend(range(begin, end) if alike else [begin] * len(got))
             if got:
                 chars.append(got)
                 begin = end
@@ -104,17 +107,35 @@ class Source:
         self.text = "".join(chars)
         self._table = starts
 
+    def _is_shift(self, piece: bytes) -> bool:
+        """Whether the bytes only choose a character set, and mean no character themselves."""
+        if not piece:
+            return False
+        try:
+            return not piece.decode(self.codec)
+        except UnicodeError:
+            return False
+
     def byte_at(self, char: int) -> int:
-        """Byte offset in ``data`` of the character at ``char``. Fastest when asked in order."""
+        """Byte offset in ``data`` of the character at ``char``."""
         if self.identity:
             return self.base + char
         if self._table is not None:
             return self.base + self._table[char]
-        if char < self._char:
-            self._char = self._byte = 0
-        self._byte += len(self.text[self._char : char].encode(self.codec, self.errors))
-        self._char = char
-        return self.base + self._byte
+        marks = self._marks or self._make_marks()
+        before = char // _STEP
+        rest = self.text[before * _STEP : char]
+        return marks[before] + len(rest.encode(self.codec, self.errors))
+
+    def _make_marks(self) -> array[int]:
+        """Byte offsets of every 256th character, so that any place is found at once."""
+        marks = array("Q", [self.base])
+        text, at = self.text, self.base
+        for begin in range(0, len(text), _STEP):
+            at += len(text[begin : begin + _STEP].encode(self.codec, self.errors))
+            marks.append(at)
+        self._marks = marks
+        return marks
 
     def plain(self, text: str) -> str:
         """``text`` (escaped, of one leaf) unescaped and safe to store."""
@@ -124,6 +145,10 @@ class Source:
             text = unescape(text, delimiters, "utf-8" if codec in _HEX_AS_UTF8 else codec)
         elif not self.tainted:
             return text
+        return self.clean(text)
+
+    def clean(self, text: str) -> str:
+        """``text`` with U+FFFD in place of undecodable bytes."""
         return _SURROGATE.sub("\ufffd", text)
 
     def is_plain(self) -> bool:

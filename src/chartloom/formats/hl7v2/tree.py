@@ -82,7 +82,7 @@ class Segment(msgspec.Struct, eq=False, gc=False):
         source = self.source
         d = source.delimiters
         if field < 3 and self.name in HEADERS:
-            return text if rep == comp == sub == 1 else ""
+            return source.clean(text) if rep == comp == sub == 1 else ""
         if d.split_repetition in text:
             parts = text.split(d.split_repetition, rep)
             if rep > len(parts):
@@ -233,7 +233,7 @@ class Tree:
     @property
     def message_type(self) -> str:
         """``ADT^A01`` from MSH-9 (the event from EVN-1 where MSH-9 has none); ``""`` if empty."""
-        return message_type(self.header, self.first("EVN"))
+        return message_type(self.segments)
 
     @property
     def structure(self) -> str:
@@ -257,14 +257,17 @@ class Tree:
         return raw_component.split(self.source.delimiters.split_subcomponent)
 
 
-def message_type(header: Segment | None, evn: Segment | None) -> str:
-    """``ADT^A01``: MSH-9.1 and MSH-9.2. Versions before 2.3 may say the event only in EVN-1."""
-    if header is None:
+def message_type(segments: list[Segment]) -> str:
+    """``ADT^A01``: MSH-9.1 and MSH-9.2.
+
+    Versions before 2.3 may say the event only in EVN-1; EVN follows MSH.
+    """
+    if not segments:
         return ""
-    kind = header.value(9)
-    event = header.value(9, 1, 2)
-    if not event and evn is not None:
-        event = evn.value(1)
+    kind = segments[0].value(9)
+    event = segments[0].value(9, 1, 2)
+    if not event and len(segments) > 1 and segments[1].name == "EVN":
+        event = segments[1].value(1)
     return f"{kind}^{event}" if event else kind
 
 

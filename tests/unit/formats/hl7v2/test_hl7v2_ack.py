@@ -144,3 +144,10 @@ def test_few_delimiters() -> None:
     assert answer(data, "AE", (ERROR,)).segments[2].value(8) == "Nothing   there"
     old = b"MSH|^|A||||1||ADT^A01|7|P|2.3"
     assert answer(old, "AE", (ERROR,)).segments[2].fields == ["ERR", "PID^1^3^101"]
+
+
+def test_line_breaks_in_the_senders_header_do_not_break_the_answer() -> None:
+    data = b"MSH|^~\\&|A|H|||1||ADT^A01|7\r8 and more|P|2.5\rPID|1"
+    tree = answer(data)
+    assert [s.name for s in tree.segments] == ["MSH", "MSA"]
+    assert tree.segments[1].value(2) == "7\r8 and more"
