@@ -124,6 +124,8 @@ class _TableCompiler:
         elif source.segment == self.table.subject:
             text = f"f[{source.field}]"
             value = f"m.part({text}, {source.comp or 1})"
+            if source.comp < 2:
+                value = f"({text} if {text}.isalnum() else {value})"
             if not source.comp and c.kind in ("present", "absent"):
                 value = f"({text} and {text} != NULL)"
         else:

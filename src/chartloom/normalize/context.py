@@ -28,8 +28,8 @@ Function = Callable[..., Any]
 class Env:
     """What is the same for all messages of one feed with the same delimiters."""
 
-    __slots__ = ("comp", "delimiters", "esc", "feed", "memos", "namespace", "rep", "scope", "shared")
-    __slots__ += ("sub", "systems", "units", "zone")
+    __slots__ = ("authorities", "comp", "delimiters", "esc", "feed", "memos", "namespace", "rep")
+    __slots__ += ("scope", "shared", "sub", "systems", "units", "zone")
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Env:
             ) from error
         self.memos: list[Memo] = []
         self.shared: dict[str, Contribution] = {}
+        self.authorities: dict[str, tuple[str, str]] = {}  #: HD text -> (URI, name)
 
     def make_id(self, *key: str) -> str:
         """The id of a business key in the feed's patient namespace."""
@@ -83,7 +84,9 @@ class Sink:
     def leaf(self, text: str) -> str:
         """Like :meth:`clean`, of a component that may hold only delimiters or blanks."""
         text = text.strip()
-        return self.clean(text) if self.special else text
+        if not self.special or text.isalnum():
+            return text
+        return self.clean(text)
 
     def complain(self, code: str, detail: str = "") -> None:
         """Reports an Issue about the field that is being read."""
@@ -136,7 +139,8 @@ class Msg(Sink):
         self.event = ""  #: trigger event, ``A01``
         self.event_us = received_at_us
         self.issues: list[Issue] = []
-        self.coverage: dict[int, list[tuple[int, int]]] = {}  #: segment -> (table, conditions)
+        #: per segment: the tables that ran over it, with the conditions that held
+        self.coverage: list[dict[tuple[int, int], None]] = [{} for _ in tree.segments]
         self.padded: dict[int, list[str]] = {}
         self.tracer: Any = None
 
@@ -178,60 +182,91 @@ class Msg(Sink):
 class Instance:
     """One occurrence of a group: its segments, its sub-groups, the resources it yields."""
 
-    __slots__ = ("children", "group", "ids", "parent", "patient", "segments")
+    __slots__ = ("_refs", "_values", "children", "group", "ids", "parent", "patient", "segments")
 
     def __init__(self, group: str, parent: Instance | None) -> None:
         self.group, self.parent = group, parent
         self.segments: dict[str, list[Segment]] = {}
         self.children: list[Instance] = []
         self.ids: dict[str, tuple[str, str]] = {}  #: role -> (resource type, id)
-        self.patient = parent.patient if parent is not None else ""
+        self.patient = ""
+        self._values: dict[tuple[str, int, int], str] = {}
+        self._refs: dict[str, FhirJson | None] = {}
 
     def find(self, name: str) -> list[Segment] | None:
         """The segments of that name here or in the nearest enclosing group."""
         at: Instance | None = self
         while at is not None:
             found = at.segments.get(name)
-            if found:
+            if found is not None:
                 return found
             at = at.parent
         return None
 
     def first(self, name: str, field: int, comp: int = 1) -> str:
         """A value (component, unescaped) of the first such segment in sight, or ``""``."""
-        found = self.find(name)
-        return found[0].value(field, 1, comp or 1, 1) if found else ""
+        at: Instance | None = self
+        while at is not None:
+            found = at.segments.get(name)
+            if found is not None:
+                key = (name, field, comp)
+                value = at._values.get(key)
+                if value is None:
+                    value = at._values[key] = found[0].value(field, 1, comp or 1, 1)
+                return value
+            at = at.parent
+        return ""
 
     def id_of(self, role: str) -> tuple[str, str] | None:
         """(type, id) of a role here, in an enclosing group, or in one of their sub-groups."""
         at: Instance | None = self
         while at is not None:
             found = at.ids.get(role)
-            if found is None:
-                found = next((c.ids[role] for c in at.children if role in c.ids), None)
             if found is not None:
                 return found
+            for child in at.children:
+                if role in child.ids:
+                    return child.ids[role]
             at = at.parent
         return None
 
     def ref(self, role: str) -> FhirJson | None:
-        """A reference to the resource in that role, or None if there is none."""
-        found = self.id_of(role)
-        return {"reference": f"{found[0]}/{found[1]}"} if found else None
+        """A reference to the resource in that role, or None if there is none.
+
+        To be called when all ids are known. Equal references are one object, not to be changed.
+        """
+        refs = self._refs
+        if role in refs:
+            return refs[role]
+        found = self.ids.get(role)
+        if found is None:
+            for child in self.children:
+                if role in child.ids:
+                    found = child.ids[role]
+                    break
+        value: FhirJson | None = None
+        if found is not None:
+            value = {"reference": f"{found[0]}/{found[1]}"}
+        elif self.parent is not None:
+            value = self.parent.ref(role)
+        refs[role] = value
+        return value
 
     def refs(self, role: str) -> list[FhirJson]:
         """References to all resources in that role here and below, else the one in sight."""
         result: list[FhirJson] = []
-        self._collect(role, result)
+        if self.children:
+            self._collect(role, result)
         if not result:
             one = self.ref(role)
             return [one] if one else []
         return result
 
     def _collect(self, role: str, result: list[FhirJson]) -> None:
-        found = self.ids.get(role)
-        if found is not None:
-            result.append({"reference": f"{found[0]}/{found[1]}"})
+        if role in self.ids:
+            one = self.ref(role)
+            if one is not None:
+                result.append(one)
         for child in self.children:
             child._collect(role, result)
 

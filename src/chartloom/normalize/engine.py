@@ -36,6 +36,8 @@ class Builder:
     definition: ResourceDef
     fillers: tuple[tuple[int, str, int, Callable[..., int]], ...]
     finish: tuple[Callable[..., None], ...]
+    segments: frozenset[str]  #: of which one must be in the group itself
+    plain: bool  #: needs no further look whether it is wanted
 
 
 class Engine:
@@ -129,6 +131,8 @@ class Engine:
                     for n in resource.maps
                 ),
                 tuple(_finisher(resource, name) for name in resource.finish),
+                frozenset(fillers[n].segment for n in resource.maps),
+                not resource.needs and not resource.unless,
             )
             by_group.setdefault(resource.group, []).append(builder)
         return Plan(
@@ -171,20 +175,18 @@ def fingerprint(files: Mapping[str, bytes]) -> str:
 
 def part_value(part: KeyPart, at: Instance, tree: Tree) -> str:
     """The value of one part of a business key; ``""`` if it has none."""
-    if part.constant:
-        return part.constant
-    if part.role:
-        found = at.id_of(part.role)
-        return found[1] if found else ""
     for source in part.sources:
         if source.comp:
             value = at.first(source.segment, source.field, source.comp)
         else:
-            found_segments = at.find(source.segment)
-            value = _whole(found_segments[0].fields, source.field, tree) if found_segments else ""
+            segments = at.find(source.segment)
+            value = _whole(segments[0].fields, source.field, tree) if segments else ""
         if value:
             return value
-    return ""
+    if part.role:
+        found = at.id_of(part.role)
+        return found[1] if found else ""
+    return part.constant
 
 
 def _whole(fields: list[str], field: int, tree: Tree) -> str:
@@ -192,7 +194,10 @@ def _whole(fields: list[str], field: int, tree: Tree) -> str:
     if field >= len(fields):
         return ""
     d = tree.delimiters
-    text = fields[field].split(d.split_repetition, 1)[0]
+    text = fields[field]
+    if text.isalnum():
+        return text
+    text = text.split(d.split_repetition, 1)[0]
     text = text.rstrip(d.component + d.subcomponent + " ")
     return "" if text == '""' else text
 

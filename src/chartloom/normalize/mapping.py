@@ -7,13 +7,19 @@ from uuid import UUID
 
 from chartloom.domain.feed import Feed
 from chartloom.domain.message import Message
-from chartloom.domain.resource import Derived, LossCounts, LossReport, Traced
-from chartloom.formats.hl7v2 import Tree, parse
+from chartloom.domain.issues import Issue
+from chartloom.domain.resource import Derived, LossReport, Traced
+from chartloom.formats.hl7v2 import Delimiters, Tree, parse
 from chartloom.normalize.context import Env, Msg
 from chartloom.normalize.engine import Engine, fingerprint
 from chartloom.normalize.read_mapping import read_mapping
-from chartloom.normalize.run import Run, Shapes, count_losses, event_time_us
+from chartloom.normalize.run import Run, event_time_us
+from chartloom.normalize.shapes import Shapes, count_losses
 from chartloom.normalize.trace import Tracer
+
+
+#: Feeds and delimiters for which a mapping keeps an environment.
+ENVIRONMENTS_MAX = 256
 
 
 class Hl7Mapping:
@@ -30,6 +36,7 @@ class Hl7Mapping:
         self.fingerprint = fingerprint(self.files)
         self.engine = Engine(read_mapping(files, overlay))
         self._envs: dict[tuple[object, ...], tuple[Env, Shapes]] = {}
+        self._last: tuple[Feed, UUID, Delimiters, tuple[Env, Shapes]] | None = None
 
     def derive(self, message: Message, feed: Feed, namespace: UUID) -> Derived:
         """What a message says. Never raises for any bytes; reads no clock and does no IO."""
@@ -39,48 +46,21 @@ class Hl7Mapping:
         """The same, with evidence for every value and what became of every field."""
         tracer = Tracer(self.engine)
         derived, tree, msg = self._derive(message, feed, namespace, tracer)
-        if msg is None:
-            rows = tracer.loss(tree, {})
-            return Traced(derived, (), LossReport(rows))
-        evidence = tracer.evidence(derived)
-        return Traced(derived, evidence, LossReport(tracer.loss(tree, msg.coverage)))
+        evidence = tracer.evidence(derived) if not derived.quarantine else ()
+        ran = msg.coverage if msg is not None and not derived.quarantine else None
+        return Traced(derived, evidence, LossReport(tracer.loss(tree, ran)))
 
     def _derive(
         self, message: Message, feed: Feed, namespace: UUID, tracer: Tracer | None
     ) -> tuple[Derived, Tree, Msg | None]:
         tree = parse(message.body, charset=feed.charset)
+        env, shapes = self._env(feed, namespace, tree)
         kind = tree.message_type
-        control_id = tree.control_id or message.control_id
-
-        def quarantined(reason: str, msg: Msg | None) -> tuple[Derived, Tree, Msg | None]:
-            ran = msg.coverage if msg is not None else {}
-            env_shapes = self._env(feed, namespace, tree)[1]
-            loss, unmapped = count_losses(tree, ran, self.engine.coverage, env_shapes)
-            issues = tuple(msg.issues) if msg is not None else ()
-            return (
-                Derived(
-                    position=message.position,
-                    feed=feed.name,
-                    message_type=kind or message.message_type,
-                    control_id=control_id,
-                    event_us=msg.event_us if msg is not None else message.received_at_us,
-                    source_patient=message.source_patient,
-                    issues=(*tree.issues, *issues, _issue(reason)),
-                    loss=loss,
-                    unmapped=unmapped,
-                    quarantine=reason,
-                ),
-                tree,
-                msg,
-            )
-
-        if tree.fatal:
-            return quarantined("unparseable", None)
         plans = self.engine.plans if tracer is None else self.engine.traced[1]
         plan = plans.get(kind)
         if plan is None:
-            return quarantined("unsupported-message-type", None)
-        env, shapes = self._env(feed, namespace, tree)
+            reason = "unparseable" if tree.fatal else "unsupported-message-type"
+            return self._quarantined(message, tree, shapes, reason, message.received_at_us), tree, None
         msg = Msg(env, tree, message.received_at_us)
         msg.tracer = tracer
         msg.event = kind.partition("^")[2]
@@ -89,15 +69,17 @@ class Hl7Mapping:
         run = Run(plan, msg, message.sha256)
         reason = run.apply()
         if reason:
-            msg.coverage.clear()
-            return quarantined(reason, msg)
+            derived = self._quarantined(
+                message, tree, shapes, reason, msg.event_us, tuple(msg.issues)
+            )
+            return derived, tree, msg
         run.finish_provenance()
-        loss, unmapped = count_losses(tree, msg.coverage, self.engine.coverage, shapes)
+        loss, unmapped = count_losses(tree, self.engine.coverage, shapes, msg.coverage)
         derived = Derived(
             position=message.position,
             feed=feed.name,
             message_type=kind,
-            control_id=control_id,
+            control_id=tree.control_id or message.control_id,
             event_us=msg.event_us,
             source_patient=run.source_patient,
             contributions=tuple(run.contributions),
@@ -110,18 +92,44 @@ class Hl7Mapping:
         )
         return derived, tree, msg
 
+    def _quarantined(
+        self,
+        message: Message,
+        tree: Tree,
+        shapes: Shapes,
+        reason: str,
+        event_us: int,
+        issues: tuple[Issue, ...] = (),
+    ) -> Derived:
+        loss, unmapped = count_losses(tree, self.engine.coverage, shapes, None)
+        return Derived(
+            position=message.position,
+            feed=message.feed,
+            message_type=tree.message_type or message.message_type,
+            control_id=tree.control_id or message.control_id,
+            event_us=event_us,
+            source_patient=message.source_patient,
+            issues=(*tree.issues, *issues, Issue(reason)),
+            loss=loss,
+            unmapped=unmapped,
+            quarantine=reason,
+        )
+
     def _env(self, feed: Feed, namespace: UUID, tree: Tree) -> tuple[Env, Shapes]:
         d = tree.delimiters
-        key = (feed.name, feed.patient_namespace, feed.zone, feed.owner, namespace, id(d), d.field, d.encoding)
+        last = self._last
+        if last is not None and last[0] is feed and last[1] is namespace and last[2] is d:
+            return last[3]
+        key = (feed.name, feed.patient_namespace, feed.zone, feed.owner, namespace, d.field, d.encoding)
         known = self._envs.get(key)
         if known is None:
             tables = self.engine.tables
-            env = Env(feed, namespace, d, tables.systems, tables.units)
-            known = (env, Shapes(d.field, d.repetition, d.component, d.subcomponent))
-            if len(self._envs) >= 256:
+            known = (Env(feed, namespace, d, tables.systems, tables.units), Shapes(d))
+            if len(self._envs) >= ENVIRONMENTS_MAX:
                 self._envs.clear()
             self._envs[key] = known
         self.engine.make_memos(known[0])
+        self._last = (feed, namespace, d, known)
         return known
 
 
@@ -135,12 +143,3 @@ def _special(tree: Tree) -> bool:
         or b'""' in data
         or bool(escape) and data.count(escape) > 1
     )
-
-
-def _issue(code: str):  # type: ignore[no-untyped-def]
-    from chartloom.domain.issues import Issue
-
-    return Issue(code)
-
-
-__all__ = ["Hl7Mapping", "LossCounts"]

@@ -23,6 +23,8 @@ from chartloom.normalize.functions.times import instant_of_us, to_datetime, to_u
 
 #: Pads segments that are shorter than what the code looks at.
 _EMPTY = [""] * 256
+#: Elements that say what a resource is about: two of them under one number are two things.
+_TELLING = ("medicationCodeableConcept", "vaccineCode", "code")
 PROVENANCE = "Provenance"
 
 
@@ -42,21 +44,24 @@ class Run:
     def apply(self) -> str:
         """Runs it; the quarantine reason, or ``""``."""
         m = self.m
-        root, unplaced = self.plan.structure.arrange(self.tree)
+        instances, unplaced = self.plan.structure.arrange(self.tree)
         for segment in unplaced:
             m.issue("segment-unplaced", segment)
-        instances = list(_walk(root))
         for instance in instances:
             if "PID" in instance.segments:
                 self._identify_patient(instance)
+            elif instance.parent is not None:
+                instance.patient = instance.parent.patient
         if not self.source_patient:
             return "no-patient-identifier"
+        by_group = self.plan.by_group
+        wanted: list[tuple[Builder, Instance]] = []
         for instance in instances:
-            self._identify(instance)
-        for instance in instances:
-            for builder in self.plan.by_group.get(instance.group, ()):
-                if builder.definition.role in instance.ids:
-                    self._fill(builder, instance)
+            for builder in by_group.get(instance.group, ()):
+                if self._identify(builder, instance):
+                    wanted.append((builder, instance))
+        for builder, instance in wanted:
+            self._fill(builder, instance)
         if self.plan.definition.links:
             self._link(instances)
         self.contributions.extend(m.directory.values())
@@ -73,28 +78,29 @@ class Run:
             return
         env = m.env
         instance.patient = source_patient_id(env.namespace, env.scope, authority, identifier)
-        for below in instance.children:
-            _hand_down(below, instance.patient)
         if not self.source_patient:
             self.source_patient = instance.patient
 
-    def _identify(self, instance: Instance) -> None:
-        for builder in self.plan.by_group.get(instance.group, ()):
-            definition = builder.definition
-            if definition.type == PROVENANCE:
-                instance.ids[definition.role] = (PROVENANCE, self._provenance_id())
-                continue
-            if not instance.patient or not self._wanted(builder, instance):
-                continue
-            if definition.type == "Patient":
-                instance.ids[definition.role] = ("Patient", instance.patient)
-                continue
-            key = self._key(builder, instance)
-            if key is None:
-                self._complain(builder, instance)
-                continue
-            id = self.m.env.make_id(definition.type, instance.patient, *key)
-            instance.ids[definition.role] = (definition.type, id)
+    def _identify(self, builder: Builder, instance: Instance) -> bool:
+        """Gives the resource its id; False if there is none to be made."""
+        definition = builder.definition
+        kind, role = definition.type, definition.role
+        if kind == PROVENANCE:
+            instance.ids[role] = (PROVENANCE, self._provenance_id())
+            return True
+        if not instance.patient or builder.segments.isdisjoint(instance.segments):
+            return False
+        if role in instance.ids or not (builder.plain or self._wanted(builder, instance)):
+            return False
+        if kind == "Patient":
+            instance.ids[role] = ("Patient", instance.patient)
+            return True
+        key = self._key(builder, instance)
+        if key is None:
+            self._complain(builder, instance)
+            return False
+        instance.ids[role] = (kind, self.m.env.make_id(kind, instance.patient, *key))
+        return True
 
     def _provenance_id(self) -> str:
         env = self.m.env
@@ -102,9 +108,6 @@ class Run:
 
     def _wanted(self, builder: Builder, instance: Instance) -> bool:
         definition = builder.definition
-        own = instance.segments
-        if not any(segment in own for _, segment, _, _ in builder.fillers):
-            return False
         if definition.unless and any(
             below.group in definition.unless for below in _walk(instance)
         ):
@@ -149,11 +152,11 @@ class Run:
         coverage, padded = m.coverage, m.padded
         first: Segment | None = None
         for number, name, width, fill in builder.fillers:
-            for seg in instance.segments.get(name) or instance.find(name) or ():
+            for seg in instance.find(name) or ():
                 f = seg.fields
+                index = seg.index
                 if len(f) < width:
-                    index = seg.index
-                    f = padded.get(index) or f
+                    f = padded.get(index, f)
                     if len(f) < width:
                         f = padded[index] = f + _EMPTY[: width - len(f)]
                 if tracer is None:
@@ -161,7 +164,7 @@ class Run:
                 else:
                     tracer.begin(number, id)
                     bits = fill(f, m, out, seg, instance, cleared, weak, tracer.record)
-                coverage.setdefault(seg.index, []).append((number, bits))
+                coverage[index][number, bits] = None
                 if first is None:
                     first = seg
         for finish in builder.finish:
@@ -189,7 +192,10 @@ class Run:
             self.by_id[id] = len(self.contributions)
             self.contributions.append(contribution)
         else:
-            self.contributions[known] = _joined(self.contributions[known], contribution)
+            before = self.contributions[known]
+            if any(out.get(n) != before.resource.get(n) for n in _TELLING if n in out):
+                self.m.issues.append(Issue("statements-differ", out["resourceType"]))
+            self.contributions[known] = _joined(before, contribution)
 
     def _look_up(self, patient: FhirJson) -> None:
         id = patient["id"]
@@ -265,12 +271,6 @@ def _gone(cleared: list[str], out: FhirJson) -> tuple[str, ...]:
     return tuple(dict.fromkeys(n for n in names if n))
 
 
-def _hand_down(instance: Instance, patient: str) -> None:
-    instance.patient = patient
-    for below in instance.children:
-        _hand_down(below, patient)
-
-
 def _walk(instance: Instance) -> Iterator[Instance]:
     yield instance
     for below in instance.children:
@@ -313,58 +313,3 @@ def event_time_us(tree: Tree, m: Msg) -> int:
 _CANONICAL = b"|~^&"
 
 
-class Shapes:
-    """Reduces segments to shapes: canonical delimiters, and one ``x`` for each text."""
-
-    def __init__(self, field: str, rep: str, comp: str, sub: str) -> None:
-        table = bytearray(b"x" * 256)
-        for byte in b"\r\n":
-            table[byte] = byte
-        self.usable = True
-        for mark, canonical in zip((field, rep, comp, sub), _CANONICAL, strict=True):
-            if len(mark) == 1 and mark.isascii():
-                table[ord(mark)] = canonical
-            elif len(mark) == 1:
-                self.usable = False
-        self.table = bytes(table)
-
-    def of(self, text: bytes) -> bytes:
-        """The shape of a text."""
-        shape = text.translate(self.table).replace(b"xxxxxxxxxxxxxxxx", b"x")
-        shape = shape.replace(b"xxxx", b"x").replace(b"xx", b"x")
-        while b"xx" in shape:
-            shape = shape.replace(b"xx", b"x")
-        return shape
-
-
-_DELIMITERS = (b"|", b"~", b"^", b"&")
-
-
-def count_losses(
-    tree: Tree, ran_by: dict[int, list[tuple[int, int]]], coverage: Coverage, shapes: Shapes
-) -> tuple[LossCounts, tuple[str, ...]]:
-    """Totals over all leaves, and the paths of what was not mapped."""
-    mapped = ignored = unmapped = 0
-    paths: dict[str, None] = {}
-    for seg, shape in _shapes(tree, shapes):
-        ran = tuple(ran_by.get(seg.index, ()))
-        m, i, u, missing = coverage.count(seg.name, ran, shape, _DELIMITERS)
-        mapped += m
-        ignored += i
-        if u:
-            unmapped += u
-            for path in missing:
-                paths[path] = None
-    return LossCounts(mapped, ignored, unmapped), tuple(paths)
-
-
-def _shapes(tree: Tree, shapes: Shapes) -> Iterator[tuple[Segment, bytes]]:
-    separator = tree.delimiters.field
-    for seg in tree.segments:
-        fields = seg.fields
-        if seg.is_header:
-            body = b"x|x|x|" + shapes.of(separator.join(fields[3:]).encode("utf-8", "replace"))
-            yield seg, body if len(fields) > 3 else b"x|x|x"[: 2 * len(fields) - 1]
-        else:
-            text = separator.join(fields).encode("utf-8", "surrogatepass")
-            yield seg, shapes.of(text).replace(b"\r", b"x").replace(b"\n", b"x")

@@ -25,10 +25,10 @@ class Structure:
         #: (current group, segment) -> (levels up, groups to open, reopen check) or None
         self._moves: dict[tuple[str, str], tuple[int, tuple[str, ...], bool] | None] = {}
 
-    def arrange(self, tree: Tree) -> tuple[Instance, list[Segment]]:
-        """The root instance, and the segments that found no place."""
-        root = Instance(self.root, None)
-        current = root
+    def arrange(self, tree: Tree) -> tuple[list[Instance], list[Segment]]:
+        """The instances, each behind its parent, and the segments that found no place."""
+        current = Instance(self.root, None)
+        instances = [current]
         unplaced: list[Segment] = []
         moves = self._moves
         for segment in tree.segments:
@@ -46,14 +46,16 @@ class Structure:
                 parent = current.parent
                 assert parent is not None
                 current = self._open(current.group, parent)
+                instances.append(current)
             for group in opened:
                 current = self._open(group, current)
+                instances.append(current)
             held = current.segments.get(name)
             if held is None:
                 current.segments[name] = [segment]
             else:
                 held.append(segment)
-        return root, unplaced
+        return instances, unplaced
 
     @staticmethod
     def _open(group: str, parent: Instance) -> Instance:

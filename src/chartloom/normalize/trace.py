@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from chartloom.domain.resource import Derived, Disposition, Evidence, FhirJson, LossRow
@@ -84,11 +85,13 @@ class Tracer:
                 target = f"{resource['resourceType']}.{where}"
                 self._targets.setdefault(slot, {})[target] = None
 
-    def loss(self, tree: Tree, ran_by: dict[int, list[tuple[int, int]]]) -> tuple[LossRow, ...]:
+    def loss(
+        self, tree: Tree, ran_by: Sequence[dict[tuple[int, int], None]] | None
+    ) -> tuple[LossRow, ...]:
         """One row per leaf; call :meth:`evidence` first, it finds the targets."""
         rows = []
         for seg in tree.segments:
-            ran = tuple(ran_by.get(seg.index, ()))
+            ran = tuple(ran_by[seg.index]) if ran_by is not None else ()
             for leaf in self.leaves(seg):
                 answer = self.engine.coverage.answer(ran, leaf.field, leaf.rep, leaf.comp, leaf.sub)
                 rows.append(self._row(leaf, answer))

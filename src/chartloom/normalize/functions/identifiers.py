@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from chartloom.domain.resource import FhirJson
-from chartloom.normalize.context import Prim, Sink
+from chartloom.normalize.context import MEMO_ENTRIES_MAX, Prim, Sink
 from chartloom.normalize.functions.codes import system_uri
 from chartloom.normalize.functions.times import dtm_datetime
 from chartloom.normalize.registry import datatype
@@ -28,8 +30,23 @@ _CX_IGNORES = {
 }
 
 
+@lru_cache(maxsize=256)
+def type_of(kind: str) -> FhirJson:
+    """Identifier.type for a code of HL7 table 0203; one object per code, not to be changed."""
+    return {"coding": [{"system": TYPE_SYSTEM, "code": "-".join(kind.split())}]}
+
+
 def authority(x: str, s: Sink) -> tuple[str, str]:
     """(URI, name) of an HD whose parts are divided by subcomponent delimiters."""
+    known = s.env.authorities.get(x)
+    if known is None:
+        if len(s.env.authorities) >= MEMO_ENTRIES_MAX:
+            s.env.authorities.clear()
+        known = s.env.authorities[x] = _authority(x, Sink(s.env))
+    return known
+
+
+def _authority(x: str, s: Sink) -> tuple[str, str]:
     parts = [s.leaf(p) for p in x.split(s.env.sub)]
     name = parts[0]
     universal = parts[1] if len(parts) > 1 else ""
@@ -54,7 +71,7 @@ def cx_identifier(x: str, s: Sink, param: str = "") -> FhirJson | None:
     out: FhirJson = {}
     kind = (s.leaf(c[4]) if n > 4 else "") or param
     if kind:
-        out["type"] = {"coding": [{"system": TYPE_SYSTEM, "code": "-".join(kind.split())}]}
+        out["type"] = type_of(kind)
     if n > 3 and c[3]:
         system, name = authority(c[3], s)
         if system:
@@ -105,7 +122,7 @@ def ei_identifier(x: str, s: Sink, param: str = "") -> FhirJson | None:
         return None
     out: FhirJson = {}
     if param:
-        out["type"] = {"coding": [{"system": TYPE_SYSTEM, "code": param}]}
+        out["type"] = type_of(param)
     if rest:
         system, name = authority(rest.replace(s.env.comp, s.env.sub), s)
         if system:
