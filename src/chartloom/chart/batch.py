@@ -8,7 +8,6 @@ functions of what was said and not of the order, this gives the same as message 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import msgspec
 
@@ -16,7 +15,8 @@ from chartloom.chart.fold import fold, rebuild_part, view_key
 from chartloom.chart.merge import merge
 from chartloom.chart.place import place, section_part
 from chartloom.domain.chart import PlacedState, Section, SectionView, ViewKey
-from chartloom.domain.resource import Contribution, Derived, ResourceState, Stamp
+from chartloom.domain.codec import encode
+from chartloom.domain.resource import Contribution, Derived, FhirJson, ResourceState, Stamp
 from chartloom.domain.store import Wanted
 
 #: A directory contribution and the tuple by which the store picks the winner.
@@ -117,10 +117,7 @@ def rank_directory(derived: Iterable[Derived]) -> tuple[Ranked, ...]:
     return tuple(best[id] for id in sorted(best))
 
 
-def richness(value: Any) -> int:
-    """How many single values a resource holds."""
-    if isinstance(value, dict):
-        return sum(map(richness, value.values()))
-    if isinstance(value, list):
-        return sum(map(richness, value))
-    return 1
+def richness(resource: FhirJson) -> int:
+    """How many properties a resource has, at all levels. Counted in its JSON, which is much faster
+    than walking it, and for comparing as good."""
+    return encode(resource).count(b'":')

@@ -53,9 +53,10 @@ def named(reference: _Json | None) -> str:
 
 def number(value: Any) -> str:
     """A number with exactly the digits it came with."""
-    if isinstance(value, Decimal) and value.as_tuple().exponent in range(1, 20):
+    text = str(value)
+    if "E+" in text and isinstance(value, Decimal) and value.adjusted() < 20:
         return format(value, "f")
-    return str(value)
+    return text
 
 
 def quantity(value: _Json | None) -> str:

@@ -96,6 +96,7 @@ class _Draft:
             self.stamps = dict(state.stamps)
             self.resource = dict(state.resource)
             self.version = int(self.resource["meta"]["versionId"])
+            self.policy.meet(self.resource)
             if state.source_patient != contribution.source_patient:
                 self.other_owner = state.source_patient
         self.floor = self.stamps.get(WHOLE)
@@ -106,7 +107,7 @@ class _Draft:
         """Offers every element of the contribution to its register."""
         incoming, weak, policy = contribution.resource, contribution.weak, self.policy
         stamps, resource, floor = self.stamps, self.resource, self.floor
-        groups: dict[Together, Stamp] = {}
+        groups: dict[Together, list[Any]] = {}
         for name, value in incoming.items():
             if name in _IDENTITY:
                 continue
@@ -116,12 +117,12 @@ class _Draft:
                     continue
                 value = None
             said = self.weak_stamp if name in weak else stamp
-            if floor is not None and said < floor:
-                continue
             rule = policy[name]
+            if floor is not None and said < floor and not isinstance(rule, Together):
+                continue
             if rule is None:
                 old = stamps.get(name)
-                if old is None or old < said or (old == said and self._wins((name,), incoming)):
+                if old is None or old < said or (old == said and self._wins(name, incoming)):
                     stamps[name] = said
                     extended = "_" + name
                     if value is None:
@@ -133,24 +134,41 @@ class _Draft:
                     elif extended in resource:
                         del resource[extended]
             elif isinstance(rule, Together):
-                groups[rule] = max(groups.get(rule, said), said)
+                group = groups.get(rule)
+                if group is None:
+                    groups[rule] = [said, name]
+                else:
+                    group[0] = max(group[0], said)
+                    group.append(name)
             elif isinstance(rule, Keyed):
                 self._state_items(name, rule, value or [], said)
             else:
                 self._state_parts(name, value, said)
-        for group, said in groups.items():
-            self._state_group(group, incoming, said)
+        for rule, (said, *names) in groups.items():
+            self._state_group(rule, names, incoming, said)
         if "meta" in incoming:
             self._state_meta(incoming["meta"], stamp)
 
-    def _state_group(self, group: Together, incoming: FhirJson, said: Stamp) -> None:
-        members = [n for n in incoming if self.policy[n.removeprefix("_")] is group]
-        old = self._group_stamp(group)
-        if old is None or old < said or (old == said and self._wins_group(group, incoming)):
-            self._drop_group(group)
-            for member in members:
-                self.resource[member] = incoming[member]
-                self.stamps[member.removeprefix("_")] = said
+    def _state_group(
+        self, group: Together, names: list[str], incoming: FhirJson, said: Stamp
+    ) -> None:
+        stamps, resource = self.stamps, self.resource
+        if self.floor is not None and said < self.floor:  # as strong as its strongest member
+            return
+        held = [n for n in self.policy.members[group] if n in stamps]
+        if held:
+            old = max(stamps[n] for n in held)
+            if old > said or (old == said and not self._wins_group(held, names, incoming)):
+                return
+            for name in held:
+                self._drop(name)
+        for name in names:
+            stamps[name] = said
+            if name in incoming:
+                resource[name] = incoming[name]
+            extended = "_" + name
+            if extended in incoming:
+                resource[extended] = incoming[extended]
 
     def _state_items(self, name: str, rule: Keyed, items: list[Any], said: Stamp) -> None:
         whole = self.stamps.get(name)
@@ -181,7 +199,8 @@ class _Draft:
                 for gone in held_pair:
                     del held[gone]
                 held.update(pair)
-        self.resource[name] = dict(sorted(held.items()))
+        if held:  # nothing offered may have won, and nothing been there
+            self.resource[name] = dict(sorted(held.items()))
 
     def _state_meta(self, meta: FhirJson, said: Stamp) -> None:
         """Tags, labels and profiles are a register; the version is ours and set at the end."""
@@ -305,18 +324,12 @@ class _Draft:
         else:
             self.resource.pop(name, None)
 
-    def _members(self, group: Together) -> set[str]:
-        """Under which names the group is stamped now."""
-        policy = self.policy
-        names = {n.removeprefix("_") for n in self.resource if n not in _IDENTITY}
-        return {n for n in names if policy[n] is group} | {group.name}
-
     def _group_stamp(self, group: Together) -> Stamp | None:
         stamps = self.stamps
-        return max((stamps[n] for n in self._members(group) if n in stamps), default=None)
+        return max((stamps[n] for n in self.policy.members[group] if n in stamps), default=None)
 
     def _drop_group(self, group: Together) -> None:
-        for name in self._members(group):
+        for name in self.policy.members[group]:
             self._drop(name)
 
     def _drop(self, name: str) -> None:
@@ -324,17 +337,11 @@ class _Draft:
         self.resource.pop(name, None)
         self.resource.pop("_" + name, None)
 
-    def _wins(self, names: tuple[str, ...], incoming: FhirJson) -> bool:
-        both = [n for name in names for n in (name, "_" + name)]
-        ours = {n: self.resource[n] for n in both if n in self.resource}
-        return _larger({n: incoming[n] for n in both if n in incoming}, ours)
+    def _wins(self, name: str, incoming: FhirJson) -> bool:
+        return _larger(_slice(incoming, [name]), _slice(self.resource, [name]))
 
-    def _wins_group(self, group: Together, incoming: FhirJson) -> bool:
-        def slice_of(resource: FhirJson) -> FhirJson:
-            policy = self.policy
-            return {k: v for k, v in resource.items() if policy[k.removeprefix("_")] is group}
-
-        return _larger(slice_of(incoming), slice_of(self.resource))
+    def _wins_group(self, held: list[str], names: list[str], incoming: FhirJson) -> bool:
+        return _larger(_slice(incoming, names), _slice(self.resource, held))
 
     def _owner(self) -> str:
         """Whose compartment it is in when sources moved it: follows the winning subject."""
@@ -360,6 +367,12 @@ class _Draft:
             stamps={name: stamps[name] for name in sorted(stamps)},
             directory=self.directory,
         )
+
+
+def _slice(resource: FhirJson, names: list[str]) -> FhirJson:
+    """The properties of these names, with what extends them."""
+    both = [n for name in names for n in (name, "_" + name)]
+    return {n: resource[n] for n in both if n in resource}
 
 
 def _by_key(rule: Keyed, items: Any) -> dict[str, list[Any]]:

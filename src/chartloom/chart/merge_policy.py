@@ -197,16 +197,32 @@ class Policy(dict[str, Rule | None]):
     def __init__(self, resource_type: str) -> None:
         super().__init__()
         self.resource_type = resource_type
+        #: Under which names each group met so far may be stamped.
+        self.members: dict[Together, list[str]] = {}
         self._choices: dict[str, Together] = {}
 
     def __missing__(self, name: str) -> Rule | None:
+        if name[0] == "_":  # goes with the property it extends
+            self[name] = rule = self[name[1:]]
+            return rule
         element = element_name(name)
         rule = TABLE.get((self.resource_type, element)) or EVERYWHERE.get(element)
         rule = rule or self._named(element)
         if rule is None and element.endswith("[x]"):
             rule = self._choices.setdefault(element, Together(element))
+        if isinstance(rule, Together):
+            members = self.members.setdefault(rule, [rule.name])
+            if name not in members:
+                members.append(name)
         self[name] = rule
         return rule
+
+    def meet(self, resource: dict[str, Any]) -> None:
+        """Makes sure that every property of ``resource`` has been looked at."""
+        if not self.keys() >= resource.keys():
+            for name in resource:
+                self[name]
+                self[name.removeprefix("_")]
 
     def _named(self, element: str) -> Rule | None:
         """The group that stamps itself under this name (``value[x]`` for one that was cleared)."""

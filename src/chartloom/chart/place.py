@@ -28,10 +28,14 @@ class Place(msgspec.Struct, frozen=True):
     """
 
     section: Section
-    times: tuple[str, ...] = ()
+    times: tuple[tuple[str, ...], ...] = ()
     hidden: frozenset[str] = frozenset(("entered-in-error",))
     parts: int = 1
     series: bool = False
+
+
+def _at(paths: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(path.split(".")) for path in paths.split())
 
 
 _WITHDRAWN = frozenset(("entered-in-error", "cancelled"))
@@ -40,61 +44,61 @@ _WITHDRAWN = frozenset(("entered-in-error", "cancelled"))
 #: cancelled appointments and stopped orders are facts that a reader needs.
 PLACES: Final[dict[str, Place]] = {
     "Patient": Place(Section.DEMOGRAPHICS),
-    "RelatedPerson": Place(Section.DEMOGRAPHICS, ("period.start",)),
-    "Encounter": Place(Section.ENCOUNTERS, ("period.start", "period.end"), _WITHDRAWN),
+    "RelatedPerson": Place(Section.DEMOGRAPHICS, _at("period.start")),
+    "Encounter": Place(Section.ENCOUNTERS, _at("period.start period.end"), _WITHDRAWN),
     "Condition": Place(
         Section.PROBLEMS,
-        ("onsetDateTime", "onsetPeriod.start", "recordedDate", "abatementDateTime"),
+        _at("onsetDateTime onsetPeriod.start recordedDate abatementDateTime"),
     ),
     "AllergyIntolerance": Place(
-        Section.ALLERGIES, ("recordedDate", "onsetDateTime", "lastOccurrence")
+        Section.ALLERGIES, _at("recordedDate onsetDateTime lastOccurrence")
     ),
     "Observation": Place(
         Section.RESULTS,
-        ("effectiveDateTime", "effectivePeriod.start", "effectiveInstant", "issued"),
+        _at("effectiveDateTime effectivePeriod.start effectiveInstant issued"),
         _WITHDRAWN,
         RESULT_PARTS,
         series=True,
     ),
-    "MedicationRequest": Place(Section.MEDICATIONS, ("authoredOn",), parts=MEDICATION_PARTS),
+    "MedicationRequest": Place(Section.MEDICATIONS, _at("authoredOn"), parts=MEDICATION_PARTS),
     "MedicationStatement": Place(
         Section.MEDICATIONS,
-        ("effectiveDateTime", "effectivePeriod.start", "dateAsserted"),
+        _at("effectiveDateTime effectivePeriod.start dateAsserted"),
         parts=MEDICATION_PARTS,
     ),
     "MedicationDispense": Place(
         Section.MEDICATIONS,
-        ("whenHandedOver", "whenPrepared"),
+        _at("whenHandedOver whenPrepared"),
         _WITHDRAWN,
         MEDICATION_PARTS,
         series=True,
     ),
     "MedicationAdministration": Place(
         Section.MEDICATIONS,
-        ("effectiveDateTime", "effectivePeriod.start"),
+        _at("effectiveDateTime effectivePeriod.start"),
         parts=MEDICATION_PARTS,
         series=True,
     ),
-    "Immunization": Place(Section.IMMUNISATIONS, ("occurrenceDateTime", "recorded")),
-    "DocumentReference": Place(Section.DOCUMENTS, ("date", "context.period.start")),
-    "Appointment": Place(Section.APPOINTMENTS, ("start", "created")),
+    "Immunization": Place(Section.IMMUNISATIONS, _at("occurrenceDateTime recorded")),
+    "DocumentReference": Place(Section.DOCUMENTS, _at("date context.period.start")),
+    "Appointment": Place(Section.APPOINTMENTS, _at("start created")),
     "ServiceRequest": Place(
-        Section.ORDERS, ("authoredOn", "occurrenceDateTime", "occurrencePeriod.start")
+        Section.ORDERS, _at("authoredOn occurrenceDateTime occurrencePeriod.start")
     ),
     "DiagnosticReport": Place(
-        Section.REPORTS, ("effectiveDateTime", "effectivePeriod.start", "issued"), _WITHDRAWN
+        Section.REPORTS, _at("effectiveDateTime effectivePeriod.start issued"), _WITHDRAWN
     ),
-    "Coverage": Place(Section.COVERAGE, ("period.start",)),
-    "Account": Place(Section.CHARGES, ("servicePeriod.start",)),
+    "Coverage": Place(Section.COVERAGE, _at("period.start")),
+    "Account": Place(Section.CHARGES, _at("servicePeriod.start")),
     "ChargeItem": Place(
-        Section.CHARGES, ("occurrenceDateTime", "occurrencePeriod.start", "enteredDate")
+        Section.CHARGES, _at("occurrenceDateTime occurrencePeriod.start enteredDate")
     ),
 }
 
 #: Types without a section still have a place in the timeline, if they carry one of these.
 _NOWHERE: Final = Place(
     Section.NONE,
-    ("effectiveDateTime", "performedDateTime", "occurrenceDateTime", "date", "created"),
+    _at("effectiveDateTime performedDateTime occurrenceDateTime date created"),
 )
 
 

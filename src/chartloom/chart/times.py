@@ -41,12 +41,14 @@ def _leap_second(text: str) -> int:
     return 0
 
 
-def first_us(resource: dict[str, Any], paths: tuple[str, ...]) -> int:
-    """The first known time among ``paths`` (``period.start``, ``occurrenceDateTime``, ...)."""
+def first_us(resource: dict[str, Any], paths: tuple[tuple[str, ...], ...]) -> int:
+    """The first known time among ``paths``, each a chain of property names."""
     for path in paths:
-        value: Any = resource
-        for name in path.split("."):
+        value: Any = resource.get(path[0])
+        if value is None:
+            continue
+        for name in path[1:]:
             value = value.get(name) if isinstance(value, dict) else None
-        if value and (found := to_us(value)):
+        if found := to_us(value):
             return found
     return 0
