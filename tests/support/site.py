@@ -90,9 +90,7 @@ class Site:
             if seen.patient_identifier
             else ""
         )
-        return Arrival(
-            feed.name, body, now_us, digest, seen.control_id, seen.message_type, patient
-        )
+        return Arrival(feed.name, body, now_us, digest, seen.control_id, seen.message_type, patient)
 
     def app(self, **options: Any) -> Any:
         """The console of this site."""

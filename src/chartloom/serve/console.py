@@ -161,6 +161,7 @@ def _environment(console: Console) -> Environment:
     env = Environment(
         loader=PackageLoader("chartloom.serve"),
         autoescape=True,
+        auto_reload=False,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

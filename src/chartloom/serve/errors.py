@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from chartloom.domain.errors import GrantRefused, LimitExceeded, NotFound, StoreUnavailable
 from chartloom.serve.console import Console
+from chartloom.serve.shield import HEADERS
 
 #: status -> (title, sentence, cure)
 PAGES: dict[int, tuple[str, str, str]] = {
@@ -94,7 +95,9 @@ class Handlers:
 
     def broken(self, request: Request, error: Exception) -> Response:
         """Anything else; the server logs where it happened."""
-        return answer(self._console, request, 500)
+        response = answer(self._console, request, 500)
+        response.headers.update(HEADERS | {"cache-control": "no-store"})  # made outside the shield
+        return response
 
     def table(self) -> dict[type[Exception] | int, object]:
         """For Starlette's ``exception_handlers``."""

@@ -22,7 +22,8 @@ OPEN_FOLDERS = ("/static/",)
 FORM_BYTES_MAX = 64 * 1024
 _FORM_FIELDS_MAX = 1000
 
-_HEADERS = {
+#: On every answer.
+HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
         "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -72,6 +73,8 @@ class Shield:
         is_open = scope["path"] in OPEN_PATHS or scope["path"].startswith(OPEN_FOLDERS)
         if session is None and not is_open:
             return self._refuse(request, 401)
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            return self._refuse(request, 404)  # no id or word holds one, and no database can
         if request.method in ("GET", "HEAD"):
             return None
         if request.method != "POST":
@@ -128,7 +131,7 @@ async def _read_form(request: Request) -> dict[str, list[str]] | None:
     except ValueError:
         return None
     for key, value in pairs:
-        form.setdefault(key, []).append(value)
+        form.setdefault(key, []).append(value.replace("\0", ""))
     return form
 
 
@@ -136,7 +139,7 @@ def _with_headers(send: Send, path: str) -> Callable[[Message], Awaitable[None]]
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in _HEADERS.items():
+            for name, value in HEADERS.items():
                 headers[name] = value
             if not path.startswith("/static/"):
                 headers["cache-control"] = "no-store"

@@ -121,7 +121,7 @@ def test_json_has_a_row_per_member_whatever_its_whitespace() -> None:
     assert rows == [
         b"{",
         b'"a":[',
-        b'{',
+        b"{",
         b'"b":"x, y {"',
         b"},",
         b"{}",

@@ -128,7 +128,7 @@ def test_a_chart_marks_by_shape_and_describes_itself() -> None:
     drawn = results.plotted(POINTS, BERLIN)
     assert [p.value for p in drawn] == [2.0, 4.1, 5.6]
     chart = str(svg.series_chart(drawn, svg.Band(3.5, 5.1), "Potassium <K>", "mmol/L"))
-    assert chart.count("<circle class=\"mark\"") == 1
+    assert chart.count('<circle class="mark"') == 1
     assert "mark-high" in chart
     assert "mark-critical" in chart
     assert "mark-corrected" in chart
