@@ -41,5 +41,8 @@ deps: setup
 
 check: lint types layers deps test ## what CI runs
 
+coverage: setup ## what becomes of every field of the shared HL7 v2 messages
+	@$(BIN)/python tools/coverage.py
+
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
