@@ -32,7 +32,8 @@ class GroupCommitter:
     waiting_max, waiting_bytes_max: messages and bytes on their way (queued and being landed) from
     which on the committer is congested; the first arrival is always taken, whatever its size.
     group_max, group_bytes_max: the most that one ``land`` call gets. gather_s: least time between
-    two groups; 0 lands at once, a few milliseconds trade latency for fewer commits. patience_s: how
+    two groups while several senders are at work, since a commit costs the same for one message as
+    for fifty; a lone sender never waits for it. patience_s: how
     long a group is tried again while the store is away before its senders are told; short
     interruptions of the store are so invisible to them.
 
@@ -62,6 +63,7 @@ class GroupCommitter:
         self._resumes: deque[Callable[[], None]] = deque()
         self._busy = False
         self._last_hand_over_s = 0.0
+        self._last_group_count = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self.failure: asyncio.Future[None] = self._loop.create_future()
@@ -105,7 +107,7 @@ class GroupCommitter:
     def _schedule(self) -> None:
         # Not at once: what is submitted in this turn of the loop shall be one group.
         wait_s = self._last_hand_over_s + self._gather_s - self._loop.time()
-        if self._gather_s and wait_s > 0:
+        if wait_s > 0 and self._last_group_count > 1:
             self._loop.call_later(wait_s, self._hand_over)
         else:
             self._loop.call_soon(self._hand_over)
@@ -120,6 +122,7 @@ class GroupCommitter:
                 break
             group.append(queue.popleft())
         self._last_hand_over_s = self._loop.time()
+        self._last_group_count = len(group)
         landing = self._thread.submit(self._land, [arrival for arrival, _ in group])
         landing.add_done_callback(
             lambda future: self._loop.call_soon_threadsafe(self._settle, group, future)
