@@ -113,6 +113,7 @@ INVARIANTS: Final[dict[str, dict[str, _Schema]]] = {
     "Condition.evidence": {"con-2": _any_of("code", "detail")},
     "Observation": {"obs-6": _excludes("dataAbsentReason", *_OBSERVED)},
     "Observation.referenceRange": {"obs-3": _any_of("low", "high", "text")},
+    "MedicationAdministration.dosage": {"mad-1": _any_of("dose", "rateRatio", "rateQuantity")},
     "ServiceRequest": {"prr-1": _needs("orderDetail", "code")},
     "Immunization.education": {"imm-1": _any_of("documentType", "reference")},
     "Appointment": {

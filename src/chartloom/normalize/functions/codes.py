@@ -151,7 +151,13 @@ def _original(coding: FhirJson) -> FhirJson:
     }
 
 
-@datatype("CWE.code", {"1": ""}, {"2": "text of a coded element"}, memo=True, primitive=True, concept=True)
+_CODE_IGNORES = {
+    "2": "text of a coded element",
+    "3": "coding system of a coded element: the concept map says it",
+}
+
+
+@datatype("CWE.code", {"1": ""}, _CODE_IGNORES, memo=True, primitive=True, concept=True)
 def cwe_code(x: str, s: Sink, concept: ConceptMap) -> str | Prim | None:
     """CWE, ID, IS -> code of a required FHIR value set; the original stays beside it if needed."""
     code = s.leaf(x.split(s.env.comp, 1)[0])
@@ -167,7 +173,7 @@ def cwe_code(x: str, s: Sink, concept: ConceptMap) -> str | Prim | None:
     return coded(concept, code, hit.code) if hit.code in concept.ambiguous else hit.code
 
 
-@datatype("CWE.value", {"1": ""}, {"2": "text of a coded element"}, memo=True, concept=True)
+@datatype("CWE.value", {"1": ""}, _CODE_IGNORES, memo=True, concept=True)
 def cwe_value(x: str, s: Sink, concept: ConceptMap) -> str | None:
     """CWE, ID, IS -> code, or nothing if the map has no equivalent. The original is kept elsewhere."""
     code = s.leaf(x.split(s.env.comp, 1)[0])
