@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import psycopg
 import pytest
+from tests.support.batches import apply, arrival, batch_of, consume, derived, everyone, patient
+from tests.support.postgres import StoreFactory
 
 from chartloom.domain.chart import Section, ViewKey
 from chartloom.domain.errors import (
@@ -25,8 +27,6 @@ from chartloom.domain.resource import Contribution
 from chartloom.domain.store import MessageFilter, ReplayScope, Wanted
 from chartloom.engines.postgres import PostgresStore
 from chartloom.engines.postgres import lanes as lanes_module
-from tests.support.batches import apply, arrival, batch_of, consume, derived, everyone, patient
-from tests.support.postgres import StoreFactory
 
 
 def cut_lane_connections(store: PostgresStore) -> None:

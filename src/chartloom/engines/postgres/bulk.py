@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from chartloom.engines.postgres.arrays import Packed, array
 from chartloom.engines.postgres.connect import Connection
 
 Row = tuple[Any, ...]
@@ -65,7 +66,7 @@ def insert(conn: Connection, table: Table, rows: Sequence[Row]) -> None:
         return
     if conn.pgconn.pipeline_status:
         text = f"INSERT INTO {table.name} ({table.names}) SELECT * FROM unnest({table.arrays})"  # noqa: S608
-        conn.execute(text.encode(), columns(rows))
+        conn.execute(text.encode(), columns(table, rows))
         return
     text = f"COPY {table.name} ({table.names}) FROM STDIN (FORMAT BINARY)"
     with conn.cursor() as cursor, cursor.copy(text.encode()) as copy:
@@ -74,6 +75,7 @@ def insert(conn: Connection, table: Table, rows: Sequence[Row]) -> None:
             copy.write_row(row)
 
 
-def columns(rows: Sequence[Row]) -> list[list[Any]]:
+def columns(table: Table, rows: Sequence[Row]) -> list[Packed]:
     """Rows turned into the arrays that ``unnest`` wants."""
-    return [list(column) for column in zip(*rows, strict=True)]
+    values = zip(*rows, strict=True) if rows else ((),) * len(table.columns)
+    return [array(kind, v) for kind, v in zip(table.types, values, strict=True)]

@@ -12,6 +12,7 @@ from chartloom.domain.chart import ViewKey
 from chartloom.domain.errors import BatchStale, LaneLost
 from chartloom.domain.store import Batch
 from chartloom.engines.postgres import bulk, queries
+from chartloom.engines.postgres.arrays import array
 from chartloom.engines.postgres.bulk import Row
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.lanes import LanesPart
@@ -92,9 +93,9 @@ class CommitPart(LanesPart):
         lanes = sorted(batch.lanes)
         upto = [batch.lanes[lane] for lane in lanes]
         with bulk.together(conn):
-            locked = conn.execute(queries.FENCE, (lanes,))
+            locked = conn.execute(queries.FENCE, (array("int2", lanes),))
             head = conn.execute(queries.GENERATION)
-            between = conn.execute(queries.BETWEEN, (lanes, upto))
+            between = conn.execute(queries.BETWEEN, (array("int2", lanes), array("int8", upto)))
         cursors: dict[int, int] = dict(locked.fetchall())
         row = head.fetchone()
         expected: dict[int, int] = dict(between.fetchall())
@@ -123,12 +124,16 @@ class CommitPart(LanesPart):
         bulk.insert(conn, queries.RESOURCE, writes.new_states)
         states = views = None
         if writes.known_states:
-            states = conn.execute(queries.RESOURCE_UPDATE, bulk.columns(writes.known_states))
+            states = conn.execute(
+                queries.RESOURCE_UPDATE, bulk.columns(queries.RESOURCE, writes.known_states)
+            )
         if writes.directory:
-            conn.execute(queries.DIRECTORY_UPSERT, bulk.columns(writes.directory))
+            conn.execute(queries.DIRECTORY_UPSERT, bulk.columns(queries.RESOURCE, writes.directory))
         bulk.insert(conn, queries.VIEW, writes.new_views)
         if writes.known_views:
-            views = conn.execute(queries.VIEW_UPDATE, bulk.columns(writes.known_views))
+            views = conn.execute(
+                queries.VIEW_UPDATE, bulk.columns(queries.VIEW, writes.known_views)
+            )
         if states is not None:
             hit = {row[0] for row in states.fetchall()}
             if len(hit) != len(writes.known_states):
@@ -163,10 +168,11 @@ class CommitPart(LanesPart):
         patients = sorted({row[2] for row in writes.bundles} - {""})
         with bulk.together(conn):
             if writes.links:
-                conn.execute(queries.LINKS, bulk.columns(writes.links))
+                bulk.insert(conn, queries.LINK, writes.links)
             if writes.issues:
-                conn.execute(queries.ISSUES, bulk.columns(writes.issues))
-            conn.execute(queries.FEED_OUT, self._minutes.columns(batch.applied_at_us, items))
+                conn.execute(queries.ISSUES, bulk.columns(queries.ISSUE_DAY, writes.issues))
+            rows = self._minutes.rows(batch.applied_at_us, items)
+            conn.execute(queries.FEED_OUT, bulk.columns(queries.FEED_MINUTE_OUT, rows))
             conn.execute(
                 queries.OUTBOX,
                 (
@@ -175,11 +181,14 @@ class CommitPart(LanesPart):
                     batch.live,
                     version,
                     batch.worker,
-                    [m.position for m in batch.messages],
-                    patients,
+                    array("int8", [m.position for m in batch.messages]),
+                    array("text", patients),
                 ),
             )
-            conn.execute(queries.CURSORS, (list(batch.lanes), list(batch.lanes.values())))
+            conn.execute(
+                queries.CURSORS,
+                (array("int2", list(batch.lanes)), array("int8", list(batch.lanes.values()))),
+            )
         self._persons.write(conn, batch.derived)
 
     # After

@@ -14,6 +14,7 @@ from psycopg import conninfo, errors
 from psycopg.rows import TupleRow
 
 from chartloom.domain.errors import ConfigurationError, LimitExceeded, StoreUnavailable
+from chartloom.engines.postgres import arrays
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -86,7 +87,7 @@ class Connector:
         wait_s = _BACKOFF_FIRST_S
         while True:
             try:
-                return psycopg.connect(
+                connection = psycopg.connect(
                     "",
                     autocommit=True,
                     **self._parameters,
@@ -94,6 +95,8 @@ class Connector:
                     options=" ".join(f"-c {name}={value}" for name, value in options.items()),
                     prepare_threshold=2,
                 )
+                arrays.register(connection.adapters)
+                return connection
             except psycopg.OperationalError as error:
                 if time.monotonic() + wait_s > deadline:
                     code = error.sqlstate or "no answer"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from chartloom.domain.message import Arrival, LandingOutcome, Receipt
 from chartloom.engines.postgres import bulk, migrate, queries
+from chartloom.engines.postgres.arrays import array
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.connect import Connection
 
@@ -71,7 +72,9 @@ class LandingPart(StoreBase):
         with bulk.together(conn):
             head_cursor = conn.execute(queries.HEAD_LOCK)
             # A statement of its own: its snapshot is taken when the lock is held.
-            known_cursor = conn.execute(queries.KEYS_KNOWN, ([k for k, _ in keys],), binary=True)
+            known_cursor = conn.execute(
+                queries.KEYS_KNOWN, (array("int8", [k for k, _ in keys]),), binary=True
+            )
         head_row, known_rows = head_cursor.fetchone(), known_cursor.fetchall()
         assert head_row is not None
         known: dict[int, dict[bytes, int]] = {}
@@ -104,13 +107,13 @@ class LandingPart(StoreBase):
             outcome = LandingOutcome.CONFLICT if conflict else LandingOutcome.LANDED
             receipts.append(Receipt(position, outcome))
             position += 1
-        bulk.insert(conn, queries.LANDING, rows)
-        bulk.insert(conn, queries.LANDED_KEY, new_keys)
-        with bulk.together(conn):
-            conn.execute(queries.FEED_IN, _statistics(arrivals, receipts))
-            if rows:
-                conn.execute(queries.HEAD_SET, (position - 1,))
-                conn.execute(queries.NOTIFY)
+        counts = bulk.columns(queries.FEED_COUNTS, _statistics(arrivals, receipts))
+        rest = (*bulk.columns(queries.LANDED_KEY, new_keys), *counts, position - 1)
+        if conn.pgconn.pipeline_status:
+            conn.execute(queries.LAND_WITH_ROWS, (*bulk.columns(queries.LANDING, rows), *rest))
+        else:
+            bulk.insert(conn, queries.LANDING, rows)
+            conn.execute(queries.LAND_AFTER_COPY, rest)
         return receipts
 
     def _row(self, a: Arrival, position: int, conflict: bool) -> bulk.Row:
@@ -133,10 +136,8 @@ class LandingPart(StoreBase):
             self._partitions_through = migrate.create_partitions(conn, first_day, today)
 
 
-def _statistics(
-    arrivals: Sequence[Arrival], receipts: Sequence[Receipt]
-) -> tuple[list[str], list[int], list[int], list[int], list[int], list[int]]:
-    """Counts per feed and minute, as columns, in one order for all writers."""
+def _statistics(arrivals: Sequence[Arrival], receipts: Sequence[Receipt]) -> list[bulk.Row]:
+    """Counts per feed and minute, in one order for all writers."""
     counts: dict[tuple[str, int], list[int]] = {}
     for a, receipt in zip(arrivals, receipts, strict=True):
         row = counts.setdefault((a.feed, a.received_at_us // MINUTE_US), [0, 0, 0, 0])
@@ -144,6 +145,4 @@ def _statistics(
         row[1] += receipt.outcome is LandingOutcome.DUPLICATE
         row[2] += receipt.outcome is LandingOutcome.CONFLICT
         row[3] = max(row[3], a.received_at_us)
-    keys = sorted(counts)
-    columns = [[counts[k][i] for k in keys] for i in range(4)]
-    return ([k[0] for k in keys], [k[1] for k in keys], *columns)  # type: ignore[return-value]
+    return [(*key, *counts[key]) for key in sorted(counts)]

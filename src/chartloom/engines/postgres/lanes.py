@@ -18,6 +18,7 @@ from chartloom.domain.message import Message
 from chartloom.domain.resource import ResourceState
 from chartloom.domain.store import Prefetched, Wanted
 from chartloom.engines.postgres import queries
+from chartloom.engines.postgres.arrays import array
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.refusals import refusals
@@ -109,7 +110,7 @@ class LanesPart(StoreBase):
         object does not hold (any more).
         """
         self._verify(grant)
-        values = {"lanes": list(lanes), "limit": limit, "bytes": PENDING_BYTES_MAX}
+        values = {"lanes": array("int2", lanes), "limit": limit, "bytes": PENDING_BYTES_MAX}
         with self._lane.use() as conn:
             self._require(conn, lanes)
             with conn.pipeline():
@@ -142,15 +143,15 @@ class LanesPart(StoreBase):
         self._verify(grant)
         ids = sorted(wanted.resource_ids)
         keys = sorted(wanted.views)
-        columns = (
-            [k.source_patient for k in keys],
-            [k.section for k in keys],
-            [k.part for k in keys],
-        )
         with self._lane.use() as conn, refusals():
             self._still_held(conn)
+            columns = (
+                array("text", [k.source_patient for k in keys]),
+                array("int2", [k.section for k in keys]),
+                array("int4", [k.part for k in keys]),
+            )
             with conn.pipeline():
-                states = conn.execute(queries.STATES, (ids,), binary=True)
+                states = conn.execute(queries.STATES, (array("text", ids),), binary=True)
                 views = conn.execute(queries.VIEWS, columns, binary=True)
                 state_rows, view_rows = states.fetchall(), views.fetchall()
         self._revisions.saw(

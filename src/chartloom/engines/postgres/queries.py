@@ -52,23 +52,43 @@ LANDING = Table(
         ("body", "bytea"),
     ),
 )
+FEED_COUNTS = Table(
+    "feed_minute_in",
+    (
+        ("feed", "text"),
+        ("minute", "int4"),
+        ("received_count", "int4"),
+        ("duplicate_count", "int4"),
+        ("conflict_count", "int4"),
+        ("last_received_us", "int8"),
+    ),
+)
 LANDED_KEY = Table("landed_key", (("key", "int8"), ("position", "int8"), ("digest", "bytea")))
-
-HEAD_SET = "UPDATE log_head SET position = %s"
 
 CHANNEL = "chartloom_landed"
 NOTIFY = f"NOTIFY {CHANNEL}"
 LISTEN = f"LISTEN {CHANNEL}"
 
-FEED_IN = """
-INSERT INTO feed_minute_in AS f
-    (feed, minute, received_count, duplicate_count, conflict_count, last_received_us)
-SELECT * FROM unnest(%b::text[], %b::int4[], %b::int4[], %b::int4[], %b::int4[], %b::int8[])
-ON CONFLICT (feed, minute) DO UPDATE SET
-    received_count = f.received_count + excluded.received_count,
-    duplicate_count = f.duplicate_count + excluded.duplicate_count,
-    conflict_count = f.conflict_count + excluded.conflict_count,
-    last_received_us = greatest(f.last_received_us, excluded.last_received_us)"""
+_LANDING_INSERT = f"""
+landed AS (INSERT INTO landing ({LANDING.names}) SELECT * FROM unnest({LANDING.arrays})),"""
+
+_LAND = f"""
+keys AS (INSERT INTO landed_key ({LANDED_KEY.names}) SELECT * FROM unnest({LANDED_KEY.arrays})),
+counts AS (
+    INSERT INTO feed_minute_in AS f ({FEED_COUNTS.names})
+    SELECT * FROM unnest({FEED_COUNTS.arrays})
+    ON CONFLICT (feed, minute) DO UPDATE SET
+        received_count = f.received_count + excluded.received_count,
+        duplicate_count = f.duplicate_count + excluded.duplicate_count,
+        conflict_count = f.conflict_count + excluded.conflict_count,
+        last_received_us = greatest(f.last_received_us, excluded.last_received_us)
+),
+head AS (UPDATE log_head SET position = %s::int8)
+SELECT pg_notify('{CHANNEL}', '')"""
+
+#: All that a landing writes, as one statement; and all but the messages, which COPY put in before.
+LAND_WITH_ROWS = f"WITH {_LANDING_INSERT} {_LAND}"
+LAND_AFTER_COPY = f"WITH {_LAND}"
 
 # Lanes
 
@@ -227,21 +247,43 @@ IDENTIFIERS = """
 INSERT INTO identifier (blind, source_patient)
 SELECT * FROM unnest(%b::bytea[], %b::text[]) ON CONFLICT DO NOTHING"""
 
-LINKS = """
-INSERT INTO link (position, event_us, ordinal, kind, surviving, prior, rule)
-SELECT * FROM unnest(%b::int8[], %b::int8[], %b::int2[], %b::text[], %b::text[], %b::text[],
-                     %b::text[])"""
+LINK = Table(
+    "link",
+    (
+        ("position", "int8"),
+        ("event_us", "int8"),
+        ("ordinal", "int2"),
+        ("kind", "text"),
+        ("surviving", "text"),
+        ("prior", "text"),
+        ("rule", "text"),
+    ),
+)
 
-ISSUES = """
-INSERT INTO issue_day AS i (feed, day, code, shard, count)
-SELECT * FROM unnest(%b::text[], %b::int4[], %b::text[], %b::int8[], %b::int4[])
+ISSUE_DAY = Table(
+    "issue_day",
+    (("feed", "text"), ("day", "int4"), ("code", "text"), ("shard", "int8"), ("count", "int4")),
+)
+ISSUES = f"""
+INSERT INTO issue_day AS i ({ISSUE_DAY.names}) SELECT * FROM unnest({ISSUE_DAY.arrays})
 ON CONFLICT (feed, day, code, shard) DO UPDATE SET count = i.count + excluded.count"""
 
-FEED_OUT = """
-INSERT INTO feed_minute_out AS f
-    (feed, minute, shard, applied_count, quarantined_count, issue_count, last_event_us, latency)
-SELECT * FROM unnest(%b::text[], %b::int4[], %b::int8[], %b::int4[], %b::int4[], %b::int4[],
-                     %b::int8[], %b::bytea[])
+FEED_MINUTE_OUT = Table(
+    "feed_minute_out",
+    (
+        ("feed", "text"),
+        ("minute", "int4"),
+        ("shard", "int8"),
+        ("applied_count", "int4"),
+        ("quarantined_count", "int4"),
+        ("issue_count", "int4"),
+        ("last_event_us", "int8"),
+        ("latency", "bytea"),
+    ),
+)
+FEED_OUT = f"""
+INSERT INTO feed_minute_out AS f ({FEED_MINUTE_OUT.names})
+SELECT * FROM unnest({FEED_MINUTE_OUT.arrays})
 ON CONFLICT (feed, minute, shard) DO UPDATE SET
     applied_count = excluded.applied_count, quarantined_count = excluded.quarantined_count,
     issue_count = excluded.issue_count, last_event_us = excluded.last_event_us,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,5 +25,5 @@ def refusals() -> Iterator[None]:
     except (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError) as error:
         name = error.sqlstate or type(error).__name__
         raise BatchRefused(f"the store cannot hold the batch ({name}).") from None
-    except (UnicodeError, OverflowError, ValueError, TypeError) as error:
+    except (UnicodeError, OverflowError, ValueError, TypeError, struct.error) as error:
         raise BatchRefused(f"the batch cannot be written ({type(error).__name__}).") from None

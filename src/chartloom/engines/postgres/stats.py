@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -82,8 +83,8 @@ class FeedMinutes:
         self._added: Sequence[Applied] = ()
         self._minute = 0  # never goes back: a row that was dropped must not begin again from zero
 
-    def columns(self, now_us: int, items: Sequence[Applied]) -> tuple[list[object], ...]:
-        """Adds a batch and returns the touched rows as columns for ``FEED_OUT``.
+    def rows(self, now_us: int, items: Sequence[Applied]) -> list[tuple[Any, ...]]:
+        """Adds a batch and returns the touched rows of ``feed_minute_out``.
 
         Call :meth:`undo` if its transaction fails.
         """
@@ -94,16 +95,19 @@ class FeedMinutes:
         touched = sorted({(item.feed, minute) for item in items})
         for item in items:
             self._rows.setdefault((item.feed, minute), _Minute()).add(item, 1)
-        rows = [(key, self._rows[key]) for key in touched]
+        return [self._row(*key) for key in touched]
+
+    def _row(self, feed: str, minute: int) -> tuple[Any, ...]:
+        row = self._rows[feed, minute]
         return (
-            [key[0] for key, _ in rows],
-            [key[1] for key, _ in rows],
-            [self.shard for _ in rows],
-            [row.applied for _, row in rows],
-            [row.quarantined for _, row in rows],
-            [row.issues for _, row in rows],
-            [row.last_event_us for _, row in rows],
-            [_PACK.pack(*row.histogram) for _, row in rows],
+            feed,
+            minute,
+            self.shard,
+            row.applied,
+            row.quarantined,
+            row.issues,
+            row.last_event_us,
+            _PACK.pack(*row.histogram),
         )
 
     def undo(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from chartloom.domain.chart import PlacedState, SectionView
 from chartloom.domain.message import Message
@@ -15,6 +16,7 @@ from chartloom.engines.postgres.bulk import Row
 from chartloom.engines.postgres.landing import clean
 from chartloom.engines.postgres.revisions import Revisions
 
+_POSITION = attrgetter("position")
 _DAY_US = 86_400_000_000
 
 
@@ -92,7 +94,7 @@ def bundle_rows(bodies: Bodies, derived: Derived, message: Message) -> list[Row]
 def state_row(bodies: Bodies, placed: PlacedState, revision: int) -> Row:
     """A patient's resource."""
     state = placed.state
-    version = max((s.position for s in state.stamps.values()), default=0)
+    version = max(map(_POSITION, state.stamps.values()), default=0)
     return (
         placed.sort_us,
         version,
