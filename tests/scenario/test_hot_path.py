@@ -140,7 +140,7 @@ def test_messages_become_a_chart(site: Site) -> None:
     latest, previous = potassium["points"]
     assert (latest["value"], latest["status"], latest["corrected"]) == ("4.60", "corrected", True)
     assert (previous["value"], previous["flags"]) == ("5.50", ["H"])
-    assert previous["range"] == {"low": "3.5", "high": "5.1", "unit": "mmol/L", "text": "3.5-5.1"}
+    assert previous["range"] == {"low": "3.5", "high": "5.1", "text": "3.5-5.1"}
     reports = chart.sections["reports"].entries
     assert [len(r["results"]) for r in reports] == [2, 1]
     assert sum(r.quarantined for r in site.reports) == 0

@@ -24,10 +24,11 @@ Ranked = tuple[Contribution, tuple[int, int, int]]
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One touched resource, before and after the batch."""
+    """One touched resource, before and after the batch, and the views in which it counts."""
 
     before: PlacedState | None
     after: PlacedState
+    keys: frozenset[ViewKey]
 
 
 class Folded(msgspec.Struct, frozen=True):
@@ -63,17 +64,19 @@ def merge_batch(
             if not contribution.directory:
                 id = contribution.id
                 heard[id] = merge(heard.get(id) or states.get(id), contribution, stamp)
-    return {
-        id: Change(place(states[id]) if id in states else None, place(state))
-        for id, state in heard.items()
-    }
+    return {id: _change(states.get(id), state) for id, state in heard.items()}
+
+
+def _change(before: ResourceState | None, after: ResourceState) -> Change:
+    was, now = place(before) if before else None, place(after)
+    keys = (view_key(was), view_key(now))
+    return Change(was, now, frozenset(k for k in keys if k is not None))
 
 
 def views_of(changes: Mapping[str, Change]) -> frozenset[ViewKey]:
     """The views that the changes touch; rarely more than :func:`plan_batch` foresaw (a resource
     that moves to another part is in two)."""
-    keys = (view_key(p) for c in changes.values() for p in (c.before, c.after))
-    return frozenset(k for k in keys if k is not None)
+    return frozenset(key for change in changes.values() for key in change.keys)
 
 
 def fold_batch(changes: Mapping[str, Change], views: Mapping[ViewKey, SectionView]) -> Folded:
@@ -81,9 +84,7 @@ def fold_batch(changes: Mapping[str, Change], views: Mapping[ViewKey, SectionVie
     after: dict[ViewKey, SectionView] = {}
     refill: set[ViewKey] = set()
     for change in changes.values():
-        keys = {view_key(change.before), view_key(change.after)} - {None}
-        for key in keys:
-            assert key is not None
+        for key in change.keys:
             view = after.get(key) or views.get(key)
             after[key], stale = fold(key, view, change.before, change.after)
             if stale:

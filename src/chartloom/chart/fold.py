@@ -61,6 +61,16 @@ def view_key(placed: PlacedState | None) -> ViewKey | None:
     return ViewKey(placed.state.source_patient, placed.section, placed.part)
 
 
+def _counts(key: ViewKey, placed: PlacedState) -> bool:
+    """``view_key(placed) == key``, without making a key."""
+    return (
+        not placed.hidden
+        and placed.section == key.section
+        and placed.part == key.part
+        and placed.state.source_patient == key.source_patient
+    )
+
+
 def fold(
     key: ViewKey, view: SectionView | None, before: PlacedState | None, after: PlacedState | None
 ) -> tuple[SectionView, bool]:
@@ -69,8 +79,8 @@ def fold(
     Either may be None (it did not exist), hidden, or stand in another view; then it does not count
     here. With ``needs_refill`` the entries are not to be believed (``total`` is): rebuild them.
     """
-    old = before if before is not None and view_key(before) == key else None
-    new = after if after is not None and view_key(after) == key else None
+    old = before if before is not None and _counts(key, before) else None
+    new = after if after is not None and _counts(key, after) else None
     if view is None:
         view = SectionView(key, 0, ())
     if old is None and new is None:
@@ -95,7 +105,7 @@ def rebuild_part(
     groups: dict[str, list[PlacedState]] = {}
     count = 0
     for placed in states:
-        if view_key(placed) != key:
+        if not _counts(key, placed):
             continue
         count += 1
         if placed.state.type in POINTS:
@@ -135,7 +145,7 @@ def _placed_order(placed: PlacedState) -> _Order:
 
 def newest_first(entry: _Json) -> _Order:
     """Newest first, of equal times what was said last; the patient's own record before all."""
-    return (entry["type"] != "Patient", -entry["sort_us"], -entry["said_us"], entry["id"])
+    return (entry.get("type") != "Patient", -entry["sort_us"], -entry["said_us"], entry["id"])
 
 
 class _Pages:

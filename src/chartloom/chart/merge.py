@@ -22,15 +22,20 @@ from __future__ import annotations
 from typing import Any
 
 from chartloom.chart.merge_policy import Keyed, Parts, Together, policy_of
-from chartloom.domain.codec import encode_sorted
+from chartloom.chart.statement import (
+    IDENTITY,
+    VOLATILE_META,
+    by_key,
+    first_statement,
+    in_order,
+    larger,
+    slice_of,
+)
 from chartloom.domain.resource import Contribution, FhirJson, ResourceState, Stamp
 
 #: In ``Contribution.cleared``: the contribution is the whole resource (an update over REST), so
 #: that elements it does not have are gone.
 WHOLE = "*"
-
-_IDENTITY = frozenset(("resourceType", "id", "meta"))
-_VOLATILE_META = ("versionId", "lastUpdated")
 
 
 def merge(state: ResourceState | None, contribution: Contribution, stamp: Stamp) -> ResourceState:
@@ -42,6 +47,8 @@ def merge(state: ResourceState | None, contribution: Contribution, stamp: Stamp)
     different content fall back to comparing canonical bytes, so that the order of calls never
     matters. ``meta.versionId`` is the highest position that contributed.
     """
+    if state is None and not contribution.weak and not contribution.cleared:
+        return first_statement(contribution, stamp)
     draft = _Draft(state, contribution, stamp)
     if WHOLE in contribution.cleared:
         draft.state_whole(stamp)
@@ -109,7 +116,7 @@ class _Draft:
         stamps, resource, floor = self.stamps, self.resource, self.floor
         groups: dict[Together, list[Any]] = {}
         for name, value in incoming.items():
-            if name in _IDENTITY:
+            if name in IDENTITY:
                 continue
             if name[0] == "_":
                 name = name[1:]
@@ -174,12 +181,12 @@ class _Draft:
         whole = self.stamps.get(name)
         if whole is not None and said < whole:
             return
-        offered = _by_key(rule, items)
-        held = _by_key(rule, self.resource.get(name, ()))
+        offered = by_key(rule, items)
+        held = by_key(rule, self.resource.get(name, ()))
         for key, group in offered.items():
             register = f"{name}:{key}"
             old = self.stamps.get(register)
-            if old is None or old < said or (old == said and _larger(group, held.get(key))):
+            if old is None or old < said or (old == said and larger(group, held.get(key))):
                 self.stamps[register] = said
                 held[key] = group
         self._put_items(name, rule, held)
@@ -194,7 +201,7 @@ class _Draft:
             old = self.stamps.get(register)
             pair = {n: value[n] for n in (child, "_" + child) if n in value}
             held_pair = {n: held[n] for n in (child, "_" + child) if n in held}
-            if old is None or old < said or (old == said and _larger(pair, held_pair)):
+            if old is None or old < said or (old == said and larger(pair, held_pair)):
                 self.stamps[register] = said
                 for gone in held_pair:
                     del held[gone]
@@ -204,12 +211,12 @@ class _Draft:
 
     def _state_meta(self, meta: FhirJson, said: Stamp) -> None:
         """Tags, labels and profiles are a register; the version is ours and set at the end."""
-        content = {k: v for k, v in meta.items() if k not in _VOLATILE_META}
+        content = {k: v for k, v in meta.items() if k not in VOLATILE_META}
         old = self.stamps.get("meta")
         if not content or (self.floor is not None and said < self.floor):
             return
         held = {k: v for k, v in self.resource["meta"].items() if k != "versionId"}
-        if old is None or old < said or (old == said and _larger(content, held)):
+        if old is None or old < said or (old == said and larger(content, held)):
             self.stamps["meta"] = said
             self.resource["meta"] = content
 
@@ -217,7 +224,7 @@ class _Draft:
 
     def clear(self, name: str, said: Stamp) -> None:
         """A source said that an element, or one key or child of it, is gone."""
-        if name in _IDENTITY or (self.floor is not None and said <= self.floor):
+        if name in IDENTITY or (self.floor is not None and said <= self.floor):
             return
         for mark in (":", "."):
             element, found, part = name.partition(mark)
@@ -301,7 +308,7 @@ class _Draft:
         if held is None:
             return set()
         if isinstance(rule, Keyed):
-            return set(_by_key(rule, held))
+            return set(by_key(rule, held))
         return {child.removeprefix("_") for child in held}
 
     def _keep_parts(self, element: str, keep: Any) -> None:
@@ -309,7 +316,7 @@ class _Draft:
         if held is None:
             return
         if isinstance(rule, Keyed):
-            kept = {k: v for k, v in _by_key(rule, held).items() if keep(k)}
+            kept = {k: v for k, v in by_key(rule, held).items() if keep(k)}
             self._put_items(element, rule, kept)
         else:
             self.resource[element] = {c: v for c, v in held.items() if keep(c.removeprefix("_"))}
@@ -317,9 +324,7 @@ class _Draft:
             self.resource.pop(element, None)
 
     def _put_items(self, name: str, rule: Keyed, held: dict[str, list[Any]]) -> None:
-        ordered = sorted(held.items(), key=lambda kv: (rule.order(kv[1][0]), kv[0]))
-        items = [item for _, group in ordered for item in group]
-        if items:
+        if items := in_order(rule, held):
             self.resource[name] = items
         else:
             self.resource.pop(name, None)
@@ -338,10 +343,10 @@ class _Draft:
         self.resource.pop("_" + name, None)
 
     def _wins(self, name: str, incoming: FhirJson) -> bool:
-        return _larger(_slice(incoming, [name]), _slice(self.resource, [name]))
+        return larger(slice_of(incoming, [name]), slice_of(self.resource, [name]))
 
     def _wins_group(self, held: list[str], names: list[str], incoming: FhirJson) -> bool:
-        return _larger(_slice(incoming, names), _slice(self.resource, held))
+        return larger(slice_of(incoming, names), slice_of(self.resource, held))
 
     def _owner(self) -> str:
         """Whose compartment it is in when sources moved it: follows the winning subject."""
@@ -367,21 +372,3 @@ class _Draft:
             stamps={name: stamps[name] for name in sorted(stamps)},
             directory=self.directory,
         )
-
-
-def _slice(resource: FhirJson, names: list[str]) -> FhirJson:
-    """The properties of these names, with what extends them."""
-    both = [n for name in names for n in (name, "_" + name)]
-    return {n: resource[n] for n in both if n in resource}
-
-
-def _by_key(rule: Keyed, items: Any) -> dict[str, list[Any]]:
-    grouped: dict[str, list[Any]] = {}
-    for item in items:
-        grouped.setdefault(rule.key(item), []).append(item)
-    return grouped
-
-
-def _larger(new: Any, old: Any) -> bool:
-    """Decides between two statements with equal stamps; nothing (None, empty) always loses."""
-    return bool(new) and (not old or encode_sorted(new) > encode_sorted(old))

@@ -51,19 +51,6 @@ def entry_of(placed: PlacedState) -> _Json:
         entry.update(shape_admin.whereabouts(placed.state))
     if keys := business_ids(resource):
         entry["keys"] = keys
-    return _frame(placed, entry)
-
-
-def point_of(placed: PlacedState) -> tuple[_Json, _Json]:
-    """(point, common part) of a resource that belongs to a series."""
-    resource = placed.state.resource
-    point, common = POINTS[resource["resourceType"]]
-    shared = {"type": resource["resourceType"], "series": placed.series}
-    return _frame(placed, drop_empty(point(resource))), shared | drop_empty(common(resource))
-
-
-def _frame(placed: PlacedState, entry: _Json) -> _Json:
-    """What every entry has: where to look it up, its place in time, and how recent the news is."""
     state = placed.state
     return {
         "id": state.id,
@@ -72,6 +59,20 @@ def _frame(placed: PlacedState, entry: _Json) -> _Json:
         "said_us": said_us(state),
         **entry,
     }
+
+
+def point_of(placed: PlacedState) -> tuple[_Json, _Json]:
+    """(point, common part) of a resource that belongs to a series."""
+    resource = placed.state.resource
+    point, common = POINTS[resource["resourceType"]]
+    shared = {"type": resource["resourceType"], "series": placed.series}
+    shown = {
+        "id": placed.state.id,
+        "sort_us": placed.sort_us,
+        "said_us": said_us(placed.state),
+        **drop_empty(point(resource)),
+    }
+    return shown, shared | drop_empty(common(resource))
 
 
 def said_us(state: ResourceState) -> int:

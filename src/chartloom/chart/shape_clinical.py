@@ -130,24 +130,36 @@ def _dosage(d: _Json) -> _Json:
 
 
 def observation(r: _Json) -> _Json:
-    """One result, as a point of its series. ``value`` has the digits that the source sent."""
+    """One result, as a point of its series. ``value`` has the digits that the source sent.
+
+    Written out, because it is made for every result: what is not said is not looked at.
+    """
     kind, value = _value(r)
-    status = r.get("status")
-    return {
-        "time": _choice(r, "effective") or r.get("issued"),
-        "value": value,
-        "kind": kind,
-        "comparator": r.get("valueQuantity", {}).get("comparator"),
-        "unit": unit(r["valueQuantity"]) if "valueQuantity" in r else "",
-        "status": status,
-        "corrected": status in ("corrected", "amended"),
-        "flags": [plain_code(i) for i in r.get("interpretation", ())],
-        "range": _range(first(r.get("referenceRange"))),
-        "absent": text_of(r.get("dataAbsentReason")),
-        "components": [_component(c) for c in r.get("component", ())],
-        "performer": [named(p) for p in r.get("performer", ())],
-        "notes": notes(r),
-    }
+    point: _Json = {"time": _choice(r, "effective") or r.get("issued")}
+    if kind:
+        point["value"], point["kind"] = value, kind
+    amount = r.get("valueQuantity")
+    measured = unit(amount) if amount else ""
+    if amount:
+        point["unit"] = measured
+        if comparator := amount.get("comparator"):
+            point["comparator"] = comparator
+    point["status"] = status = r.get("status")
+    if status in ("corrected", "amended"):
+        point["corrected"] = True
+    if interpretation := r.get("interpretation"):
+        point["flags"] = [plain_code(i) for i in interpretation]
+    if ranges := r.get("referenceRange"):
+        point["range"] = _range(ranges[0], measured)
+    if reason := r.get("dataAbsentReason"):
+        point["absent"] = text_of(reason)
+    if components := r.get("component"):
+        point["components"] = [_component(c) for c in components]
+    if performers := r.get("performer"):
+        point["performer"] = [named(p) for p in performers]
+    if "note" in r:
+        point["notes"] = notes(r)
+    return point
 
 
 def observation_series(r: _Json) -> _Json:
@@ -196,16 +208,18 @@ def _value(r: _Json) -> tuple[str, str]:
     return "", ""
 
 
-def _range(reference: _Json) -> _Json:
-    low, high = reference.get("low", {}), reference.get("high", {})
-    return drop_empty(
-        {
-            "low": number(low["value"]) if "value" in low else "",
-            "high": number(high["value"]) if "value" in high else "",
-            "unit": unit(low) or unit(high),
-            "text": reference.get("text"),
-        }
-    )
+def _range(reference: _Json, measured: str) -> _Json:
+    """The normal range; its unit is named only where it differs from the value's."""
+    shown: _Json = {}
+    for name in ("low", "high"):
+        limit = reference.get(name)
+        if limit and "value" in limit:
+            shown[name] = number(limit["value"])
+            if (other := unit(limit)) and other != measured:
+                shown["unit"] = other
+    if text := reference.get("text"):
+        shown["text"] = text
+    return shown
 
 
 def immunization(r: _Json) -> _Json:
