@@ -282,7 +282,7 @@ def bench_reads(store: PostgresStore, dsn: str) -> None:
             (),
             tuple(views),
             CLOCK.now_us(),
-        )  # fmt: skip
+        )
     )
     with psycopg.connect(dsn) as conn:
         ids = [f"big-{random.randrange(10_000)}" for _ in range(1000)]
