@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from chartloom.cli.output import ERR, OUT, age, print_json, sparkline, when
 from chartloom.cli.site import SiteOption
+from chartloom.domain.feed import Feed
 from chartloom.domain.message import MessageState
-from chartloom.domain.store import MessageFilter, MessageRow, ReplayScope
+from chartloom.domain.store import FeedStatus, MessageFilter, MessageRow, ReplayScope
 
 if TYPE_CHECKING:
     from chartloom.wiring import OpenSite
@@ -65,40 +67,47 @@ def feeds(
 def _feeds_table(opened: OpenSite) -> Table:
     now_us = opened.clock.now_us()
     statuses = {s.feed: s for s in opened.store.feeds(opened.grant())}
-    table = Table(title=opened.project.settings.site.name, title_justify="left")
-    for column in ("Feed", "Received", "Last", "Last hour", "p50", "p99", "Waiting"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("Quarantined", style="yellow")
-    table.add_column("Data")
+    table = Table(title=opened.project.settings.site.name, title_justify="left", box=SIMPLE_HEAD)
+    wide = OUT.width >= 110
+    table.add_column("Feed", no_wrap=True)
+    table.add_column("Received", justify="right", no_wrap=True)
+    table.add_column("Last", no_wrap=True)
+    if wide:
+        table.add_column("Last 20 min", no_wrap=True)
+    table.add_column("p50/p99 ms", justify="right", no_wrap=True)
+    table.add_column("Wait", justify="right", no_wrap=True)
+    table.add_column("Held", justify="right", no_wrap=True, style="yellow")
+    table.add_column("Data", no_wrap=True)
     for feed in opened.project.feeds:
-        status = statuses.get(feed.name)
-        if status is None:
-            table.add_row(feed.name, "0", "never", *("-",) * 5, "no message yet")
-            continue
-        data_age_s = (now_us - status.last_event_us) / 1e6 if status.last_event_us else None
-        fresh = (
-            "unknown"
-            if data_age_s is None
-            else "[green]fresh[/]"
-            if data_age_s <= feed.freshness_max_s
-            else "[red]stale[/]"
-        )
-        table.add_row(
-            feed.name,
-            f"{status.received_count:,}",
-            age(status.last_received_at_us, now_us),
-            sparkline(status.rate_per_minute[-20:]),
-            _ms(status.latency_p50_ms),
-            _ms(status.latency_p99_ms),
-            f"{status.waiting_count:,}",
-            f"{status.quarantined_count:,}",
-            f"{fresh}, {age(status.last_event_us, now_us)}",
-        )
+        table.add_row(*_feed_cells(feed, statuses.get(feed.name), now_us, wide))
+    table.caption = "p50/p99: accepted to in the chart, last hour. Held: in quarantine."
     return table
 
 
-def _ms(value: float) -> str:
-    return "-" if value < 0 else f"{value:.0f} ms"
+def _feed_cells(feed: Feed, status: FeedStatus | None, now_us: int, wide: bool) -> list[str]:
+    if status is None:
+        return [feed.name, "0", "never", *([""] if wide else []), "-", "0", "0", "none yet"]
+    latency = "-"
+    if status.latency_p50_ms >= 0:
+        latency = f"{status.latency_p50_ms:,.0f}/{status.latency_p99_ms:,.0f}"
+    return [
+        feed.name,
+        f"{status.received_count:,}",
+        age(status.last_received_at_us, now_us),
+        *([sparkline(status.rate_per_minute[-20:])] if wide else []),
+        latency,
+        f"{status.waiting_count:,}",
+        f"{status.quarantined_count:,}",
+        _freshness(feed, status, now_us),
+    ]
+
+
+def _freshness(feed: Feed, status: FeedStatus, now_us: int) -> str:
+    if not status.last_event_us:
+        return "unknown"
+    fresh = now_us - status.last_event_us <= feed.freshness_max_s * 1_000_000
+    word = "[green]fresh[/]" if fresh else "[red]stale[/]"
+    return f"{word}, {age(status.last_event_us, now_us)}"
 
 
 def messages(
@@ -127,7 +136,11 @@ def messages(
 
 
 def _rows_table(rows: list[MessageRow]) -> Table:
-    table = Table("Position", "Feed", "Type", "Control id", "Received", "State", "Issues", "Lost")
+    table = Table(box=SIMPLE_HEAD)
+    for heading in ("Position", "Feed", "Type", "Control id", "Received", "State"):
+        table.add_column(heading, no_wrap=heading != "State", overflow="fold")
+    table.add_column("Issues", justify="right")
+    table.add_column("Lost", justify="right")
     for row in rows:
         state = row.state.value + (f" ({row.quarantine})" if row.quarantine else "")
         table.add_row(
@@ -135,7 +148,7 @@ def _rows_table(rows: list[MessageRow]) -> Table:
             row.feed,
             row.message_type,
             row.control_id,
-            when(row.received_at_us),
+            when(row.received_at_us)[5:],
             state,
             str(row.issue_count),
             str(row.unmapped_count),

@@ -124,11 +124,15 @@ async def _ingest_async(opened: OpenSite) -> None:
 
 def _serve(opened: OpenSite, name: str) -> None:
     import uvicorn
+    from prometheus_client import CollectorRegistry
 
     from chartloom.serve import ProjectInfo, create_app
+    from chartloom.wiring.metrics import FeedCollector
 
     settings = opened.project.settings
     console = settings.console
+    registry = CollectorRegistry()
+    registry.register(FeedCollector(opened))
     mappings = opened.load_mappings()
     version = hashlib.sha256(
         "".join(sorted({mapping.fingerprint for _, mapping in mappings.values()})).encode()
@@ -143,6 +147,7 @@ def _serve(opened: OpenSite, name: str) -> None:
         console_token(opened.project),
         earlier_mapping=opened.earlier_mapping,
         hosts=(console.host, "127.0.0.1", "localhost", "[::1]"),
+        registry=registry,
     )
     config = uvicorn.Config(
         app,
