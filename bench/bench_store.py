@@ -41,14 +41,17 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def server_cpu_s(cluster: Path) -> float:
-    """CPU seconds of all live PostgreSQL processes."""
+    """CPU seconds of all PostgreSQL processes, live ones and those the postmaster has reaped.
+
+    Without the reaped ones a backend that ends in between would count backwards.
+    """
     total = 0
     for pid in processes.all_serving(cluster):
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        total += int(fields[11]) + int(fields[12])
+        total += sum(int(f) for f in fields[11:15])  # own, then reaped children: user, system
     return total / TICKS
 
 
