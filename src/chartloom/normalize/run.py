@@ -19,6 +19,7 @@ from chartloom.formats.hl7v2 import Segment, Tree, pick_patient
 from chartloom.normalize.context import Instance, Msg
 from chartloom.normalize.coverage import Coverage
 from chartloom.normalize.engine import Builder, Plan, part_value
+from chartloom.normalize.functions.patient import prior_patient
 from chartloom.normalize.functions.times import instant_of_us, to_datetime, to_us
 
 #: Pads segments that are shorter than what the code looks at.
@@ -217,18 +218,15 @@ class Run:
 
     def _link(self, instances: list[Instance]) -> None:
         m = self.m
-        env = m.env
         kind = LinkKind(self.plan.definition.links)
         for instance in instances:
             if not instance.patient or "PID" not in instance.segments:
                 continue
             for merged in instance.segments.get("MRG", ()):
-                authority, identifier = pick_patient(merged, 1, 4)
-                if not identifier:
+                prior = prior_patient(merged, m)
+                if not prior:
                     m.issue("merge-incomplete", merged, 1)
-                    continue
-                prior = source_patient_id(env.namespace, env.scope, authority, identifier)
-                if prior != instance.patient:
+                elif prior != instance.patient:
                     self.links.append(LinkEvent(kind, instance.patient, prior, "MRG-1"))
 
     # -- provenance and counts

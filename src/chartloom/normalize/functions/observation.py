@@ -11,8 +11,13 @@ from chartloom.domain.resource import FhirJson
 from chartloom.formats.hl7v2 import Segment
 from chartloom.normalize.context import Instance, Msg, Prim, Sink
 from chartloom.normalize.functions.codes import cwe_codeable
-from chartloom.normalize.functions.numbers import number, quantity, reference_range, structured
-from chartloom.normalize.functions.numbers import with_unit
+from chartloom.normalize.functions.numbers import (
+    number,
+    quantity,
+    reference_range,
+    structured,
+    with_unit,
+)
 from chartloom.normalize.functions.times import dr_period, dtm_datetime, tm_time
 from chartloom.normalize.registry import datatype, finisher, segment_function
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from chartloom.domain.resource import FhirJson
 from chartloom.normalize.context import Prim, Sink
 from chartloom.normalize.registry import datatype
