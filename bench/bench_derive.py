@@ -13,6 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bench._report import Report
+from tests.support.corpora import hl7v2_files
+
 from chartloom.domain.codec import encode
 from chartloom.domain.feed import Feed
 from chartloom.domain.ids import EXAMPLE_NAMESPACE
@@ -20,7 +22,6 @@ from chartloom.domain.message import Format, Message
 from chartloom.formats.fhir import validate
 from chartloom.formats.hl7v2 import parse
 from chartloom.normalize import load_mapping
-from tests.support.corpora import hl7v2_files
 
 FEED = Feed("bench", "Laboratory", "owner", "mllp", Format.HL7V2, zone="Europe/Berlin")
 
@@ -92,7 +93,7 @@ def main() -> None:
             traced_per_s=round(traced),
             parse_per_s=round(parsed),
         )
-    _peers(report, [m for m in everything], mapping, seconds)
+    _peers(report, everything, mapping, seconds)
     report.write()
 
 
@@ -103,7 +104,10 @@ def _peers(report: Report, items: list[Message], mapping: Any, seconds: float) -
         for m in items[:: max(1, len(items) // 200)]
         for c in mapping.derive(m, FEED, EXAMPLE_NAMESPACE).contributions
     ]
-    report.row(what="validate (ours), resources", derive_per_s=round(rate(validate, resources, seconds / 2)))
+    report.row(
+        what="validate (ours), resources",
+        derive_per_s=round(rate(validate, resources, seconds / 2)),
+    )
     try:
         from fhir.resources.R4B import get_fhir_model_class
     except ImportError:

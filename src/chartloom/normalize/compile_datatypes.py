@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chartloom.normalize.context import Prim
 from chartloom.normalize.model import ConceptMap, Row, Table, Tables
 from chartloom.normalize.read_rows import bad
 from chartloom.normalize.registry import WHOLE, Datatype, Part
@@ -32,7 +33,9 @@ def resolve(
     if row.concept and not found.concept:
         raise bad(row.place, f"column 'concept': {name} uses no concept map.", "Empty the cell.")
     if param and not found.param:
-        raise bad(row.place, f"column 'via': {name} takes no parameter.", "Drop the part after ':'.")
+        raise bad(
+            row.place, f"column 'via': {name} takes no parameter.", "Drop the part after ':'."
+        )
     if found.primitive and row.target and row.target[-1].many:
         raise bad(
             row.place,
@@ -88,12 +91,16 @@ def compile_datatype(
         constants = []
         for row in table.rows:
             if row.conditions:
-                raise bad(row.place, "a datatype table has no conditions.", "Empty 'when' and 'is'.")
+                raise bad(
+                    row.place, "a datatype table has no conditions.", "Empty 'when' and 'is'."
+                )
             if row.ignore:
                 assert row.source is not None
                 source = row.source
-                for comp in range(source.field, (source.last or source.field) + 1):
-                    parts.append(Part(comp, source.comp, (), row.ignore, row.rule))
+                parts.extend(
+                    Part(comp, source.comp, (), row.ignore, row.rule)
+                    for comp in range(source.field, (source.last or source.field) + 1)
+                )
             elif row.value:
                 constants.append(row)
             else:
@@ -103,15 +110,10 @@ def compile_datatype(
                 write(f"v = {row.value!r}")
                 setter.put(row.target)
         write("return out or None")
-    space: dict[str, Any] = {"Prim": _prim(), **names}
-    exec(compile(write.text, f"<chartloom {table.file}>", "exec"), space)  # our own generator's output
+    space: dict[str, Any] = {"Prim": Prim, **names}
+    code = compile(write.text, f"<chartloom {table.file}>", "exec")
+    exec(code, space)  # noqa: S102  (our own generator's output)
     return Datatype(table.name, space[function], tuple(parts)), write.text
-
-
-def _prim() -> type:
-    from chartloom.normalize.context import Prim
-
-    return Prim
 
 
 def _row(

@@ -95,10 +95,15 @@ class _TableCompiler:
             w("return w")
         space = dict(self.names)
         code = compile(w.text, f"<chartloom {table.file}>", "exec")
-        exec(code, space)  # our own generator's output
+        exec(code, space)  # noqa: S102  (our own generator's output)
         return Filler(
-            table.name, table.subject, width + 1, space[function], tuple(ordered),
-            tuple(self.covers), w.text,
+            table.name,
+            table.subject,
+            width + 1,
+            space[function],
+            tuple(ordered),
+            tuple(self.covers),
+            w.text,
         )
 
     def const(self, value: Any) -> str:

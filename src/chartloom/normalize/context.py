@@ -28,8 +28,22 @@ Function = Callable[..., Any]
 class Env:
     """What is the same for all messages of one feed with the same delimiters."""
 
-    __slots__ = ("authorities", "comp", "delimiters", "esc", "feed", "memos", "namespace", "rep")
-    __slots__ += ("scope", "shared", "sub", "systems", "units", "zone")
+    __slots__ = (
+        "authorities",
+        "comp",
+        "delimiters",
+        "esc",
+        "feed",
+        "memos",
+        "namespace",
+        "rep",
+        "scope",
+        "shared",
+        "sub",
+        "systems",
+        "units",
+        "zone",
+    )
 
     def __init__(
         self,
@@ -127,8 +141,16 @@ class Memo(dict[str, tuple[Any, tuple[tuple[str, str], ...], dict[str, Contribut
 class Msg(Sink):
     """One message while it is being mapped."""
 
-    __slots__ = ("coverage", "event", "event_us", "issues", "padded", "received_at_us", "tracer")
-    __slots__ += ("tree",)
+    __slots__ = (
+        "coverage",
+        "event",
+        "event_us",
+        "issues",
+        "padded",
+        "received_at_us",
+        "tracer",
+        "tree",
+    )
 
     unit_slot = 0  #: the memo of CWE.unit
 
@@ -165,7 +187,9 @@ class Msg(Sink):
             self.issue(code, seg, field, rep, detail)
         self.bad.clear()
 
-    def issue(self, code: str, seg: Segment | None, field: int = 0, rep: int = 0, detail: str = "") -> None:
+    def issue(
+        self, code: str, seg: Segment | None, field: int = 0, rep: int = 0, detail: str = ""
+    ) -> None:
         """Reports an Issue at a field (0: the whole segment) of a segment."""
         if seg is None:
             self.issues.append(Issue(code, "", detail))
@@ -272,7 +296,7 @@ class Instance:
 
 
 class Prim:
-    """A primitive value with what could not be said in it: value None, or an extension beside it."""
+    """A primitive value (None if it cannot be said), and an extension that stands beside it."""
 
     __slots__ = ("extension", "value")
 
@@ -294,5 +318,7 @@ def raw(text: str) -> Prim:
 
 def coded(concept: ConceptMap, code: str, target: str | None) -> Prim:
     """A FHIR code with the original code beside it."""
-    coding = {"system": concept.source_system, "code": code} if concept.source_system else {"code": code}
+    coding = (
+        {"system": concept.source_system, "code": code} if concept.source_system else {"code": code}
+    )
     return Prim(target, {"url": ALTERNATE_CODES, "valueCodeableConcept": {"coding": [coding]}})

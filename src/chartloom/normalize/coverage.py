@@ -41,9 +41,9 @@ class Cover:
         for part in self.parts:
             if part.comp not in (0, comp) or part.sub not in (0, sub):
                 continue
-            if best is None or (part.comp, part.sub) > (best.comp, best.sub):
-                best = part
-            elif (part.comp, part.sub) == (best.comp, best.sub) and best.ignore:
+            at = (part.comp, part.sub)
+            # The most precise part answers; among equals one that reads beats one that ignores.
+            if best is None or (at, not part.ignore) > ((best.comp, best.sub), not best.ignore):
                 best = part
         return best
 

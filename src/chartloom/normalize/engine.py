@@ -10,7 +10,7 @@ from typing import Any
 import chartloom.normalize.functions  # noqa: F401  (registers the named functions)
 from chartloom.domain.errors import ConfigurationError
 from chartloom.formats.hl7v2 import Tree
-from chartloom.normalize.compile_datatypes import call_of, compile_datatype
+from chartloom.normalize.compile_datatypes import compile_datatype
 from chartloom.normalize.compile_segments import Filler, SegmentCompiler, Slots
 from chartloom.normalize.context import Env, Instance, Memo, Msg
 from chartloom.normalize.coverage import Cover, Coverage
@@ -89,7 +89,11 @@ class Engine:
 
     def _compile(self, traced: bool) -> dict[str, Filler]:
         compiler = SegmentCompiler(
-            self.tables, self.datatypes, REGISTRY.segment_functions, self.slots, self.memo_calls,
+            self.tables,
+            self.datatypes,
+            REGISTRY.segment_functions,
+            self.slots,
+            self.memo_calls,
             traced,
         )
         result = {}
@@ -135,9 +139,7 @@ class Engine:
                 not resource.needs and not resource.unless,
             )
             by_group.setdefault(resource.group, []).append(builder)
-        return Plan(
-            definition, Structure(definition), {g: tuple(b) for g, b in by_group.items()}
-        )
+        return Plan(definition, Structure(definition), {g: tuple(b) for g, b in by_group.items()})
 
     @staticmethod
     def _check_roles(table: Table, roles: set[str], definition: MessageDef) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping as MappingOf
 from uuid import UUID
 
 from chartloom.domain.feed import Feed
-from chartloom.domain.message import Message
 from chartloom.domain.issues import Issue
+from chartloom.domain.message import Message
 from chartloom.domain.resource import Derived, LossReport, Traced
 from chartloom.formats.hl7v2 import Delimiters, Tree, parse
 from chartloom.normalize.context import Env, Msg
@@ -16,7 +16,6 @@ from chartloom.normalize.read_mapping import read_mapping
 from chartloom.normalize.run import Run, event_time_us
 from chartloom.normalize.shapes import Shapes, count_losses
 from chartloom.normalize.trace import Tracer
-
 
 #: Feeds and delimiters for which a mapping keeps an environment.
 ENVIRONMENTS_MAX = 256
@@ -60,7 +59,11 @@ class Hl7Mapping:
         plan = plans.get(kind)
         if plan is None:
             reason = "unparseable" if tree.fatal else "unsupported-message-type"
-            return self._quarantined(message, tree, shapes, reason, message.received_at_us), tree, None
+            return (
+                self._quarantined(message, tree, shapes, reason, message.received_at_us),
+                tree,
+                None,
+            )
         msg = Msg(env, tree, message.received_at_us)
         msg.tracer = tracer
         msg.event = kind.partition("^")[2]
@@ -120,7 +123,15 @@ class Hl7Mapping:
         last = self._last
         if last is not None and last[0] is feed and last[1] is namespace and last[2] is d:
             return last[3]
-        key = (feed.name, feed.patient_namespace, feed.zone, feed.owner, namespace, d.field, d.encoding)
+        key = (
+            feed.name,
+            feed.patient_namespace,
+            feed.zone,
+            feed.owner,
+            namespace,
+            d.field,
+            d.encoding,
+        )
         known = self._envs.get(key)
         if known is None:
             tables = self.engine.tables
@@ -141,5 +152,5 @@ def _special(tree: Tree) -> bool:
         not data.isascii()
         or bool(tree.issues)
         or b'""' in data
-        or bool(escape) and data.count(escape) > 1
+        or (bool(escape) and data.count(escape) > 1)
     )

@@ -19,8 +19,8 @@ from chartloom.normalize.model import (
     Table,
     Tables,
 )
-from chartloom.normalize.source_writer import EXTENSIONS
 from chartloom.normalize.read_rows import bad, parse_source, read_csv, read_table
+from chartloom.normalize.source_writer import EXTENSIONS
 
 _CONCEPT_COLUMNS = frozenset({"source", "system", "code", "display", "comment"})
 _PAIR_COLUMNS = frozenset({"name", "value", "comment"})
@@ -60,7 +60,7 @@ def _check_extensions(table: Table, extensions: dict[str, str]) -> None:
 def _read_file(tables: Tables, path: str, content: bytes, own: bool) -> None:
     folder, _, name = path.rpartition("/")
     stem = name.removesuffix(".csv")
-    if name == "README.md" or path.endswith(".toml") and folder == "messages":
+    if name == "README.md" or (path.endswith(".toml") and folder == "messages"):
         return
     if folder in ("segments", "datatypes") and stem != name:
         target = tables.segments if folder == "segments" else tables.datatypes
@@ -195,9 +195,7 @@ def _message(
     if len(roots) != 1:
         raise bad(place, f"{len(roots)} groups have no 'within'.", "Exactly one may be the root.")
     resources = tuple(_resource(r, groups, tables, place) for r in merged.get("resource", ()))
-    return MessageDef(
-        name, tuple(doc["types"]), groups, resources, merged.get("links", ""), place
-    )
+    return MessageDef(name, tuple(doc["types"]), groups, resources, merged.get("links", ""), place)
 
 
 def _group(name: str, doc: dict[str, Any], place: Place) -> GroupDef:
@@ -272,5 +270,3 @@ def _key_part(text: str, place: Place) -> KeyPart:
         return KeyPart(role=text[1:], optional=optional)
     sources: list[Source] = [parse_source(t, place) for t in text.split("|")]
     return KeyPart(tuple(sources), optional=optional)
-
-

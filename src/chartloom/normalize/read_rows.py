@@ -10,8 +10,8 @@ from chartloom.domain.errors import ConfigurationError
 from chartloom.normalize.model import Condition, Place, Row, Source, Table, Token
 
 COLUMNS = frozenset(
-    "rule source target via value concept when is weak ignore comment".split(),
-)
+    ("rule", "source", "target", "via", "value", "concept", "when", "is", "weak", "ignore")
+) | {"comment"}
 _SOURCE = re.compile(
     r"([A-Z][A-Z0-9]{1,2})-(\d{1,3})(?:\.\.(\d{1,3}))?(?:\[(\d{1,3})\])?(?:\.(\d{1,2}))?(?:\.(\d{1,2}))?",
 )
@@ -35,9 +35,7 @@ def parse_source(text: str, place: Place) -> Source:
             "Write it like PID-5, PID-5[1], PID-5.1 or @encounter.",
         )
     name, field, last, rep, comp, sub = found.groups()
-    return Source(
-        name, int(field), int(rep or 0), int(comp or 0), int(sub or 0), int(last or 0)
-    )
+    return Source(name, int(field), int(rep or 0), int(comp or 0), int(sub or 0), int(last or 0))
 
 
 def parse_target(text: str, place: Place) -> tuple[Token, ...]:
@@ -69,7 +67,9 @@ def parse_conditions(when: str, values: str, place: Place) -> tuple[Condition, .
             "columns 'when' and 'is' do not pair up.",
             "Give one 'is' for every field in 'when', separated by ';'.",
         )
-    return tuple(_condition(f.strip(), t.split(), place) for f, t in zip(fields, tests, strict=True))
+    return tuple(
+        _condition(f.strip(), t.split(), place) for f, t in zip(fields, tests, strict=True)
+    )
 
 
 def _condition(field: str, words: list[str], place: Place) -> Condition:
@@ -79,7 +79,9 @@ def _condition(field: str, words: list[str], place: Place) -> Condition:
     if words[:1] == ["not"] and len(words) > 1:
         return Condition(source, "not-in", frozenset(words[1:]))
     if not words:
-        raise bad(place, "column 'is' is empty.", "Write present, absent, codes, or 'not' and codes.")
+        raise bad(
+            place, "column 'is' is empty.", "Write present, absent, codes, or 'not' and codes."
+        )
     return Condition(source, "in", frozenset(words))
 
 

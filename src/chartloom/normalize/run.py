@@ -11,13 +11,11 @@ from chartloom.domain.resource import (
     FhirJson,
     LinkEvent,
     LinkKind,
-    LossCounts,
     PatientIdentifier,
 )
 from chartloom.formats.fhir import validate
 from chartloom.formats.hl7v2 import Segment, Tree, pick_patient
 from chartloom.normalize.context import Instance, Msg
-from chartloom.normalize.coverage import Coverage
 from chartloom.normalize.engine import Builder, Plan, part_value
 from chartloom.normalize.functions.patient import prior_patient
 from chartloom.normalize.functions.times import instant_of_us, to_datetime, to_us
@@ -56,11 +54,13 @@ class Run:
         if not self.source_patient:
             return "no-patient-identifier"
         by_group = self.plan.by_group
-        wanted: list[tuple[Builder, Instance]] = []
-        for instance in instances:
-            for builder in by_group.get(instance.group, ()):
-                if self._identify(builder, instance):
-                    wanted.append((builder, instance))
+        # All ids first: resources may refer to those that are filled later.
+        wanted = [
+            (builder, instance)
+            for instance in instances
+            for builder in by_group.get(instance.group, ())
+            if self._identify(builder, instance)
+        ]
         for builder, instance in wanted:
             self._fill(builder, instance)
         if self.plan.definition.links:
@@ -109,9 +109,7 @@ class Run:
 
     def _wanted(self, builder: Builder, instance: Instance) -> bool:
         definition = builder.definition
-        if definition.unless and any(
-            below.group in definition.unless for below in _walk(instance)
-        ):
+        if definition.unless and any(below.group in definition.unless for below in _walk(instance)):
             return False
         return not definition.needs or any(
             instance.first(s.segment, s.field, s.comp) for s in definition.needs
@@ -177,9 +175,7 @@ class Run:
             self._look_up(out)
         self._add(out, instance.patient, weak, cleared)
 
-    def _add(
-        self, out: FhirJson, patient: str, weak: list[str], cleared: list[str]
-    ) -> None:
+    def _add(self, out: FhirJson, patient: str, weak: list[str], cleared: list[str]) -> None:
         found = validate(out)
         id = out["id"]
         if found:
@@ -309,5 +305,3 @@ def event_time_us(tree: Tree, m: Msg) -> int:
 
 
 _CANONICAL = b"|~^&"
-
-

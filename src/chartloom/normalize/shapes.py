@@ -28,7 +28,8 @@ class Shapes:
         #: Delimiters outside ASCII are replaced before encoding, None where there are none.
         self.early: dict[int, int | str | None] | None = None
         if not "".join(marks).isascii():
-            self.early = str.maketrans({**dict.fromkeys("|~^&", "x"), **marks})
+            early: dict[str, int | str | None] = {**dict.fromkeys("|~^&", "x"), **marks}
+            self.early = str.maketrans(early)
             marks = {c: c for c in "|~^&"}
         table = bytearray(b"x" * 256)
         table[0x1E] = 0x1E

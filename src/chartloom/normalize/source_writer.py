@@ -6,7 +6,6 @@ import re
 
 from chartloom.normalize.model import Row, Token
 
-
 #: The label of a list's first item, whichever table or segment makes it: ``dosageInstruction[0]``.
 FIRST = "0"
 

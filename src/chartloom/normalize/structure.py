@@ -71,7 +71,7 @@ class Structure:
         group, name = key
         at: str = group
         up = 0
-        result = None
+        result: tuple[int, tuple[str, ...], bool] | None = None
         while result is None:
             definition = self.groups[at]
             if name in definition.opens and definition.within:

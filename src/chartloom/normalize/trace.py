@@ -14,7 +14,7 @@ Record = tuple[int, str, int, Segment, int, int, int, str]
 
 
 class Tracer:
-    """Notes (table, resource, rule, segment, field, repetition, component, path) as values are set."""
+    """Notes which rule set which element from where, while a traced run goes on."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -56,7 +56,7 @@ class Tracer:
     def _explain(
         self, record: Record, result: dict[tuple[str, str, str, str], list[tuple[int, int]]]
     ) -> None:
-        table, id, number, seg, field, rep, comp, path = record
+        table, id, number, seg, field, rep, _, path = record
         resource = self._resources.get(id)
         if resource is None:
             return
@@ -129,28 +129,30 @@ def _existing(resource: FhirJson, path: str) -> str:
     done: list[str] = []
     for step in path.split("."):
         name, _, index = step.partition("[")
-        if index == "x]":
-            names = at if isinstance(at, dict) else ()
-            found = next((k for k in names if k.startswith(name) and k != name), None)
-            if found is None:
-                return ""
-            at, step = at[found], found
-        else:
-            here = at.get(name) if isinstance(at, dict) else None
-            if here is None:
-                here, step = (at.get(f"_{name}"), f"_{step}") if isinstance(at, dict) else (None, "")
-            if here is None:
-                return ""
-            at = here
-            if index:
-                number = index.rstrip("]")
-                if not isinstance(at, list) or not at:
-                    return ""
-                if not number.isdigit():  # a path as a table writes it: the list as a whole
-                    done.append(name)
-                    break
-                if int(number) >= len(at):
-                    return ""
-                at = at[int(number)]
-        done.append(step)
+        if not isinstance(at, dict):
+            return ""
+        name = _spelled(at, name, index == "x]")
+        if not name:
+            return ""
+        at = at[name]
+        if not index or index == "x]":
+            done.append(name)
+            continue
+        number = index.rstrip("]")
+        if not isinstance(at, list) or not at:
+            return ""
+        if not number.isdigit():  # a path as a table writes it: the list as a whole
+            done.append(name)
+            break
+        if int(number) >= len(at):
+            return ""
+        at = at[int(number)]
+        done.append(f"{name}[{number}]")
     return ".".join(done)
+
+
+def _spelled(at: FhirJson, name: str, choice: bool) -> str:
+    """The property that holds an element: itself, one type of a choice, or only an extension."""
+    if choice:
+        return next((k for k in at if k.startswith(name) and k != name), "")
+    return name if name in at else f"_{name}" if f"_{name}" in at else ""

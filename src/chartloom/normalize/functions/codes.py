@@ -108,9 +108,7 @@ def _same(coding: FhirJson, mapped: Concept) -> bool:
     return coding.get("code") == mapped.code and coding.get("system") == mapped.system
 
 
-def _mapped(
-    found: list[FhirJson], text: str, s: Sink, concept: ConceptMap
-) -> Concept | None:
+def _mapped(found: list[FhirJson], text: str, s: Sink, concept: ConceptMap) -> Concept | None:
     """The concept of the first coding that the map knows; complains if it knows none."""
     for coding in found:
         hit = concept.find(coding.get("code", ""))
@@ -175,7 +173,7 @@ def cwe_code(x: str, s: Sink, concept: ConceptMap) -> str | Prim | None:
 
 @datatype("CWE.value", {"1": ""}, _CODE_IGNORES, memo=True, concept=True)
 def cwe_value(x: str, s: Sink, concept: ConceptMap) -> str | None:
-    """CWE, ID, IS -> code, or nothing if the map has no equivalent. The original is kept elsewhere."""
+    """CWE, ID, IS -> code, or nothing without equivalent; the original is kept elsewhere."""
     code = s.leaf(x.split(s.env.comp, 1)[0])
     hit = concept.find(code) if code else None
     return (hit.code or None) if hit is not None else None

@@ -76,12 +76,22 @@ def xtn_contact(x: str, s: Sink, param: str = "") -> FhirJson | None:
     else:
         system = _SYSTEMS.get(equipment) or ("email" if use == "NET" or "@" in value else "phone")
     kept = [
-        {"system": f"http://terminology.hl7.org/CodeSystem/v2-{table}", "code": "-".join(code.split())}
-        for table, code, known in (("0201", c[1], use in _USES), ("0202", c[2], equipment in _SYSTEMS))
-        if code and not (known and table == "0201" and use in ("PRN", "WPN", "PRS"))
+        {
+            "system": f"http://terminology.hl7.org/CodeSystem/v2-{table}",
+            "code": "-".join(code.split()),
+        }
+        for table, code, known in (
+            ("0201", c[1], use in _USES),
+            ("0202", c[2], equipment in _SYSTEMS),
+        )
+        if code
+        and not (known and table == "0201" and use in ("PRN", "WPN", "PRS"))
         and not (known and table == "0202" and equipment in ("PH", "FX", "BP"))
     ]
-    for table, code, known in (("HL70201", use, use in _KNOWN_USES), ("HL70202", equipment, equipment in _SYSTEMS)):
+    for table, code, known in (
+        ("HL70201", use, use in _KNOWN_USES),
+        ("HL70202", equipment, equipment in _SYSTEMS),
+    ):
         if code and not known:
             s.complain("code-unmapped", table)
     if kept:

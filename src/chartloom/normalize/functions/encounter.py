@@ -34,7 +34,7 @@ def finish_encounter(
 
 
 def _transferred(out: FhirJson, m: Msg, instance: Instance) -> None:
-    """A transfer happens at EVN-6 (else EVN-2): then the new place begins and the prior one ends."""
+    """A transfer happens at EVN-6 (else EVN-2): the new place begins, the prior one ends."""
     text = instance.first("EVN", 6) or instance.first("EVN", 2)
     at = to_datetime(text.strip(), m.env.zone) if text else ""
     for item in out.get("location", ()) if at else ():

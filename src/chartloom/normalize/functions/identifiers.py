@@ -153,7 +153,9 @@ def hd_string(x: str, s: Sink) -> str | None:
     return name or uri or None
 
 
-@datatype("HD.Reference", {"1": "display", "2": "identifier.value", "3": "identifier.value"}, memo=True)
+@datatype(
+    "HD.Reference", {"1": "display", "2": "identifier.value", "3": "identifier.value"}, memo=True
+)
 def hd_reference(x: str, s: Sink) -> FhirJson | None:
     """HD -> logical reference by identifier."""
     uri, name = authority(x.replace(s.env.comp, s.env.sub), s)

@@ -13,7 +13,16 @@ UCUM = "http://unitsofmeasure.org"
 _NUMBER = r"[+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})"
 _NM = re.compile(_NUMBER, re.ASCII)
 _WITH_COMPARATOR = re.compile(rf"(<=|>=|<|>|≤|≥)\s*({_NUMBER})", re.ASCII)
-_COMPARATORS = {"<": "<", ">": ">", "<=": "<=", ">=": ">=", "≤": "<=", "≥": ">=", "=<": "<=", "=>": ">="}
+_COMPARATORS = {
+    "<": "<",
+    ">": ">",
+    "<=": "<=",
+    ">=": ">=",
+    "≤": "<=",
+    "≥": ">=",
+    "=<": "<=",
+    "=>": ">=",
+}
 _RANGE = re.compile(
     rf"\(?\s*({_NUMBER})\s*(?:-|–|—|to|TO|\.\.)\s*({_NUMBER})\s*\)?(?:\s*([^\d\s].*))?", re.ASCII
 )
@@ -52,11 +61,15 @@ def nm_positive(x: str, s: Sink) -> int | Prim | None:
     return raw(text)
 
 
-@datatype("CWE.unit", {"1": "code unit", "2": "unit", "3": "system"},
-          {"4": "second code of a unit", "5": "second text of a unit", "6": "second system of a unit"}, memo=True)
+@datatype(
+    "CWE.unit",
+    {"1": "code unit", "2": "unit", "3": "system"},
+    {"4": "second code of a unit", "5": "second text of a unit", "6": "second system of a unit"},
+    memo=True,
+)
 def unit_of(x: str, s: Sink) -> FhirJson | None:
     """OBX-6 and other units -> the unit part of a Quantity: UCUM where known, else text."""
-    c = x.split(s.env.comp) + ["", ""]
+    c = [*x.split(s.env.comp), "", ""]
     code, text, system = s.leaf(c[0]), s.leaf(c[1]), s.leaf(c[2]).upper()
     if not code and not text:
         return None
@@ -95,7 +108,7 @@ def quantity(text: str, unit: FhirJson | None) -> FhirJson | None:
 
 
 def structured(c: list[str], unit: FhirJson | None) -> tuple[str, FhirJson] | None:
-    """SN (comparator, number, separator, number) as (``Quantity``, ``Range`` or ``Ratio``, value)."""
+    """SN (comparator, number, separator, number) as (kind of value, value)."""
     c = [*c, "", "", "", ""]
     comparator, first, separator, second = c[0].strip(), number(c[1]), c[2], number(c[3])
     if first is None or comparator not in ("", "=", *_COMPARATORS):
@@ -106,7 +119,10 @@ def structured(c: list[str], unit: FhirJson | None) -> tuple[str, FhirJson] | No
     if separator == "-" and second is not None and not mark:
         return "Range", {"low": with_unit(first, unit), "high": with_unit(second, unit)}
     if separator in ("/", ":") and second is not None:
-        return "Ratio", {"numerator": with_unit(first, unit, mark), "denominator": {"value": second}}
+        return "Ratio", {
+            "numerator": with_unit(first, unit, mark),
+            "denominator": {"value": second},
+        }
     return None
 
 

@@ -190,12 +190,18 @@ def content_type(kind: str, subtype: str) -> str:
     if known := _TYPES.get(subtype.upper()) or _TYPES.get(kind.upper()):
         return known
     family = kind.lower()
-    if family in ("application", "audio", "image", "text", "video", "model", "multipart") and subtype:
+    if (
+        family in ("application", "audio", "image", "text", "video", "model", "multipart")
+        and subtype
+    ):
         return f"{family}/{subtype.lower()}"
     return "text/plain" if kind.upper() in ("TEXT", "TX", "FT") else "application/octet-stream"
 
 
-@datatype("ED.Attachment", {"1": "title", "2": "contentType", "3": "contentType", "4": "data", "5": "data"})
+@datatype(
+    "ED.Attachment",
+    {"1": "title", "2": "contentType", "3": "contentType", "4": "data", "5": "data"},
+)
 def ed_attachment(x: str, s: Sink) -> FhirJson | None:
     """ED -> Attachment with the data inside, re-encoded in Base64 where it came otherwise."""
     c = [*x.split(s.env.comp), "", "", "", ""]
@@ -275,12 +281,14 @@ def obx_unit(
     out.setdefault("extension", []).append({"url": _UNIT, "valueCoding": _coding(value)})
 
 
-_UNIT = "http://hl7.org/fhir/StructureDefinition/questionnaire-unit"
+#: The unit of a value that is no Quantity.
+_UNIT = "urn:chartloom:extension:unit"
 
 
 def _coding(unit: FhirJson) -> FhirJson:
-    coding = {k: unit[k] for k in ("system", "code") if k in unit}
-    return {**coding, "display": unit["unit"]}
+    coding: FhirJson = {k: unit[k] for k in ("system", "code") if k in unit}
+    coding["display"] = unit["unit"]
+    return coding
 
 
 @finisher("observation")

@@ -12,16 +12,32 @@ from chartloom.normalize.functions.times import dtm_datetime
 from chartloom.normalize.registry import datatype, finisher
 
 
-@datatype("EI.Device", {"1": "identifier.value", "2": "identifier.system", "3": "identifier.system",
-                        "4": "identifier.system"}, memo=True)
+@datatype(
+    "EI.Device",
+    {
+        "1": "identifier.value",
+        "2": "identifier.system",
+        "3": "identifier.system",
+        "4": "identifier.system",
+    },
+    memo=True,
+)
 def ei_device(x: str, s: Sink) -> FhirJson | None:
     """EI -> logical reference to a Device."""
     found = ei_identifier(x, s)
     return {"identifier": found, "display": found["value"]} if found else None
 
 
-@datatype("EI.Reference", {"1": "identifier.value", "2": "identifier.system", "3": "identifier.system",
-                           "4": "identifier.system"}, param=True)
+@datatype(
+    "EI.Reference",
+    {
+        "1": "identifier.value",
+        "2": "identifier.system",
+        "3": "identifier.system",
+        "4": "identifier.system",
+    },
+    param=True,
+)
 def ei_logical(x: str, s: Sink, param: str = "") -> FhirJson | None:
     """EI -> logical reference by identifier; ``param`` is its type."""
     found = ei_identifier(x, s, param)
@@ -52,10 +68,22 @@ def eip_value(x: str, s: Sink) -> str | None:
     return f"{found['value']} ({system})" if system else str(found["value"])
 
 
-@datatype("TQ.Timing", {"1": "code.text", "2": "code.text", "3": "code.text",
-                        "4": "repeat.boundsPeriod.start", "5": "repeat.boundsPeriod.end",
-                        "7": "code.text", "8": "code.text", "9": "code.text", "10": "code.text",
-                        "11": "code.text", "12": "code.text"})
+@datatype(
+    "TQ.Timing",
+    {
+        "1": "code.text",
+        "2": "code.text",
+        "3": "code.text",
+        "4": "repeat.boundsPeriod.start",
+        "5": "repeat.boundsPeriod.end",
+        "7": "code.text",
+        "8": "code.text",
+        "9": "code.text",
+        "10": "code.text",
+        "11": "code.text",
+        "12": "code.text",
+    },
+)
 def tq_timing(x: str, s: Sink) -> FhirJson | None:
     """TQ -> Timing: bounds as dates, everything else as text. The priority has a row of its own."""
     c = x.split(s.env.comp) + [""] * 12
@@ -92,7 +120,7 @@ def nm_days(x: str, s: Sink) -> FhirJson | None:
 @datatype("DLN.Identifier", {"1": "value", "2": "assigner.display", "3": "period.end"})
 def dln_identifier(x: str, s: Sink) -> FhirJson | None:
     """DLN -> Identifier of a driver's licence."""
-    c = x.split(s.env.comp) + ["", ""]
+    c = [*x.split(s.env.comp), "", ""]
     value = s.leaf(c[0])
     if not value:
         return None
@@ -158,10 +186,20 @@ def hd_location(x: str, s: Sink) -> FhirJson | None:
     return {"reference": f"Location/{id}", "display": name or uri}
 
 
-@datatype("XPN.string", {str(n): "" for n in range(1, 7)}, {
-    "7": "kind of name", "8": "representation", "9": "context", "10": "validity",
-    "11": "assembly order", "12": "since when", "13": "until when", "14": "professional suffix",
-})
+@datatype(
+    "XPN.string",
+    {str(n): "" for n in range(1, 7)},
+    {
+        "7": "kind of name",
+        "8": "representation",
+        "9": "context",
+        "10": "validity",
+        "11": "assembly order",
+        "12": "since when",
+        "13": "until when",
+        "14": "professional suffix",
+    },
+)
 def xpn_string(x: str, s: Sink) -> str | None:
     """XPN -> the name as one text, family name first."""
     c = x.split(s.env.comp) + [""] * 6

@@ -9,7 +9,6 @@ from __future__ import annotations
 from chartloom.domain.resource import FhirJson
 from chartloom.normalize.context import Sink
 from chartloom.normalize.functions.identifiers import TYPE_SYSTEM, authority
-from chartloom.normalize.functions.times import dtm_datetime
 from chartloom.normalize.registry import datatype
 
 _XCN_READS = {
@@ -79,7 +78,13 @@ def xcn_reference(x: str, s: Sink) -> FhirJson | None:
     c += [""] * (23 - len(c))
     facility = s.leaf(c[13].split(s.env.sub, 1)[0]) if c[13] else ""
     return practitioner(
-        s, c[0], c[1:7], c[8], kind=s.leaf(c[12]), use=s.leaf(c[9]), facility=facility,
+        s,
+        c[0],
+        c[1:7],
+        c[8],
+        kind=s.leaf(c[12]),
+        use=s.leaf(c[9]),
+        facility=facility,
         degree=s.leaf(c[20]),
     )
 
@@ -105,14 +110,16 @@ def practitioner(
     if number:
         identifier: FhirJson = {}
         if kind:
-            identifier["type"] = {"coding": [{"system": TYPE_SYSTEM, "code": "-".join(kind.split())}]}
+            identifier["type"] = {
+                "coding": [{"system": TYPE_SYSTEM, "code": "-".join(kind.split())}]
+            }
         if system:
             identifier["system"] = system
         identifier["value"] = number
         if facility or (label and not system.endswith(label)):
             identifier["assigner"] = {"display": facility or label}
         resource["identifier"] = [identifier]
-        key = ("Practitioner", system, number)
+        key: tuple[str, ...] = ("Practitioner", system, number)
     else:
         key = ("Practitioner", "", "", display_name(name))
     resource["id"] = s.env.make_id(*key)
@@ -132,7 +139,10 @@ _NDL_READS = {
     "1": "reference display",
 }
 _NDL_IGNORES = {
-    **{str(n): "where and when the person took part: the report's own times are kept" for n in range(2, 12)},
+    **{
+        str(n): "where and when the person took part: the report's own times are kept"
+        for n in range(2, 12)
+    },
 }
 
 
@@ -171,7 +181,9 @@ def xon_reference(x: str, s: Sink) -> FhirJson | None:
     c += [""] * (10 - len(c))
     name = s.leaf(c[0])
     number = s.leaf(c[9]) or s.leaf(c[2])
-    return organization(s, name, number, c[5], kind=s.leaf(c[6]), name_type=s.leaf(c[1]), facility=c[7])
+    return organization(
+        s, name, number, c[5], kind=s.leaf(c[6]), name_type=s.leaf(c[1]), facility=c[7]
+    )
 
 
 def organization(
@@ -193,7 +205,9 @@ def organization(
     if number:
         identifier: FhirJson = {}
         if kind:
-            identifier["type"] = {"coding": [{"system": TYPE_SYSTEM, "code": "-".join(kind.split())}]}
+            identifier["type"] = {
+                "coding": [{"system": TYPE_SYSTEM, "code": "-".join(kind.split())}]
+            }
         if system:
             identifier["system"] = system
         identifier["value"] = number
@@ -224,11 +238,15 @@ def hd_organization(x: str, s: Sink) -> FhirJson | None:
     return organization(s, name, "")
 
 
-@datatype("CWE.Organization", {"1": "reference", "2": "display", "3": "reference"},
-          {"4": "second code of an organisation", "5": "second name", "6": "second code's system"}, memo=True)
+@datatype(
+    "CWE.Organization",
+    {"1": "reference", "2": "display", "3": "reference"},
+    {"4": "second code of an organisation", "5": "second name", "6": "second code's system"},
+    memo=True,
+)
 def cwe_organization(x: str, s: Sink) -> FhirJson | None:
     """CWE (OBX-15) -> Reference(Organization)."""
-    c = x.split(s.env.comp) + ["", "", ""]
+    c = [*x.split(s.env.comp), "", "", ""]
     return organization(s, s.leaf(c[1]) or s.leaf(c[0]), s.leaf(c[0]) if s.leaf(c[1]) else "", c[2])
 
 
@@ -278,7 +296,9 @@ def _location(c: list[str], names: list[str], s: Sink, part_of: FhirJson | None)
     key = (identifier, system) if identifier else tuple(names[i] for i in (0, 1, 2, 3, 6, 7))
     resource: FhirJson = {"resourceType": "Location", "id": s.env.make_id("Location", *key)}
     if identifier:
-        resource["identifier"] = [{"system": system, "value": identifier} if system else {"value": identifier}]
+        resource["identifier"] = [
+            {"system": system, "value": identifier} if system else {"value": identifier}
+        ]
     if s.leaf(c[4]):
         resource.setdefault("extension", []).append(_note("status", s.leaf(c[4])))
     if s.leaf(c[5]):
@@ -311,16 +331,20 @@ def _location(c: list[str], names: list[str], s: Sink, part_of: FhirJson | None)
 def _note(name: str, text: str) -> FhirJson:
     """PL-5 and PL-6 (status and kind of the place) as the source wrote them."""
     table = {"status": "0306", "type": "0305"}[name]
-    coding = {"system": f"http://terminology.hl7.org/CodeSystem/v2-{table}", "code": "-".join(text.split())}
+    coding = {
+        "system": f"http://terminology.hl7.org/CodeSystem/v2-{table}",
+        "code": "-".join(text.split()),
+    }
     url = "http://hl7.org/fhir/StructureDefinition/alternate-codes"
     return {"url": url, "valueCodeableConcept": {"coding": [coding]}}
 
 
-@datatype("DLD.Location", {"1": "display reference", "2": "extension"}, memo=True)
+@datatype(
+    "DLD.Location", {"1": "display reference"}, {"2": "since when the place is valid"}, memo=True
+)
 def dld_location(x: str, s: Sink) -> FhirJson | None:
-    """DLD or plain code (PV1-37) -> Reference(Location); the effective date stays beside it."""
-    c = x.split(s.env.comp) + ["", ""]
-    name = s.leaf(c[0].replace(s.env.sub, " "))
+    """DLD or plain code (PV1-37) -> Reference(Location)."""
+    name = s.leaf(x.split(s.env.comp, 1)[0].replace(s.env.sub, " "))
     if not name:
         return None
     resource = {
@@ -330,9 +354,4 @@ def dld_location(x: str, s: Sink) -> FhirJson | None:
         "mode": "instance",
     }
     s.add_directory(resource)
-    out: FhirJson = {"reference": f"Location/{resource['id']}", "display": name}
-    when = dtm_datetime(c[1], s) if c[1] else None
-    if isinstance(when, str):
-        url = "http://hl7.org/fhir/StructureDefinition/event-eventHistory"
-        out["extension"] = [{"url": url, "valueDateTime": when}]
-    return out
+    return {"reference": f"Location/{resource['id']}", "display": name}

@@ -71,5 +71,3 @@ def st_lines(x: str, s: Sink) -> str | None:
     """All repetitions as lines of one text."""
     text = "\n".join(s.leaf(r) for r in x.split(s.env.rep)).strip("\n")
     return text if text.strip() else None
-
-

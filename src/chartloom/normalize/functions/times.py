@@ -84,8 +84,8 @@ def to_us(value: str) -> int | None:
         if len(value) > 10:
             stamp = datetime.fromisoformat(_short_fraction(value))
         else:
-            parts = [int(p) for p in value.split("-")]
-            stamp = datetime(*(parts + [1, 1])[:3], tzinfo=UTC)  # type: ignore[arg-type, misc]
+            year, month, day = ([int(p) for p in value.split("-")] + [1, 1])[:3]
+            stamp = datetime(year, month, day, tzinfo=UTC)
         return (stamp - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError):
         return None
@@ -97,7 +97,7 @@ def _short_fraction(value: str) -> str:
         return value
     head, _, tail = value.partition(".")
     digits = len(tail) - len(tail.lstrip("0123456789"))
-    return f"{head}.{tail[:min(digits, 6)]:0<6}{tail[digits:]}"
+    return f"{head}.{tail[: min(digits, 6)]:0<6}{tail[digits:]}"
 
 
 def instant_of_us(us: int) -> str:
