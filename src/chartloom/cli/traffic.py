@@ -168,7 +168,7 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Site folder of the demo.")] = Path("demo-hospital"),
     seed: Annotated[int, typer.Option(help="Which hospital.")] = 7,
     patients: Annotated[int, typer.Option(help="People.", min=1, max=5000)] = 150,
-    speed: Annotated[float, typer.Option(help="Simulated seconds per second.")] = 60.0,
+    speed: Annotated[float, typer.Option(help="Simulated seconds per second.")] = 120.0,
     open_browser: Annotated[bool, typer.Option("--browser/--no-browser")] = True,
 ) -> None:
     """Starts Chartloom with a simulated hospital that sends over real connections.

@@ -24,6 +24,9 @@ _LOG = logging.getLogger(__name__)
 
 _WINDOW_S = 0.5
 _HISTORY_DAYS = 180
+_LIVED_DAYS = 3
+#: Busier than a house of this size, so that there is something to watch.
+_BUSTLE = 60.0
 _HISTORY_CHUNK = 2000
 
 
@@ -43,7 +46,7 @@ def prepare_demo_site(folder: Path) -> bool:
     write_site(
         folder,
         name="Saltmarsh General (simulated)",
-        zone="America/Denver",
+        zone=FEEDS["adt"].zone,
         feeds=tuple(FEEDS.values()),
     )
     return True
@@ -85,7 +88,7 @@ class DemoDriver:
     def _load(self, seed: int, patients: int) -> DemoState:
         if self._file.exists():
             return msgspec.json.decode(self._file.read_bytes(), type=DemoState)
-        start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=6)
+        start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=_LIVED_DAYS)
         return DemoState(seed, patients, start)
 
     def _save(self) -> None:
@@ -96,7 +99,11 @@ class DemoDriver:
     def _run(self) -> None:
         state = self._state
         hospital = Hospital(
-            state.seed, patients=state.patients, start=state.start, history_days=_HISTORY_DAYS
+            state.seed,
+            patients=state.patients,
+            start=state.start,
+            history_days=_HISTORY_DAYS,
+            bustle=_BUSTLE,
         )
         now_us = time.time_ns() // 1000
         due = hospital.live(self._speed, now_us=now_us)
