@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from chartloom.chart.fold import fold, rebuild_part, view_key
+from chartloom.chart.fold import Pages, rebuild_part, view_key
 from chartloom.chart.merge import merge
 from chartloom.chart.place import place, section_part
 from chartloom.domain.chart import PlacedState, Section, SectionView, ViewKey
@@ -81,15 +81,14 @@ def views_of(changes: Mapping[str, Change]) -> frozenset[ViewKey]:
 
 def fold_batch(changes: Mapping[str, Change], views: Mapping[ViewKey, SectionView]) -> Folded:
     """The touched views after all changes; ``views`` are those that were there before."""
-    after: dict[ViewKey, SectionView] = {}
-    refill: set[ViewKey] = set()
+    pages: dict[ViewKey, Pages] = {}
     for change in changes.values():
         for key in change.keys:
-            view = after.get(key) or views.get(key)
-            after[key], stale = fold(key, view, change.before, change.after)
-            if stale:
-                refill.add(key)
-    return Folded(after, frozenset(refill))
+            if key not in pages:
+                pages[key] = Pages(key, views.get(key))
+            pages[key].change(change.before, change.after)
+    stale = frozenset(key for key, page in pages.items() if page.needs_refill)
+    return Folded({key: page.view() for key, page in pages.items()}, stale)
 
 
 def refill_view(

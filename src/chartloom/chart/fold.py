@@ -39,7 +39,7 @@ BOUNDS: Final[dict[Section, Bound]] = {
     Section.PROBLEMS: Bound(entries=300),
     Section.MEDICATIONS: Bound(entries=75, series=40, points=3),  # in each of 4 parts
     Section.ALLERGIES: Bound(entries=300),
-    Section.RESULTS: Bound(series=60, points=12),  # in each of 8 parts
+    Section.RESULTS: Bound(series=30, points=12),  # in each of 16 parts
     Section.IMMUNISATIONS: Bound(entries=100),
     Section.DOCUMENTS: Bound(entries=40),
     Section.APPOINTMENTS: Bound(entries=40),
@@ -79,21 +79,9 @@ def fold(
     Either may be None (it did not exist), hidden, or stand in another view; then it does not count
     here. With ``needs_refill`` the entries are not to be believed (``total`` is): rebuild them.
     """
-    old = before if before is not None and _counts(key, before) else None
-    new = after if after is not None and _counts(key, after) else None
-    if view is None:
-        view = SectionView(key, 0, ())
-    if old is None and new is None:
-        return view, False
-    pages = _Pages(view)
-    # A resource keeps its type, so it is a point before and after, or never.
-    state = (new or old).state  # type: ignore[union-attr]
-    if state.type in POINTS:
-        pages.change_point(old, new)
-    else:
-        pages.change_entry(old, new)
-    total = view.total + (new is not None) - (old is not None)
-    return SectionView(key, total, pages.entries()), pages.needs_refill
+    pages = Pages(key, view)
+    pages.change(before, after)
+    return pages.view(), pages.needs_refill
 
 
 def rebuild_part(
@@ -148,44 +136,62 @@ def newest_first(entry: _Json) -> _Order:
     return (entry.get("type") != "Patient", -entry["sort_us"], -entry["said_us"], entry["id"])
 
 
-class _Pages:
-    """A view taken apart: single entries, series, and whether more exist than are kept."""
+class Pages:
+    """A view taken apart to be changed, once or many times: single entries, series, and total."""
 
-    def __init__(self, view: SectionView) -> None:
-        self.bound = BOUNDS[view.key.section]
-        self.singles = [e for e in view.entries if "series" not in e]
-        self.series = [e for e in view.entries if "series" in e]
-        kept = len(self.singles) + sum(s["count"] for s in self.series)
-        self.overflowed = view.total > kept
+    def __init__(self, key: ViewKey, view: SectionView | None) -> None:
+        entries = view.entries if view else ()
+        self.key, self.bound = key, BOUNDS[key.section]
+        self.singles = [e for e in entries if "series" not in e]
+        self.series = [e for e in entries if "series" in e]
+        self.total = view.total if view else 0
         self.needs_refill = False
 
-    def entries(self) -> tuple[_Json, ...]:
-        return (*self.singles, *self.series)
+    def view(self) -> SectionView:
+        """The view as it is now."""
+        return SectionView(self.key, self.total, (*self.singles, *self.series))
 
-    def change_entry(self, old: PlacedState | None, new: PlacedState | None) -> None:
-        """A resource that stands for itself appears, changes or goes."""
+    def change(self, before: PlacedState | None, after: PlacedState | None) -> None:
+        """Folds one resource in; see :func:`fold`."""
+        old = before if before is not None and _counts(self.key, before) else None
+        new = after if after is not None and _counts(self.key, after) else None
+        if self.needs_refill:  # the entries will be rebuilt
+            self.total += (new is not None) - (old is not None)
+        elif (state := new or old) is None:
+            return
+        elif state.state.type not in POINTS:  # a resource keeps its type
+            self._change_entry(old, new)
+        elif old and new and old.series == new.series:
+            self._replace_point(old, new)
+        else:  # it appears, goes, or moves to another series (other code or unit)
+            if old:
+                self._remove_point(old)
+                self.total -= 1
+            if new:
+                self._add_point(new)
+                self.total += 1
+
+    def _overflowed(self, length: int, limit: int) -> bool:
+        """Whether more exist than the list of ``length`` keeps."""
+        if length < limit:
+            return False
+        kept: int = len(self.singles) + sum(s["count"] for s in self.series)
+        return self.total > kept
+
+    def _change_entry(self, old: PlacedState | None, new: PlacedState | None) -> None:
         limit = self.bound.entries
-        more = self.overflowed and len(self.singles) >= limit
+        more = self._overflowed(len(self.singles), limit)
         entry = entry_of(new) if new else None
         if _replace(self.singles, old.state.id if old else "", entry, limit, more):
             self.needs_refill = True
-
-    def change_point(self, old: PlacedState | None, new: PlacedState | None) -> None:
-        """A point appears, changes, moves to another series (other code or unit) or goes."""
-        if old and new and old.series == new.series:
-            self._replace_point(old, new)
-            return
-        if old:
-            self._remove_point(old)
-        if new:
-            self._add_point(new)
+        self.total += (new is not None) - (old is not None)
 
     def _find(self, series: str) -> int:
         return next((i for i, s in enumerate(self.series) if s["series"] == series), -1)
 
     @property
     def _series_overflowed(self) -> bool:
-        return self.overflowed and len(self.series) >= self.bound.series
+        return self._overflowed(len(self.series), self.bound.series)
 
     def _replace_point(self, old: PlacedState, new: PlacedState) -> None:
         at = self._find(new.series)

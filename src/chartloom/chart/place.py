@@ -13,7 +13,7 @@ from chartloom.chart.times import first_us
 from chartloom.domain.chart import PlacedState, Section
 from chartloom.domain.resource import FhirJson, ResourceState
 
-RESULT_PARTS: Final = 8
+RESULT_PARTS: Final = 16
 MEDICATION_PARTS: Final = 4
 
 _LOINC: Final = "http://loinc.org"
