@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chartloom.normalize.compile_datatypes import call_of, resolve
-from chartloom.normalize.context import Prim, Sink
+from chartloom.normalize.context import Prim, thaw
 from chartloom.normalize.coverage import Cover
 from chartloom.normalize.model import Condition, Row, Table, Tables
 from chartloom.normalize.read_rows import bad
@@ -50,6 +50,13 @@ class SegmentCompiler:
     ) -> None:
         self.tables, self.datatypes, self.functions = tables, datatypes, functions
         self.slots, self.memo_calls, self.traced = slots, memo_calls, traced
+        #: (resource type, element names down to a parent) whose children are set by rows
+        self.parents = {
+            (table.resource, tuple(t.name for t in row.target[:n]))
+            for table in tables.segments.values()
+            for row in table.rows
+            for n in range(1, len(row.target))
+        }
 
     def slot(self, found: Datatype, row: Row, call: Callable[..., Any]) -> int:
         """The memo that a (datatype map, concept map, parameter) shares among all tables."""
@@ -68,7 +75,7 @@ class _TableCompiler:
     def __init__(self, parent: SegmentCompiler, table: Table) -> None:
         self.p, self.table = parent, table
         self.w = Writer()
-        self.names: dict[str, Any] = {"Prim": Prim, "NULL": '""'}
+        self.names: dict[str, Any] = {"Prim": Prim, "NULL": '""', "thaw": thaw}
         self.bits: dict[tuple[Condition, ...], int] = {}
         self.covers: list[Cover] = []
         self.setter = Setter(self.w, parent.tables.extensions, parent.traced)
@@ -308,6 +315,8 @@ class _TableCompiler:
                 w(f"v, b, d = memos[{self.p.slot(found, row, call)}][x]")
                 w(f"if b: m.flush(seg, {source.field}, {rep}, b)")
                 w("if d: m.directory.update(d)")
+                if (self.table.resource, tuple(t.name for t in row.target)) in self.p.parents:
+                    w("v = thaw(v)  # other rows add to it")
             else:
                 leaf = found.name == "ST.string"
                 w("v = m.leaf(x)" if leaf else f"v = {self.const(call)}(x, m)")
@@ -325,5 +334,3 @@ def _parts(row: Row, found: Datatype) -> tuple[Part, ...]:
 
 #: Segment functions index fields directly; these segments are padded at least this far.
 _FUNCTION_WIDTHS = {"OBX": 8}
-
-__all__ = ["Filler", "SegmentCompiler", "Sink"]

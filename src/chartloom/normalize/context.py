@@ -304,6 +304,13 @@ class Prim:
         self.value, self.extension = value, extension
 
 
+def thaw(value: Any) -> Any:
+    """A copy of a remembered value, for rows that will change parts of it."""
+    if isinstance(value, dict):
+        return {k: thaw(v) for k, v in value.items()}
+    return [thaw(v) for v in value] if isinstance(value, list) else value
+
+
 #: Keeps the text of a value that is not valid FHIR.
 ORIGINAL_TEXT = "http://hl7.org/fhir/StructureDefinition/originalText"
 #: Keeps the code that a FHIR code was mapped from.

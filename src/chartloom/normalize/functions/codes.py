@@ -21,11 +21,11 @@ _CWE_READS = {
     "11": "coding[2].display",
     "12": "coding[2].system",
     "13": "coding[2].version",
-    "14": "coding[0].system",
-    "17": "coding[1].system",
-    "20": "coding[2].system",
 }
 _CWE_IGNORES = {
+    "14": "OID of the code system: read only where its name is missing",
+    "17": "OID of the code system: read only where its name is missing",
+    "20": "OID of the code system: read only where its name is missing",
     "15": "OID of the value set the code was chosen from",
     "16": "version of the value set",
     "18": "OID of the value set the code was chosen from",

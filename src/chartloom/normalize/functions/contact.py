@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chartloom.domain.resource import FhirJson
-from chartloom.normalize.context import ALTERNATE_CODES, ORIGINAL_TEXT, Prim, Sink
+from chartloom.normalize.context import ALTERNATE_CODES, Prim, Sink
 from chartloom.normalize.functions.times import dtm_datetime
 from chartloom.normalize.registry import datatype
 
@@ -46,70 +46,89 @@ _IGNORES = {
 }
 
 
-def _number(c: list[str]) -> str:
-    """The number or address: one of the whole forms, else its pieces; an extension at the end."""
-    whole = c[3] or c[11] or c[0]
-    if c[3] and "@" not in c[3] and c[0]:
-        whole = c[0]
-    if not whole:
-        local = c[6]
-        pieces = [f"+{c[4].lstrip('+')}" if c[4] else "", f"({c[5]})" if c[5] else "", local]
-        whole = " ".join(p for p in pieces if p)
-    extension = c[7] or c[10]
-    if extension and extension not in whole:
-        whole += f" x{extension}"
-    return whole
+_PIECES = (
+    # index, what HL7's extensions of a ContactPoint call it
+    (4, "contactpoint-country"),
+    (5, "contactpoint-area"),
+    (6, "contactpoint-local"),
+    (7, "contactpoint-extension"),
+    (3, "contactpoint-comment"),
+    (11, "contactpoint-comment"),
+    (8, "contactpoint-comment"),
+)
+_BASE = "http://hl7.org/fhir/StructureDefinition/"
+
+
+def _number(c: list[str]) -> tuple[str, list[FhirJson]]:
+    """The number or address as one text, and the pieces that are not in it as extensions."""
+    if c[3] and ("@" in c[3] or not c[0]):
+        whole, used, rest = c[3], {3}, [(0, "contactpoint-comment"), *_PIECES]
+    elif c[0] or c[11]:
+        whole, used, rest = c[0] or c[11], {0} if c[0] else {11}, list(_PIECES)
+    else:
+        pieces = [f"+{c[4].lstrip('+')}" if c[4] else "", f"({c[5]})" if c[5] else "", c[6]]
+        whole, used, rest = " ".join(p for p in pieces if p), {4, 5, 6, 7, 10}, list(_PIECES)
+        whole += "".join(f" x{c[i]}" for i in (7, 10) if c[i])
+    told = [
+        {"url": _BASE + name, "valueString": c[i]} for i, name in rest if c[i] and i not in used
+    ]
+    if c[10] and 10 not in used:
+        told.append({"url": _BASE + "contactpoint-comment", "valueString": c[10]})
+    return whole.strip(), told
 
 
 @datatype("XTN.ContactPoint", _READS, _IGNORES, param=True)
 def xtn_contact(x: str, s: Sink, param: str = "") -> FhirJson | None:
     """XTN -> ContactPoint. ``param`` is the use where XTN-2 says none (``home``, ``work``)."""
+    if s.env.comp not in x:  # mostly a bare number
+        value = s.leaf(x)
+        if not value:
+            return None
+        bare = {"system": "email" if "@" in value else "phone", "value": value}
+        return {**bare, "use": param} if param else bare
     c = [s.leaf(p) if p else "" for p in x.split(s.env.comp)]
     c += [""] * (18 - len(c))
-    value = _number(c)
-    use, equipment = c[1].upper(), c[2].upper()
+    value, extensions = _number(c)
     if not value:
         return None
-    out: FhirJson = {}
-    if c[3] and value == c[3]:
-        system = "email" if "@" in c[3] else _SYSTEMS.get(equipment, "other")
-    else:
-        system = _SYSTEMS.get(equipment) or ("email" if use == "NET" or "@" in value else "phone")
-    kept = [
-        {
-            "system": f"http://terminology.hl7.org/CodeSystem/v2-{table}",
-            "code": "-".join(code.split()),
-        }
-        for table, code, known in (
-            ("0201", c[1], use in _USES),
-            ("0202", c[2], equipment in _SYSTEMS),
-        )
-        if code
-        and not (known and table == "0201" and use in ("PRN", "WPN", "PRS"))
-        and not (known and table == "0202" and equipment in ("PH", "FX", "BP"))
-    ]
-    for table, code, known in (
-        ("HL70201", use, use in _KNOWN_USES),
-        ("HL70202", equipment, equipment in _SYSTEMS),
-    ):
-        if code and not known:
-            s.complain("code-unmapped", table)
-    if kept:
-        out["extension"] = [{"url": ALTERNATE_CODES, "valueCodeableConcept": {"coding": kept}}]
-    if c[8]:
-        out.setdefault("extension", []).append({"url": ORIGINAL_TEXT, "valueString": c[8]})
+    use, equipment = c[1].upper(), c[2].upper()
+    if kept := _kept_codes(c, use, equipment, s):
+        extensions.append({"url": ALTERNATE_CODES, "valueCodeableConcept": {"coding": kept}})
+    system = _SYSTEMS.get(equipment)
+    if system is None or value == c[3]:
+        system = "email" if use == "NET" or "@" in value else system or "phone"
+    out: FhirJson = {"extension": extensions} if extensions else {}
     out["system"] = system
     out["value"] = value
     finished_use = "mobile" if equipment == "CP" else _USES.get(use) or param
     if finished_use:
         out["use"] = finished_use
-    if c[17].isdigit() and int(c[17]) > 0 and len(c[17]) < 10:
-        out["rank"] = int(c[17])
+    if c[17].isdigit() and 0 < int(c[17][:10]) < 2**31:
+        out["rank"] = int(c[17][:10])
     _period(c, out, s)
     return out
 
 
-_KNOWN_USES = {*_USES, "ASN", "EMR", "NET", "BPN"}
+#: Codes that FHIR says as well: these need not be kept beside the result.
+_TOLD = {"0201": ("PRN", "WPN"), "0202": ("PH", "FX", "BP", "CP")}
+_KNOWN = {
+    "0201": {*_USES, "ASN", "EMR", "NET", "BPN"},
+    "0202": set(_SYSTEMS),
+}
+
+
+def _kept_codes(c: list[str], use: str, equipment: str, s: Sink) -> list[FhirJson]:
+    """The codes of XTN-2 and XTN-3 that FHIR cannot say exactly; unknown ones are Issues."""
+    kept = []
+    for table, code, sent in (("0201", use, c[1]), ("0202", equipment, c[2])):
+        if not code:
+            continue
+        if code not in _KNOWN[table]:
+            s.complain("code-unmapped", f"HL7{table}")
+        if code not in _TOLD[table] or (table == "0201" and equipment == "CP"):
+            system = f"http://terminology.hl7.org/CodeSystem/v2-{table}"
+            kept.append({"system": system, "code": "-".join(sent.split())})
+    return kept
 
 
 def _period(c: list[str], out: FhirJson, s: Sink) -> None:

@@ -46,6 +46,11 @@ def authority(x: str, s: Sink) -> tuple[str, str]:
     return known
 
 
+def label_of(uri: str, name: str, s: Sink) -> str:
+    """What the name of an authority says beyond its URI; ``""`` if the URI comes from the name."""
+    return "" if not name or uri == system_uri(name, s) else name
+
+
 def _authority(x: str, s: Sink) -> tuple[str, str]:
     parts = [s.leaf(p) for p in x.split(s.env.sub)]
     name = parts[0]
@@ -59,7 +64,7 @@ def _authority(x: str, s: Sink) -> tuple[str, str]:
             return token, name
         if kind == "ISO" or (not kind and token[:2] in ("0.", "1.", "2.")):
             return f"urn:oid:{token}", name
-        return f"urn:id:{token}", name
+        return f"urn:id:{kind}:{token}" if kind else f"urn:id:{token}", name
     return (system_uri(name, s) if name else ""), name
 
 
@@ -76,8 +81,8 @@ def cx_identifier(x: str, s: Sink, param: str = "") -> FhirJson | None:
         system, name = authority(c[3], s)
         if system:
             out["system"] = system
-            if not system.endswith(name) and name:
-                out["assigner"] = {"display": name}
+            if label := label_of(system, name, s):
+                out["assigner"] = {"display": label}
     value = s.leaf(c[0])
     if value:
         out["value"] = value
@@ -91,7 +96,9 @@ def _cx_rest(c: list[str], out: FhirJson, s: Sink) -> None:
     facility = s.leaf(c[5].split(s.env.sub, 1)[0]) if c[5] else ""
     if c[5] and (facility or s.leaf(c[5])):
         uri, _ = authority(c[5], s)
-        out.setdefault("assigner", {})["display"] = facility or uri
+        assigner = out.setdefault("assigner", {})
+        known = assigner.get("display")
+        assigner["display"] = f"{known}, {facility or uri}" if known else facility or uri
         if s.env.sub in c[5] and uri:
             out["assigner"]["identifier"] = {"value": uri}
     period: FhirJson = {}
@@ -127,8 +134,8 @@ def ei_identifier(x: str, s: Sink, param: str = "") -> FhirJson | None:
         system, name = authority(rest.replace(s.env.comp, s.env.sub), s)
         if system:
             out["system"] = system
-            if name and not system.endswith(name):
-                out["assigner"] = {"display": name}
+            if label := label_of(system, name, s):
+                out["assigner"] = {"display": label}
     out["value"] = value
     return out
 
@@ -148,9 +155,7 @@ def st_identifier(x: str, s: Sink, param: str) -> FhirJson | None:
 def hd_string(x: str, s: Sink) -> str | None:
     """HD -> its name, with its universal id in brackets."""
     uri, name = authority(x.replace(s.env.comp, s.env.sub), s)
-    if name and uri and not uri.endswith(name):
-        return f"{name} ({uri})"
-    return name or uri or None
+    return f"{name} ({uri})" if label_of(uri, name, s) else name or uri or None
 
 
 @datatype(

@@ -61,12 +61,18 @@ def nm_positive(x: str, s: Sink) -> int | Prim | None:
     return raw(text)
 
 
-@datatype(
-    "CWE.unit",
-    {"1": "code unit", "2": "unit", "3": "system"},
-    {"4": "second code of a unit", "5": "second text of a unit", "6": "second system of a unit"},
-    memo=True,
-)
+UNIT_READS = {"1": "code unit", "2": "unit", "3": "system"}
+UNIT_IGNORES = {
+    "4": "second code of a unit",
+    "5": "second text of a unit",
+    "6": "second code system of a unit",
+    "7": "version of the units' code system",
+    "8": "version of the units' second code system",
+    "9": "original text of a unit: its text or code is kept",
+}
+
+
+@datatype("CWE.unit", UNIT_READS, UNIT_IGNORES, memo=True)
 def unit_of(x: str, s: Sink) -> FhirJson | None:
     """OBX-6 and other units -> the unit part of a Quantity: UCUM where known, else text."""
     c = [*x.split(s.env.comp), "", ""]

@@ -12,6 +12,7 @@ from chartloom.formats.hl7v2 import Segment
 from chartloom.normalize.context import Instance, Msg, Prim, Sink
 from chartloom.normalize.functions.codes import cwe_codeable
 from chartloom.normalize.functions.numbers import (
+    UNIT_IGNORES,
     number,
     quantity,
     reference_range,
@@ -265,7 +266,7 @@ def obx_reference_range(
         m.issue(issue, seg, 7)
 
 
-@segment_function("OBX.unit")
+@segment_function("OBX.unit", {"1": "", "2": "", "3": ""}, UNIT_IGNORES)
 def obx_unit(
     f: list[str], m: Msg, out: FhirJson, instance: Instance, seg: Segment, cleared: list[str]
 ) -> None:

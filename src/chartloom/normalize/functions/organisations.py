@@ -7,19 +7,18 @@ name. References to what has neither are left out; references always carry a dis
 from __future__ import annotations
 
 from chartloom.domain.resource import FhirJson
-from chartloom.normalize.context import Sink
-from chartloom.normalize.functions.identifiers import TYPE_SYSTEM, authority
+from chartloom.normalize.context import ALTERNATE_CODES, Sink
+from chartloom.normalize.functions.identifiers import TYPE_SYSTEM, authority, label_of
 from chartloom.normalize.registry import datatype
 
 _XCN_READS = {
     "1": "reference identifier",
-    "2": "display",
+    "2.1": "display",
     "3": "display",
     "4": "display",
     "5": "display",
     "6": "display",
     "7": "display",
-    "8": "reference",
     "9": "reference",
     "10": "reference",
     "13": "reference",
@@ -27,6 +26,8 @@ _XCN_READS = {
     "21": "reference",
 }
 _XCN_IGNORES = {
+    "2": "prefixes and further forms of the family name",
+    "8": "table of the sender from which the person was chosen",
     "11": "check digit: the id is complete without it",
     "12": "check digit scheme",
     "15": "name representation: the name itself is kept",
@@ -40,6 +41,7 @@ _XCN_IGNORES = {
     "24": "security check of the id",
     "25": "security check scheme",
 }
+_NAME_TYPES = "http://terminology.hl7.org/CodeSystem/v2-0200"
 _NAME_USES = {"L": "official", "D": "usual", "M": "maiden", "N": "nickname", "R": "official"}
 
 
@@ -52,6 +54,11 @@ def person_name(c: list[str], s: Sink, name_type: str = "") -> FhirJson:
     name: FhirJson = {}
     if use := _NAME_USES.get(name_type):
         name["use"] = use
+    elif name_type:
+        coding = {"system": _NAME_TYPES, "code": "-".join(name_type.split())}
+        name["_use"] = {
+            "extension": [{"url": ALTERNATE_CODES, "valueCodeableConcept": {"coding": [coding]}}]
+        }
     if family:
         name["family"] = family
     if given:
@@ -116,8 +123,8 @@ def practitioner(
         if system:
             identifier["system"] = system
         identifier["value"] = number
-        if facility or (label and not system.endswith(label)):
-            identifier["assigner"] = {"display": facility or label}
+        if told := ", ".join(p for p in (label_of(system, label, s), facility) if p):
+            identifier["assigner"] = {"display": told}
         resource["identifier"] = [identifier]
         key: tuple[str, ...] = ("Practitioner", system, number)
     else:
@@ -212,8 +219,8 @@ def organization(
             identifier["system"] = system
         identifier["value"] = number
         at = s.leaf(facility.split(s.env.sub, 1)[0]) if facility else ""
-        if at or (label and not system.endswith(label)):
-            identifier["assigner"] = {"display": at or label}
+        if told := ", ".join(p for p in (label_of(system, label, s), at) if p):
+            identifier["assigner"] = {"display": told}
         resource["identifier"] = [identifier]
     if name:
         resource["name"] = name
@@ -222,8 +229,9 @@ def organization(
             "system": "http://terminology.hl7.org/CodeSystem/v2-0204",
             "code": "-".join(name_type.split()),
         }
-        url = "http://hl7.org/fhir/StructureDefinition/alternate-codes"
-        resource["extension"] = [{"url": url, "valueCodeableConcept": {"coding": [code]}}]
+        resource["extension"] = [
+            {"url": ALTERNATE_CODES, "valueCodeableConcept": {"coding": [code]}}
+        ]
     s.add_directory(resource)
     return {"reference": f"Organization/{resource['id']}", "display": name or number}
 
@@ -252,14 +260,14 @@ def cwe_organization(x: str, s: Sink) -> FhirJson | None:
 
 _PL_READS = {
     "1": "display reference",
-    "2": "display",
-    "3": "display",
+    "2": "display reference",
+    "3": "display reference",
     "4": "reference",
     "5": "reference",
     "6": "reference",
-    "7": "display",
-    "8": "display",
-    "9": "display",
+    "7.1": "reference",
+    "8.1": "reference",
+    "9": "reference",
     "10": "reference",
     "11": "reference",
 }
@@ -275,7 +283,13 @@ _KINDS = (
 _PHYSICAL = "http://terminology.hl7.org/CodeSystem/location-physical-type"
 
 
-@datatype("PL.Reference", _PL_READS, memo=True)
+_PL_IGNORES = {
+    "7": "who numbers the building: its name is kept",
+    "8": "who numbers the floor: its name is kept",
+}
+
+
+@datatype("PL.Reference", _PL_READS, _PL_IGNORES, memo=True)
 def pl_reference(x: str, s: Sink) -> FhirJson | None:
     """PL -> Reference(Location), the Location, and the ward it is part of."""
     c = x.split(s.env.comp)
@@ -295,10 +309,14 @@ def _location(c: list[str], names: list[str], s: Sink, part_of: FhirJson | None)
     system = authority(c[10], s)[0] if c[10] else ""
     key = (identifier, system) if identifier else tuple(names[i] for i in (0, 1, 2, 3, 6, 7))
     resource: FhirJson = {"resourceType": "Location", "id": s.env.make_id("Location", *key)}
-    if identifier:
-        resource["identifier"] = [
-            {"system": system, "value": identifier} if system else {"value": identifier}
-        ]
+    numbers = [_numbered(system, identifier)] if identifier else []
+    for part in c[:3]:
+        if s.env.sub in part:  # the place's name is an identifier with an authority
+            uri, place = authority(part, s)
+            if place and uri:
+                numbers.append(_numbered(uri, place))
+    if numbers:
+        resource["identifier"] = numbers
     if s.leaf(c[4]):
         resource.setdefault("extension", []).append(_note("status", s.leaf(c[4])))
     if s.leaf(c[5]):
@@ -328,6 +346,10 @@ def _location(c: list[str], names: list[str], s: Sink, part_of: FhirJson | None)
     return {"reference": f"Location/{resource['id']}", "display": name or identifier}
 
 
+def _numbered(system: str, value: str) -> FhirJson:
+    return {"system": system, "value": value} if system else {"value": value}
+
+
 def _note(name: str, text: str) -> FhirJson:
     """PL-5 and PL-6 (status and kind of the place) as the source wrote them."""
     table = {"status": "0306", "type": "0305"}[name]
@@ -335,8 +357,7 @@ def _note(name: str, text: str) -> FhirJson:
         "system": f"http://terminology.hl7.org/CodeSystem/v2-{table}",
         "code": "-".join(text.split()),
     }
-    url = "http://hl7.org/fhir/StructureDefinition/alternate-codes"
-    return {"url": url, "valueCodeableConcept": {"coding": [coding]}}
+    return {"url": ALTERNATE_CODES, "valueCodeableConcept": {"coding": [coding]}}
 
 
 @datatype(

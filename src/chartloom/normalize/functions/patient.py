@@ -16,13 +16,10 @@ _DAY_US = 86_400_000_000
 def finish_patient(
     out: FhirJson, m: Msg, instance: Instance, weak: list[str], seg: Segment | None
 ) -> None:
-    """deceased[x] is one element; nobody is born after the event."""
-    if "deceasedDateTime" in out:
-        indicator = out.pop("deceasedBoolean", None)
-        if indicator is False:
-            m.issue("death-contradiction", seg, 30)
-    if "multipleBirthInteger" in out:
-        out.pop("multipleBirthBoolean", None)
+    """The dead are not said to live; nobody is born after the event."""
+    dead_since = "deceasedDateTime" in out and seg is not None and seg.name == "PID"
+    if dead_since and seg is not None and seg.value(30).strip().upper() == "N":
+        m.issue("death-contradiction", seg, 30)
     born = out.get("birthDate")
     if born:
         us = to_us(born)
@@ -30,7 +27,11 @@ def finish_patient(
             m.issue("birth-after-event", seg, 7)
 
 
-@segment_function("MRG.link")
+@segment_function(
+    "MRG.link",
+    {"1": "other", "4.1": "other"},
+    {str(n): "the merged record keeps its own identifiers" for n in range(2, 11)},
+)
 def merged_link(
     f: list[str], m: Msg, out: FhirJson, instance: Instance, seg: Segment, cleared: list[str]
 ) -> None:

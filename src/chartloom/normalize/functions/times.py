@@ -125,7 +125,7 @@ def dtm_datetime(x: str, s: Sink) -> str | Prim | None:
 @datatype("DTM.instant", _TS_READS, _TS_IGNORES, memo=True, primitive=True)
 def dtm_instant(x: str, s: Sink) -> str | Prim | None:
     """DTM -> instant; coarser times are kept as text, because an instant must be exact."""
-    value = dtm_datetime(x, s)
+    value: str | Prim | None = dtm_datetime(x, s)
     if isinstance(value, str) and len(value) <= 10:
         return raw(_first(x, s))
     return value
