@@ -219,7 +219,7 @@ def test_hl7_over_http_answers_with_an_acknowledgement() -> None:
             assert msa(reply.body) == ("AA", "A")
             assert reply.headers["Content-Type"].startswith(kind)
             reply = await post(ingest, b"no header", kind=kind)
-            assert (reply.status, msa(reply.body)[0]) == (400, "AR")
+            assert (reply.status, msa(reply.body)[0]) == (400, "AE")
             batch = b"BHS|^~\\&|APP\r" + message("B") + message("C") + b"BTS|2\r"
             reply = await post(ingest, batch, kind=kind)
             assert reply.status == 200

@@ -169,7 +169,7 @@ def test_bytes_without_header_land_verbatim_and_are_refused(loop: str) -> None:
         async with server([mllp_feed()], landing) as ingest:
             sender = await Sender.connect(ingest)
             answer = await sender.ask(junk)
-            assert msa(answer) == ("AR", "")
+            assert msa(answer) == ("AE", "")
             assert b"kept for inspection" in answer
             assert msa(await sender.ask(message("A"))) == ("AA", "A")
             assert ingest.stats["adt"].events == {events.NO_HEADER: 1}
@@ -186,7 +186,7 @@ def test_parsed_feeds_refuse_what_cannot_be_parsed_but_keep_it() -> None:
         async with server([mllp_feed(acknowledge="parsed")], landing) as ingest:
             sender = await Sender.connect(ingest)
             assert msa(await sender.ask(message("A"))) == ("AA", "A")
-            assert msa(await sender.ask(b"PID|1||no header"))[0] == "AR"
+            assert msa(await sender.ask(b"PID|1||no header"))[0] == "AE"
             await sender.close()
 
     run(main)

@@ -43,7 +43,7 @@ class Verdict(NamedTuple):
 
 
 ACCEPTED: Final = Verdict("CA", "AA")
-NO_HEADER: Final = Verdict("CA", "AR", events.NO_HEADER)
+NO_HEADER: Final = Verdict("CA", "AE", events.NO_HEADER)
 UNREADABLE: Final = Verdict("CA", "AE", events.UNREADABLE)
 
 _POSITIVE: Final = ("AA", "CA")
