@@ -13,9 +13,15 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 def violations(page: Page) -> list[str]:
     """What axe finds against WCAG 2.2 AA and its best practices, one line per node."""
     # The page's policy forbids inline scripts; evaluation over the debugging protocol is not one.
-    page.evaluate(SCRIPT)
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(SCRIPT)
     result = page.evaluate(
-        "(tags) => axe.run(document, { runOnly: { type: 'tag', values: tags } })", TAGS
+        """(tags) => axe.run(document, {
+            runOnly: { type: 'tag', values: tags },
+            resultTypes: ['violations'],
+            preload: false,
+        })""",
+        TAGS,
     )
     return [
         f"{v['id']}: {node['target']} {node['failureSummary']}"

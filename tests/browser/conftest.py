@@ -35,7 +35,7 @@ def site(postgres_server, tmp_path_factory) -> Iterator[Site]:
     factory = StoreFactory(postgres_server, tmp_path_factory.mktemp("site"))
     clock = ShiftedClock()
     made = Site(factory(clock=clock), clock)
-    simulate(made, patients=16, days=45)
+    simulate(made, patients=12, days=30)
     made.land("adt", *GARBAGE)
     made.apply()
     yield made

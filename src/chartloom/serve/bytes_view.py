@@ -20,7 +20,41 @@ from markupsafe import Markup, escape
 #: More than this is not drawn on one page; the page says so and offers the raw bytes.
 SHOWN_BYTES_MAX = 200_000
 
-_CONTROL_NAMES = {0x09: "tab", 0x0A: "line feed", 0x0B: "vertical tab", 0x0D: "carriage return"}
+#: Short names of the C0 control characters, in order.
+_CONTROLS = [
+    "NUL",
+    "SOH",
+    "STX",
+    "ETX",
+    "EOT",
+    "ENQ",
+    "ACK",
+    "BEL",
+    "BS",
+    "TAB",
+    "LF",
+    "VT",
+    "FF",
+    "CR",
+    "SO",
+    "SI",
+    "DLE",
+    "DC1",
+    "DC2",
+    "DC3",
+    "DC4",
+    "NAK",
+    "SYN",
+    "ETB",
+    "CAN",
+    "EM",
+    "SUB",
+    "ESC",
+    "FS",
+    "GS",
+    "RS",
+    "US",
+]
 
 
 class Region(msgspec.Struct, frozen=True, order=True):
@@ -194,15 +228,15 @@ def _symbol(char: str) -> tuple[str, str] | None:
     """Name and drawing of a character that would not show, or None for one that does."""
     code = ord(char)
     if code < 0x20:
-        return _CONTROL_NAMES.get(code, f"control character {code:#04x}"), chr(0x2400 + code)
+        return f"control character {code:#04x}", _CONTROLS[code]
     if 0x20 <= code < 0x7F:
         return None
     if code == 0x7F:
-        return "delete", "␡"
+        return "control character 0x7f", "DEL"
     if 0xDC80 <= code <= 0xDCFF:
         return "byte that is not valid in this character set", f"\\x{code - 0xDC00:02X}"
     if code == 0xA0:
-        return "no-break space", "⍽"
+        return "no-break space", "NBSP"
     category = unicodedata.category(char)
     if category in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"):
         return unicodedata.name(char, "unassigned").lower(), f"U+{code:04X}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from chartloom.chart import ChartSummary, summary
+from chartloom.chart import ChartSection, ChartSummary, summary
 from chartloom.chart.shape import ENTRIES, POINTS, entry_of, point_of
 from chartloom.domain.chart import PlacedState, Section
 from chartloom.domain.errors import NotFound
@@ -166,8 +167,39 @@ def _page(
         flags=results.flags,
         range_words=results.range_words,
         value_words=results.value_words,
+        dosage_words=dosage_words,
+        doses_alone=doses_alone,
+        shown_total=shown_total,
         **values,
     )
+
+
+def shown_total(section: ChartSection) -> int:
+    """How many things a section holds: copies from several sources count once."""
+    if section.truncated or any("series" in e for e in section.entries):
+        return section.total
+    return len(section.entries)
+
+
+def doses_alone(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Orders, and only those doses that no order among them speaks of already."""
+    ordered = {e.get(key) for e in entries if "series" not in e for key in ("code", "text")} - {
+        "",
+        None,
+    }
+    return [e for e in entries if "series" not in e or not {e.get("code"), e.get("text")} & ordered]
+
+
+def dosage_words(dosage: dict[str, Any]) -> str:
+    """A dosage on one line; the source's own text too, if it says more than its parts."""
+    keys = ("dose", "rate", "route", "timing")
+    parts = [str(dosage[k]) for k in keys if dosage.get(k)]
+    if needed := dosage.get("as_needed"):
+        parts.append("as needed" if needed is True else f"as needed: {needed}")
+    text = str(dosage.get("text") or "")
+    if set(text.casefold().split()) - set(" ".join(parts).casefold().split()):
+        parts.append(text)
+    return ", ".join(parts)
 
 
 def read_person(grant: Grant, console: Console, any_id: str) -> tuple[SearchHit, ChartSummary]:

@@ -16,7 +16,7 @@ from chartloom.serve import json_view
 from chartloom.serve.bytes_view import Page
 from chartloom.serve.console import Console
 from chartloom.serve.elements import element_in, resolve, stamp_at, stated_elements
-from chartloom.serve.tracing import Trace, draw, evidence_href, resource_in, trace
+from chartloom.serve.tracing import Trace, draw, evidence_href, narrowed, resource_in, trace
 
 #: Messages looked at for what else was said about an element.
 _STATEMENTS_MAX = 20
@@ -94,11 +94,13 @@ def prove(grant: Grant, console: Console, resource_id: str, asked: str) -> Proof
             "This resource has no such element.",
             cure="Open the resource to see the elements it has now.",
         )
-    explained, found = None, []
+    explained: Trace | None = None
+    found: list[Evidence] = []
+    exact = True
     if stamp is not None:
         explained = trace(console, grant, stamp.position)
         there = element_in(state, element, resource_in(explained, resource_id))
-        found = explained.evidence(resource_id, there)
+        found, exact = narrowed(explained, explained.evidence(resource_id, there), there, value)
     spans = [span for e in found for span in e.spans]
     history = console.store.history(grant, resource_id)
     return Proof(
@@ -110,7 +112,7 @@ def prove(grant: Grant, console: Console, resource_id: str, asked: str) -> Proof
         stamp=stamp,
         explained=explained,
         evidence=tuple(found),
-        exact=all(len(e.element) >= len(element) for e in found),
+        exact=exact,
         page=draw(explained, spans, _PANEL_BYTES_MAX) if explained else None,
         statements=_statements(console, grant, state, element, history, stamp),
         said_by=len(history),

@@ -15,14 +15,17 @@ from starlette.routing import BaseRoute, Route
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.issues import CATALOGUE, Issue, IssueCode, Severity
 from chartloom.domain.message import MessageState
-from chartloom.domain.resource import Disposition, Evidence
+from chartloom.domain.resource import Evidence, LossRow
 from chartloom.domain.store import MessageFilter
-from chartloom.serve import json_view
+from chartloom.serve import json_view, words
+from chartloom.serve.bytes_view import visible
 from chartloom.serve.console import Console, first, form_of, whole_number
-from chartloom.serve.tracing import Trace, draw, evidence_href, trace
+from chartloom.serve.tracing import Trace, draw, evidence_href, field_values, trace
 
 _PAGE_ROWS = 50
 _PERSONS_MAX = 50
+_FIELDS_SHOWN_MAX = 3000
+_VALUE_BYTES_MAX = 400
 
 
 class Search(msgspec.Struct, frozen=True):
@@ -219,9 +222,10 @@ def _explain(grant: Grant, console: Console, position: int) -> dict[str, Any]:
         "bytes": draw(explained, []),
         "resources": [_shown_resource(explained, r) for r in resources],
         "issues": shown_issues(issues),
-        "loss": explained.loss,
+        "segments": words.runs(_fields(explained), "segment"),
+        "field_count": len(explained.loss.rows),
+        "fields_shown_max": _FIELDS_SHOWN_MAX,
         "counts": explained.loss.counts,
-        "dispositions": list(Disposition),
         "provenance": json_view.render(detail.provenance, lambda _: None)
         if detail.provenance
         else None,
@@ -229,6 +233,29 @@ def _explain(grant: Grant, console: Console, position: int) -> dict[str, Any]:
         "reason": entry_of(detail.row.quarantine) if detail.row.quarantine else None,
         "owner": explained.feed.owner if explained.feed else "",
     }
+
+
+class Field(msgspec.Struct, frozen=True):
+    """One leaf of the parsed message: what it says and what became of it."""
+
+    segment: str
+    row: LossRow
+    value: Markup
+
+
+def _fields(explained: Trace) -> list[Field]:
+    """The leaves in the order of the message."""
+    values = field_values(explained)
+    body = explained.detail.message.body
+    shown = []
+    for row in sorted(explained.loss.rows, key=lambda r: r.span)[:_FIELDS_SHOWN_MAX]:
+        text = values.get(row.span)
+        raw = (
+            text.encode("utf-8", "surrogateescape") if text is not None else body[slice(*row.span)]
+        )
+        parent = row.location.rpartition("-" if values else "/")[0]
+        shown.append(Field(parent, row, visible(raw[:_VALUE_BYTES_MAX])))
+    return shown
 
 
 class ShownResource(msgspec.Struct, frozen=True):

@@ -70,7 +70,7 @@ def range_words(point: dict[str, Any]) -> str:
 
 
 def value_words(point: dict[str, Any]) -> str:
-    """Value and unit as sent; why there is none, if there is none."""
+    """Value and unit as sent; if there is none, why ("" if the source did not say)."""
     if "value" in point:
         comparator = point.get("comparator", "")
         return f"{comparator}{point['value']} {point.get('unit', '')}".rstrip()
@@ -78,7 +78,7 @@ def value_words(point: dict[str, Any]) -> str:
         f"{c.get('text', '')} {c.get('value', '')} {c.get('unit', '')}".strip()
         for c in point.get("components", ())
     ]
-    return ", ".join(parts) or str(point.get("absent", "")) or "no value"
+    return ", ".join(parts) or str(point.get("absent", ""))
 
 
 def plotted(points: Sequence[dict[str, Any]], zone: ZoneInfo) -> list[Point]:

@@ -20,8 +20,10 @@ from chartloom.domain.grant import Grant
 from chartloom.domain.message import Format
 from chartloom.domain.resource import Evidence, FhirJson, LossReport, Traced
 from chartloom.domain.store import MessageDetail
+from chartloom.formats import hl7v2
 from chartloom.serve import bytes_view
 from chartloom.serve.console import Console, Tracer
+from chartloom.serve.json_view import plain
 from chartloom.serve.layouts import hl7v2_layout, json_layout, plain_layout
 
 
@@ -101,11 +103,41 @@ def _mapping_of_then(
     return earlier, ""
 
 
+def narrowed(
+    explained: Trace, found: list[Evidence], element: str, value: Any
+) -> tuple[list[Evidence], bool]:
+    """Evidence for ``element``, and whether it is for that very element.
+
+    A mapping may give evidence for a whole only (``valueQuantity``). For a part of it, the spans
+    whose text is the part's value are its own, if there are any; otherwise the whole stands.
+    """
+    if all(len(e.element) >= len(element) for e in found):
+        return found, True
+    if isinstance(value, (dict, list)) or value is None:
+        return found, False
+    body, wanted = explained.detail.message.body, plain(value).encode()
+    own = [
+        msgspec.structs.replace(e, spans=spans)
+        for e in found
+        if (spans := tuple(s for s in e.spans if body[slice(*s)].strip() == wanted))
+    ]
+    return (own, True) if own else (found, False)
+
+
 def resource_in(explained: Trace, resource_id: str) -> dict[str, Any]:
     """What the message said of a resource; empty if it said nothing of it."""
     derived = explained.traced.derived.contributions if explained.traced else ()
     stated = [*explained.detail.resources, *(c.resource for c in derived)]
     return next((r for r in stated if r.get("id") == resource_id), {})
+
+
+def field_values(explained: Trace) -> dict[tuple[int, int], str]:
+    """The unescaped text of each leaf of an HL7 v2 message, by span; empty for other formats."""
+    feed = explained.feed
+    if feed is None or feed.format is not Format.HL7V2:
+        return {}
+    tree = hl7v2.parse(explained.detail.message.body, charset=feed.charset)
+    return {(leaf.start, leaf.end): leaf.text for s in tree.segments for leaf in s.leaves()}
 
 
 def draw(
