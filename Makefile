@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test check format lint types layers deps bench fuzz coverage clean help
+.PHONY: setup demo test check format lint types layers deps bench campaigns coverage clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,14 @@ check: lint types layers deps test ## what CI runs
 
 coverage: setup ## what becomes of every field of the shared HL7 v2 messages
 	@$(BIN)/python tools/coverage.py
+
+bench: setup ## benchmarks with peers beside us (about 20 minutes); results in bench/results
+	@$(BIN)/python -m pip install -q -e '.[bench]'
+	@for b in parse fhir_validate derive fold store mllp end_to_end; do $(BIN)/python -m bench.bench_$$b || exit 1; done
+
+campaigns: setup ## kill -9 and hostile messages against a whole site (about an hour)
+	@$(BIN)/python -m bench.campaign_kill9 --runs 100
+	@$(BIN)/python -m bench.campaign_mutations --count 100000
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
