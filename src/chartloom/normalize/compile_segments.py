@@ -157,7 +157,12 @@ class _TableCompiler:
         first = row.target[0]
         if not first.many:
             second = row.target[1] if len(row.target) > 1 else None
-            return f"{first.name}.{second.name}" if second and not second.many else first.name
+            name = first.name.removeprefix("_")
+            return (
+                f"{name}.{second.name}"
+                if second and name == first.name and not second.many
+                else name
+            )
         if first.label and first.name in EXTENSIONS:
             return f"{first.name}:{self.p.tables.extensions[first.label]}"
         for other in self.table.rows:

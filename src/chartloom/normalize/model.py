@@ -122,7 +122,7 @@ class ConceptMap:
     """Source codes to target concepts. ``*`` in the table answers for codes that are not in it.
 
     source_system: the URI of the source's code system, used to keep the original code.
-    ambiguous: target codes that several source codes share, so that the original must be kept.
+    usual: per target code the first source code of the table; the original of others is kept.
     open: codes that are not in the table are kept as they came, without an Issue.
     """
 
@@ -131,7 +131,7 @@ class ConceptMap:
     concepts: dict[str, Concept]
     other: Concept | None = None
     open: bool = False
-    ambiguous: frozenset[str] = frozenset()
+    usual: dict[str, str] = field(default_factory=dict)
 
     def find(self, code: str) -> Concept | None:
         """The concept for a source code; letter case matters only where the table makes it so."""

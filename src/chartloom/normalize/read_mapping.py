@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -102,11 +101,9 @@ def _read_concepts(tables: Tables, name: str, path: str, content: bytes) -> None
 
 
 def _finish_concept(concept: ConceptMap) -> None:
-    counts = Counter(c.code for c in concept.concepts.values() if c.code)
-    shared = {code for code, n in counts.items() if n > 1}
-    if concept.other and concept.other.code:
-        shared.add(concept.other.code)
-    concept.ambiguous = frozenset(shared)
+    for source, target in concept.concepts.items():
+        if target.code:
+            concept.usual.setdefault(target.code, source)
 
 
 def _load_toml(path: str, content: bytes) -> dict[str, Any]:

@@ -168,7 +168,9 @@ def cwe_code(x: str, s: Sink, concept: ConceptMap) -> str | Prim | None:
         return coded(concept, code, concept.other.code if concept.other else None)
     if not hit.code:
         return coded(concept, code, None)
-    return coded(concept, code, hit.code) if hit.code in concept.ambiguous else hit.code
+    if not concept.source_system or concept.usual[hit.code] in (code, code.upper()):
+        return hit.code
+    return coded(concept, code, hit.code)
 
 
 @datatype("CWE.value", {"1": ""}, _CODE_IGNORES, memo=True, concept=True)

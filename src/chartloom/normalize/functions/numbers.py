@@ -24,10 +24,11 @@ _COMPARATORS = {
     "=>": ">=",
 }
 _RANGE = re.compile(
-    rf"\(?\s*({_NUMBER})\s*(?:-|–|—|to|TO|\.\.)\s*({_NUMBER})\s*\)?(?:\s*([^\d\s].*))?", re.ASCII
+    rf"\(?\s*({_NUMBER})\s*(?:-|–|—|to|TO|\.\.)\s*({_NUMBER})\s*\)?(?:\s*([A-Za-zµ°%/(\[].*))?",
+    re.ASCII,
 )
 _BOUND = re.compile(
-    rf"(<=|>=|=<|=>|<|>|≤|≥|up to|UP TO)\s*({_NUMBER})(?:\s*([^\d\s].*))?", re.ASCII
+    rf"(<=|>=|=<|=>|<|>|≤|≥|up to|UP TO)\s*({_NUMBER})(?:\s*([A-Za-zµ°%/(\[].*))?", re.ASCII
 )
 
 

@@ -266,7 +266,7 @@ def obx_reference_range(
         m.issue(issue, seg, 7)
 
 
-@segment_function("OBX.unit", {"1": "", "2": "", "3": ""}, UNIT_IGNORES)
+@segment_function("OBX.unit", {"1": "code", "2": "unit", "3": "system"}, UNIT_IGNORES)
 def obx_unit(
     f: list[str], m: Msg, out: FhirJson, instance: Instance, seg: Segment, cleared: list[str]
 ) -> None:
