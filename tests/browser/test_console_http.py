@@ -15,6 +15,7 @@ from tests.support.drawn import Drawn
 from tests.support.postgres import StoreFactory
 from tests.support.site import TOKEN, ShiftedClock, Site, serving
 
+from chartloom.normalize import load_mapping
 from chartloom.serve.shield import HEADERS, OPEN_FOLDERS, OPEN_PATHS
 from chartloom.wiring.logs import JsonFormatter
 
@@ -335,6 +336,39 @@ def test_when_the_store_is_down_pages_say_so(stores: StoreFactory, postgres_serv
         assert status == 503
         assert json.loads(text)["ready"] is False
         assert client.ask("/healthz")[0] == 200
+
+
+ADMISSION = (
+    b"MSH|^~\\&|A|B|||20260301120000||ADT^A01|OLD1|P|2.5\r"
+    b"PID|1||OLD1^^^H^MR||Weber^Anna||19700101|F|||||||||||||||Springfield\rPV1|1|I\r"
+)
+
+
+def test_evidence_is_explained_by_the_mapping_of_that_time(stores: StoreFactory) -> None:
+    clock = ShiftedClock()
+    store = stores(clock=clock)
+    before = Site(store, clock)
+    old = load_mapping("hl7v2", {"segments/PID.Patient.csv": b"source,target,ignore\nPID-8,,x\n"})
+    feed = before.mappings["adt"][0]
+    before.mappings["adt"] = before.worker.mappings["adt"] = (feed, old)  # type: ignore[index]
+    store.save_project_version(old.fingerprint, old.files)
+    (position,) = before.land("adt", ADMISSION)
+    before.apply()
+    (patient,) = (r for r in store.detail(before.grant(), position).resources if "name" in r)
+    after = Site(store, clock)
+    assert after.mappings["adt"][1].fingerprint != old.fingerprint
+    with serving(after.app()) as url:
+        client = Client(url)
+        client.ask(after.sign_in_path())
+        text = client.ask(f"/messages/{position}")[2]
+        assert old.fingerprint[:12] in text
+        assert "today's mapping" not in text
+        assert re.search(
+            r"PID-8</code></a></td><td[^>]*>F</td>\s*<td>.*?Ignored: x", text, re.DOTALL
+        )
+        status, _, text = client.ask(f"/evidence/{patient['id']}/birthDate")
+        assert status == 200
+        assert "19700101" in Drawn(text).text.values()
 
 
 class Faulty:

@@ -3,5 +3,6 @@
 from chartloom.serve.access import sign_in_path
 from chartloom.serve.app import LOCAL_HOSTS, create_app
 from chartloom.serve.console import ProjectInfo
+from chartloom.serve.earlier import earlier_mapping
 
-__all__ = ["LOCAL_HOSTS", "ProjectInfo", "create_app", "sign_in_path"]
+__all__ = ["LOCAL_HOSTS", "ProjectInfo", "create_app", "earlier_mapping", "sign_in_path"]

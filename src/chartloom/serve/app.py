@@ -27,6 +27,7 @@ from chartloom.serve import (
 )
 from chartloom.serve.access import Access
 from chartloom.serve.console import Console, Minter, ProjectInfo, Store, Tracer
+from chartloom.serve.earlier import earlier_mapping
 from chartloom.serve.errors import Handlers, answer
 from chartloom.serve.shield import Shield
 
@@ -43,7 +44,7 @@ def create_app(
     namespace: UUID,
     token: str,
     *,
-    earlier_mapping: Callable[[str, Mapping[str, bytes]], Tracer | None] | None = None,
+    earlier_mapping: Callable[[str, Mapping[str, bytes]], Tracer | None] = earlier_mapping,
     hosts: Sequence[str] = LOCAL_HOSTS,
     registry: CollectorRegistry = REGISTRY,
 ) -> Starlette:
@@ -63,7 +64,7 @@ def create_app(
         mappings,
         namespace,
         Access(token, clock),
-        earlier_mapping or (lambda name, files: None),
+        earlier_mapping,
     )
 
     def refuse(request: Request, status: int) -> Response:

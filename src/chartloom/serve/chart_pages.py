@@ -46,6 +46,25 @@ TITLES = {
     Section.CHARGES: "Charges",
     Section.DEMOGRAPHICS: "Demographics",
 }
+#: What a row of the timeline is.
+KINDS = {
+    "Observation": "Result",
+    "DiagnosticReport": "Report",
+    "MedicationRequest": "Prescription",
+    "MedicationStatement": "Medication",
+    "MedicationDispense": "Dispensed",
+    "MedicationAdministration": "Given",
+    "Condition": "Problem",
+    "AllergyIntolerance": "Allergy",
+    "Encounter": "Encounter",
+    "ServiceRequest": "Order",
+    "DocumentReference": "Document",
+    "Immunization": "Immunisation",
+    "Appointment": "Appointment",
+    "Coverage": "Coverage",
+    "ChargeItem": "Charge",
+    "Account": "Account",
+}
 _BY_NAME = {section.name.lower(): section for section in TITLES}
 
 
@@ -160,6 +179,7 @@ def _page(
         shown=shown,
         chart=shown.chart,
         titles=TITLES,
+        kinds=KINDS,
         Section=Section,
         age=words.age,
         href=evidence_href,

@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 _GRANT_S = 900
 _GRANT_SPARE_US = 60_000_000
+_EARLIER_MAX = 8
 _STATIC = Path(__file__).parent / "static"
 
 
@@ -59,6 +60,11 @@ class Tracer(Protocol):
         """Names the mapping's exact content."""
         ...
 
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The mapping's tables: path -> content."""
+        ...
+
     def trace(self, message: Message, feed: Feed, namespace: UUID) -> Traced:
         """``derive`` with evidence and loss report."""
         ...
@@ -86,6 +92,7 @@ class Console:
     access: Access
     earlier_mapping: Callable[[str, Mapping[str, bytes]], Tracer | None]
     _grants: dict[tuple[str, Purpose], Grant] = field(default_factory=dict)
+    _earlier: dict[str, Tracer] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.zone = ZoneInfo(self.project.zone)
@@ -112,6 +119,17 @@ class Console:
             known = self.guard.mint(session.actor, purpose, ttl_s=_GRANT_S)
             self._grants[key] = known
         return known
+
+    def mapping_of(self, name: str, version: str, files: Mapping[str, bytes]) -> Tracer | None:
+        """The mapping of an earlier project version; compiled once, a few are kept."""
+        if version not in self._earlier:
+            loaded = self.earlier_mapping(name, files)
+            if loaded is None:
+                return None
+            if len(self._earlier) >= _EARLIER_MAX:
+                self._earlier.clear()
+            self._earlier[version] = loaded
+        return self._earlier[version]
 
     def page(self, request: Request, template: str, code: int = 200, **values: Any) -> Response:
         """A rendered page."""

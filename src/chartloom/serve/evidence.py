@@ -16,6 +16,7 @@ from chartloom.serve import json_view
 from chartloom.serve.bytes_view import Page
 from chartloom.serve.console import Console
 from chartloom.serve.elements import element_in, resolve, stamp_at, stated_elements
+from chartloom.serve.rules import RuleRow, rows_of
 from chartloom.serve.tracing import Trace, draw, evidence_href, narrowed, resource_in, trace
 
 #: Messages looked at for what else was said about an element.
@@ -44,6 +45,7 @@ class Proof(msgspec.Struct, frozen=True):
     evidence: tuple[Evidence, ...]
     exact: bool  #: the evidence is for this very element, not for one it is part of
     page: Page | None
+    rules: tuple[RuleRow, ...]
     statements: tuple[Statement, ...]
     said_by: int  #: messages that contributed to the resource
 
@@ -114,6 +116,7 @@ def prove(grant: Grant, console: Console, resource_id: str, asked: str) -> Proof
         evidence=tuple(found),
         exact=exact,
         page=draw(explained, spans, _PANEL_BYTES_MAX) if explained else None,
+        rules=tuple(rows_of(explained.files, [e.rule for e in found])) if explained else (),
         statements=_statements(console, grant, state, element, history, stamp),
         said_by=len(history),
     )

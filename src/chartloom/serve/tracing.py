@@ -34,6 +34,7 @@ class Trace(msgspec.Struct, frozen=True):
     feed: Feed | None
     traced: Traced | None
     note: str = ""
+    files: dict[str, bytes] = {}  #: the tables of the mapping that explained it
 
     @property
     def loss(self) -> LossReport:
@@ -68,7 +69,7 @@ def trace(console: Console, grant: Grant, position: int) -> Trace:
             "Deriving this message again gives something else than was stored, so the explanation "
             "may not be the one of that time. Please report this."
         )
-    return Trace(detail, feed, traced, note)
+    return Trace(detail, feed, traced, note, mapping.files)
 
 
 def _same(traced: Traced, detail: MessageDetail) -> bool:
@@ -94,7 +95,7 @@ def _mapping_of_then(
         return current, (
             "The mapping that was active then is not kept; explained with today's mapping."
         )
-    earlier = console.earlier_mapping(feed.mapping, files)
+    earlier = console.mapping_of(feed.mapping, version, files)
     if earlier is None:
         return current, (
             "The mapping that was active then cannot be loaded any more; "
