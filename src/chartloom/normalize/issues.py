@@ -133,4 +133,10 @@ register_codes(
         "A merge message does not name the record that was merged.",
         "Ask the sender to fill MRG-1.",
     ),
+    IssueCode(
+        "visit-moved",
+        _W,
+        "A visit was moved or renumbered; what was said under its prior number stays there.",
+        "Ask the sender to cancel the visit under its prior record or number (ADT^A11, ADT^A23).",
+    ),
 )

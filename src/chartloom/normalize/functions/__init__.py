@@ -1,6 +1,7 @@
 """Named functions for what tables cannot say; importing this package registers them all."""
 
 from chartloom.normalize.functions import (
+    administration,
     appointment,
     charges,
     codes,
@@ -23,6 +24,7 @@ from chartloom.normalize.functions import (
 )
 
 __all__ = [
+    "administration",
     "appointment",
     "charges",
     "codes",

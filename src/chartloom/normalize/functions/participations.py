@@ -1,8 +1,8 @@
-"""ROL and PRT: who had which part in what the segment stands beside.
+"""ROL and PRT: who had which part in what the segment stands beside; ARV: who may see it.
 
-Both say the same in different fields, so one description per segment drives them. A segment speaks
-about the group it stands in only: the roles of a patient are not those of each stay. What is said
-about a role goes to the element that R4 has for it, and whole to a ``participation`` extension.
+ROL and PRT say the same in different fields, so one description per segment drives them. A segment
+speaks about the group it stands in only: the roles of a patient are not those of each stay. What is
+said about a role goes to R4's element for it, and whole to a ``participation`` extension.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from chartloom.normalize.functions.contact import xtn_contact
 from chartloom.normalize.functions.identifiers import ei_identifier
 from chartloom.normalize.functions.organisations import pl_reference, xcn_reference, xon_reference
 from chartloom.normalize.functions.text import st_code, st_string
-from chartloom.normalize.functions.times import dtm_datetime
+from chartloom.normalize.functions.times import dr_period, dtm_datetime
 from chartloom.normalize.registry import REGISTRY, SegmentFunction, parts_of
 
 _LOCAL = "urn:chartloom:extension:"
@@ -92,7 +92,7 @@ class Kind(NamedTuple):
     organisation: int
     begin: int
     end: int
-    table: str  #: HL7 table of the role
+    label: str = "participation"  #: of the extension
 
 
 def _concept(table: str) -> Callable[[str, Msg], Any]:
@@ -128,7 +128,7 @@ _ROL = Kind(
         13: Field("location", "valueReference", pl_reference, "PL.Reference"),
         14: Field("organisation", "valueReference", xon_reference, "XON.Reference"),
     },
-    2, 3, 4, 14, 5, 6, "0443",
+    2, 3, 4, 14, 5, 6,
 )  # fmt: skip
 _PRT = Kind(
     {
@@ -155,7 +155,22 @@ _PRT = Kind(
         21: Field("device-donation", "valueIdentifier", ei_identifier, "EI.Identifier"),
         22: Field("device-type", "valueCodeableConcept", _code, _CWE),
     },
-    2, 4, 5, 8, 11, 12, "0912",
+    2, 4, 5, 8, 11, 12,
+)  # fmt: skip
+#: Who may see what: it says no role, but belongs to patient or visit in the same way.
+_ARV = Kind(
+    {
+        2: Field("action", "valueCode", st_code, "ST.code"),
+        3: Field("restricted", "valueCodeableConcept", _code, _CWE),
+        4: Field("reason", "valueCodeableConcept", _code, _CWE),
+        5: Field("instruction", "valueString", st_string, "ST.string"),
+        6: Field("validity", "valuePeriod", dr_period, "DR.Period"),
+        7: Field("security-tag", "valueCodeableConcept", _code, _CWE),
+        8: Field("security-handling", "valueCodeableConcept", _code, _CWE),
+        9: Field("restricted-part", "valueString", st_string, "ST.string"),
+        10: Field("number", "valueIdentifier", ei_identifier, "EI.Identifier"),
+    },
+    2, 0, 0, 0, 0, 0, "access-restriction",
 )  # fmt: skip
 
 
@@ -172,8 +187,8 @@ def _read(
     said = {n: values for n, values in said.items() if values}
     if not said:
         return
-    role = _role_code(f[kind.role], m)
-    if _first(said, kind.action) in _ENDED:
+    role = _role_code(f[kind.role], m) if kind.role else ""
+    if kind.role and _first(said, kind.action) in _ENDED:
         _take_back(kind, role, m, out, instance, seg, cleared)
         _keep(kind, said, out)
     elif out["resourceType"] == "Encounter" and kind.person in said:
@@ -224,7 +239,7 @@ def _details(kind: Kind, said: dict[int, list[Any]], without: set[int]) -> list[
 
 
 def _keep(kind: Kind, said: dict[int, list[Any]], out: FhirJson) -> None:
-    item = {"url": _LOCAL + "participation", "extension": _details(kind, said, set())}
+    item = {"url": _LOCAL + kind.label, "extension": _details(kind, said, set())}
     out.setdefault("extension", []).append(item)
 
 
@@ -350,3 +365,4 @@ def _register(name: str, kind: Kind) -> None:
 
 _register("ROL", _ROL)
 _register("PRT", _PRT)
+_register("ARV", _ARV)
