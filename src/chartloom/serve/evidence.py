@@ -25,11 +25,12 @@ _PANEL_BYTES_MAX = 60_000
 
 
 class Statement(msgspec.Struct, frozen=True):
-    """What one message said about an element."""
+    """What messages said about an element: the newest of those that say the same."""
 
     row: MessageRow
     value: str
-    wins: bool
+    stands: bool
+    count: int
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -48,6 +49,7 @@ class Proof(msgspec.Struct, frozen=True):
     rules: tuple[RuleRow, ...]
     statements: tuple[Statement, ...]
     said_by: int  #: messages that contributed to the resource
+    looked_at: int  #: how many of them, the newest, were looked at for statements
 
     @property
     def marked_bytes(self) -> int:
@@ -110,7 +112,7 @@ def prove(grant: Grant, console: Console, resource_id: str, asked: str) -> Proof
         resource_type=state.type,
         source_patient=state.source_patient,
         element=element,
-        value="" if value is None else json_view.plain(value),
+        value="" if value is None else json_view.readable(value),
         stamp=stamp,
         explained=explained,
         evidence=tuple(found),
@@ -119,6 +121,7 @@ def prove(grant: Grant, console: Console, resource_id: str, asked: str) -> Proof
         rules=tuple(rows_of(explained.files, [e.rule for e in found])) if explained else (),
         statements=_statements(console, grant, state, element, history, stamp),
         said_by=len(history),
+        looked_at=min(len(history), _STATEMENTS_MAX),
     )
 
 
@@ -130,18 +133,26 @@ def _statements(
     history: list[MessageRow],
     stamp: Stamp | None,
 ) -> tuple[Statement, ...]:
-    """What each contributing message said about the element, newest first."""
-    said = []
+    """What the contributing messages said about the element, the newest first."""
+    said: dict[str, Statement] = {}
     for row in history[:_STATEMENTS_MAX]:
         detail = console.store.detail(grant, row.position)
         stated = next((r for r in detail.resources if r.get("id") == state.id), None)
         if stated is None:
             continue
         value = json_view.at_path(stated, element_in(state, element, stated))
-        if value is not None:
-            wins = stamp is not None and row.position == stamp.position
-            said.append(Statement(row, json_view.plain(value), wins))
-    return tuple(said)
+        if value is None:
+            continue
+        text = json_view.readable(value)
+        stands = stamp is not None and row.position == stamp.position
+        known = said.get(text)
+        if known is None:
+            said[text] = Statement(row, text, stands, 1)
+        else:
+            said[text] = msgspec.structs.replace(
+                known, stands=known.stands or stands, count=known.count + 1
+            )
+    return tuple(said.values())
 
 
 def _resource(

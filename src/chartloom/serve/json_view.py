@@ -20,6 +20,8 @@ class Anchor(msgspec.Struct, frozen=True):
     spans: tuple[tuple[int, int], ...] = ()
 
 
+_LEAF_CHARS_MAX = 300
+
 #: Element path (``name[0].family``) -> anchor, or None for a value that leads nowhere.
 Lead = Callable[[str], Anchor | None]
 
@@ -59,6 +61,17 @@ def at_path(value: Any, path: str) -> Any:
 def plain(value: Any) -> str:
     """A value on one line: text as it is, anything else as JSON."""
     return value if isinstance(value, str) else codec.encode(value).decode()
+
+
+def readable(value: Any) -> str:
+    """A value for people: its leaves on one line, without the addresses of code systems."""
+    if not isinstance(value, (dict, list)):
+        return plain(value)
+    texts = [plain(leaf) for _, leaf in leaves(value)]
+    words = [t for t in texts if not t.startswith(("http://", "https://", "urn:"))] or texts
+    return " · ".join(
+        dict.fromkeys(t if len(t) <= _LEAF_CHARS_MAX else f"{t[:40]} …" for t in words)
+    )
 
 
 def _value(value: Any, path: str, depth: int, lead: Lead) -> Iterator[Markup]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chartloom.chart import merge
 from chartloom.domain.resource import Contribution, ResourceState, Stamp
 from chartloom.serve.elements import element_in, resolve, stamp_at, stated_elements
-from chartloom.serve.json_view import Anchor, at_path, leaves, render
+from chartloom.serve.json_view import Anchor, at_path, leaves, readable, render
 
 
 def stay(*places: str, **more: object) -> Contribution:
@@ -94,3 +94,14 @@ def test_json_is_escaped_and_linked() -> None:
     assert 'href="/e/a"' in drawn
     assert 'data-spans="1-2"' in drawn
     assert drawn.count("<a ") == 1
+
+
+def test_values_are_readable_on_one_line() -> None:
+    assert readable([{"use": "official", "family": "Weber", "given": ["Anna"]}]) == (
+        "official · Weber · Anna"
+    )
+    concept = {"coding": [{"system": "http://loinc.org", "code": "718-7"}], "text": "Hb"}
+    assert readable(concept) == "718-7 · Hb"
+    assert readable({"system": "http://loinc.org"}) == "http://loinc.org"
+    assert readable({"data": "x" * 1000}).endswith("…")
+    assert readable(True) == "true"
