@@ -237,3 +237,32 @@ def test_other_keys_are_refused(
     with pytest.raises(Exception, match="other keys"):
         other.migrate()
     other.close()
+
+
+def test_positions_taken_by_another_writer_are_noticed(store_factory: StoreFactory) -> None:
+    """A writer expects the position after its last; when it is taken, nothing lands there twice,
+    and bodies sealed to the wrong position are not kept."""
+    one = store_factory()
+    two = store_factory.second(one)
+    sent = [arrival(i, f"p{i}", body=f"body {i}".encode()) for i in range(12)]
+    for i, a in enumerate(sent):
+        writer = one if i % 3 else two
+        assert writer.land([a])[0].position == i + 1
+    assert bodies(one) == [a.body for a in sent]
+    one.close()
+    two.close()
+
+
+def test_new_and_known_in_one_group_after_the_first(store: PostgresStore) -> None:
+    store.land([arrival(1)])
+    conflicting = arrival(1, body=b"other bytes")
+    outcomes = store.land([arrival(2), conflicting, arrival(1), arrival(3)])
+    assert [(r.position, r.outcome) for r in outcomes] == [
+        (2, LANDED),
+        (3, CONFLICT),
+        (1, DUPLICATE),
+        (4, LANDED),
+    ]
+    assert store.land([arrival(4)])[0].position == 5
+    (status,) = store.feeds(everyone(store))
+    assert (status.received_count, status.duplicate_count) == (5, 1)

@@ -62,11 +62,21 @@ def array(kind: str, values: Sequence[Any]) -> Packed:
 
     Raises ``struct.error`` or ``UnicodeEncodeError`` for what does not fit the type.
     """
+    return _CLASSES[kind](packed(kind, values))
+
+
+def packed(kind: str, values: Sequence[Any]) -> bytes:
+    """The bytes of :func:`array`, for callers who hand them to libpq themselves."""
     element, _, pack = _TYPES[kind]
     if not values:
-        return _CLASSES[kind](_EMPTY.pack(0, 0, element))
-    header = _HEADER.pack(1, 0, element, len(values), 1)
-    return _CLASSES[kind](b"".join((header, *pack(values))))
+        return _EMPTY.pack(0, 0, element)
+    return b"".join((_HEADER.pack(1, 0, element, len(values), 1), *pack(values)))
+
+
+def oid_of(kind: str) -> int:
+    """The oid of a type, or of its array if ``kind`` ends in ``[]``."""
+    element, of_array, _ = _TYPES[kind.removesuffix("[]")]
+    return of_array if kind.endswith("[]") else element
 
 
 class _PackedDumper(Dumper):

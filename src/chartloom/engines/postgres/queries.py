@@ -90,6 +90,15 @@ SELECT pg_notify('{CHANNEL}', '')"""
 LAND_WITH_ROWS = f"WITH {_LANDING_INSERT} {_LAND}"
 LAND_AFTER_COPY = f"WITH {_LAND}"
 
+#: The usual case as one call, see 0002_land.sql: function and parameters.
+LAND_NEW = "land_new"
+LAND_NEW_KINDS = (
+    "int8",  # first position
+    *("int8[]", "int4[]", "int2[]", "text[]", "text[]", "text[]", "text[]", "bytea[]"),
+    *("int8[]", "bytea[]"),  # keys
+    *("text[]", "int4[]", "int4[]", "int8[]"),  # statistics
+)
+
 # Lanes
 
 LANE_KEY_CLASS = 0x4C4E  #: first key of the advisory locks that are the leases
