@@ -237,3 +237,35 @@ def test_the_software_that_wrote_the_message_is_an_agent() -> None:
         agent = derived.provenance["agent"][-1]
         assert agent["who"]["display"].startswith(name)
         assert agent["onBehalfOf"]["display"] == "Acme"
+
+
+PENDING = "PV1|1|I|W1^1^A|||" + "|" * 12 + "|V1^^^SGH^VN" + "|" * 23 + "{}|||{}"
+
+
+def test_a_pending_discharge_ends_no_stay() -> None:
+    visit = PENDING.format("", "20240109")
+    assert visit.split("|")[45] == "20240109"
+    stay = one(derive("ADT^A16", PID, visit), "Encounter")
+    assert "period" not in stay
+    assert stay["status"] != "finished"
+    assert any(e.get("valueDateTime") == "2024-01-09" for e in stay["extension"])
+    cancelled = one(derive("ADT^A25", PID, visit), "Encounter")
+    assert "2024-01-09" not in str(cancelled)
+    assert cancelled["status"] != "finished"
+    assert one(derive("ADT^A03", PID, visit), "Encounter")["period"]["end"] == "2024-01-09"
+
+
+def test_a_cancelled_pending_transfer_frees_the_place() -> None:
+    visit = PENDING.format("W9^2^B", "")
+    pending = one(derive("ADT^A15", PID, visit), "Encounter")
+    place = next(p for p in pending["location"] if p["status"] == "reserved")
+    derived = derive("ADT^A26", PID, visit)
+    (contribution,) = [c for c in derived.contributions if c.type == "Encounter"]
+    assert contribution.cleared == (f"location:{place['location']['reference']}",)
+    assert [p["status"] for p in contribution.resource["location"]] == ["active"]
+
+
+def test_a_deleted_person_record_is_not_in_use() -> None:
+    assert one(derive("ADT^A29", PID), "Patient")["active"] is False
+    assert one(derive("ADT^A28", PID), "Patient")["active"] is True
+    assert "active" not in one(derive("ADT^A31", PID), "Patient")

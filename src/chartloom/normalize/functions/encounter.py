@@ -49,6 +49,18 @@ def taken_back(
     f: list[str], m: Msg, out: FhirJson, instance: Instance, seg: Segment, cleared: list[str]
 ) -> None:
     """PV1-6 of a cancelled transfer (A12): the place to which the patient did not go after all."""
-    place = pl_reference(f[6].split(m.env.rep, 1)[0], m)
+    _without_place(f[6], m, cleared)
+
+
+@segment_function("PV1.pendingTakenBack")
+def pending_taken_back(
+    f: list[str], m: Msg, out: FhirJson, instance: Instance, seg: Segment, cleared: list[str]
+) -> None:
+    """PV1-42 of a cancelled pending transfer (A26): the place that is no longer kept free."""
+    _without_place(f[42], m, cleared)
+
+
+def _without_place(text: str, m: Msg, cleared: list[str]) -> None:
+    place = pl_reference(text.split(m.env.rep, 1)[0], m)
     if place:
         cleared.append(f"=location:{place['reference']}")
