@@ -46,6 +46,9 @@ TITLES = {
     Section.CHARGES: "Charges",
     Section.DEMOGRAPHICS: "Demographics",
 }
+#: SNOMED CT: no known allergy; no known allergy to drugs, environment, food.
+_NO_KNOWN_ALLERGY = {"716186003", "409137002", "428607008", "429625007"}
+
 #: What a row of the timeline is.
 KINDS = {
     "Observation": "Result",
@@ -189,9 +192,17 @@ def _page(
         value_words=results.value_words,
         dosage_words=dosage_words,
         doses_alone=doses_alone,
+        denials=lambda entries: [e for e in entries if denies(e)],
         shown_total=shown_total,
         **values,
     )
+
+
+def denies(entry: dict[str, Any]) -> bool:
+    """Is this "allergy" the statement that there is none? It must not look like a warning."""
+    code = str(entry.get("code", "")).rpartition("|")[2]
+    text = str(entry.get("text", "")).casefold()
+    return code in _NO_KNOWN_ALLERGY or text.startswith(("no known", "no allerg")) or text == "nka"
 
 
 def shown_total(section: ChartSection) -> int:
