@@ -38,6 +38,17 @@ def process_tree(root: int) -> list[int]:
     return found
 
 
+def site_processes(root: int, site: Path) -> list[int]:
+    """The process tree, and whatever else names the site's folder (the store)."""
+    found = set(process_tree(root))
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if str(site).encode() in (entry / "cmdline").read_bytes():
+                    found.update(process_tree(int(entry.name)))
+    return sorted(found - {os.getpid()})
+
+
 def cpu_s(root: int) -> dict[str, float]:
     """CPU seconds of a process tree by role, ended children included."""
     tick = os.sysconf("SC_CLK_TCK")

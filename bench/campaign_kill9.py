@@ -1,6 +1,6 @@
 """Kill -9 of everything at random moments under load: nothing acknowledged may be lost.
 
-    .venv/bin/python bench/campaign_kill9.py --runs 100
+    .venv/bin/python -m bench.campaign_kill9 --runs 100
 
 Each run lets 8 senders push messages at a real site over real MLLP, and after a random time kills
 the whole process tree with SIGKILL: supervisor, ingest, workers, console and every PostgreSQL
@@ -28,6 +28,8 @@ import threading
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
+
+from bench._site import drain, site_processes, start
 
 from chartloom.domain.message import MessageState
 from chartloom.domain.store import MessageFilter
@@ -79,57 +81,14 @@ class Sender(threading.Thread):
                 time.sleep(0.05)
 
 
-def process_tree(root: int) -> list[int]:
-    """The process and all its descendants."""
-    children = defaultdict(list)
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                stat = (entry / "stat").read_text()
-                children[int(stat.rsplit(")", 1)[1].split()[1])].append(int(entry.name))
-    found, queue = [], [root]
-    while queue:
-        pid = queue.pop()
-        found.append(pid)
-        queue.extend(children[pid])
-    return found
-
-
-def start(site: Path) -> subprocess.Popen[bytes]:
-    """``chartloom up``, ready."""
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "chartloom.cli", "up", "--site", str(site)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    said = []
-    for line in process.stdout:
-        said.append(line.decode())
-        if line.startswith(b"Console"):
-            threading.Thread(target=process.stdout.read, daemon=True).start()
-            return process
-    raise SystemExit("the site did not start:\n" + "".join(said))
-
-
-def kill_everything(process: subprocess.Popen[bytes]) -> int:
+def kill_everything(process: subprocess.Popen[bytes], site: Path) -> int:
     """SIGKILL to the whole tree at once; how many processes."""
-    pids = process_tree(process.pid)
+    pids = site_processes(process.pid, site)
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.wait()
     return len(pids)
-
-
-def drained(opened: OpenSite, timeout_s: float = 300) -> None:
-    """Waits until every landed message is consumed."""
-    end_s = time.monotonic() + timeout_s
-    while opened.store.waiting(opened.grant()):
-        if time.monotonic() > end_s:
-            raise SystemExit("workers did not catch up")
-        time.sleep(0.1)
 
 
 def log_rows(opened: OpenSite) -> list[tuple[int, str, MessageState]]:
@@ -169,7 +128,7 @@ def main() -> None:
         up_s = []
         for run in range(1, options.runs + 1):
             time.sleep(rng.uniform(*options.load_s))
-            killed += kill_everything(process)
+            killed += kill_everything(process, site)
             began_s = time.monotonic()
             process = start(site)
             up_s.append(time.monotonic() - began_s)
@@ -198,7 +157,7 @@ def main() -> None:
 def verify(site: Path, senders: list[Sender], patients: dict[str, list[str]]) -> dict[str, object]:
     """Compares what the senders know with what the site holds."""
     with open_site(load_project(site)) as opened:
-        drained(opened)
+        drain(opened)
         rows = log_rows(opened)
         count = Counter(control_id for _, control_id, _ in rows)
         acked = [control_id for sender in senders for control_id in sender.acked]
@@ -211,7 +170,7 @@ def verify(site: Path, senders: list[Sender], patients: dict[str, list[str]]) ->
         grant = opened.grant(ttl_s=86_400)
         before = opened.store.digest(grant)
         opened.store.rebuild(grant)
-        drained(opened)
+        drain(opened)
         return {
             "acked": len(acked),
             "in_log": len(rows),

@@ -37,6 +37,7 @@ _SOCKET_PATH_BYTES_MAX = 107
 _LOG_SIZE_BYTES_MAX = 8 * 1024 * 1024
 _POLL_S = 0.005
 _START_TIMEOUT_S = 60.0
+_RETRY_S = 5.0
 _INITDB_TIMEOUT_S = 300.0
 
 
@@ -286,8 +287,17 @@ class EmbeddedPostgres:
             pid, status = self._lock_file()
         for left in processes.all_serving(self._cluster):
             self._end(left, timeout_s=5.0)
-        (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+        self._clear_locks()
         return 0
+
+    def _clear_locks(self) -> None:
+        """Removes lock files that nobody holds: the folder is locked by us and no server is left.
+
+        PostgreSQL itself is more careful: to it a zombie that nobody has reaped yet is alive.
+        """
+        (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+        for left in self._run_dir.glob(".s.PGSQL.*"):
+            left.unlink(missing_ok=True)
 
     def _lock_file(self) -> tuple[int, str]:
         try:
@@ -306,6 +316,7 @@ class EmbeddedPostgres:
     def _launch(self, rights: Privileges) -> int:
         """Starts the postmaster; tries again while a dying predecessor still holds its memory."""
         deadline = time.monotonic() + _START_TIMEOUT_S
+        retry_until = time.monotonic() + _RETRY_S
         while True:
             self._rotate_log()
             child = self._child = self._spawn(rights)
@@ -317,9 +328,11 @@ class EmbeddedPostgres:
                     child.send_signal(signal.SIGQUIT)
                     raise self._failed("did not become ready in time")
                 time.sleep(_POLL_S)
-            if time.monotonic() > deadline or not processes.all_serving(self._cluster):
+            if time.monotonic() > retry_until:
                 raise self._failed(f"ended with exit code {child.returncode}")
             time.sleep(0.1)
+            if not processes.all_serving(self._cluster):
+                self._clear_locks()
 
     def _spawn(self, rights: Privileges) -> subprocess.Popen[bytes]:
         user = rights.user()
