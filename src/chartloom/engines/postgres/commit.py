@@ -58,7 +58,7 @@ class CommitPart(LanesPart):
                 except BaseException:
                     minutes.undo()
                     raise
-            self._remember(batch)
+            self._remember(batch, writes)
 
     # Before
 
@@ -193,12 +193,18 @@ class CommitPart(LanesPart):
 
     # After
 
-    def _remember(self, batch: Batch) -> None:
+    def _remember(self, batch: Batch, writes: Writes) -> None:
         seen = self._revisions
-        for placed in batch.states:
-            seen.states[placed.state.id] = seen.states.get(placed.state.id, 0) + 1
-        for view in batch.views:
-            seen.views[view.key] = seen.views.get(view.key, 0) + 1
+        states = {placed.state.id: placed.state for placed in batch.states}
+        for row in (*writes.new_states, *writes.known_states):
+            id, revision, sealed = row[9], row[3], row[13]
+            seen.states[id] = revision
+            seen.kept_states.put(id, states[id], len(sealed))
+        views = {view.key: view for view in batch.views}
+        rows = (*writes.new_views, *writes.known_views)
+        for key, row in zip(_keys(rows), rows, strict=True):
+            seen.views[key] = row[0]
+            seen.kept_views.put(key, views[key], len(row[5]))
         for item, rank in batch.directory:
             self._directory[item.id] = max(rank, self._directory.get(item.id, rank))
         self._persons.committed()

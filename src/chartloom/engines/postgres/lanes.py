@@ -139,28 +139,59 @@ class LanesPart(StoreBase):
         )
 
     def prefetch(self, grant: Grant, wanted: Wanted) -> Prefetched:
-        """Current states and views; remembers their revisions for the commit that follows."""
+        """Current states and views; remembers their revisions for the commit that follows.
+
+        What this worker wrote or read shortly before is not read again: if another worker has
+        changed it meanwhile, the commit is refused as stale, and then it is.
+        """
         self._verify(grant)
-        ids = sorted(wanted.resource_ids)
-        keys = sorted(wanted.views)
         with self._lane.use() as conn, refusals():
             self._still_held(conn)
-            columns = (
-                array("text", [k.source_patient for k in keys]),
-                array("int2", [k.section for k in keys]),
-                array("int4", [k.part for k in keys]),
-            )
-            with conn.pipeline():
-                states = conn.execute(queries.STATES, (array("text", ids),), binary=True)
-                views = conn.execute(queries.VIEWS, columns, binary=True)
-                state_rows, view_rows = states.fetchall(), views.fetchall()
-        self._revisions.saw(
+            self._revisions.make_room()
+            found = self._kept(wanted) if self._guard.covers(grant, "") else Prefetched({}, {})
+            ids = sorted(wanted.resource_ids.difference(found.states))
+            keys = sorted(wanted.views.difference(found.views))
+            if ids or keys:
+                self._read(conn, grant, ids, keys, found)
+        return found
+
+    def _kept(self, wanted: Wanted) -> Prefetched:
+        states, views = self._revisions.kept_states.get, self._revisions.kept_views.get
+        return Prefetched(
+            {id: state for id in wanted.resource_ids if (state := states(id)) is not None},
+            {key: view for key in wanted.views if (view := views(key)) is not None},
+        )
+
+    def _read(
+        self,
+        conn: Connection,
+        grant: Grant,
+        ids: Sequence[str],
+        keys: Sequence[ViewKey],
+        found: Prefetched,
+    ) -> None:
+        columns = (
+            array("text", [k.source_patient for k in keys]),
+            array("int2", [k.section for k in keys]),
+            array("int4", [k.part for k in keys]),
+        )
+        with conn.pipeline():
+            states = conn.execute(queries.STATES, (array("text", ids),), binary=True)
+            views = conn.execute(queries.VIEWS, columns, binary=True)
+            state_rows, view_rows = states.fetchall(), views.fetchall()
+        seen = self._revisions
+        seen.saw(
             ids, {r[0]: r[3] for r in state_rows}, keys, {ViewKey(*r[:3]): r[4] for r in view_rows}
         )
-        return Prefetched(
-            {row[0]: self._bodies.open_state(grant, *row) for row in state_rows},
-            {view.key: view for view in (self._bodies.open_view(grant, *r) for r in view_rows)},
-        )
+        for row in state_rows:
+            state = self._bodies.open_state(grant, *row)
+            found.states[row[0]] = state
+            if not state.directory:
+                seen.kept_states.put(row[0], state, len(row[4]))
+        for row in view_rows:
+            view = self._bodies.open_view(grant, *row)
+            found.views[view.key] = view
+            seen.kept_views.put(view.key, view, len(row[5]))
 
     def refill(
         self, grant: Grant, source_patient: str, section: Section, part: int, limit: int
