@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from chartloom.chart.fold import Pages, rebuild_part, view_key
-from chartloom.chart.merge import merge
+from chartloom.chart.merge import merge_all
 from chartloom.chart.place import place, section_part
 from chartloom.domain.chart import PlacedState, Section, SectionView, ViewKey
 from chartloom.domain.codec import encode
@@ -28,7 +28,7 @@ class Change(msgspec.Struct, frozen=True):
 
     before: PlacedState | None
     after: PlacedState
-    keys: frozenset[ViewKey]
+    keys: tuple[ViewKey, ...]
 
 
 class Folded(msgspec.Struct, frozen=True):
@@ -41,15 +41,14 @@ class Folded(msgspec.Struct, frozen=True):
 def plan_batch(derived: Iterable[Derived]) -> Wanted:
     """What must be read before the batch can be merged and folded."""
     ids: set[str] = set()
-    views: set[ViewKey] = set()
+    places: set[tuple[str, Section, int]] = set()
     for message in derived:
         for contribution in message.contributions:
-            if contribution.directory:
-                continue
-            ids.add(contribution.id)
-            section, part = section_part(contribution.resource)
-            if section is not Section.NONE:
-                views.add(ViewKey(contribution.source_patient, section, part))
+            if not contribution.directory:
+                resource = contribution.resource
+                ids.add(resource["id"])
+                places.add((contribution.source_patient, *section_part(resource)))
+    views = [ViewKey(*place) for place in places if place[1] is not Section.NONE]
     return Wanted(frozenset(ids), frozenset(views))
 
 
@@ -57,20 +56,25 @@ def merge_batch(
     derived: Iterable[Derived], states: Mapping[str, ResourceState]
 ) -> dict[str, Change]:
     """Resource id -> what the batch made of it; ``states`` are those that were there before."""
-    heard: dict[str, ResourceState] = {}
+    said: list[tuple[Contribution, Stamp]] = []
     for message in derived:
         stamp = Stamp(1, message.event_us, message.position)
-        for contribution in message.contributions:
-            if not contribution.directory:
-                id = contribution.id
-                heard[id] = merge(heard.get(id) or states.get(id), contribution, stamp)
+        said += [(c, stamp) for c in message.contributions if not c.directory]
+    heard = merge_all(said, states)
     return {id: _change(states.get(id), state) for id, state in heard.items()}
 
 
 def _change(before: ResourceState | None, after: ResourceState) -> Change:
-    was, now = place(before) if before else None, place(after)
-    keys = (view_key(was), view_key(now))
-    return Change(was, now, frozenset(k for k in keys if k is not None))
+    now = place(after)
+    key = view_key(now)
+    keys = () if key is None else (key,)
+    if before is None:
+        return Change(None, now, keys)
+    was = place(before)
+    left = view_key(was)
+    if left is not None and left != key:
+        keys = (left, *keys)
+    return Change(was, now, keys)
 
 
 def views_of(changes: Mapping[str, Change]) -> frozenset[ViewKey]:
@@ -109,11 +113,16 @@ def rank_directory(derived: Iterable[Derived]) -> tuple[Ranked, ...]:
     best: dict[str, Ranked] = {}
     for message in derived:
         for contribution in message.contributions:
-            if contribution.directory:
-                rank = (richness(contribution.resource), message.event_us, message.position)
-                held = best.get(contribution.id)
-                if held is None or held[1] < rank:
-                    best[contribution.id] = (contribution, rank)
+            if not contribution.directory:
+                continue
+            resource = contribution.resource
+            held = best.get(resource["id"])
+            if held is not None and held[0].resource == resource:  # said in the same words again
+                rank = (held[1][0], message.event_us, message.position)
+            else:
+                rank = (richness(resource), message.event_us, message.position)
+            if held is None or held[1] < rank:
+                best[resource["id"]] = (contribution, rank)
     return tuple(best[id] for id in sorted(best))
 
 

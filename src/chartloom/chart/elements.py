@@ -28,15 +28,21 @@ def text_of(concept: _Json | None) -> str:
 
 def code_of(concept: _Json | None) -> str:
     """``system|code`` of the first coding that has a code."""
-    for coding in (concept or {}).get("coding", ()):
-        if code := coding.get("code"):
-            return f"{coding.get('system', '')}|{code}"
+    if concept:
+        for coding in concept.get("coding", ()):
+            if code := coding.get("code"):
+                return f"{coding.get('system', '')}|{code}"
     return ""
 
 
 def plain_code(concept: _Json | None) -> str:
     """The code alone, for FHIR's own small code systems (``active``, ``confirmed``)."""
-    return code_of(concept).rpartition("|")[2] or text_of(concept)
+    if not concept:
+        return ""
+    for coding in concept.get("coding", ()):
+        if code := coding.get("code"):
+            return str(code)
+    return text_of(concept)
 
 
 def texts_of(concepts: Any) -> list[str]:

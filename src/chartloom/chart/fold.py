@@ -16,6 +16,7 @@ import msgspec
 
 from chartloom.chart.shape import POINTS, entry_of, point_of, said_us
 from chartloom.domain.chart import PlacedState, Section, SectionView, ViewKey
+from chartloom.domain.resource import FhirJson
 
 _Json = dict[str, Any]
 _Order = tuple[Any, ...]
@@ -181,13 +182,24 @@ class Pages:
     def _change_entry(self, old: PlacedState | None, new: PlacedState | None) -> None:
         limit = self.bound.entries
         more = self._overflowed(len(self.singles), limit)
-        entry = entry_of(new) if new else None
+        entry = self._entry(old, new) if new else None
         if _replace(self.singles, old.state.id if old else "", entry, limit, more):
             self.needs_refill = True
         self.total += (new is not None) - (old is not None)
 
+    def _entry(self, old: PlacedState | None, new: PlacedState) -> _Json:
+        """The entry of ``new``: most messages say of a patient what was said before."""
+        if old and _same_words(old.state.resource, new.state.resource):
+            for held in self.singles:
+                if held["id"] == new.state.id:
+                    return {**held, "said_us": said_us(new.state)}
+        return entry_of(new)
+
     def _find(self, series: str) -> int:
-        return next((i for i, s in enumerate(self.series) if s["series"] == series), -1)
+        for at, held in enumerate(self.series):
+            if held["series"] == series:
+                return at
+        return -1
 
     @property
     def _series_overflowed(self) -> bool:
@@ -247,11 +259,28 @@ class Pages:
         _insert(self.series, _series(common, points, count))
 
 
+_DEMOGRAPHICS: Final = frozenset(("Patient", "RelatedPerson"))
 _OWN: Final = frozenset(("id", "sort_us", "said_us", "count", "points"))
+
+
+def _same_words(old: FhirJson, new: FhirJson) -> bool:
+    """Whether nothing but the time of the statements may have changed in what is shown.
+
+    Only of demographics: elsewhere numbers are shown with their digits (1.5 is equal to 1.50), and
+    a stay shows when each of its places was spoken of.
+    """
+    if new["resourceType"] not in _DEMOGRAPHICS or len(old) != len(new):
+        return False
+    return {**old, "meta": None} == {**new, "meta": None}
 
 
 def _insert(entries: list[_Json], entry: _Json) -> int:
     """Puts ``entry`` in its place (most news is new, so the search starts at the top)."""
+    if not entries or (
+        entries[0]["sort_us"] < entry["sort_us"] and entries[0].get("type") != "Patient"
+    ):
+        entries.insert(0, entry)
+        return 0
     mine = newest_first(entry)
     at = 0
     while at < len(entries) and newest_first(entries[at]) < mine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, Final
 
 from chartloom.chart import shape_admin, shape_clinical
@@ -11,6 +12,7 @@ from chartloom.domain.chart import PlacedState
 from chartloom.domain.resource import ResourceState
 
 _Json = dict[str, Any]
+_EVENT_US = attrgetter("event_us")
 _Shape = Callable[[_Json], _Json]
 
 #: One entry per resource.
@@ -32,7 +34,8 @@ ENTRIES: Final[dict[str, _Shape]] = {
     "ChargeItem": shape_admin.charge_item,
 }
 
-#: Resources that are points of a series: (point, what the series has in common).
+#: Resources that are points of a series: (point, what the series has in common). Both are written
+#: without empty values.
 POINTS: Final[dict[str, tuple[_Shape, _Shape]]] = {
     "Observation": (shape_clinical.observation, shape_clinical.observation_series),
     "MedicationDispense": (shape_clinical.medication_event, shape_clinical.medication_series),
@@ -45,36 +48,37 @@ POINTS: Final[dict[str, tuple[_Shape, _Shape]]] = {
 
 def entry_of(placed: PlacedState) -> _Json:
     """The entry of a resource that stands for itself."""
-    resource = placed.state.resource
-    entry = drop_empty(ENTRIES[resource["resourceType"]](resource))
-    if resource["resourceType"] == "Encounter":
-        entry.update(shape_admin.whereabouts(placed.state))
-    if keys := business_ids(resource):
-        entry["keys"] = keys
     state = placed.state
-    return {
-        "id": state.id,
-        "type": state.type,
+    resource = state.resource
+    kind = resource["resourceType"]
+    entry: _Json = {
+        "id": resource["id"],
+        "type": kind,
         "sort_us": placed.sort_us,
         "said_us": said_us(state),
-        **entry,
+        **drop_empty(ENTRIES[kind](resource)),
     }
+    if kind == "Encounter":
+        entry.update(shape_admin.whereabouts(state))
+    if "identifier" in resource and (keys := business_ids(resource)):
+        entry["keys"] = keys
+    return entry
 
 
 def point_of(placed: PlacedState) -> tuple[_Json, _Json]:
     """(point, common part) of a resource that belongs to a series."""
     resource = placed.state.resource
     point, common = POINTS[resource["resourceType"]]
-    shared = {"type": resource["resourceType"], "series": placed.series}
     shown = {
-        "id": placed.state.id,
+        "id": resource["id"],
         "sort_us": placed.sort_us,
         "said_us": said_us(placed.state),
-        **drop_empty(point(resource)),
+        **point(resource),
     }
-    return shown, shared | drop_empty(common(resource))
+    shared = {"type": resource["resourceType"], "series": placed.series, **common(resource)}
+    return shown, shared
 
 
 def said_us(state: ResourceState) -> int:
     """When a source last said something that holds in ``state``."""
-    return max((s.event_us for s in state.stamps.values()), default=0)
+    return max(map(_EVENT_US, state.stamps.values()), default=0)

@@ -92,21 +92,25 @@ def medication_order(r: _Json) -> _Json:
 def medication_event(r: _Json) -> _Json:
     """One dispense or administration, as a point of its series."""
     dosage = r.get("dosage") if isinstance(r.get("dosage"), dict) else None
-    return {
-        "time": r.get("whenHandedOver")
-        or r.get("effectiveDateTime")
-        or r.get("effectivePeriod", {}).get("start")
-        or r.get("whenPrepared"),
-        "status": r.get("status"),
-        "dose": quantity(dosage.get("dose")) if dosage else quantity(r.get("quantity")),
-        "route": text_of(dosage.get("route")) if dosage else "",
-        "request": (r.get("request") or first(r.get("authorizingPrescription"))).get("reference"),
-    }
+    return drop_empty(
+        {
+            "time": r.get("whenHandedOver")
+            or r.get("effectiveDateTime")
+            or r.get("effectivePeriod", {}).get("start")
+            or r.get("whenPrepared"),
+            "status": r.get("status"),
+            "dose": quantity(dosage.get("dose")) if dosage else quantity(r.get("quantity")),
+            "route": text_of(dosage.get("route")) if dosage else "",
+            "request": (r.get("request") or first(r.get("authorizingPrescription"))).get(
+                "reference"
+            ),
+        }
+    )
 
 
 def medication_series(r: _Json) -> _Json:
     """What all points of a dispense or administration series have in common."""
-    return {"text": _drug(r), "code": code_of(r.get("medicationCodeableConcept"))}
+    return drop_empty({"text": _drug(r), "code": code_of(r.get("medicationCodeableConcept"))})
 
 
 def _drug(r: _Json) -> str:
@@ -134,42 +138,57 @@ def observation(r: _Json) -> _Json:
 
     Written out, because it is made for every result: what is not said is not looked at.
     """
-    kind, value = _value(r)
-    point: _Json = {"time": _choice(r, "effective") or r.get("issued")}
-    if kind:
-        point["value"], point["kind"] = value, kind
+    point: _Json = {}
+    if time := r.get("effectiveDateTime") or _choice(r, "effective") or r.get("issued"):
+        point["time"] = time
     amount = r.get("valueQuantity")
-    measured = unit(amount) if amount else ""
+    measured = ""
     if amount:
-        point["unit"] = measured
+        if (value := amount.get("value")) is not None:
+            point["value"] = number(value)
+        point["kind"] = "quantity"
+        if measured := unit(amount):
+            point["unit"] = measured
         if comparator := amount.get("comparator"):
             point["comparator"] = comparator
-    point["status"] = status = r.get("status")
-    if status in ("corrected", "amended"):
-        point["corrected"] = True
+    else:
+        kind, value = _value(r)
+        if value:
+            point["value"] = value
+        if kind:
+            point["kind"] = kind
+    if status := r.get("status"):
+        point["status"] = status
+        if status in ("corrected", "amended"):
+            point["corrected"] = True
     if interpretation := r.get("interpretation"):
         point["flags"] = [plain_code(i) for i in interpretation]
-    if ranges := r.get("referenceRange"):
-        point["range"] = _range(ranges[0], measured)
-    if reason := r.get("dataAbsentReason"):
-        point["absent"] = text_of(reason)
+    if (ranges := r.get("referenceRange")) and (normal := _range(ranges[0], measured)):
+        point["range"] = normal
+    if (reason := r.get("dataAbsentReason")) and (absent := text_of(reason)):
+        point["absent"] = absent
     if components := r.get("component"):
         point["components"] = [_component(c) for c in components]
     if performers := r.get("performer"):
         point["performer"] = [named(p) for p in performers]
-    if "note" in r:
-        point["notes"] = notes(r)
+    if "note" in r and (written := notes(r)):
+        point["notes"] = written
     return point
 
 
 def observation_series(r: _Json) -> _Json:
     """What all points of a result series have in common, from its newest point."""
-    return {
-        "text": text_of(r.get("code")),
-        "code": code_of(r.get("code")),
-        "category": [plain_code(c) for c in r.get("category", ())],
-        "unit": unit(r["valueQuantity"]) if "valueQuantity" in r else "",
-    }
+    common: _Json = {}
+    concept = r.get("code")
+    if text := text_of(concept):
+        common["text"] = text
+    if code := code_of(concept):
+        common["code"] = code
+    if categories := r.get("category"):
+        common["category"] = [plain_code(c) for c in categories]
+    if "valueQuantity" in r and (measured := unit(r["valueQuantity"])):
+        common["unit"] = measured
+    return common
 
 
 def _component(c: _Json) -> _Json:

@@ -1,8 +1,12 @@
-"""Single statements: the first one about a resource, and how two of them compare."""
+"""Single statements: what shape they have, the first one about a resource, how two compare."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
+
+import msgspec
 
 from chartloom.chart.merge_policy import Keyed, Together, policy_of
 from chartloom.domain.codec import encode_sorted
@@ -15,61 +19,188 @@ IDENTITY: Final = frozenset(("resourceType", "id", "meta"))
 VOLATILE_META: Final = ("versionId", "lastUpdated")
 
 
-def first_statement(contribution: Contribution, stamp: Stamp) -> ResourceState:
-    """The state after a first, plain statement: most resources are spoken of once."""
+class Form(msgspec.Struct, frozen=True, eq=False):
+    """What the policy says about resources that have these properties.
+
+    Messages of one kind say the same properties again and again, so this is worked out once.
+    properties: all that are stated, sorted. plain: elements that are a register each. groups, keyed
+    and parts: the elements of the other rules. registers: names under which plain and grouped
+    elements are stamped, sorted. extended: some property extends another one (``_birthDate``).
+    """
+
+    properties: tuple[str, ...]
+    plain: tuple[str, ...]
+    groups: tuple[tuple[Together, tuple[str, ...]], ...]
+    keyed: tuple[tuple[str, Keyed], ...]
+    parts: tuple[str, ...]
+    registers: tuple[str, ...]
+    extended: bool
+    has_meta: bool
+
+
+def form_of(resource: FhirJson) -> Form:
+    """The form of a resource (or of a contribution to it)."""
+    return _form(resource["resourceType"], tuple(resource))
+
+
+@lru_cache(maxsize=8192)
+def _form(resource_type: str, names: tuple[str, ...]) -> Form:
+    policy = policy_of(resource_type)
+    stated = [n for n in names if n not in IDENTITY]
+    plain: list[str] = []
+    groups: dict[Together, list[str]] = {}
+    keyed: list[tuple[str, Keyed]] = []
+    parts: list[str] = []
+    for element in dict.fromkeys(n.removeprefix("_") for n in stated):
+        rule = policy[element]
+        if rule is None:
+            plain.append(element)
+        elif isinstance(rule, Together):
+            groups.setdefault(rule, []).append(element)
+        elif element not in names:  # R4 has no extensions of lists of objects, nor of objects
+            stated.remove("_" + element)
+        elif isinstance(rule, Keyed):
+            keyed.append((element, rule))
+        else:
+            parts.append(element)
+    grouped = [element for members in groups.values() for element in members]
+    return Form(
+        properties=tuple(sorted(stated)),
+        plain=tuple(plain),
+        groups=tuple((group, tuple(members)) for group, members in groups.items()),
+        keyed=tuple(keyed),
+        parts=tuple(parts),
+        registers=tuple(sorted(plain + grouped)),
+        extended=any(n[0] == "_" for n in stated),
+        has_meta="meta" in names,
+    )
+
+
+class PlainWords(msgspec.Struct, frozen=True):
+    """What a contribution says in registers of their own.
+
+    registers: the elements that the source stated; stated: their properties; unstated: properties
+    of these elements that are not there (a value or its extension), so that they are gone.
+    defaults: elements that are mere defaults.
+    """
+
+    registers: tuple[str, ...]
+    stated: tuple[str, ...]
+    unstated: tuple[str, ...]
+    defaults: tuple[str, ...]
+
+
+@lru_cache(maxsize=8192)
+def plain_words(form: Form, weak: tuple[str, ...]) -> PlainWords:
+    """The plain part of a contribution of this form."""
+    registers = tuple(name for name in form.plain if name not in weak)
+    pairs = [part for name in registers for part in (name, "_" + name)]
+    return PlainWords(
+        registers=registers,
+        stated=tuple(part for part in pairs if part in form.properties),
+        unstated=tuple(part for part in pairs if part not in form.properties),
+        defaults=tuple(name for name in form.plain if name in weak),
+    )
+
+
+def first_statement(contribution: Contribution, stamp: Stamp) -> ResourceState | None:
+    """The state after a first statement: most resources are spoken of once.
+
+    None if it says more than what is there, so that it has to be merged.
+    """
+    weak = contribution.weak
     incoming = contribution.resource
-    policy = policy_of(incoming["resourceType"])
-    meta = {"versionId": str(stamp.position)}
+    form = form_of(incoming)
+    defaults = _weak_registers(form, weak) if weak else ()
+    if contribution.cleared or defaults is None:
+        return None
+    meta: FhirJson = {"versionId": str(stamp.position)}
     resource: FhirJson = {
         "resourceType": incoming["resourceType"],
         "id": incoming["id"],
         "meta": meta,
     }
-    stamps: dict[str, Stamp] = {}
-    for name in sorted(incoming):
-        if name in IDENTITY:
+    for name in form.properties:
+        resource[name] = incoming[name]
+    if form.keyed or form.parts or form.has_meta:
+        registers = [*form.registers, *_compose(resource, form)]
+        if form.has_meta and _take_meta(meta, incoming["meta"]):
+            registers.append("meta")
+        registers.sort()
+        stamps = dict.fromkeys(registers, stamp)
+    else:
+        stamps = dict.fromkeys(form.registers, stamp)
+    if defaults:
+        stamps.update(dict.fromkeys(defaults, Stamp(0, stamp.event_us, stamp.position)))
+    return ResourceState(resource, contribution.source_patient, stamps, contribution.directory)
+
+
+@lru_cache(maxsize=8192)
+def _weak_registers(form: Form, weak: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The registers that are stamped as mere defaults; None if parts of an element are."""
+    found = [name for name in form.plain if name in weak]
+    for _, members in form.groups:  # as strong as its strongest member
+        if all(name in weak for name in members):
+            found += members
+    if any(name in weak for name, _ in form.keyed) or any(name in weak for name in form.parts):
+        return None
+    return tuple(found)
+
+
+def _compose(resource: FhirJson, form: Form) -> list[str]:
+    """Puts keyed lists and objects by parts in order; the registers of their items and parts."""
+    registers = []
+    for name, rule in form.keyed:
+        items = resource[name]
+        if len(items) == 1:
+            registers.append(f"{name}:{rule.key(items[0])}")
             continue
-        value = resource[name] = incoming[name]
-        rule = policy[name]
-        if rule is None or isinstance(rule, Together):
-            stamps[name.removeprefix("_")] = stamp
-        elif isinstance(rule, Keyed):
-            groups = by_key(rule, value)
-            resource[name] = in_order(rule, groups)
-            stamps.update((f"{name}:{key}", stamp) for key in groups)
-        else:
+        groups = by_key(rule, items)
+        resource[name] = in_order(rule, groups)
+        registers += [f"{name}:{key}" for key in groups]
+    for name in form.parts:
+        value = resource[name]
+        if len(value) > 1:
             resource[name] = dict(sorted(value.items()))
-            stamps.update((f"{name}.{c.removeprefix('_')}", stamp) for c in value)
-    if "meta" in incoming:
-        content = {k: v for k, v in incoming["meta"].items() if k not in VOLATILE_META}
-        if content:
-            meta.update(content)
-            stamps["meta"] = stamp
-    return ResourceState(
-        resource=resource,
-        source_patient=contribution.source_patient,
-        stamps={name: stamps[name] for name in sorted(stamps)},
-        directory=contribution.directory,
-    )
+        registers += [f"{name}.{child}" for child in children_of(value)]
+    return registers
+
+
+def _take_meta(meta: FhirJson, incoming: FhirJson) -> bool:
+    content = {k: v for k, v in incoming.items() if k not in VOLATILE_META}
+    meta.update(content)
+    return bool(content)
+
+
+def children_of(value: FhirJson) -> list[str]:
+    """The names of the children of an object, each once, also if only extended."""
+    return list(dict.fromkeys([c.removeprefix("_") for c in value]))
 
 
 def in_order(rule: Keyed, groups: dict[str, list[Any]]) -> list[Any]:
+    """The items of a keyed list in an order that does not depend on history."""
     if len(groups) == 1:
         return next(iter(groups.values()))
-    ordered = sorted(groups.items(), key=lambda kv: (rule.order(kv[1][0]), kv[0]))
-    return [item for _, group in ordered for item in group]
+    ordered = sorted([(rule.order(group[0]), key, group) for key, group in groups.items()])
+    return [item for _, _, group in ordered for item in group]
 
 
-def slice_of(resource: FhirJson, names: list[str]) -> FhirJson:
+def slice_of(resource: FhirJson, names: Iterable[str]) -> FhirJson:
     """The properties of these names, with what extends them."""
     both = [n for name in names for n in (name, "_" + name)]
     return {n: resource[n] for n in both if n in resource}
 
 
 def by_key(rule: Keyed, items: Any) -> dict[str, list[Any]]:
+    """The items of a keyed list by key."""
     grouped: dict[str, list[Any]] = {}
+    key_of = rule.key
     for item in items:
-        grouped.setdefault(rule.key(item), []).append(item)
+        key = key_of(item)
+        if key in grouped:
+            grouped[key].append(item)
+        else:
+            grouped[key] = [item]
     return grouped
 
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 _EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 _DAY_US = 86_400_000_000
 
 
-def to_us(text: Any) -> int:
-    """A FHIR date, dateTime or instant as UTC microseconds since 1970; 0 if it is not one.
-
-    A partial date (``2024``, ``2024-05``) stands for its first moment; a date without a zone, and a
-    time without one, count as UTC.
-    """
-    if not isinstance(text, str):
-        return 0
+@lru_cache(maxsize=16_384)  # the results of a report share their times
+def _to_us(text: str) -> int:
+    """A text as in :func:`to_us`."""
     if len(text) < 10:
         text = f"{text}-01-01"[:10] if len(text) == 4 else f"{text}-01"
     try:
@@ -33,10 +29,19 @@ def to_us(text: Any) -> int:
     return days * _DAY_US + seconds * 1_000_000 + moment.microsecond
 
 
+def to_us(text: Any) -> int:
+    """A FHIR date, dateTime or instant as UTC microseconds since 1970; 0 if it is not one.
+
+    A partial date (``2024``, ``2024-05``) stands for its first moment; a date without a zone, and a
+    time without one, count as UTC.
+    """
+    return _to_us(text) if isinstance(text, str) else 0
+
+
 def _leap_second(text: str) -> int:
     """``...:60`` is a legal FHIR time; everything else that does not parse has no place in time."""
     if len(text) > 18 and text[17:19] == "60":
-        before = to_us(text[:17] + "59" + text[19:])
+        before = _to_us(text[:17] + "59" + text[19:])
         return before + 1_000_000 if before else 0
     return 0
 
