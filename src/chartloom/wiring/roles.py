@@ -140,7 +140,7 @@ def _serve(opened: OpenSite, name: str) -> None:
     import uvicorn
     from prometheus_client import CollectorRegistry
 
-    from chartloom.serve import ProjectInfo, create_app
+    from chartloom.serve import ProjectInfo, create_app, earlier_mapping
     from chartloom.wiring.metrics import FeedCollector
 
     settings = opened.project.settings
@@ -159,7 +159,7 @@ def _serve(opened: OpenSite, name: str) -> None:
         mappings,
         opened.guard.namespace,
         console_token(opened.project),
-        earlier_mapping=opened.earlier_mapping,
+        earlier_mapping=earlier_mapping,
         hosts=(console.host, "127.0.0.1", "localhost", "[::1]"),
         registry=registry,
     )

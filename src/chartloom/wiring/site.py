@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from chartloom.domain.errors import ConfigurationError
@@ -15,7 +15,7 @@ from chartloom.guard import Guard, SystemClock
 from chartloom.project import Project
 
 if TYPE_CHECKING:
-    from chartloom.normalize import Mapping as DerivingMapping
+    from chartloom.normalize import Mapping
 
 
 class OpenSite:
@@ -32,11 +32,11 @@ class OpenSite:
             actor or f"operator:{os.getuid()}", Purpose.OPERATIONS, EVERYONE, ("*",), ttl_s
         )
 
-    def load_mappings(self) -> dict[str, tuple[Feed, DerivingMapping]]:
+    def load_mappings(self) -> dict[str, tuple[Feed, Mapping]]:
         """Each feed with its compiled mapping; equal mappings are compiled once."""
         from chartloom.normalize import load_mapping
 
-        compiled: dict[str, DerivingMapping] = {}
+        compiled: dict[str, Mapping] = {}
         result = {}
         for feed in self.project.feeds:
             if feed.mapping not in compiled:
@@ -44,13 +44,6 @@ class OpenSite:
                 compiled[feed.mapping] = load_mapping(source.base, source.overlays)
             result[feed.name] = (feed, compiled[feed.mapping])
         return result
-
-    def earlier_mapping(self, name: str, files: Mapping[str, bytes]) -> DerivingMapping | None:
-        """The mapping of an earlier project version, from the files that were kept of it."""
-        from chartloom.normalize import load_mapping
-
-        source = self.project.mappings.get(name)
-        return load_mapping(source.base if source else name, dict(files)) if files else None
 
 
 def dsn_of(project: Project) -> str:
