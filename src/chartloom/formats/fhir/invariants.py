@@ -23,7 +23,7 @@ def _codings(concept: Any) -> set[tuple[str, str]]:
 
 
 def _has_code(concept: Any, code: str) -> bool:
-    return any(c == code for _, c in _codings(concept))
+    return any(c.get("code") == code for c in (concept or {}).get("coding", ()))
 
 
 def moment(text: str) -> datetime | None:
@@ -39,11 +39,18 @@ def moment(text: str) -> datetime | None:
 
 def _after(first: str, second: str) -> bool:
     """Whether ``first`` is certainly later than ``second`` (equal as far as known: no)."""
+    if first <= second and len(first) == len(second) and first[19:] == second[19:]:
+        return False  # of the same precision and zone
     a, b = moment(first), moment(second)
     if a and b:
         return a > b
     n = min(len(first), len(second), 10)
     return first[:n] > second[:n]
+
+
+def is_ordered(start: str, end: str) -> bool:
+    """Whether a period does not end before it starts, as far as known."""
+    return not _after(start, end)
 
 
 def _periods(resource: dict[str, Any]) -> Iterator[Finding]:
@@ -63,8 +70,10 @@ def _condition(resource: dict[str, Any]) -> Iterator[Finding]:
         return
     if _has_code(resource.get("verificationStatus"), "entered-in-error"):
         return
-    if any(_has_code(c, "problem-list-item") for c in resource.get("category", ())):
-        yield "con-3", ""
+    for category in resource.get("category", ()):
+        if _has_code(category, "problem-list-item"):
+            yield "con-3", ""
+            return
 
 
 def _observation(resource: dict[str, Any]) -> Iterator[Finding]:
@@ -171,3 +180,19 @@ def findings(resource: dict[str, Any]) -> Iterator[Finding]:
         yield from rule(resource)
     if "contained" in resource:
         yield from contained_rules(resource)
+
+
+def may_find(kind: str, keys: frozenset[str]) -> bool:
+    """Whether a resource of a type with these elements can have findings, its periods aside."""
+    if "contained" in keys:
+        return True
+    if kind == "Condition":
+        return "clinicalStatus" not in keys and "category" in keys
+    if kind == "Observation":
+        return "component" in keys and any(k.startswith("value") for k in keys)
+    return kind in _BY_TYPE
+
+
+def nothing_found(resource: dict[str, Any]) -> bool:
+    """Whether :func:`findings` has nothing to say."""
+    return next(findings(resource), None) is None

@@ -49,8 +49,8 @@ def choice_names(element: str, types: list[str]) -> list[str]:
     return [stem + t[0].upper() + t[1:] for t in types]
 
 
-class _Builder:
-    """Collects the definitions that one resource type needs."""
+class Builder:
+    """Collects the definitions that resource types need."""
 
     def __init__(self, contained: bool) -> None:
         self.contained = contained
@@ -226,7 +226,7 @@ def schema_for(resource_type: str, *, contained: bool) -> Schema:
 
     contained: references to contained resources (``#id``) are possible; without it they are errors.
     """
-    builder = _Builder(contained)
+    builder = Builder(contained)
     root = builder.ref(resource_type)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -1,4 +1,5 @@
-"""Validation of R4 resources: a compiled schema per type first, then the rules it cannot say."""
+"""Validation of R4 resources: a quick check accepts most; what it does not accept goes to the
+compiled schema of its type, then to the rules that a schema cannot say."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from chartloom.domain.issues import Issue
 from chartloom.formats.fhir import issues as _codes
 from chartloom.formats.fhir.invariants import WARNINGS, findings
 from chartloom.formats.fhir.schema import schema_for, tables
+from chartloom.formats.fhir.shapes import accepts
 
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator, ValidationError
@@ -52,16 +54,13 @@ def validate(resource: Any, *, entries: bool = True) -> list[Issue]:
 def _validate(
     resource: dict[str, Any], kind: str, contained: bool, at: str, entries: bool
 ) -> list[Issue]:
-    validator = _validator(kind, contained)
     found: list[Issue] = []
-    if not validator.is_valid(resource):
-        for error in validator.iter_errors(resource):
-            found.append(_explain(error, at))
-            if len(found) >= ISSUES_MAX:
-                break
-        return _unique(found)
-    for key, pointer in findings(resource):
-        found.append(_finding(key, at + pointer))
+    if not accepts(resource, kind, contained):
+        found = _schema_issues(resource, kind, contained, at)
+        if found:
+            return found
+        for key, pointer in findings(resource):
+            found.append(_finding(key, at + pointer))
     if "contained" in resource:
         for i, inner in enumerate(resource["contained"]):
             found.extend(_inner(inner, f"{at}/contained/{i}", True))
@@ -72,6 +71,19 @@ def _validate(
     if kind == "Parameters":
         found.extend(_parameters(resource.get("parameter", ()), f"{at}/parameter"))
     return found
+
+
+def _schema_issues(resource: dict[str, Any], kind: str, contained: bool, at: str) -> list[Issue]:
+    """What the exact schema finds."""
+    validator = _validator(kind, contained)
+    if validator.is_valid(resource):
+        return []
+    found: list[Issue] = []
+    for error in validator.iter_errors(resource):
+        found.append(_explain(error, at))
+        if len(found) >= ISSUES_MAX:
+            break
+    return _unique(found)
 
 
 def _inner(resource: dict[str, Any], at: str, contained: bool) -> list[Issue]:
