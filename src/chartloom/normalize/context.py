@@ -36,6 +36,7 @@ class Env:
         "feed",
         "memos",
         "namespace",
+        "ranges",
         "rep",
         "scope",
         "shared",
@@ -68,6 +69,8 @@ class Env:
             ) from error
         self.memos: list[Memo] = []
         self.shared: dict[str, Contribution] = {}
+        #: (OBX-7, OBX-6) -> reference range and Issue code; not to be changed
+        self.ranges: dict[tuple[str, str], tuple[FhirJson, str]] = {}
         self.authorities: dict[str, tuple[str, str]] = {}  #: HD text -> (URI, name)
 
     def make_id(self, *key: str) -> str:
@@ -153,6 +156,7 @@ class Msg(Sink):
     )
 
     unit_slot = 0  #: the memo of CWE.unit
+    time_slot = 1  #: the memo of DTM.dateTime
 
     def __init__(self, env: Env, tree: Tree, received_at_us: int) -> None:
         super().__init__(env)

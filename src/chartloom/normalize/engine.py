@@ -19,6 +19,13 @@ from chartloom.normalize.read_rows import bad
 from chartloom.normalize.registry import REGISTRY, Datatype
 from chartloom.normalize.structure import Structure
 
+#: A note alone makes no resource.
+_NOTES = frozenset({"NTE"})
+#: (segment, field, component) of each source of a key part.
+Reads = tuple[tuple[str, int, int], ...]
+#: Per part: sources, role, constant, whether it counts, whether it may be empty.
+PlainKey = tuple[tuple[Reads, str, str, bool, bool], ...]
+
 
 @dataclass(slots=True)
 class Plan:
@@ -38,6 +45,7 @@ class Builder:
     finish: tuple[Callable[..., None], ...]
     segments: frozenset[str]  #: of which one must be in the group itself
     plain: bool  #: needs no further look whether it is wanted
+    keys: tuple[PlainKey, ...]
 
 
 class Engine:
@@ -47,8 +55,10 @@ class Engine:
         self.tables = tables
         self.sources: dict[str, str] = {}
         self.datatypes = self._datatypes()
-        self.slots: Slots = {("CWE.unit", "", ""): 0}
-        self.memo_calls: list[Callable[..., Any]] = [REGISTRY.datatypes["CWE.unit"].call]
+        # The first slots are known to functions (``Msg.unit_slot``, ``Msg.time_slot``).
+        shared = ("CWE.unit", "DTM.dateTime")
+        self.slots: Slots = {(name, "", ""): slot for slot, name in enumerate(shared)}
+        self.memo_calls: list[Callable[..., Any]] = [REGISTRY.datatypes[n].call for n in shared]
         self.numbers = {name: n for n, name in enumerate(tables.segments)}
         self.fillers = self._compile(traced=False)
         self.coverage = Coverage([self._by_field(self.fillers[n]) for n in tables.segments])
@@ -135,8 +145,9 @@ class Engine:
                     for n in resource.maps
                 ),
                 tuple(_finisher(resource, name) for name in resource.finish),
-                frozenset(fillers[n].segment for n in resource.maps),
+                frozenset(fillers[n].segment for n in resource.maps) - _NOTES,
                 not resource.needs and not resource.unless,
+                tuple(plain_key(key) for key in resource.keys),
             )
             by_group.setdefault(resource.group, []).append(builder)
         return Plan(definition, Structure(definition), {g: tuple(b) for g, b in by_group.items()})
@@ -175,20 +186,31 @@ def fingerprint(files: Mapping[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-def part_value(part: KeyPart, at: Instance, tree: Tree) -> str:
-    """The value of one part of a business key; ``""`` if it has none."""
-    for source in part.sources:
-        if source.comp:
-            value = at.first(source.segment, source.field, source.comp)
+def plain_key(key: tuple[KeyPart, ...]) -> PlainKey:
+    """A business key in the form in which it is asked for every resource."""
+    return tuple(
+        (
+            tuple((s.segment, s.field, s.comp) for s in part.sources),
+            part.role,
+            part.constant,
+            part.occurrence,
+            part.optional,
+        )
+        for part in key
+    )
+
+
+def first_value(reads: Reads, at: Instance, tree: Tree) -> str:
+    """The first value of a key part's sources; ``""`` if none has one."""
+    for segment, field, comp in reads:
+        if comp:
+            value = at.first(segment, field, comp)
         else:
-            segments = at.find(source.segment)
-            value = _whole(segments[0].fields, source.field, tree) if segments else ""
+            found = at.find(segment)
+            value = _whole(found[0].fields, field, tree) if found else ""
         if value:
             return value
-    if part.role:
-        found = at.id_of(part.role)
-        return found[1] if found else ""
-    return part.constant
+    return ""
 
 
 def _whole(fields: list[str], field: int, tree: Tree) -> str:
@@ -204,4 +226,4 @@ def _whole(fields: list[str], field: int, tree: Tree) -> str:
     return "" if text == '""' else text
 
 
-__all__ = ["Builder", "Engine", "Msg", "Plan", "fingerprint", "part_value"]
+__all__ = ["Builder", "Engine", "Msg", "Plan", "fingerprint", "first_value"]

@@ -86,6 +86,12 @@ register_codes(
         "Add the segment to a group of the message definition if it matters.",
     ),
     IssueCode(
+        "element-withheld",
+        _E,
+        "An element of a derived resource would not be valid FHIR R4 and was left out.",
+        "Look at the message: it says only a part of what the element needs.",
+    ),
+    IssueCode(
         "resource-invalid",
         _E,
         "A derived resource does not pass the FHIR R4 schema and was withheld.",

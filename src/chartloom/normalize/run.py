@@ -16,9 +16,9 @@ from chartloom.domain.resource import (
 from chartloom.formats.fhir import validate
 from chartloom.formats.hl7v2 import Segment, Tree, pick_patient
 from chartloom.normalize.context import Instance, Msg
-from chartloom.normalize.engine import Builder, Plan, part_value
+from chartloom.normalize.engine import Builder, Plan, first_value
 from chartloom.normalize.functions.patient import prior_patient
-from chartloom.normalize.functions.times import instant_of_us, to_datetime, to_us
+from chartloom.normalize.functions.times import instant_of_us, to_us
 
 #: Pads segments that are shorter than what the code looks at.
 _EMPTY = [""] * 256
@@ -116,16 +116,21 @@ class Run:
         )
 
     def _key(self, builder: Builder, instance: Instance) -> tuple[str, ...] | None:
-        for key in builder.definition.keys:
+        for key in builder.keys:
             values: list[str] = []
-            for part in key:
-                if part.occurrence:
+            for reads, role, constant, counts, optional in key:
+                if reads:
+                    value = first_value(reads, instance, self.tree)
+                elif counts:
                     so_far = (builder.definition.type, instance.patient, *values)
                     count = self.seen[so_far] = self.seen.get(so_far, 0) + 1
-                    values.append(str(count))
-                    continue
-                value = part_value(part, instance, self.tree)
-                if not value and not part.optional:
+                    value = str(count)
+                elif role:
+                    found = instance.id_of(role)
+                    value = found[1] if found else ""
+                else:
+                    value = constant
+                if not value and not optional:
                     break
                 values.append(value)
             else:
@@ -178,11 +183,11 @@ class Run:
     def _add(self, out: FhirJson, patient: str, weak: list[str], cleared: list[str]) -> None:
         found = validate(out)
         id = out["id"]
-        if found:
-            at = "; ".join(sorted({f"{i.code} {i.location} {i.detail}".strip() for i in found}))
-            self.m.issues.append(Issue("resource-invalid", out["resourceType"], at[:500]))
+        if found and not self._repaired(out, found):
             return
         gone = _gone(cleared, out) if cleared else ()
+        if found:
+            weak = [name for name in weak if name in out]
         contribution = Contribution(out, patient, False, tuple(weak), gone)
         known = self.by_id.get(id)
         if known is None:
@@ -192,7 +197,26 @@ class Run:
             before = self.contributions[known]
             if any(out.get(n) != before.resource.get(n) for n in _TELLING if n in out):
                 self.m.issues.append(Issue("statements-differ", out["resourceType"]))
-            self.contributions[known] = _joined(before, contribution)
+            joined = _joined(before, contribution)
+            if not (found := validate(joined.resource)) or self._repaired(joined.resource, found):
+                self.contributions[known] = joined
+
+    def _repaired(self, out: FhirJson, found: list[Issue]) -> bool:
+        """Takes out the elements that are not valid R4; False if the rest is not valid either.
+
+        It happens where a message says only a part of what an element needs. Reported as an Issue,
+        and never the end of the rest of what the message says.
+        """
+        kind = out["resourceType"]
+        for name in dict.fromkeys(i.location.split("/")[1] for i in found if "/" in i.location):
+            if name not in ("resourceType", "id") and out.pop(name, None) is not None:
+                at = "; ".join(sorted({i.code for i in found if f"/{name}" in i.location}))
+                self.m.issues.append(Issue("element-withheld", f"{kind}.{name}", at))
+        found = validate(out)
+        if found:
+            at = "; ".join(sorted({f"{i.code} {i.location} {i.detail}".strip() for i in found}))
+            self.m.issues.append(Issue("resource-invalid", kind, at[:500]))
+        return not found
 
     def _look_up(self, patient: FhirJson) -> None:
         id = patient["id"]
@@ -297,8 +321,8 @@ def event_time_us(tree: Tree, m: Msg) -> int:
     for name, field in (("EVN", 2), ("MSH", 7)):
         segment = tree.first(name)
         text = segment.value(field).strip() if segment is not None else ""
-        value = to_datetime(text, m.env.zone) if text else ""
-        us = to_us(value) if value else None
+        value = m.env.memos[m.time_slot][text][0] if text else None
+        us = to_us(value) if isinstance(value, str) else None
         if us is not None:
             return us
     return m.received_at_us

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chartloom.domain.resource import LossCounts
-from chartloom.formats.hl7v2 import Delimiters, Tree
+from chartloom.formats.hl7v2 import Delimiters, Segment, Tree
 from chartloom.normalize.coverage import Coverage
 
 _DELIMITERS = (b"|", b"~", b"^", b"&")
-#: Between segments in one text of all; turned into text by the table where a field holds it.
-_SEGMENT = "\x1e"
+#: Headers of batches inside a message make it unusual.
+_ODD = ("\rFHS", "\rBHS")
 
 
 class Shapes:
@@ -32,33 +32,47 @@ class Shapes:
             self.early = str.maketrans(early)
             marks = {c: c for c in "|~^&"}
         table = bytearray(b"x" * 256)
-        table[0x1E] = 0x1E
+        table[0x0D] = 0x0D
         for mark, canonical in marks.items():
             table[ord(mark)] = ord(canonical)
         self.table = bytes(table)
 
     def of(self, tree: Tree) -> list[bytes]:
         """One shape per segment; in headers the two delimiter fields are values."""
-        field = self.field
-        texts = []
-        for seg in tree.segments:
-            fields = seg.fields
-            if seg.is_header:
-                fields = ["x", "x", "x"[: len(fields) - 2], *fields[3:]]
-            texts.append(field.join(fields))
-        text = _SEGMENT.join(texts)
-        if text.count(_SEGMENT) != len(texts) - 1:  # a field holds it: look at them one by one
-            return [self._reduce(t.replace(_SEGMENT, "x")) for t in texts]
-        return self._reduce(text).split(b"\x1e")
+        text = tree.source.text
+        usual = self.early is None and text.isascii() and not tree.issues
+        if usual and not any(odd in text for odd in _ODD):
+            # One line is one segment.
+            lines = self._reduced(text.encode()).split(b"\r")
+            shapes = [line for line in lines if line]
+            if len(shapes) == len(tree.segments):
+                shapes[0] = self._header_shape(tree)
+                return shapes
+        return self._one_by_one(tree)
 
-    def _reduce(self, text: str) -> bytes:
-        if self.early is not None:
-            text = text.translate(self.early)
-        shape = text.encode("utf-8", "surrogatepass").translate(self.table)
+    def _header_shape(self, tree: Tree) -> bytes:
+        return self._reduced(self.field.join(_header_fields(tree.segments[0])).encode())
+
+    def _one_by_one(self, tree: Tree) -> list[bytes]:
+        shapes = []
+        for seg in tree.segments:
+            text = self.field.join(_header_fields(seg) if seg.is_header else seg.fields)
+            if self.early is not None:
+                text = text.translate(self.early)
+            shapes.append(self._reduced(text.encode("utf-8", "surrogatepass").replace(b"\r", b"x")))
+        return shapes
+
+    def _reduced(self, data: bytes) -> bytes:
+        shape = data.translate(self.table)
         shape = shape.replace(b"xxxxxxxxxxxxxxxx", b"x").replace(b"xxxx", b"x").replace(b"xx", b"x")
         while b"xx" in shape:
             shape = shape.replace(b"xx", b"x")
         return shape
+
+
+def _header_fields(seg: Segment) -> list[str]:
+    """The fields of MSH, FHS or BHS, whose first two are the delimiters themselves: values."""
+    return ["x" if text and n < 3 else text for n, text in enumerate(seg.fields)]
 
 
 def count_losses(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from decimal import Decimal
 from typing import Any
 
 from chartloom.domain.resource import FhirJson
 from chartloom.formats.hl7v2 import Segment
-from chartloom.normalize.context import Instance, Msg, Prim, Sink
+from chartloom.normalize.context import MEMO_ENTRIES_MAX, Instance, Msg, Prim, Sink
 from chartloom.normalize.functions.codes import cwe_codeable
 from chartloom.normalize.functions.numbers import (
     UNIT_IGNORES,
@@ -255,13 +254,20 @@ def obx_reference_range(
     f: list[str], m: Msg, out: FhirJson, instance: Instance, seg: Segment, cleared: list[str]
 ) -> None:
     """OBX-7 -> referenceRange: numbers where the text says them, and the text."""
-    text = m.leaf(f[7])
     if f[7] == '""':
         cleared.append("referenceRange")
-    if not text:
         return
-    value, issue = reference_range(text, _unit(f, m))
-    out["referenceRange"] = [value]
+    key = (f[7], f[6])
+    known = m.env.ranges.get(key)
+    if known is None:
+        text = m.leaf(f[7])
+        known = reference_range(text, _unit(f, m)) if text else ({}, "")
+        if len(m.env.ranges) >= MEMO_ENTRIES_MAX:
+            m.env.ranges.clear()
+        m.env.ranges[key] = known
+    value, issue = known
+    if value:
+        out["referenceRange"] = [value]
     if issue:
         m.issue(issue, seg, 7)
 
@@ -274,14 +280,14 @@ def obx_unit(
     value, bad, _ = m.env.memos[m.unit_slot][f[6]]
     if value is None:
         return
-    kind = f[2].strip().upper()
-    if bad and kind in ("NM", "SN", "NR"):
+    if bad and f[2].strip().upper() in ("NM", "SN", "NR"):
         m.flush(seg, 6, 0, bad)
-    if any(k in out for k in ("valueQuantity", "valueRange", "valueRatio", "component")):
+    if "valueQuantity" in out or not _HOLD_UNITS.isdisjoint(out):
         return
     out.setdefault("extension", []).append({"url": _UNIT, "valueCoding": _coding(value)})
 
 
+_HOLD_UNITS = frozenset({"valueQuantity", "valueRange", "valueRatio", "component"})
 #: The unit of a value that is no Quantity.
 _UNIT = "urn:chartloom:extension:unit"
 
@@ -307,21 +313,18 @@ _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
 
 def _check_flag(out: FhirJson, m: Msg, seg: Segment | None) -> None:
-    ranges = out.get("referenceRange")
-    flags = out.get("interpretation")
-    value = out.get("valueQuantity", {}).get("value") if ranges and flags else None
-    if value is None or not ranges or not flags:
+    quantity_ = out.get("valueQuantity")
+    if not quantity_ or "comparator" in quantity_ or "referenceRange" not in out:
         return
-    codes = {c.get("code") for flag in flags for c in flag.get("coding", ())}
-    if "N" not in codes or "comparator" in out["valueQuantity"]:
+    limits, value = out["referenceRange"][0], quantity_["value"]
+    low, high = limits.get("low"), limits.get("high")
+    below = low is not None and value < low["value"]
+    if not below and (high is None or value <= high["value"]):
         return
-    low, high = (ranges[0].get(side, {}).get("value") for side in ("low", "high"))
-    if _outside(value, low, high):
-        m.issue("flag-contradicts-range", seg, 8)
-
-
-def _outside(value: Decimal, low: Decimal | None, high: Decimal | None) -> bool:
-    return (low is not None and value < low) or (high is not None and value > high)
+    for flag in out.get("interpretation", ()):
+        if any(c.get("code") == "N" for c in flag.get("coding", ())):
+            m.issue("flag-contradicts-range", seg, 8)
+            return
 
 
 @segment_function("OBX.type", {"1": ""})
