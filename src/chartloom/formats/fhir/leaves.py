@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from chartloom.formats.fhir.primitives import PRIMITIVES
 
-Test = Callable[[Any], bool]
+Test = Callable[[Any], Any]
 
 #: How many values one set remembers before it starts anew.
 REMEMBERED_MAX: Final = 4096
@@ -59,8 +59,6 @@ def number(value: Any) -> bool:
 
 def identity(value: Any) -> bool:
     """The type ``id``."""
-    if value.isascii() and len(value) <= 64 and value.replace("-", "").isalnum():
-        return True
     return _ID.fullmatch(value) is not None
 
 
@@ -105,18 +103,33 @@ class References(dict[str, str]):
 
         def learn(value: str) -> bool:
             kind, slash, id = value.partition("/")
-            if slash and kind in targets:
-                if not identity(id):
-                    return False
-                if len(self) >= REMEMBERED_MAX:
-                    self.clear()
-                self[value] = kind
-                return True
-            if value.startswith("urn:") and len(value) > 4:
-                return _uri(value)
-            return contained and value.startswith("#") and _uri(value)
+            if not slash or kind not in targets or not identity(id):
+                kind = _other_target(value)
+                if kind not in targets:
+                    local = value.startswith("#") if contained else False
+                    return (local or kind == _ANYTHING) and _uri(value)
+            if len(self) >= REMEMBERED_MAX:
+                self.clear()
+            self[value] = kind
+            return True
 
         return learn
+
+
+#: What a ``urn:`` points to.
+_ANYTHING: Final = "urn"
+
+
+def _other_target(value: str) -> str:
+    """The type that a conditional (``Type?query``) or absolute reference points to, or nothing."""
+    kind, mark, query = value.partition("?")
+    if mark and query and value.isprintable() and "/" not in kind:
+        return kind
+    if value.startswith(("http://", "https://")) and _uri(value):
+        base, _, end = value.rpartition("/")
+        base, _, kind = base.rpartition("/")
+        return kind if base.startswith(("http://", "https://")) and identity(end) else ""
+    return _ANYTHING if value.startswith("urn:") and len(value) > 4 else ""
 
 
 class Concepts(dict[str, Any]):
@@ -169,7 +182,7 @@ def _copy(value: Any) -> Any:
 PLAIN: Final[dict[str, Test]] = {
     "base64Binary": _base64,
     "xhtml": _xhtml,
-    "id": identity,
+    "id": _ID.fullmatch,
     "decimal": number,
 }
 

@@ -20,6 +20,8 @@ assert _codes  # importing it registers the codes
 
 #: How many findings are reported of one resource.
 ISSUES_MAX: Final = 50
+#: Resource types that hold other resources, beside those with ``contained``.
+_NESTING: Final = frozenset({"Bundle", "Parameters"})
 
 
 @cache
@@ -46,6 +48,8 @@ def validate(resource: Any, *, entries: bool = True) -> list[Issue]:
     kind = resource.get("resourceType") if type(resource) is dict else None
     if kind is None:
         return [Issue("fhir-not-a-resource")]
+    if "contained" not in resource and accepts(resource, kind, False) and kind not in _NESTING:
+        return []
     if not is_resource_type(kind):
         return [Issue("fhir-unknown-type", "/resourceType")]
     return _validate(resource, kind, "contained" in resource, "", entries)
