@@ -152,7 +152,7 @@ class Concepts(dict[str, Any]):
             if self.get(code) == value:
                 return True
         except (LookupError, TypeError):
-            return self.test(value)
+            return bool(self.test(value))
         if not self.test(value):
             return False
         if code not in self:
