@@ -215,13 +215,23 @@ class Pages:
     def _add_point(self, new: PlacedState) -> None:
         at = self._find(new.series)
         if at >= 0:
-            self._set_points(at, "", new, self.series[at]["count"] + 1)
+            held = self.series[at]
+            if new.sort_us > held["sort_us"]:  # most results are newer than all before
+                self._add_newest(at, held, new)
+            else:
+                self._set_points(at, "", new, held["count"] + 1)
         elif self._series_overflowed:
             self._meet_unknown(new)
         else:
             point, common = point_of(new)
             _insert(self.series, _series(common, [point], 1))
             del self.series[self.bound.series :]
+
+    def _add_newest(self, at: int, held: _Json, new: PlacedState) -> None:
+        point, common = point_of(new)
+        points = [point, *held["points"][: self.bound.points - 1]]
+        del self.series[at]
+        _insert(self.series, _series(common, points, held["count"] + 1))
 
     def _remove_point(self, old: PlacedState) -> None:
         at = self._find(old.series)

@@ -52,8 +52,9 @@ Rule = Together | Keyed | Parts
 def reference_key(item: Any) -> str:
     """A Reference by what it points to: literal reference, else identifier, else display."""
     if isinstance(item, dict):
-        if reference := item.get("reference"):
-            return str(reference)
+        reference: str | None = item.get("reference")
+        if reference:
+            return reference
         for part in ("identifier", "display"):
             if part in item:
                 return encode_sorted(item[part]).decode()
@@ -71,8 +72,9 @@ def _condition_key(item: dict[str, Any]) -> str:
 def concept_key(concept: dict[str, Any]) -> str:
     """A CodeableConcept by its first code, else by its text."""
     for coding in concept.get("coding", ()):
-        if code := coding.get("code"):
-            return str(code)
+        code: str | None = coding.get("code")
+        if code:
+            return code
     return str(concept.get("text", ""))
 
 

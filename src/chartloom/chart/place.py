@@ -112,14 +112,8 @@ def place(state: ResourceState) -> PlacedState:
         part = _part(system, code, row.parts)
         if row.series:
             series = _series(resource["resourceType"], system, code, unit_group(resource))
-    return PlacedState(
-        state=state,
-        section=row.section,
-        part=part,
-        sort_us=first_us(resource, row.times),
-        series=series,
-        hidden=is_hidden(resource, row),
-    )
+    sort_us = first_us(resource, row.times)
+    return PlacedState(state, row.section, part, sort_us, series, is_hidden(resource, row))
 
 
 def section_part(resource: FhirJson) -> tuple[Section, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import attrgetter
 from typing import Any, Final
 
 from chartloom.chart import shape_admin, shape_clinical
@@ -12,7 +11,6 @@ from chartloom.domain.chart import PlacedState
 from chartloom.domain.resource import ResourceState
 
 _Json = dict[str, Any]
-_EVENT_US = attrgetter("event_us")
 _Shape = Callable[[_Json], _Json]
 
 #: One entry per resource.
@@ -81,4 +79,4 @@ def point_of(placed: PlacedState) -> tuple[_Json, _Json]:
 
 def said_us(state: ResourceState) -> int:
     """When a source last said something that holds in ``state``."""
-    return max(map(_EVENT_US, state.stamps.values()), default=0)
+    return max([stamp.event_us for stamp in state.stamps.values()], default=0)
