@@ -31,10 +31,11 @@ class GroupCommitter:
 
     waiting_max, waiting_bytes_max: messages and bytes on their way (queued and being landed) from
     which on the committer is congested; the first arrival is always taken, whatever its size.
-    group_max, group_bytes_max: the most that one ``land`` call gets. gather_s: least time between
-    two groups while several senders are at work, since a commit costs the same for one message as
-    for fifty; a lone sender never waits for it. patience_s: how
-    long a group is tried again while the store is away before its senders are told; short
+    group_max, group_bytes_max: the most that one ``land`` call gets. gather_s: how long after a
+    commit the next group may wait for those who were just answered to send again, since a commit
+    costs about the same for one message as for fifty. As many as were on their way then are
+    expected, and when they are there nobody waits longer; a lone sender never waits. patience_s:
+    how long a group is tried again while the store is away before its senders are told; short
     interruptions of the store are so invisible to them.
 
     An error other than ``StoreUnavailable`` is a defect: the arrivals concerned are refused, and
@@ -62,8 +63,9 @@ class GroupCommitter:
         self._queue: deque[_Waiting] = deque()
         self._resumes: deque[Callable[[], None]] = deque()
         self._busy = False
-        self._last_hand_over_s = 0.0
-        self._last_group_count = 0
+        self._settled_s = 0.0
+        self._expected_count = 1  #: as many were on their way when the last group was durable
+        self._gathering: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self.failure: asyncio.Future[None] = self._loop.create_future()
@@ -89,6 +91,10 @@ class GroupCommitter:
             self._busy = True
             self._idle.clear()
             self._schedule()
+        elif self._gathering is not None and len(self._queue) >= self._expected_count:
+            self._gathering.cancel()
+            self._gathering = None
+            self._loop.call_soon(self._hand_over)
 
     def when_clear(self, resume: Callable[[], None]) -> None:
         """Runs ``resume`` once there is room again."""
@@ -106,13 +112,15 @@ class GroupCommitter:
 
     def _schedule(self) -> None:
         # Not at once: what is submitted in this turn of the loop shall be one group.
-        wait_s = self._last_hand_over_s + self._gather_s - self._loop.time()
-        if wait_s > 0 and self._last_group_count > 1:
-            self._loop.call_later(wait_s, self._hand_over)
+        wait_s = self._settled_s + self._gather_s - self._loop.time()
+        more = len(self._queue) < self._expected_count and not self.congested
+        if wait_s > 0 and more and not self._stopping.is_set():
+            self._gathering = self._loop.call_later(wait_s, self._hand_over)
         else:
             self._loop.call_soon(self._hand_over)
 
     def _hand_over(self) -> None:
+        self._gathering = None
         group: list[_Waiting] = []
         size = 0
         queue = self._queue
@@ -121,8 +129,6 @@ class GroupCommitter:
             if group and size > self._group_bytes_max:
                 break
             group.append(queue.popleft())
-        self._last_hand_over_s = self._loop.time()
-        self._last_group_count = len(group)
         landing = self._thread.submit(self._land, [arrival for arrival, _ in group])
         landing.add_done_callback(
             lambda future: self._loop.call_soon_threadsafe(self._settle, group, future)
@@ -154,6 +160,8 @@ class GroupCommitter:
         self.landed_count += 0 if error else len(group)
         self.waiting_count -= len(group)
         self.waiting_bytes -= sum(len(arrival.body) for arrival, _ in group)
+        self._settled_s = self._loop.time()
+        self._expected_count = min(len(group) + len(self._queue), self._group_max)
         if self._queue:
             self._schedule()
         else:

@@ -166,6 +166,47 @@ def test_arrivals_gather_while_a_group_is_landed() -> None:
     assert landing.groups == [1, 50, 50, 20]
 
 
+def test_a_group_waits_for_those_just_answered_and_no_longer() -> None:
+    """Four senders with one message in flight each make groups of four, though they answer one
+    after the other; a lone sender waits for nobody."""
+    landing = ListLanding()
+
+    async def sender(committer: GroupCommitter, k: int, count: int) -> None:
+        for i in range(count):
+            await land(committer, _arrival(100 * k + i))
+            await asyncio.sleep(0.002 * k)
+
+    async def main() -> None:
+        committer = GroupCommitter(landing, gather_s=10)
+        await sender(committer, 0, 20)
+        assert landing.groups == [1] * 20
+        landing.groups.clear()
+        await asyncio.gather(*(sender(committer, k, 10) for k in range(4)))
+        assert landing.groups == [4] * 10
+        await committer.close()
+
+    run(main, timeout_s=5)
+
+
+def test_a_sender_that_stays_away_is_waited_for_once() -> None:
+    landing = ListLanding()
+
+    async def main() -> None:
+        committer = GroupCommitter(landing, gather_s=0.3)
+        await asyncio.gather(*(land(committer, _arrival(i)) for i in range(4)))
+        began = asyncio.get_running_loop().time()
+        await land(committer, _arrival(4))
+        waited = asyncio.get_running_loop().time() - began
+        assert 0.2 < waited < 2
+        for i in range(5, 25):
+            await land(committer, _arrival(i))
+        assert asyncio.get_running_loop().time() - began < waited + 0.3
+        await committer.close()
+
+    run(main, timeout_s=5)
+    assert landing.groups == [4, *[1] * 21]
+
+
 def test_a_closing_committer_finishes_its_queue_and_gives_up_waiting_for_the_store() -> None:
     landing = ListLanding(down=True)
 
