@@ -83,7 +83,7 @@ def type_name(element: Json, entry: Json) -> str:
 
 
 def describe(element: Json, terminology: Terminology, sets: dict[str, Any]) -> Json:
-    """One element: t types, n required, m many, r reference targets, b binding, q simple quantity."""
+    """One element: t types, n required, m many, r references, b binding, q simple quantity."""
     out: Json = {}
     if "contentReference" in element:
         out["c"] = element["contentReference"].lstrip("#")
@@ -111,7 +111,7 @@ def describe(element: Json, terminology: Terminology, sets: dict[str, Any]) -> J
 
 
 def build(folder: Path) -> Json:
-    """Types (``Patient``, ``Patient.contact``, ``HumanName``) -> element -> description; value sets."""
+    """Types (``Patient``, ``Patient.contact``, ...) -> element -> description; and value sets."""
     terminology = Terminology(folder)
     definitions = [
         d
