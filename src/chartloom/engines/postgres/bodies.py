@@ -12,6 +12,7 @@ from chartloom.domain.chart import Section, SectionView, ViewKey
 from chartloom.domain.grant import Grant
 from chartloom.domain.issues import Issue
 from chartloom.domain.resource import Contribution, LinkEvent, ResourceState, Stamp
+from chartloom.engines.postgres.compact import Compactor
 from chartloom.guard import DIRECTORY_KIND, Guard
 
 
@@ -45,6 +46,16 @@ class Bodies:
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
+        self._compactor = Compactor()
+
+    def _seal(self, subject: str, kind: str, id: str, version: str, value: Any) -> bytes:
+        plain = self._compactor.pack(codec.encode(value))
+        return self._guard.seal(subject, kind, id, version, plain)
+
+    def _unseal(
+        self, grant: Grant, subject: str, kind: str, id: str, version: str, sealed: bytes
+    ) -> bytes:
+        return self._compactor.unpack(self._guard.unseal(grant, subject, kind, id, version, sealed))
 
     def seal_message(self, source_patient: str, position: int, body: bytes) -> bytes:
         """The verbatim bytes of a message."""
@@ -58,8 +69,8 @@ class Bodies:
 
     def seal_state(self, state: ResourceState, revision: int) -> bytes:
         """A patient's resource state as of its ``revision``-th write."""
-        plain = codec.encode(StateBody(state.resource, state.stamps))
-        return self._guard.seal(state.source_patient, "state", state.id, str(revision), plain)
+        body = StateBody(state.resource, state.stamps)
+        return self._seal(state.source_patient, "state", state.id, str(revision), body)
 
     def seal_directory(self, item: Contribution, rank: tuple[int, int, int]) -> bytes:
         """The winning statement about a directory resource.
@@ -67,8 +78,8 @@ class Bodies:
         Every element of it was said by the one message that won: ``rank`` ends in its position.
         """
         stamp = Stamp(1, rank[1], rank[2])
-        plain = codec.encode(StateBody(item.resource, dict.fromkeys(item.resource, stamp)))
-        return self._guard.seal("", DIRECTORY_KIND, item.id, "1", plain)
+        body = StateBody(item.resource, dict.fromkeys(item.resource, stamp))
+        return self._seal("", DIRECTORY_KIND, item.id, "1", body)
 
     def open_state(
         self,
@@ -81,9 +92,9 @@ class Bodies:
     ) -> ResourceState:
         """The inverse of both: columns in the order in which the queries name them."""
         if directory:
-            plain = self._guard.unseal(grant, "", DIRECTORY_KIND, id, "1", sealed)
+            plain = self._unseal(grant, "", DIRECTORY_KIND, id, "1", sealed)
         else:
-            plain = self._guard.unseal(grant, source_patient, "state", id, str(revision), sealed)
+            plain = self._unseal(grant, source_patient, "state", id, str(revision), sealed)
         body = _STATE.decode(plain)
         return ResourceState(body.resource, source_patient, body.stamps, directory)
 
@@ -91,8 +102,7 @@ class Bodies:
         """The entries of a view as of its ``revision``-th write."""
         key = view.key
         name = f"{int(key.section)}/{key.part}"
-        plain = codec.encode(view.entries)
-        return self._guard.seal(key.source_patient, "view", name, str(revision), plain)
+        return self._seal(key.source_patient, "view", name, str(revision), view.entries)
 
     def open_view(
         self,
@@ -106,7 +116,7 @@ class Bodies:
     ) -> SectionView:
         """The inverse of :meth:`seal_view`."""
         name = f"{section}/{part}"
-        plain = self._guard.unseal(grant, source_patient, "view", name, str(revision), sealed)
+        plain = self._unseal(grant, source_patient, "view", name, str(revision), sealed)
         key = ViewKey(source_patient, Section(section), part)
         return SectionView(key, total, _ENTRIES.decode(plain))
 
@@ -115,13 +125,11 @@ class Bodies:
     ) -> bytes:
         """One message's word about one source patient."""
         name = f"{position}/{ordinal}"
-        return self._guard.seal(source_patient, "bundle", name, "1", codec.encode(body))
+        return self._seal(source_patient, "bundle", name, "1", body)
 
     def open_bundle(
         self, grant: Grant, position: int, ordinal: int, source_patient: str, sealed: bytes
     ) -> BundleBody:
         """The inverse of :meth:`seal_bundle`."""
         name = f"{position}/{ordinal}"
-        return _BUNDLE.decode(
-            self._guard.unseal(grant, source_patient, "bundle", name, "1", sealed)
-        )
+        return _BUNDLE.decode(self._unseal(grant, source_patient, "bundle", name, "1", sealed))
