@@ -30,7 +30,7 @@ def resources(folder: Path, name: str, kind: str) -> list[Json]:
 
 
 class Terminology:
-    """Expands value sets over HL7's own code systems; ``None`` where other content would be needed."""
+    """Expands value sets over HL7's own code systems; ``None`` where it would need others."""
 
     def __init__(self, folder: Path) -> None:
         files = ("valuesets.json", "v2-tables.json", "v3-codesystems.json")
