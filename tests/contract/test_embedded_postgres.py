@@ -189,6 +189,24 @@ def test_only_the_postmaster_killed(make: Callable[..., EmbeddedPostgres], tmp_p
 
 @linux
 @pytest.mark.usefixtures("pg")
+def test_a_server_that_died_is_revived(make: Callable[..., EmbeddedPostgres]) -> None:
+    server = make()
+    dsn = server.start()
+    for _ in range(2):
+        busy = psycopg.connect(dsn, autocommit=True)
+        assert server.running()
+        os.kill(server.pid, signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while server.running() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        server.revive()
+        assert server.running()
+        assert ask(dsn, "SELECT 1") == 1
+        busy.close()
+
+
+@linux
+@pytest.mark.usefixtures("pg")
 def test_a_stale_lock_file_of_somebody_elses_process(
     make: Callable[..., EmbeddedPostgres], tmp_path: Path
 ) -> None:

@@ -162,6 +162,16 @@ def test_a_second_up_is_refused(site: Path) -> None:
     assert "already up" in chartloom("up", "--site", str(site), expect=2)
 
 
+def test_a_store_that_died_is_started_again(site: Path, tmp_path: Path) -> None:
+    lock = site / "var" / "postgres" / "cluster" / "postmaster.pid"
+    os.kill(int(lock.read_text().splitlines()[0]), signal.SIGKILL)
+    file = tmp_path / "after.hl7"
+    file.write_text(ADMIT.replace("M0001", "M0009"), newline="")
+    chartloom("send", str(file), "--feed", "adt", "--site", str(site))
+    rows = _until(site, "messages", "--control-id", "M0009", "--state", "applied")
+    assert len(rows) == 1
+
+
 def test_no_log_carries_a_name_or_number(site: Path) -> None:
     for log in (site / "var").rglob("*.log"):
         text = log.read_text(errors="replace")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -47,12 +46,6 @@ class RunningSite:
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
-    def watch_in_background(self) -> threading.Thread:
-        """Watches the roles in a thread, for callers that do something else meanwhile."""
-        thread = threading.Thread(target=self._supervisor.watch, daemon=True)
-        thread.start()
-        return thread
-
 
 def console_url(project: Project) -> str:
     """A fresh sign-in link for the console of a site, for whoever can read its token."""
@@ -78,6 +71,7 @@ def running_site(
     configure_logging("up", "WARNING")
     project.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with only_one(project.data_dir / "run"), contextlib.ExitStack() as stack:
+        embedded = None
         if not project.settings.store.dsn_env:
             embedded = EmbeddedPostgres(project.data_dir / "postgres")
             embedded.start()
@@ -86,7 +80,7 @@ def running_site(
         with open_site(project) as opened:
             opened.store.migrate()
         make_console_token(project)
-        supervisor = Supervisor(project, report)
+        supervisor = Supervisor(project, report, embedded)
         stack.callback(supervisor.stop)
         supervisor.start()
         yield RunningSite(project, supervisor)

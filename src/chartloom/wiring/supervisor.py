@@ -23,6 +23,7 @@ from typing import IO
 import msgspec
 
 from chartloom.domain.errors import ConfigurationError, StoreUnavailable
+from chartloom.engines.postgres import EmbeddedPostgres
 from chartloom.project import Project
 
 _LOG = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ READY_LINE = "chartloom-ready"
 _RESTART_PAUSE_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _STOP_GRACE_S = 10.0
 _HEALTHY_AFTER_S = 30.0
+_STORE_PAUSE_S = 5.0
 
 
 class RoleSpec(msgspec.Struct, frozen=True):
@@ -113,11 +115,17 @@ def only_one(run_dir: Path) -> Iterator[None]:
 
 
 class Supervisor:
-    """Runs the roles of a project until :meth:`stop`."""
+    """Runs the roles of a project until :meth:`stop`, and starts ``store`` again if it dies."""
 
-    def __init__(self, project: Project, report: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        project: Project,
+        report: Callable[[str], None] = lambda _: None,
+        store: EmbeddedPostgres | None = None,
+    ) -> None:
         self._project = project
         self._report = report
+        self._store, self._store_not_before_s = store, 0.0
         self._stopping = threading.Event()
         logs = project.data_dir / "log"
         logs.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -153,8 +161,10 @@ class Supervisor:
         )
 
     def watch(self) -> None:
-        """Blocks until :meth:`stop` was called, starting again what dies."""
+        """Blocks until :meth:`stop` was called, starting again what dies. Call it from the main
+        thread: the kernel ties a store that is started here to the thread's life."""
         while not self._stopping.wait(0.2):
+            self._watch_store()
             now_s = time.monotonic()
             for process in self._processes:
                 if process.alive():
@@ -172,6 +182,18 @@ class Supervisor:
                 elif now_s >= process.not_before_s:
                     process.not_before_s = 0.0
                     process.start()
+
+    def _watch_store(self) -> None:
+        """The roles wait for the store by themselves; nobody else would start it again."""
+        store = self._store
+        if store is None or store.running() or time.monotonic() < self._store_not_before_s:
+            return
+        _LOG.error("the store died, starting it again")
+        try:
+            store.revive()
+        except StoreUnavailable as e:
+            _LOG.error("the store did not start", extra={"chartloom": {"log": e.where}})
+        self._store_not_before_s = time.monotonic() + _STORE_PAUSE_S
 
     def request_stop(self) -> None:
         """Makes :meth:`watch` return; safe in a signal handler."""

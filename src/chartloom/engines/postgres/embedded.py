@@ -107,6 +107,17 @@ class EmbeddedPostgres:
             raise
         return self.dsn
 
+    def revive(self) -> None:
+        """Starts the server again after it died; call it when :meth:`running` says so.
+
+        Raises ``StoreUnavailable`` when it does not come up; then it may be called again.
+        """
+        if self._child is not None:
+            self._child.wait()
+            self._child = None
+        self._pid = 0
+        self._pid = self._adopt_or_clear() or self._launch(self._decided)
+
     def stop(self, timeout_s: float = 30.0) -> None:
         """Fast shutdown: connections are ended, everything is written. Harmless when stopped."""
         if self._pid:
