@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+from types import TracebackType
 from typing import Any
 
 import msgspec
 
 #: Attributes of a record that are ours: passed as ``extra={"chartloom": {...}}``.
 _EXTRA = "chartloom"
+_FRAMES_MAX = 12
+_LOG = logging.getLogger(__name__)
 
 
 class JsonFormatter(logging.Formatter):
@@ -30,17 +34,32 @@ class JsonFormatter(logging.Formatter):
         }
         line.update(getattr(record, _EXTRA, {}))
         if record.exc_info and record.exc_info[0] is not None:
-            line["exception"] = record.exc_info[0].__name__
-            trace = record.exc_info[2]
-            while trace is not None and trace.tb_next is not None:
-                trace = trace.tb_next
-            if trace is not None:
-                line["place"] = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+            line.update(_described(record.exc_info[0], record.exc_info[2]))
         return msgspec.json.encode(line).decode()
 
 
+def _described(kind: type[BaseException], trace: TracebackType | None) -> dict[str, Any]:
+    """Type of an exception, where it was raised, and the way there."""
+    places = _places(trace)
+    where = {"place": places[-1], "way": places[-_FRAMES_MAX:-1]} if places else {}
+    return {"exception": kind.__name__, **where}
+
+
+def _places(trace: TracebackType | None) -> list[str]:
+    """``file:line`` from the outermost frame to the one that raised."""
+    places = []
+    while trace is not None:
+        places.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return places
+
+
 def configure_logging(role: str, level: str = "INFO") -> None:
-    """Sends all logs of this process to standard error, as JSON lines."""
+    """Sends all logs of this process to standard error, as JSON lines.
+
+    So are errors that nobody caught: the interpreter would print their texts and those of their
+    causes, which may quote data.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(role))
     root = logging.getLogger()
@@ -49,3 +68,16 @@ def configure_logging(role: str, level: str = "INFO") -> None:
     # These two log addresses with parameters, which may hold values.
     for name in ("uvicorn.access", "psycopg"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_traceback)
+    sys.unraisablehook = lambda args: _log_uncaught(args.exc_type, args.exc_traceback)
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    _log_uncaught(kind, trace)
+
+
+def _log_uncaught(kind: type[BaseException], trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt | SystemExit):
+        return
+    _LOG.critical("an error that nobody caught", extra={_EXTRA: _described(kind, trace)})
