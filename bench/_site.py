@@ -81,8 +81,10 @@ def start(site: Path) -> subprocess.Popen[bytes]:
         if line.startswith(b"Console"):
             threading.Thread(target=process.stdout.read, daemon=True).start()
             return process
-    for log in sorted((site / "var").rglob("*.log")):
-        said.append(f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}\n")
+    said += [
+        f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}\n"
+        for log in sorted((site / "var").rglob("*.log"))
+    ]
     raise SystemExit("the site did not start:\n" + "".join(said))
 
 

@@ -147,7 +147,7 @@ def main() -> None:
     text = json.dumps(data, separators=(",", ":"), sort_keys=True).encode()
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_bytes(gzip.compress(text, 9, mtime=0))
-    print(f"{OUT}: {len(text)} bytes, {OUT.stat().st_size} compressed")  # noqa: T201
+    print(f"{OUT}: {len(text)} bytes, {OUT.stat().st_size} compressed")
 
 
 if __name__ == "__main__":

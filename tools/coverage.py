@@ -123,7 +123,7 @@ def _percentages(share: Share) -> list[str]:
 
 def main() -> int:
     if not CORPORA.is_dir():
-        print(f"no corpora in {CORPORA}; set CHARTLOOM_CORPORA", file=sys.stderr)  # noqa: T201
+        print(f"no corpora in {CORPORA}; set CHARTLOOM_CORPORA", file=sys.stderr)
         return 1
     Console(width=None if os.isatty(1) else 110).print(show(*measure(CORPORA)))
     return 0

@@ -45,7 +45,7 @@ class StoreSettings(_Strict):
     data: str = Field(
         "var",
         min_length=1,
-        description="Folder for the embedded store, keys, logs and run files, relative to the site.",
+        description="Folder of the embedded store, keys, logs and run files; relative to the site.",
     )
     dsn_env: str = Field(
         "",
