@@ -29,19 +29,55 @@ def finish_encounter(
         start, end = to_us(period["start"]), to_us(period["end"])
         if start is not None and end is not None and end < start:
             m.issue("discharge-before-admit", seg, 45)
-    if m.event == "A02":
-        _transferred(out, m, instance)
+    if "location" in out and (place := _PLACES.get(m.event)):
+        place(out, m, instance)
+
+
+def _happened(m: Msg, instance: Instance) -> str:
+    """When the event took place: EVN-6, else when it was recorded (EVN-2)."""
+    text = instance.first("EVN", 6) or instance.first("EVN", 2)
+    return to_datetime(text.strip(), m.env.zone) if text else ""
 
 
 def _transferred(out: FhirJson, m: Msg, instance: Instance) -> None:
-    """A transfer happens at EVN-6 (else EVN-2): the new place begins, the prior one ends."""
-    text = instance.first("EVN", 6) or instance.first("EVN", 2)
-    at = to_datetime(text.strip(), m.env.zone) if text else ""
-    for item in out.get("location", ()) if at else ():
+    """A transfer: the new place begins, the prior one ends."""
+    at = _happened(m, instance)
+    for item in out["location"] if at else ():
         if item.get("status") == "active":
             item.setdefault("period", {"start": at})
         elif item.get("status") == "completed":
             item.setdefault("period", {"end": at})
+
+
+def _changed_class(out: FhirJson, m: Msg, instance: Instance) -> None:
+    """A06, A07: a transfer only if they name the place that was left."""
+    if instance.first("PV1", 6):
+        _transferred(out, m, instance)
+
+
+def _admitted(out: FhirJson, m: Msg, instance: Instance) -> None:
+    """The first place of a stay begins with the stay."""
+    start = out.get("period", {}).get("start")
+    if start and instance.first("PV1", 3):
+        out["location"][0].setdefault("period", {"start": start})
+
+
+def _discharged(out: FhirJson, m: Msg, instance: Instance) -> None:
+    """The last place of a stay ends with the stay; it comes first, being read from PV1-3."""
+    end = out.get("period", {}).get("end") or _happened(m, instance)
+    if end and instance.first("PV1", 3):
+        out["location"][0].setdefault("period", {"end": end})
+
+
+#: What an event says about the time at a place.
+_PLACES = {
+    "A01": _admitted,
+    "A02": _transferred,
+    "A03": _discharged,
+    "A04": _admitted,
+    "A06": _changed_class,
+    "A07": _changed_class,
+}
 
 
 @segment_function("PV1.takenBack")
