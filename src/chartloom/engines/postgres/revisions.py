@@ -44,11 +44,14 @@ class Kept(Generic[K, V]):
 
     def put(self, key: K, value: V, size_bytes: int) -> None:
         """Keeps a value."""
-        self.drop(key)
-        self._values[key] = (value, size_bytes)
+        values = self._values
+        found = values.pop(key, None)
+        if found is not None:
+            self.size_bytes -= found[1]
+        values[key] = (value, size_bytes)
         self.size_bytes += size_bytes
         while self.size_bytes > self._bytes_max:
-            _, (_, size) = self._values.popitem(last=False)
+            _, (_, size) = values.popitem(last=False)
             self.size_bytes -= size
 
     def drop(self, key: K) -> None:
