@@ -23,6 +23,7 @@ from chartloom.domain.resource import (
     PatientIdentifier,
 )
 from chartloom.engines.postgres import PostgresStore
+from chartloom.engines.postgres.queries import RECORD_SHARED_MAX
 
 IDS = ["p0", "p1", "p2", "p3", "p4", "p5"]
 
@@ -91,6 +92,17 @@ def test_other_types_and_missing_authorities_do_not_join(store: PostgresStore) -
     assert clusters(store) == set()
     tell(store, [(f"p{i}", with_identifier(f"p{i}", assigned), [], i) for i in (4, 5)])
     assert clusters(store) == {("p4", "p5")}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_number_that_too_many_carry_identifies_nobody(store: PostgresStore, order: int) -> None:
+    """A placeholder such as 0000 must not make one person of all who were given it."""
+    many = [f"p{i:02}" for i in range(RECORD_SHARED_MAX + 1)][::order]
+    tell(store, [(p, patient(p, "0000"), [], i) for i, p in enumerate(many[:-1])])
+    assert len(store.person(everyone(store), many[0]).source_patients) == RECORD_SHARED_MAX
+    tell(store, [(many[-1], patient(many[-1], "0000"), [], 99)])
+    for p in many:
+        assert store.person(everyone(store), p).source_patients == (p,)
 
 
 def test_merge_chain_and_unlink(store: PostgresStore) -> None:

@@ -2,13 +2,14 @@
 
 Two source patients are joined when the last link event about the two (by event time, then position)
 says so, or, where no event speaks about them, when they carry the same record number (type MR or
-PI) of the same assigning authority. A person is a connected component of that graph, named after
-its smallest source patient id.
+PI) of the same assigning authority, unless more than ``RECORD_SHARED_MAX`` carry it. A person is a
+connected component of that graph, named after its smallest source patient id.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from chartloom.domain.resource import Contribution, Derived, LinkKind
 from chartloom.engines.postgres import queries
@@ -82,10 +83,12 @@ class PersonIndex:
         if not records and not linked:
             return
         conn.execute(queries.CLUSTER_LOCK)
+        seeds = {p for _, p in records} | linked
         if records:
             pairs = sorted(records)
-            conn.execute(queries.RECORD_INSERT, ([p[0] for p in pairs], [p[1] for p in pairs]))
-        seeds = {p for _, p in records} | linked
+            values = ([p[0] for p in pairs], [p[1] for p in pairs])
+            new = conn.execute(queries.RECORD_INSERT, values).fetchall()
+            seeds |= _no_longer_joined(conn, Counter(bytes(blind) for (blind,) in new))
         _recluster(conn, seeds)
 
     def _collect(
@@ -118,6 +121,22 @@ def _patients(d: Derived) -> set[str]:
     if not d.quarantine:
         found.add(d.source_patient)
     found.discard("")
+    return found
+
+
+def _no_longer_joined(conn: Connection, added: Mapping[bytes, int]) -> set[str]:
+    """All who carry a record number that identifies nobody since so many carriers were added."""
+    if not added:
+        return set()
+    most = [queries.RECORD_SHARED_MAX + count + 1 for count in added.values()]
+    carriers: dict[bytes, set[str]] = {}
+    for blind, patient in conn.execute(queries.RECORD_CARRIERS, (list(added), most)).fetchall():
+        carriers.setdefault(bytes(blind), set()).add(patient)
+    found: set[str] = set()
+    for blind, patients in carriers.items():
+        before = len(patients) - added[blind]
+        if before <= queries.RECORD_SHARED_MAX < len(patients):
+            found |= patients
     return found
 
 

@@ -326,13 +326,26 @@ SELECT p, p FROM unnest(%b::text[]) p ON CONFLICT DO NOTHING"""
 RECORD_INSERT = """
 INSERT INTO record_number (blind, source_patient)
 SELECT * FROM unnest(%b::bytea[], %b::text[]) ON CONFLICT DO NOTHING
-RETURNING source_patient"""
+RETURNING blind"""
+
+#: Who carries each record number, at most so many.
+RECORD_CARRIERS = """
+SELECT u.blind, c.source_patient FROM unnest(%b::bytea[], %b::int4[]) u (blind, most)
+CROSS JOIN LATERAL (
+    SELECT source_patient FROM record_number r WHERE r.blind = u.blind LIMIT u.most
+) c"""
+
+#: Of how many source patients a record number may be before it is held to identify nobody: it is a
+#: placeholder then, and would make one person of all of them.
+RECORD_SHARED_MAX = 32
 
 #: Pairs of different source patients with a common record number, one of them given.
-RECORD_PAIRS = """
+RECORD_PAIRS = f"""
 SELECT a.source_patient, b.source_patient
 FROM record_number a JOIN record_number b ON b.blind = a.blind
-WHERE a.source_patient = ANY(%b::text[]) AND a.source_patient <> b.source_patient"""
+WHERE a.source_patient = ANY(%b::text[]) AND a.source_patient <> b.source_patient
+    AND NOT EXISTS (
+        SELECT FROM record_number c WHERE c.blind = a.blind OFFSET {RECORD_SHARED_MAX})"""
 
 #: Every link event about one of the given source patients, in the order in which they count.
 LINK_EVENTS = """
