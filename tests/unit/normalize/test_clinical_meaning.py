@@ -243,3 +243,21 @@ def test_an_event_segment_behind_the_patient_loses_no_visit() -> None:
     resource = said(derived, "Encounter")[0]
     assert resource["location"][0]["period"] == {"start": MOVED}
     assert resource["subject"]["reference"] == f"Patient/{said(derived, 'Patient')[0]['id']}"
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "status"),
+    [
+        ("A05", "I", "planned"),
+        ("A14", "I", "planned"),
+        ("A38", "I", "planned"),
+        ("A05", "P", "planned"),
+        ("A01", "P", "active"),
+        ("A01", "I", "active"),
+        ("A08", "P", "planned"),
+        ("A08", "I", "active"),
+        ("A03", "I", "completed"),
+    ],
+)
+def test_nobody_is_yet_in_the_bed_of_an_expected_stay(event: str, kind: str, status: str) -> None:
+    assert stay(event, f2=kind, f3="W1")["location"][0]["status"] == status
