@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -15,6 +16,9 @@ from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.feed import Feed, FeedLimits
 from chartloom.domain.message import Format
 from chartloom.sources import events
+from chartloom.sources.files.folder import Folder
+from chartloom.sources.files.source import _read_ahead
+from chartloom.sources.files.splitting import Piece
 
 
 def files_feed(format_: Format = Format.HL7V2, size_max: int = 1024 * 1024, **options: Any) -> Feed:
@@ -159,6 +163,72 @@ def test_fhir_files_one_resource_or_one_per_line(inbox: Path) -> None:
     (inbox / "many.ndjson").write_bytes(patient + b"\n\n" + b'{"resourceType":"Group"}\r\n')
     _watch(inbox, files_feed(Format.FHIR), landing, "done/one.json", "done/many.ndjson")
     assert sorted(a.message_type for a in landing.arrivals) == ["Bundle", "Group", "Patient"]
+
+
+def test_a_file_that_cannot_be_read_does_not_hold_up_the_others(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landing = ListLanding()
+    for n, name in enumerate(("locked.hl7", "next.hl7")):
+        (inbox / name).write_bytes(message(name))
+        os.utime(inbox / name, (n, n))
+    really_open = Path.open
+
+    def denied(self: Path, *args: Any, **kwargs: Any) -> Any:  # root may read everything
+        if self.name == "locked.hl7":
+            raise PermissionError(13, "Permission denied")
+        return really_open(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", denied)
+    counted = _watch(inbox, files_feed(), landing, "done/next.hl7")
+    assert [a.control_id for a in landing.arrivals] == ["next.hl7"]
+    assert (inbox / "locked.hl7").exists()
+    assert counted[events.FOLDER] >= 1
+
+
+def test_a_file_that_cannot_be_moved_is_landed_once(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message without control id cannot be recognised when it comes again."""
+    landing = ListLanding()
+    (inbox / "a.hl7").write_bytes(message(""))
+    really_rename, tries = Path.rename, []
+
+    def failing(self: Path, target: Path) -> Path:
+        tries.append(target)
+        if len(tries) < 3:
+            raise OSError(30, "Read-only file system")
+        return really_rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    _watch(inbox, files_feed(), landing, "done/a.hl7")
+    assert len(tries) == 3
+    assert len(landing.arrivals) == 1
+
+
+def test_read_ahead_is_bounded_in_bytes() -> None:
+    big, small = Piece(b"x" * 3_000_000, 0), Piece(b"y", 0)
+    assert _read_ahead(iter([big] * 9)) == [big] * 2
+    assert len(_read_ahead(iter([small] * 900))) == 64
+
+
+def test_a_marker_seen_before_its_file_is_kept(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder is not read in one moment: of two new names the later one may be seen alone."""
+    (inbox / "a.hl7").write_bytes(b"x")
+    (inbox / "a.hl7.done").touch()
+    (inbox / "gone.hl7.done").touch()
+    really_scan = os.scandir
+
+    @contextlib.contextmanager
+    def partial(path: Path) -> Any:
+        with really_scan(path) as entries:
+            yield [e for e in entries if e.name != "a.hl7"]
+
+    monkeypatch.setattr(os, "scandir", partial)
+    assert Folder(inbox, "*", 0, ".done").complete() == []
+    assert sorted(p.name for p in inbox.iterdir()) == ["a.hl7", "a.hl7.done"]
 
 
 def test_a_missing_folder_is_named_at_start(tmp_path: Path) -> None:

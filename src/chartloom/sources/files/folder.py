@@ -113,7 +113,9 @@ class Folder:
         """A marker without its file is left from a crash after the file was moved; kept, it would
         declare the next file of that name complete before it is."""
         for name in found:
-            if name.endswith(self._marker) and name.removesuffix(self._marker) not in found:
+            declared = name.removesuffix(self._marker)
+            # Both may have come while the folder was read, and only the marker was seen.
+            if declared not in (name, *found) and not (self.path / declared).exists():
                 (self.path / name).unlink(missing_ok=True)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import itertools
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,13 +17,14 @@ from chartloom.sources import events
 from chartloom.sources.common import begin, room
 from chartloom.sources.context import SourceContext
 from chartloom.sources.fhir_rest.quick_look import quick_look
-from chartloom.sources.files.folder import DONE, FAILED, Folder, Reason
+from chartloom.sources.files.folder import DONE, FAILED, Folder, Look, Reason
 from chartloom.sources.files.splitting import Piece, pieces
 from chartloom.sources.intake import Hl7Intake
 from chartloom.sources.limits import TokenBucket
 
 _IN_FLIGHT_MAX: Final = 512
 _READ_AHEAD: Final = 64
+_READ_AHEAD_BYTES: Final = 4 * 1024 * 1024
 _NDJSON: Final = (".ndjson", ".jsonl")
 
 
@@ -47,6 +47,8 @@ class FilesSource:
         self._bucket = TokenBucket(context.feed.limits.messages_per_second_max)
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        #: Files that were landed as they are, and could not be moved: not to be landed again.
+        self._unmoved: dict[Path, tuple[Look, Reason | None]] = {}
 
     @property
     def address(self) -> tuple[str, int] | None:
@@ -79,8 +81,10 @@ class FilesSource:
     async def _watch(self) -> None:
         while not self._stopping.is_set():
             try:
-                for path in await asyncio.to_thread(self._folder.complete):
-                    if self._stopping.is_set() or not await self._take(path):
+                complete = await asyncio.to_thread(self._folder.complete)
+                self._unmoved = {p: u for p, u in self._unmoved.items() if p in complete}
+                for path in complete:
+                    if self._stopping.is_set() or not await self._try(path):
                         break
             except OSError:
                 self._context.note(events.FOLDER)
@@ -90,9 +94,21 @@ class FilesSource:
             except TimeoutError:
                 continue
 
+    async def _try(self, path: Path) -> bool:
+        """:meth:`_take`; a file that cannot be read or moved does not hold up those after it."""
+        try:
+            return await self._take(path)
+        except OSError:
+            self._context.note(events.FOLDER)
+            return True
+
     async def _take(self, path: Path) -> bool:
         """Lands one file and moves it; False if the store is not available. Raises ``OSError``."""
         before = self._folder.look(path)
+        known = self._unmoved.get(path)
+        if known is not None and known[0] == before:
+            await self._move(path, known[1])
+            return True
         try:
             landed_count, failed = await self._land_file(path)
         except StoreUnavailable:
@@ -111,8 +127,13 @@ class FilesSource:
             self._context.note(events.FILE_FAILED)
             entry = CATALOGUE[failed.event]
             reason = Reason(entry.code, entry.title, entry.cure, failed.offset, landed_count)
-        await asyncio.to_thread(self._folder.move, path, FAILED if reason else DONE, reason)
+        self._unmoved[path] = (before, reason)
+        await self._move(path, reason)
         return True
+
+    async def _move(self, path: Path, reason: Reason | None) -> None:
+        await asyncio.to_thread(self._folder.move, path, FAILED if reason else DONE, reason)
+        self._unmoved.pop(path, None)
 
     async def _land_file(self, path: Path) -> tuple[int, Piece | None]:
         """How many messages are durable (-1 if stopped midway), and the first that was refused."""
@@ -188,4 +209,12 @@ class FilesSource:
 
 
 def _read_ahead(stream: Iterator[Piece]) -> list[Piece]:
-    return list(itertools.islice(stream, _READ_AHEAD))
+    """The next pieces: a bounded number, and no more bytes than a bound once there is one."""
+    ahead: list[Piece] = []
+    size_bytes = 0
+    for piece in stream:
+        ahead.append(piece)
+        size_bytes += len(piece.body)
+        if len(ahead) >= _READ_AHEAD or size_bytes >= _READ_AHEAD_BYTES:
+            break
+    return ahead
