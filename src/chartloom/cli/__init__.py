@@ -27,11 +27,10 @@ def main() -> None:
     try:
         app()
     except ChartloomError as e:
-        if e.where:
-            ERR.print(f"[bold]{e.where}[/]", highlight=False, soft_wrap=True)
-        ERR.print(f"[bold red]{e.what}[/]", highlight=False, soft_wrap=True)
-        if e.cure:
-            ERR.print(e.cure, highlight=False, soft_wrap=True)
+        # No markup: a text may name a table such as [mllp].
+        for text, style in ((e.where, "bold"), (e.what, "bold red"), (e.cure, "")):
+            if text:
+                ERR.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

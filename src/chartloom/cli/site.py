@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from chartloom.cli.output import ERR, OUT, print_json
@@ -65,7 +66,7 @@ def check(
         for finding in findings:
             place = f"{finding.file}:{finding.line}" if finding.line else finding.file
             OUT.print(f"[bold]{place}[/]  [cyan]{finding.key}[/]", highlight=False)
-            OUT.print(f"    [red]{finding.what}[/] {finding.cure}", highlight=False)
+            OUT.print(f"    [red]{escape(finding.what)}[/] {escape(finding.cure)}", highlight=False)
         ERR.print(f"\n{len(findings)} thing(s) to mend.")
     else:
         OUT.print(f"[green]In order:[/] {summary}")
