@@ -14,7 +14,8 @@ from cryptography.x509.oid import NameOID
 from tests.support.ingest import ListLanding, Sender, frame, message, mllp_feed, msa, run, server
 
 from chartloom.domain.errors import ConfigurationError
-from chartloom.sources import IngestServer
+from chartloom.sources import IngestServer, events
+from chartloom.sources.batches import BATCH_MESSAGES_MAX
 from chartloom.sources.tls import client_context
 
 
@@ -94,6 +95,21 @@ def test_a_batch_during_an_outage_is_refused_message_by_message() -> None:
             assert b"MSA|A" + b"A" not in answer
 
     run(main)
+
+
+def test_a_batch_of_too_many_messages_is_refused_as_a_whole() -> None:
+    landing = ListLanding()
+    tiny = message("ONE") + b"MSH|^~\\&|\r" * BATCH_MESSAGES_MAX
+
+    async def main() -> None:
+        async with server([mllp_feed()], landing) as ingest:
+            sender = await Sender.connect(ingest)
+            assert msa(await sender.ask(tiny)) == ("AR", "ONE")
+            assert msa(await sender.ask(message("TWO"))) == ("AA", "TWO")
+            assert ingest.stats["adt"].events == {events.BATCH: 1}
+
+    run(main)
+    assert [a.control_id for a in landing.arrivals] == ["TWO"]
 
 
 def test_an_empty_batch_is_answered_by_an_empty_batch() -> None:

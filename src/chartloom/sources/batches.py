@@ -11,6 +11,9 @@ from typing import Final, NamedTuple
 
 from chartloom.formats.hl7v2 import split_batch
 
+#: Most messages in one frame or request. Each one waits in memory for the landing, so that a batch
+#: of a million tiny ones would otherwise stop all feeds.
+BATCH_MESSAGES_MAX: Final = 10_000
 _MSH_IN_BODY: Final = (b"\rMSH", b"\nMSH")
 _HEADER: Final = re.compile(rb"(?:\A|(?<=[\r\n\x0b\x1c]))[ \t]*((?:FHS|BHS)[^\r\n\x1c]*)")
 
@@ -27,6 +30,11 @@ class Batch(NamedTuple):
 def may_be_batch(body: bytes) -> bool:
     """True if ``body`` may hold an envelope or several messages: a cheap test for every message."""
     return body[:3] in (b"FHS", b"BHS") or _MSH_IN_BODY[0] in body or _MSH_IN_BODY[1] in body
+
+
+def too_many(body: bytes) -> bool:
+    """True if ``body`` holds more than :data:`BATCH_MESSAGES_MAX` messages; cheap, to ask first."""
+    return sum(body.count(start) for start in _MSH_IN_BODY) >= BATCH_MESSAGES_MAX
 
 
 def unpack(body: bytes) -> Batch | None:

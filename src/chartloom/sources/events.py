@@ -18,6 +18,7 @@ FRAME_TIMEOUT: Final = "mllp-frame-timeout"
 NO_HEADER: Final = "ingest-no-header"
 UNREADABLE: Final = "ingest-unreadable"
 OVERSIZE: Final = "ingest-oversize"
+BATCH: Final = "ingest-batch-limit"
 MEMORY: Final = "ingest-memory-budget"
 RATE: Final = "ingest-rate-limit"
 CONNECTIONS: Final = "ingest-connection-limit"
@@ -79,6 +80,12 @@ CODES: Final = (
         _E,
         "A message was larger than the feed's message_size_bytes_max; nothing of it was kept.",
         "Raise message_size_bytes_max in [limits] of the feed, and let the sender send it again.",
+    ),
+    IssueCode(
+        BATCH,
+        _E,
+        "A batch held more than 10,000 messages; nothing of it was kept.",
+        "Let the sender split it into smaller batches, or put it into a watched folder as a file.",
     ),
     IssueCode(
         MEMORY,

@@ -14,9 +14,16 @@ from starlette.responses import Response
 from chartloom.domain.errors import StoreUnavailable
 from chartloom.formats.hl7v2 import Peek, parse, peek
 from chartloom.sources import events
-from chartloom.sources.batches import answer_batch, may_be_batch, unpack
+from chartloom.sources.batches import (
+    BATCH_MESSAGES_MAX,
+    answer_batch,
+    may_be_batch,
+    too_many,
+    unpack,
+)
 from chartloom.sources.common import begin, room
 from chartloom.sources.context import SourceContext
+from chartloom.sources.fhir_rest.outcome import Refusal
 from chartloom.sources.intake import Hl7Intake
 from chartloom.sources.mllp import answers
 
@@ -33,7 +40,14 @@ class Hl7Reception:
         self._intake = Hl7Intake(context.feed, context.namespace)
 
     async def receive(self, body: bytes) -> Response:
-        """The response for one request body: a message or a batch."""
+        """The response for one request body: a message or a batch; raises ``Refusal``."""
+        if too_many(body):
+            raise Refusal(
+                413,
+                "too-long",
+                f"A batch holds at most {BATCH_MESSAGES_MAX} messages. Nothing was kept.",
+                event=events.BATCH,
+            )
         batch = unpack(body) if may_be_batch(body) else None
         bodies = [body] if batch is None else batch.bodies
         await room(self._context.lander)  # then all are submitted in this turn, in order

@@ -56,6 +56,7 @@ _ERRORS: Final[dict[str, tuple[str, str]]] = {
     events.NO_HEADER: ("100", "No usable MSH segment. The bytes were kept for inspection."),
     events.UNREADABLE: ("199", "The message cannot be parsed. It was kept for inspection."),
     events.OVERSIZE: ("104", "Message too large. Nothing was kept."),
+    events.BATCH: ("104", "Too many messages in one batch. Nothing was kept. Send smaller ones."),
     events.MEMORY: ("207", "Too many large messages at once. Nothing was kept. Send again."),
     events.RATE: ("207", "Rate limit of this feed. Nothing was kept. Send again later."),
     events.CONNECTIONS: ("207", "Too many connections on this feed. Nothing was kept."),

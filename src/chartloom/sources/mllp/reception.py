@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from chartloom.domain.message import Arrival, Receipt
 from chartloom.formats.hl7v2 import Peek, parse, peek
 from chartloom.sources import events
-from chartloom.sources.batches import Batch, answer_batch, may_be_batch, unpack
+from chartloom.sources.batches import Batch, answer_batch, may_be_batch, too_many, unpack
 from chartloom.sources.common import Landed
 from chartloom.sources.mllp import answers
 from chartloom.sources.mllp.answers import Verdict
+from chartloom.sources.mllp.framing import HEAD_BYTES_MAX
 
 if TYPE_CHECKING:
     from chartloom.sources.mllp.source import MllpSource
@@ -72,6 +73,9 @@ class Reception:
     def take(self, body: bytes, now_s: float) -> None:
         """One frame's body: a message, several, or a batch in its envelope."""
         if may_be_batch(body):
+            if too_many(body):
+                self.refuse(body[:HEAD_BYTES_MAX], events.BATCH)
+                return
             batch = unpack(body)
             if batch is not None:
                 self._take_batch(batch, now_s)
