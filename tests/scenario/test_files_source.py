@@ -231,6 +231,35 @@ def test_a_marker_seen_before_its_file_is_kept(
     assert sorted(p.name for p in inbox.iterdir()) == ["a.hl7", "a.hl7.done"]
 
 
+def test_a_fhir_resource_changed_back_is_news(inbox: Path) -> None:
+    landing = ListLanding()
+    one, two = b'{"resourceType":"Patient","active":true}', b'{"resourceType":"Patient"}'
+    for n, body in enumerate((one, two, one)):
+        (inbox / f"{n}.json").write_bytes(body)
+        os.utime(inbox / f"{n}.json", (n, n))
+    _watch(inbox, files_feed(Format.FHIR), landing, "done/2.json")
+    assert landing.bodies == [one, two, one]
+
+
+def test_a_fhir_file_read_again_after_a_crash_is_recognised(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landing = ListLanding()
+    line = b'{"resourceType":"Patient"}\n'
+    (inbox / "many.ndjson").write_bytes(line * 3)
+    really_rename = Path.rename
+    monkeypatch.setattr(Path, "rename", lambda self, target: os.stat("/no/such/file"))
+
+    async def until_landed() -> None:
+        async with server([files_feed(Format.FHIR)], landing, base=inbox.parent):
+            await until(lambda: len(landing.arrivals) == 3)
+
+    run(until_landed)
+    monkeypatch.setattr(Path, "rename", really_rename)
+    _watch(inbox, files_feed(Format.FHIR), landing, "done/many.ndjson")
+    assert landing.bodies == [line.strip()] * 3
+
+
 def test_a_missing_folder_is_named_at_start(tmp_path: Path) -> None:
     async def main() -> None:
         with pytest.raises(ConfigurationError, match="inbox"):
