@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -53,6 +54,7 @@ class Env:
         delimiters: Delimiters,
         systems: dict[str, str],
         units: dict[str, str],
+        shift: str = "",
     ) -> None:
         self.feed, self.namespace, self.delimiters = feed, namespace, delimiters
         self.scope = feed.patient_namespace
@@ -60,13 +62,15 @@ class Env:
         self.sub, self.esc = delimiters.split_subcomponent, delimiters.escape
         self.systems, self.units = systems, units
         try:
-            self.zone = ZoneInfo(feed.zone)
+            self.zone: tzinfo = ZoneInfo(feed.zone)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ConfigurationError(
                 f"zone {feed.zone!r} is not an IANA time zone.",
                 where=f"feeds/{feed.name}.toml",
                 cure="Write a zone such as Europe/Berlin.",
             ) from error
+        if shift:  # MSH-7 names another one than the feed's: it holds for the whole message
+            self.zone = datetime.strptime(shift, "%z").tzinfo or self.zone
         self.memos: list[Memo] = []
         self.shared: dict[str, Contribution] = {}
         #: (OBX-7, OBX-6) -> reference range and Issue code; not to be changed

@@ -12,6 +12,7 @@ from chartloom.domain.resource import Derived, LossReport, Traced
 from chartloom.formats.hl7v2 import Delimiters, Tree, parse
 from chartloom.normalize.context import Env, Msg
 from chartloom.normalize.engine import Engine, fingerprint
+from chartloom.normalize.functions.times import sender_shift
 from chartloom.normalize.read_mapping import read_mapping
 from chartloom.normalize.run import Run, event_time_us
 from chartloom.normalize.shapes import Shapes, count_losses
@@ -35,7 +36,7 @@ class Hl7Mapping:
         self.fingerprint = fingerprint(self.files)
         self.engine = Engine(read_mapping(files, overlay))
         self._envs: dict[tuple[object, ...], tuple[Env, Shapes]] = {}
-        self._last: tuple[Feed, UUID, Delimiters, tuple[Env, Shapes]] | None = None
+        self._last: tuple[Feed, UUID, Delimiters, str, tuple[Env, Shapes]] | None = None
 
     def derive(self, message: Message, feed: Feed, namespace: UUID) -> Derived:
         """What a message says. Never raises for any bytes; reads no clock and does no IO."""
@@ -120,13 +121,21 @@ class Hl7Mapping:
 
     def _env(self, feed: Feed, namespace: UUID, tree: Tree) -> tuple[Env, Shapes]:
         d = tree.delimiters
+        shift = sender_shift(tree.segments[0].value(7) if tree.segments else "", feed.zone)
         last = self._last
-        if last is not None and last[0] is feed and last[1] is namespace and last[2] is d:
-            return last[3]
+        if (
+            last is not None
+            and last[0] is feed
+            and last[1] is namespace
+            and last[2] is d
+            and last[3] == shift
+        ):
+            return last[4]
         key = (
             feed.name,
             feed.patient_namespace,
             feed.zone,
+            shift,
             feed.owner,
             namespace,
             d.field,
@@ -135,12 +144,12 @@ class Hl7Mapping:
         known = self._envs.get(key)
         if known is None:
             tables = self.engine.tables
-            known = (Env(feed, namespace, d, tables.systems, tables.units), Shapes(d))
+            known = (Env(feed, namespace, d, tables.systems, tables.units, shift), Shapes(d))
             if len(self._envs) >= ENVIRONMENTS_MAX:
                 self._envs.clear()
             self._envs[key] = known
         self.engine.make_memos(known[0])
-        self._last = (feed, namespace, d, known)
+        self._last = (feed, namespace, d, shift, known)
         return known
 
 

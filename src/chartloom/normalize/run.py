@@ -27,6 +27,21 @@ _TELLING = ("medicationCodeableConcept", "vaccineCode", "code")
 PROVENANCE = "Provenance"
 
 
+def notes_of(instance: Instance) -> list[Segment] | None:
+    """NTE comments on what stands right before it: on a result its own, not on all of a patient's.
+
+    Groups within an order or a specimen that are no observations share the order's notes.
+    """
+    at: Instance | None = instance
+    while at is not None and (found := at.segments.get("NTE")) is None:
+        if "OBX" in at.segments or "PID" in at.segments:
+            return None
+        at = at.parent
+        if at is None or "PID" in at.segments:
+            return None
+    return found
+
+
 class Run:
     """The mapping of one message; its attributes are the parts of a ``Derived``."""
 
@@ -156,7 +171,7 @@ class Run:
         coverage, padded = m.coverage, m.padded
         first: Segment | None = None
         for number, name, width, fill in builder.fillers:
-            for seg in instance.find(name) or ():
+            for seg in (instance.find(name) if name != "NTE" else notes_of(instance)) or ():
                 f = seg.fields
                 index = seg.index
                 if len(f) < width:

@@ -8,9 +8,9 @@ with zeros; coarser precision stays as it is.
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from chartloom.domain.resource import FhirJson
 from chartloom.normalize.context import Prim, Sink, raw
@@ -29,7 +29,7 @@ _TS_IGNORES = {"2": "degree of precision (deprecated): the digits of the time sa
 
 
 @lru_cache(maxsize=65536)
-def _offset(zone: ZoneInfo, minute: str) -> str:
+def _offset(zone: tzinfo, minute: str) -> str:
     """The zone's offset at a local minute ``YYYYMMDDHHMM`` as ``+HH:MM``."""
     delta = datetime.strptime(minute, "%Y%m%d%H%M").replace(tzinfo=zone).utcoffset()
     seconds = int(delta.total_seconds()) if delta is not None else 0
@@ -37,6 +37,24 @@ def _offset(zone: ZoneInfo, minute: str) -> str:
     minutes = round(seconds / 60)
     sign = "-" if minutes < 0 else "+"
     return f"{sign}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+
+
+def sender_shift(sent: str, zone: str) -> str:
+    """The offset in MSH-7 (``+01:00``), which holds for all times of the message that have none.
+
+    ``""`` if MSH-7 has none or it is what the feed's ``zone`` has then: the zone knows its summer
+    time, so it is better (HL7 v2.5.1, 2.15.9.7).
+    """
+    text = sent.strip()
+    if len(text) < 17 or text[-5] not in "+-":
+        return ""
+    shift, minute = f"{text[-5:-2]}:{text[-2:]}", text[:12]
+    if not (text[-4:] + minute).isdigit() or shift[1:3] > "14" or shift[4:] > "59":
+        return ""
+    try:
+        return "" if _offset(ZoneInfo(zone), minute) == shift else shift
+    except (ValueError, OverflowError, ZoneInfoNotFoundError):
+        return ""
 
 
 def _compact(text: str) -> str:
@@ -52,7 +70,7 @@ def _compact(text: str) -> str:
     return text
 
 
-def to_datetime(text: str, zone: ZoneInfo) -> str:
+def to_datetime(text: str, zone: tzinfo) -> str:
     """FHIR dateTime for an HL7 time; ``""`` if it is none."""
     found = _DTM.fullmatch(text) or _DTM.fullmatch(_compact(text))
     if not found:
