@@ -155,6 +155,9 @@ class Worker:
                     self.store.wait(_WAIT_S)
             except LaneLost:
                 _log.info("a lane went to another worker; claiming again")
+            except BatchStale:
+                _log.warning("others keep changing what this batch needs; trying again")
+                stop.wait(_WAIT_S)
             except StoreUnavailable:
                 _log.warning("the store is unavailable; nothing is lost, trying again")
                 stop.wait(_WAIT_S)

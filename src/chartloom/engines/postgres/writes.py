@@ -13,7 +13,7 @@ from chartloom.domain.resource import Contribution, Derived
 from chartloom.domain.store import Batch
 from chartloom.engines.postgres.bodies import Bodies, BundleBody
 from chartloom.engines.postgres.bulk import Row
-from chartloom.engines.postgres.landing import clean
+from chartloom.engines.postgres.landing import clean, label
 from chartloom.engines.postgres.revisions import Revisions
 
 _POSITION = attrgetter("position")
@@ -63,8 +63,8 @@ def outcome_row(message: Message, derived: Derived, applied_at_us: int, version:
         len(derived.unmapped),
         version,
         message.feed,
-        clean(derived.message_type or message.message_type),
-        clean(derived.control_id or message.control_id),
+        label(derived.message_type or message.message_type),
+        label(derived.control_id or message.control_id),
         derived.source_patient or message.source_patient,
         derived.quarantine,
     )
