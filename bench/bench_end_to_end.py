@@ -122,7 +122,7 @@ def at_rate(pipe: Connection, site: Path, rate: float, seconds: float) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--pool", type=int, default=250_000)
     options = parser.parse_args()
     here, there = multiprocessing.Pipe()

@@ -45,7 +45,7 @@ def init(
         zone=zone,
         first_port=first_port,
         console_port=console_port,
-        workers=max(1, min(4, (os.cpu_count() or 2) - 1)),
+        workers=max(2, min(4, os.cpu_count() or 2)),
     )
     for path in written:
         OUT.print(f"  {path}", highlight=False)

@@ -46,6 +46,7 @@ def prepare_demo_site(folder: Path) -> bool:
     write_site(
         folder,
         name="Saltmarsh General (simulated)",
+        workers=2,
         zone=FEEDS["adt"].zone,
         feeds=tuple(FEEDS.values()),
     )
