@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from chartloom.chart import apart
 from chartloom.chart.merge_policy import Keyed, Parts, Together, policy_of
 from chartloom.chart.statement import (
     IDENTITY,
@@ -13,6 +14,7 @@ from chartloom.chart.statement import (
     form_of,
     in_order,
     larger,
+    owner,
     plain_words,
     slice_of,
 )
@@ -38,6 +40,8 @@ class Draft:
         self.policy = policy_of(contribution.type)
         self.directory = contribution.directory
         self._items: dict[str, dict[str, list[Any]]] = {}
+        #: What items state apart, by element and key, while they are held in ``_items``.
+        self._apart: dict[str, dict[str, FhirJson]] = {}
         self._objects: set[str] = set()
         self.stamps: dict[str, Stamp]
         self.resource: FhirJson
@@ -76,7 +80,8 @@ class Draft:
         if stamp > self._newest:
             self._newest = stamp
         if contribution.source_patient != self.source_patient:
-            self.source_patient = self._owner(contribution.source_patient, stamp)
+            other = contribution.source_patient
+            self.source_patient = owner(self.source_patient, other, self.stamps, stamp)
 
     # --- statements -----------------------------------------------------------------------------
 
@@ -149,13 +154,50 @@ class Draft:
         whole = stamps.get(name)
         if (whole is not None and said < whole) or (self.floor is not None and said < self.floor):
             return
-        held = self._held(name, rule)
+        held = self._held(name)
         for key, group in by_key(rule, items).items():
             register = f"{name}:{key}"
             old = stamps.get(register)
-            if old is None or old < said or (old == said and larger(group, held.get(key))):
+            body, value = apart.split(group, rule.apart)
+            if old is None or old < said or (old == said and larger(body, held.get(key))):
                 stamps[register] = said
-                held[key] = group
+                held[key] = body
+            if rule.apart and len(group) > 1:
+                self._end_apart(name, rule.apart, key, said)
+            elif rule.apart:
+                said_of = apart.stated(group, rule.apart)
+                self._state_apart(f"{name}.{rule.apart}", key, said_of, value, said)
+
+    def _state_apart(
+        self, path: str, key: str, children: list[str], value: FhirJson, said: Stamp
+    ) -> None:
+        stamps = self.stamps
+        ended = stamps.get(f"{path}:{key}")
+        if ended is not None and said <= ended:
+            return
+        held = self._apart[path.partition(".")[0]].setdefault(key, {})
+        for child in children:
+            register = f"{path}.{child}:{key}"
+            old, new = stamps.get(register), slice_of(value, [child])
+            if old is None or old < said or (old == said and larger(new, slice_of(held, [child]))):
+                stamps[register] = said
+                for part in (child, "_" + child):
+                    held.pop(part, None)
+                held.update(new)
+
+    def _end_apart(self, element: str, name: str, key: str, said: Stamp) -> None:
+        """What items of this key stated apart until ``said`` is gone, also if it is heard later."""
+        path = f"{element}.{name}"
+        register, stamps = f"{path}:{key}", self.stamps
+        floors = (self.floor, stamps.get(element), stamps.get(register))
+        if any(floor is not None and said < floor for floor in floors):
+            return
+        stamps[register] = said
+        self._held(element)
+        forgotten = [r for r in stamps if r.startswith(path + ".") and stamps[r] <= said]
+        apart.forget(
+            stamps, self._apart[element], [r for r in forgotten if r.partition(":")[2] == key]
+        )
 
     def _state_parts(self, name: str, value: FhirJson, said: Stamp) -> None:
         stamps = self.stamps
@@ -218,6 +260,9 @@ class Draft:
             self._clear_parts(name, said)
 
     def _clear_part(self, element: str, part: str, register: str, said: Stamp) -> None:
+        rule = self.policy[element]
+        if isinstance(rule, Keyed) and rule.apart:
+            self._end_apart(element, rule.apart, part, said)
         old, whole = self.stamps.get(register), self.stamps.get(element)
         if (old is not None and said <= old) or (whole is not None and said <= whole):
             return
@@ -243,6 +288,11 @@ class Draft:
             else:
                 kept.add(part)
         self._keep_parts(element, lambda name: name in kept)
+        rule = self.policy[element]
+        if isinstance(rule, Keyed) and rule.apart:
+            stamps, below = self.stamps, f"{element}.{rule.apart}"
+            forgotten = [r for r in stamps if r.startswith(below) and stamps[r] < than]
+            apart.forget(stamps, self._apart[element], forgotten)
 
     def _state_whole(self, said: Stamp) -> None:
         """Everything that is older than ``said`` is gone, whether or not it is stated again."""
@@ -275,23 +325,29 @@ class Draft:
 
     # --- helpers --------------------------------------------------------------------------------
 
-    def _held(self, element: str, rule: Keyed) -> dict[str, list[Any]]:
+    def _held(self, element: str) -> dict[str, list[Any]]:
         """The items of a keyed list by key, to be changed in place."""
         held = self._items.get(element)
         if held is None:
+            rule = self.policy[element]
+            assert isinstance(rule, Keyed)
             held = self._items[element] = by_key(rule, self.resource.get(element, ()))
+            values = self._apart[element] = {}
+            for key, group in held.items() if rule.apart else ():
+                held[key], value = apart.split(group, rule.apart)
+                values[key] = dict(value)
         return held
 
     def _part_names(self, element: str) -> set[str]:
         rule = self.policy[element]
         if isinstance(rule, Keyed):
-            return set(self._held(element, rule))
+            return set(self._held(element))
         return set(children_of(self.resource.get(element, {})))
 
     def _keep_parts(self, element: str, keep: Any) -> None:
         rule = self.policy[element]
         if isinstance(rule, Keyed):
-            held = self._held(element, rule)
+            held = self._held(element)
             self._items[element] = {k: v for k, v in held.items() if keep(k)}
             return
         parts = self.resource.pop(element, {})
@@ -317,13 +373,6 @@ class Draft:
     def _wins_group(self, held: list[str], names: tuple[str, ...], incoming: FhirJson) -> bool:
         return larger(slice_of(incoming, names), slice_of(self.resource, held))
 
-    def _owner(self, other: str, said: Stamp) -> str:
-        """Whose compartment it is in when sources moved it: follows the winning subject."""
-        for name in ("subject", "patient", "beneficiary"):
-            if at := self.stamps.get(name):
-                return other if at == said else self.source_patient
-        return max(self.source_patient, other)
-
     def finish(self) -> ResourceState:
         """The new state, with properties in an order that does not depend on history.
 
@@ -333,7 +382,7 @@ class Draft:
         for name, held in self._items.items():
             rule = self.policy[name]
             if held and isinstance(rule, Keyed):
-                resource[name] = in_order(rule, held)
+                resource[name] = in_order(rule, apart.join_all(held, rule.apart, self._apart[name]))
             else:
                 resource.pop(name, None)
         for name in self._objects:

@@ -11,6 +11,8 @@ Keys of ``ResourceState.stamps``:
 ``birthDate``          a property that is present, or an element that was cleared
 ``value[x]``           a group that was cleared (while present, its properties carry the stamp)
 ``location:<key>``     the items of a keyed list with this key, present or cleared
+``location.period.start:<key>``  a child of what such an item states apart
+``location.period:<key>``  when that was last taken back as a whole
 ``period.start``       a child of an object merged by parts
 ``location``           of a keyed list or an object by parts: when it was cleared as a whole
 ``*``                  when a source last stated the whole resource: what is older is gone

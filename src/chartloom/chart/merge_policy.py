@@ -33,10 +33,14 @@ class Together(msgspec.Struct, frozen=True, eq=False):
 
 
 class Keyed(msgspec.Struct, frozen=True, eq=False):
-    """A list merged by key. ``order`` sorts items for reading; ties fall back to key and bytes."""
+    """A list merged by key. ``order`` sorts items for reading; ties fall back to key and bytes.
+
+    apart: an object in each item whose children are registers of their own ("" if none).
+    """
 
     key: Callable[[Any], str]
     order: Callable[[Any], str]
+    apart: str = ""
 
 
 class Parts(msgspec.Struct, frozen=True, eq=False):
@@ -122,8 +126,9 @@ EVERYWHERE: Final[dict[str, Rule]] = {
 #: (resource type, element) -> rule.
 TABLE: Final[dict[tuple[str, str], Rule]] = {
     # A transfer names the new bed only. The stay's earlier places must survive it, each with its
-    # own period, so that a cancelled transfer (A12) can take back exactly one of them.
-    ("Encounter", "location"): Keyed(_place_key, _period_start),
+    # own period, so that a cancelled transfer (A12) can take back exactly one of them. An update
+    # (A08) names the bed without saying since when.
+    ("Encounter", "location"): Keyed(_place_key, _period_start, apart="period"),
     # An update that names only the attending says nothing about who referred or admitted. All
     # persons of one role are replaced together, so that a change of attending leaves one attending.
     ("Encounter", "participant"): Keyed(_role_key, _by_key),

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from chartloom.chart import apart
 from chartloom.chart.merge_policy import Keyed, Together, policy_of
 from chartloom.domain.codec import encode_sorted
 from chartloom.domain.resource import Contribution, FhirJson, ResourceState, Stamp
@@ -152,18 +153,25 @@ def _compose(resource: FhirJson, form: Form) -> list[str]:
     registers = []
     for name, rule in form.keyed:
         items = resource[name]
-        if len(items) == 1:
+        if len(items) == 1 and not rule.apart:
             registers.append(f"{name}:{rule.key(items[0])}")
             continue
         groups = by_key(rule, items)
+        for key, group in groups.items():
+            registers += [f"{name}:{key}", *apart.registers(name, rule.apart, key, group)]
+            groups[key] = apart.join(*_reordered(group, rule.apart))
         resource[name] = in_order(rule, groups)
-        registers += [f"{name}:{key}" for key in groups]
     for name in form.parts:
         value = resource[name]
         if len(value) > 1:
             resource[name] = dict(sorted(value.items()))
         registers += [f"{name}.{child}" for child in children_of(value)]
     return registers
+
+
+def _reordered(group: list[Any], name: str) -> tuple[list[Any], str, FhirJson]:
+    body, value = apart.split(group, name)
+    return body, name, value
 
 
 def _take_meta(meta: FhirJson, incoming: FhirJson) -> bool:
@@ -202,6 +210,14 @@ def by_key(rule: Keyed, items: Any) -> dict[str, list[Any]]:
         else:
             grouped[key] = [item]
     return grouped
+
+
+def owner(mine: str, other: str, stamps: dict[str, Stamp], said: Stamp) -> str:
+    """Whose compartment it is in when sources moved it: follows the winning subject."""
+    for name in ("subject", "patient", "beneficiary"):
+        if at := stamps.get(name):
+            return other if at == said else mine
+    return max(mine, other)
 
 
 def larger(new: Any, old: Any) -> bool:

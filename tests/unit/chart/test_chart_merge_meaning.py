@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import permutations
 from typing import Any
 
 from chartloom.chart import WHOLE, merge, stamp_of
@@ -66,9 +67,50 @@ def test_a_transfer_keeps_the_places_before_and_its_cancellation_takes_one_back(
     places = [(i["location"]["reference"], i["status"]) for i in state.resource["location"]]
     assert sorted(places) == [("Location/icu", "completed"), ("Location/ward", "active")]
     state = stay(state, 3, location=[bed("icu")], cleared=("location:Location/ward",))
-    assert state.resource["location"] == [bed("icu")]
+    assert state.resource["location"] == [bed("icu", start="2024-01-01")]
     late = stay(state, 2, location=[bed("ward", start="2024-01-02")])
-    assert late.resource["location"] == [bed("icu")]
+    assert late.resource["location"] == [bed("icu", start="2024-01-01")]
+
+
+def test_naming_a_bed_again_does_not_say_since_when() -> None:
+    told = [
+        (1, [bed("icu", start="2024-01-01")]),
+        (2, [bed("icu")]),
+        (3, [bed("icu", "completed", end="2024-01-05")]),
+        (4, [bed("icu")]),
+    ]
+    for order in permutations(told):
+        state = None
+        for at, places in order:
+            state = stay(state, at, location=places)
+        period = {"end": "2024-01-05", "start": "2024-01-01"}
+        assert state.resource["location"] == [bed("icu") | {"period": period}]
+
+
+def test_coming_back_to_a_bed_begins_a_period_without_an_end() -> None:
+    told = [
+        (1, [bed("icu", start="2024-01-01")]),
+        (2, [bed("icu", "completed", end="2024-01-02")]),
+        (3, [bed("icu", start="2024-01-03")]),
+    ]
+    for order in permutations(told):
+        state = None
+        for at, places in order:
+            state = stay(state, at, location=places)
+        assert state.resource["location"] == [bed("icu", start="2024-01-03")]
+
+
+def test_the_period_of_a_place_taken_back_does_not_return_with_the_place() -> None:
+    told: list[dict[str, Any]] = [
+        {"at": 1, "location": [bed("icu", start="2024-01-01")]},
+        {"at": 2, "cleared": ("location:Location/icu",)},
+        {"at": 3, "location": [bed("icu")]},
+    ]
+    for order in permutations(told):
+        state = None
+        for message in order:
+            state = stay(state, **message)
+        assert state.resource["location"] == [bed("icu")]
 
 
 def test_a_change_of_attending_leaves_one_attending_and_the_referrer() -> None:
