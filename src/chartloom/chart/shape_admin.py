@@ -100,8 +100,10 @@ def encounter(r: _Json) -> _Json:
 def whereabouts(state: ResourceState) -> _Json:
     """Where a stay took place, in the order in which its places were last spoken of.
 
-    The current place is the one that was said last to be active: sources tell where somebody went,
-    and not always that the earlier bed was left.
+    The current (or, after discharge, the last) place is the one that was spoken of last; of those
+    named together, the active one. Sources tell where somebody went, and not always that the
+    earlier bed was left: an older ``active`` is not shown as if it still held. Places that are
+    only planned or kept free are nobody's whereabouts.
     """
     places = []
     for item in state.resource.get("location", ()):
@@ -115,11 +117,20 @@ def whereabouts(state: ResourceState) -> _Json:
         }
         places.append((said or NEVER, place))
     places.sort(key=lambda p: (p[0], p[1]["text"]))
-    here = [p for _, p in places if p["status"] in (None, "active") and not p["end"]]
-    current = (here or [p for _, p in places] or [{}])[-1]
+    taken = [p for p in places if p[1]["status"] not in ("planned", "reserved")]
+    last, current = max(taken, key=_lastness, default=(NEVER, {}))
+    for said, shown in taken:
+        if said < last and shown["status"] == "active":
+            shown["status"] = None
     return drop_empty(
         {"location": current.get("text"), "locations": [drop_empty(p) for _, p in places]}
     )
+
+
+def _lastness(place: tuple[Stamp, _Json]) -> tuple[Stamp, bool, str, str]:
+    said, shown = place
+    time = shown["end"] or shown["start"] or ""
+    return said, shown["status"] == "active", time, shown["text"]
 
 
 #: Sorts before every statement.
@@ -146,7 +157,9 @@ def document(r: _Json) -> _Json:
         "authenticator": named(r.get("authenticator")),
         "content_type": attachment.get("contentType"),
         "size_bytes": attachment.get("size"),
-        "replaces": [named(t.get("target")) for t in r.get("relatesTo", ())],
+        "replaces": [
+            named(t.get("target")) for t in r.get("relatesTo", ()) if t.get("code") == "replaces"
+        ],
     }
 
 
