@@ -97,7 +97,7 @@ RESULT = st.fixed_dictionaries(
     {
         "resourceType": st.just("Observation"),
         "id": st.sampled_from([f"o{i}" for i in range(8)]),
-        "status": st.sampled_from(["final", "final", "final", "corrected", "entered-in-error"]),
+        "status": st.sampled_from(["final", "final", "corrected", "cancelled", "entered-in-error"]),
         "code": st.sampled_from(CODES).map(_code),
         "effectiveDateTime": DAYS,
         "valueQuantity": st.tuples(

@@ -40,8 +40,8 @@ def _at(paths: str) -> tuple[tuple[str, ...], ...]:
 
 _WITHDRAWN = frozenset(("entered-in-error", "cancelled"))
 
-#: Everything that has a section. A cancelled *stay* or *result* never was (A11, OBX-11 = X), while
-#: cancelled appointments and stopped orders are facts that a reader needs.
+#: Everything that has a section. A cancelled *stay* never was (A11), while cancelled appointments,
+#: stopped orders and results that could not be obtained (OBX-11 = X) are facts that a reader needs.
 PLACES: Final[dict[str, Place]] = {
     "Patient": Place(Section.DEMOGRAPHICS),
     "RelatedPerson": Place(Section.DEMOGRAPHICS, _at("period.start")),
@@ -56,8 +56,7 @@ PLACES: Final[dict[str, Place]] = {
     "Observation": Place(
         Section.RESULTS,
         _at("effectiveDateTime effectivePeriod.start effectiveInstant issued"),
-        _WITHDRAWN,
-        RESULT_PARTS,
+        parts=RESULT_PARTS,
         series=True,
     ),
     "MedicationRequest": Place(Section.MEDICATIONS, _at("authoredOn"), parts=MEDICATION_PARTS),
@@ -86,7 +85,7 @@ PLACES: Final[dict[str, Place]] = {
         Section.ORDERS, _at("authoredOn occurrenceDateTime occurrencePeriod.start")
     ),
     "DiagnosticReport": Place(
-        Section.REPORTS, _at("effectiveDateTime effectivePeriod.start issued"), _WITHDRAWN
+        Section.REPORTS, _at("effectiveDateTime effectivePeriod.start issued")
     ),
     "Coverage": Place(Section.COVERAGE, _at("period.start")),
     "Account": Place(Section.CHARGES, _at("servicePeriod.start")),
@@ -125,7 +124,7 @@ def section_part(resource: FhirJson) -> tuple[Section, int]:
 
 
 def is_hidden(resource: FhirJson, row: Place) -> bool:
-    """Whether it was entered in error or cancelled, so that it does not count."""
+    """Whether it was entered in error (or a cancelled stay), so that it does not count."""
     if resource.get("status") in row.hidden:
         return True
     verification = resource.get("verificationStatus")

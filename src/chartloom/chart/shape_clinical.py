@@ -138,6 +138,8 @@ def observation(r: _Json) -> _Json:
 
     Written out, because it is made for every result: what is not said is not looked at.
     """
+    if r.get("status") == "cancelled":
+        return _not_obtained(r)
     point: _Json = {}
     if time := r.get("effectiveDateTime") or _choice(r, "effective") or r.get("issued"):
         point["time"] = time
@@ -174,6 +176,20 @@ def observation(r: _Json) -> _Json:
     if "note" in r and (written := notes(r)):
         point["notes"] = written
     return point
+
+
+def _not_obtained(r: _Json) -> _Json:
+    """A result that cannot be obtained (OBX-11 = X). What was sent before it as its value does not
+    hold, so that it is neither read nor drawn."""
+    return drop_empty(
+        {
+            "time": _choice(r, "effective") or r.get("issued"),
+            "status": "cancelled",
+            "absent": text_of(r.get("dataAbsentReason")) or "not obtained",
+            "performer": [named(p) for p in r.get("performer", ())],
+            "notes": notes(r),
+        }
+    )
 
 
 def observation_series(r: _Json) -> _Json:

@@ -105,7 +105,7 @@ def test_withdrawing_a_shown_result_asks_for_the_one_that_moves_up() -> None:
 
 def test_withdrawing_a_result_that_is_not_shown_only_counts() -> None:
     held = [result("o1", 1), result("o2", 2), result("o3", 3)]
-    withdrawn = placed("Observation", "o1", **_content(held[0], status="cancelled"))
+    withdrawn = placed("Observation", "o1", **_content(held[0], status="entered-in-error"))
     view, refill = change(view_of(*held), held[0], withdrawn)
     assert (ids(view), view.total, refill) == ([("g", ["o3", "o2"], 2)], 2, False)
 
