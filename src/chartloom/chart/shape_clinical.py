@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from chartloom.chart.elements import (
     code_of,
@@ -19,6 +19,9 @@ from chartloom.chart.elements import (
 )
 
 _Json = dict[str, Any]
+
+#: R4 has no Observation.valueAttachment; this is R5's, as an extension.
+_VALUE_ATTACHMENT: Final = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.value"
 
 
 def condition(r: _Json) -> _Json:
@@ -159,6 +162,8 @@ def observation(r: _Json) -> _Json:
             point["value"] = value
         if kind:
             point["kind"] = kind
+        elif "extension" in r:
+            point.update(_attached(r))
     if status := r.get("status"):
         point["status"] = status
         if status in ("corrected", "amended"):
@@ -176,6 +181,27 @@ def observation(r: _Json) -> _Json:
     if "note" in r and (written := notes(r)):
         point["notes"] = written
     return point
+
+
+def _attached(r: _Json) -> _Json:
+    """A value that is a document (PDF, picture): what it is; its bytes stay in the resource."""
+    for extension in r["extension"]:
+        if extension.get("url") == _VALUE_ATTACHMENT:
+            attachment = extension.get("valueAttachment", {})
+            data = attachment.get("data", "")
+            size_bytes = len(data) * 3 // 4 - data.count("=")
+            content_type = attachment.get("contentType")
+            return {
+                "kind": "document",
+                "value": attachment.get("title") or content_type or "document",
+                **drop_empty(
+                    {
+                        "content_type": content_type,
+                        "size_bytes": attachment.get("size") or size_bytes or None,
+                    }
+                ),
+            }
+    return {}
 
 
 def _not_obtained(r: _Json) -> _Json:

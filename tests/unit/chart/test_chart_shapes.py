@@ -83,3 +83,15 @@ def test_a_document_replaces_only_what_it_says_it_replaces() -> None:
     resource = {"resourceType": "DocumentReference", "id": "d", "relatesTo": related}
     placed = place(merge(None, Contribution(resource, "p"), Stamp(1, 1, 1)))
     assert entry_of(placed)["replaces"] == ["replaces"]
+
+
+def test_a_result_that_is_a_document_is_named_but_not_copied() -> None:
+    url = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.value"
+    attachment = {"contentType": "application/pdf", "data": "JVBERi0xLjQ="}
+    extension = [{"url": url, "valueAttachment": attachment}]
+    point, _ = point_of(result("final", extension=extension))
+    assert (point["kind"], point["value"]) == ("document", "application/pdf")
+    assert point["size_bytes"] == len(b"%PDF-1.4")
+    assert "JVBERi" not in str(point)
+    named = [{"url": url, "valueAttachment": {**attachment, "title": "ECG"}}]
+    assert point_of(result("final", extension=named))[0]["value"] == "ECG"
