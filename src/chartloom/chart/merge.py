@@ -7,16 +7,16 @@ Which elements form one register is said in :mod:`chartloom.chart.merge_policy`.
 
 Keys of ``ResourceState.stamps``:
 
-=====================  ==========================================================================
-``birthDate``          a property that is present, or an element that was cleared
-``value[x]``           a group that was cleared (while present, its properties carry the stamp)
-``location:<key>``     the items of a keyed list with this key, present or cleared
+===============================  ==================================================================
+``birthDate``                    a property that is present, or an element that was cleared
+``value[x]``                     a group that was cleared (else its properties are stamped)
+``location:<key>``               the items of a keyed list with this key, present or cleared
 ``location.period.start:<key>``  a child of what such an item states apart
-``location.period:<key>``  when that was last taken back as a whole
-``period.start``       a child of an object merged by parts
-``location``           of a keyed list or an object by parts: when it was cleared as a whole
-``*``                  when a source last stated the whole resource: what is older is gone
-=====================  ==========================================================================
+``location.period:<key>``        when that was last taken back as a whole
+``period.start``                 a child of an object merged by parts
+``location``                     of a keyed list or an object by parts: when all was cleared
+``*``                            when a source last stated the whole resource: what is older is gone
+===============================  ==================================================================
 """
 
 from __future__ import annotations

@@ -49,7 +49,12 @@ def stamp_at(state: ResourceState, element: str) -> Stamp | None:
     if isinstance(rule, Parts) and match["rest"].startswith("."):
         child = re.split(r"[.\[]", match["rest"][1:], maxsplit=1)[0]
         return state.stamps.get(f"{name}.{child}") or stamp_of(state, name)
-    return stamp_of(state, name, _item(state.resource, match))
+    item = _item(state.resource, match)
+    if isinstance(rule, Keyed) and rule.apart and item is not None:
+        path = re.match(rf"\.{rule.apart}\.(\w+)", match["rest"])
+        if path and (said := state.stamps.get(f"{name}.{rule.apart}.{path[1]}:{rule.key(item)}")):
+            return said
+    return stamp_of(state, name, item)
 
 
 def element_in(state: ResourceState, element: str, stated: FhirJson) -> str:
