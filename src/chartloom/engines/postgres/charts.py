@@ -10,7 +10,7 @@ from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
 from chartloom.domain.resource import ResourceState
 from chartloom.domain.store import SearchHit
-from chartloom.engines.postgres import queries
+from chartloom.engines.postgres import queries, queries_read
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.persons import blinds
@@ -38,7 +38,7 @@ class ChartsPart(StoreBase):
         wanted = self._fingerprints(field, value)
         with self._pool.use() as conn:
             # More than asked for: several source patients may be one person.
-            found = conn.execute(queries.FIND_IDENTIFIER, (wanted, limit * 8)).fetchall()
+            found = conn.execute(queries_read.FIND_IDENTIFIER, (wanted, limit * 8)).fetchall()
             ids = [row[0] for row in found]
             if field == "any":
                 ids.append(value.strip())
@@ -54,7 +54,7 @@ class ChartsPart(StoreBase):
 
     def _hits(self, conn: Connection, grant: Grant, ids: Iterable[str]) -> list[SearchHit]:
         """The persons of some source patients or persons, as far as the grant covers them."""
-        rows = conn.execute(queries.PERSONS_OF, {"ids": list(ids)}).fetchall()
+        rows = conn.execute(queries_read.PERSONS_OF, {"ids": list(ids)}).fetchall()
         hits = [
             SearchHit(person, tuple(m for m in members if self._guard.covers(grant, m)))
             for person, members in rows
@@ -71,7 +71,7 @@ class ChartsPart(StoreBase):
             "limit": limit * 4,
         }
         with self._pool.use() as conn:
-            ids = [row[0] for row in conn.execute(queries.RECENT, values).fetchall()]
+            ids = [row[0] for row in conn.execute(queries_read.RECENT, values).fetchall()]
             hits = self._hits(conn, grant, ids)
         place = {id: i for i, id in enumerate(ids)}
         hits.sort(key=lambda h: min(place.get(p, len(ids)) for p in h.source_patients))
@@ -97,7 +97,7 @@ class ChartsPart(StoreBase):
         if not covered:
             return []
         with self._pool.use() as conn:
-            rows = conn.execute(queries.SECTIONS, (covered,), binary=True).fetchall()
+            rows = conn.execute(queries_read.SECTIONS, (covered,), binary=True).fetchall()
         return [self._bodies.open_view(grant, *row) for row in rows]
 
     def state(self, grant: Grant, resource_id: str) -> ResourceState:
@@ -144,7 +144,7 @@ class ChartsPart(StoreBase):
             "limit": limit,
             "series": series,
         }
-        query = queries.SERIES if series else queries.TIMELINE
+        query = queries_read.SERIES if series else queries_read.TIMELINE
         with self._pool.use() as conn:
             rows = conn.execute(query, values, binary=True).fetchall()
         return [self._placed(grant, row) for row in rows]

@@ -8,7 +8,7 @@ from typing import Any
 
 from chartloom.domain import codec
 from chartloom.domain.grant import Grant
-from chartloom.engines.postgres import queries
+from chartloom.engines.postgres import queries_read
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.connect import Connection
 
@@ -35,16 +35,16 @@ class DigestPart(StoreBase):
         return f"{total % _MODULUS:064x}"
 
     def _items(self, conn: Connection, grant: Grant) -> Iterator[Any]:
-        for row in _stream(conn, queries.DIGEST_STATES):
+        for row in _stream(conn, queries_read.DIGEST_STATES):
             state = self._bodies.open_state(grant, *row[:5])
             yield "state", state.resource, state.stamps, row[1:3], row[5:]
-        for row in _stream(conn, queries.DIGEST_VIEWS):
+        for row in _stream(conn, queries_read.DIGEST_VIEWS):
             view = self._bodies.open_view(grant, *row)
             yield "view", view.key, view.total, view.entries
-        for position, ordinal, patient, sealed in _stream(conn, queries.DIGEST_BUNDLES):
+        for position, ordinal, patient, sealed in _stream(conn, queries_read.DIGEST_BUNDLES):
             body = self._bodies.open_bundle(grant, position, ordinal, patient, sealed)
             yield "bundle", position, patient, body
-        for number, query in enumerate(queries.DIGEST_PLAIN):
+        for number, query in enumerate(queries_read.DIGEST_PLAIN):
             for row in _stream(conn, query):
                 yield "plain", number, row
 

@@ -12,8 +12,6 @@ import fcntl
 import hashlib
 import importlib.util
 import os
-import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,11 +23,11 @@ import psycopg
 from psycopg import sql
 
 from chartloom.domain.errors import ConfigurationError, StoreUnavailable
-from chartloom.engines.postgres import processes, settings
-from chartloom.engines.postgres.folders import private_folder, sync_folder, write_private
+from chartloom.engines.postgres import processes
+from chartloom.engines.postgres.folders import private_folder, write_private
+from chartloom.engines.postgres.initdb import USER, configure, environment, initialise
 from chartloom.engines.postgres.privileges import Mode, Privileges, decide
 
-USER = "chartloom"
 DATABASE = "chartloom"
 
 _SOCKET_NAME = ".s.PGSQL.5432"
@@ -38,7 +36,6 @@ _LOG_SIZE_BYTES_MAX = 8 * 1024 * 1024
 _POLL_S = 0.005
 _START_TIMEOUT_S = 60.0
 _RETRY_S = 5.0
-_INITDB_TIMEOUT_S = 300.0
 
 
 def wheel_binaries() -> Path:
@@ -98,8 +95,8 @@ class EmbeddedPostgres:
                 write_private(self.data_dir / "home", str(rights.home))
             self._make_run_dir()
             if not (self._cluster / "PG_VERSION").exists():
-                self._initialise(rights)
-            self._write_configuration(rights)
+                initialise(rights, self._cluster, self._password, self.log)
+            configure(rights, self._cluster)
             self._pid = self._adopt_or_clear() or self._launch(rights)
             self._ensure_database()
         except BaseException:
@@ -213,70 +210,6 @@ class EmbeddedPostgres:
             ) from error
         self._lock_fd = fd
 
-    # Making the cluster
-
-    def _initialise(self, rights: Privileges) -> None:
-        """``initdb`` beside the final place, then one rename: a killed attempt leaves no half."""
-        for leftover in self._home.glob("cluster.new-*"):
-            shutil.rmtree(leftover)
-        fresh = self._home / f"cluster.new-{secrets.token_hex(4)}"
-        password = secrets.token_urlsafe(32)
-        write_private(self._password, f"*:*:*:{USER}:{password}\n")
-        pwfile = self._home / "password.new"
-        write_private(pwfile, password + "\n")
-        rights.own(pwfile)
-        try:
-            self._run_program(
-                rights,
-                "initdb",
-                f"--pgdata={fresh}",
-                f"--username={USER}",
-                f"--pwfile={pwfile}",
-                "--auth=scram-sha-256",
-                "--encoding=UTF8",
-                "--no-locale",
-                "--data-checksums",
-            )
-        finally:
-            pwfile.unlink()
-        fresh.rename(self._cluster)
-        sync_folder(self._home)
-
-    def _run_program(self, rights: Privileges, program: str, *args: str) -> None:
-        user = rights.user()
-        done = subprocess.run(  # noqa: S603
-            rights.command(program, *args),
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            cwd="/",
-            env=_environment(),
-            timeout=_INITDB_TIMEOUT_S,
-            user=user.uid if user.switched else None,
-            group=user.gid if user.switched else None,
-            extra_groups=[] if user.switched else None,
-        )
-        if done.returncode != 0:
-            with self.log.open("ab") as log:
-                log.write(done.stdout + done.stderr)
-            raise StoreUnavailable(
-                f"{program} failed.", where=str(self.log), cure="The log file says why."
-            )
-
-    def _write_configuration(self, rights: Privileges) -> None:
-        for name, text in (
-            ("postgresql.conf", settings.configuration()),
-            ("pg_hba.conf", settings.HBA),
-        ):
-            path = self._cluster / name
-            if not path.exists() or path.read_text() != text:
-                write_private(path, text)
-                rights.own(path)
-        local = self._cluster / "local.conf"
-        if not local.exists():
-            write_private(local, "# Settings of this site; they win over postgresql.conf.\n")
-            rights.own(local)
-
     # Starting
 
     def _adopt_or_clear(self) -> int:
@@ -362,7 +295,7 @@ class EmbeddedPostgres:
                 stdout=log,
                 stderr=log,
                 cwd="/",
-                env=_environment(),
+                env=environment(),
                 start_new_session=True,  # Ctrl-C is for the supervisor, which stops us in order
                 user=user.uid if user.switched else None,
                 group=user.gid if user.switched else None,
@@ -414,9 +347,3 @@ class EmbeddedPostgres:
         if self._child is not None and self._child.pid == pid:
             return self._child.poll() is None
         return processes.serves(pid, self._cluster)
-
-
-def _environment() -> dict[str, str]:
-    """What the server's programs may see: nothing of PG*, a fixed locale."""
-    kept = ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "TZDIR")
-    return {"LC_ALL": "C", **{k: os.environ[k] for k in kept if k in os.environ}}

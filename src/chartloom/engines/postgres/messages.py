@@ -20,7 +20,7 @@ from chartloom.domain.store import (
     MessageRow,
     ReplayScope,
 )
-from chartloom.engines.postgres import migrate, queries
+from chartloom.engines.postgres import migrate, queries, queries_read
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.landing import MINUTE_US, label
@@ -45,7 +45,7 @@ class MessagesPart(StoreBase):
         with self._pool.use() as conn:
             table = "m" if everyone and waiting and not where.source_patients else "o"
             conditions, values = self._conditions(conn, grant, where, table)
-            query = queries.SEARCH_LANDING if table == "m" else queries.SEARCH_OUTCOME
+            query = queries_read.SEARCH_LANDING if table == "m" else queries_read.SEARCH_OUTCOME
             text = query.format(where=" AND ".join(conditions) or "true")
             rows = conn.execute(text.encode(), values).fetchall()
         return [message_row(row) for row in rows]
@@ -99,8 +99,8 @@ class MessagesPart(StoreBase):
         """One message, bodies opened; raises ``NotFound``."""
         self._verify(grant)
         with self._pool.use() as conn, conn.pipeline():
-            found = conn.execute(queries.DETAIL, (position,), binary=True)
-            parts = conn.execute(queries.BUNDLES, (position,), binary=True)
+            found = conn.execute(queries_read.DETAIL, (position,), binary=True)
+            parts = conn.execute(queries_read.BUNDLES, (position,), binary=True)
             row, bundles = found.fetchone(), parts.fetchall()
         if row is None or not self._guard.covers(grant, row[15]):
             raise NotFound("there is no such message.")
@@ -152,7 +152,7 @@ class MessagesPart(StoreBase):
         """
         self._verify(grant)
         with self._pool.use() as conn:
-            place = conn.execute(queries.RESOURCE_PLACE, (resource_id,)).fetchone()
+            place = conn.execute(queries_read.RESOURCE_PLACE, (resource_id,)).fetchone()
             if place is None:
                 return []
             patient, directory, version = place
@@ -162,7 +162,7 @@ class MessagesPart(StoreBase):
                 positions = self._contributing(conn, grant, resource_id, patient)
             else:
                 return []
-            text = queries.SEARCH_OUTCOME.format(where="o.position = ANY(%(positions)s)")
+            text = queries_read.SEARCH_OUTCOME.format(where="o.position = ANY(%(positions)s)")
             values = {"positions": positions, "limit": _HISTORY_MAX}
             rows = conn.execute(text.encode(), values).fetchall()
         return [message_row(row) for row in rows]
@@ -172,8 +172,8 @@ class MessagesPart(StoreBase):
     ) -> list[int]:
         """Hashes find the bundles; opening them makes sure."""
         touched = (patient, touch_of(resource_id), _HISTORY_MAX)
-        likely = [row[0] for row in conn.execute(queries.HISTORY, touched).fetchall()]
-        rows = conn.execute(queries.BUNDLES_AT, (likely, patient), binary=True).fetchall()
+        likely = [row[0] for row in conn.execute(queries_read.HISTORY, touched).fetchall()]
+        rows = conn.execute(queries_read.BUNDLES_AT, (likely, patient), binary=True).fetchall()
         return [
             row[0]
             for row in rows
@@ -189,10 +189,10 @@ class MessagesPart(StoreBase):
         oldest = this_minute - _RATE_MINUTES
         with self._pool.use() as conn, conn.pipeline():
             cursors = [
-                conn.execute(queries.FEEDS_IN),
-                conn.execute(queries.FEEDS_OUT),
-                conn.execute(queries.FEED_RATES, (oldest,)),
-                conn.execute(queries.FEED_LATENCIES, (oldest,), binary=True),
+                conn.execute(queries_read.FEEDS_IN),
+                conn.execute(queries_read.FEEDS_OUT),
+                conn.execute(queries_read.FEED_RATES, (oldest,)),
+                conn.execute(queries_read.FEED_LATENCIES, (oldest,), binary=True),
             ]
             received, applied, rates, latencies = [c.fetchall() for c in cursors]
         out = {row[0]: row[1:] for row in applied}
@@ -225,7 +225,7 @@ class MessagesPart(StoreBase):
         """How many messages are landed but not yet consumed."""
         self._verify(grant)
         with self._pool.use() as conn:
-            row = conn.execute(queries.WAITING).fetchone()
+            row = conn.execute(queries_read.WAITING).fetchone()
         assert row is not None
         return int(row[0])
 
@@ -244,13 +244,13 @@ class MessagesPart(StoreBase):
             if value:
                 conditions.append(condition)
                 values[name] = value
-        text = queries.RETRY_PUT.format(where=" AND ".join(conditions))
+        text = queries_read.RETRY_PUT.format(where=" AND ".join(conditions))
         with self._admin.use() as conn, conn.transaction():
             positions = [row[0] for row in conn.execute(text.encode(), values).fetchall()]
             if positions:
-                forgotten = conn.execute(queries.RETRY_FORGET_OUTCOME, (positions,)).fetchall()
-                conn.execute(queries.RETRY_FORGET_BUNDLE, (positions,))
-                conn.execute(queries.RETRY_FORGET_LINKS, (positions,))
+                forgotten = conn.execute(queries_read.RETRY_FORGET_OUTCOME, (positions,)).fetchall()
+                conn.execute(queries_read.RETRY_FORGET_BUNDLE, (positions,))
+                conn.execute(queries_read.RETRY_FORGET_LINKS, (positions,))
                 conn.execute(queries.FEED_UNDO, _undone(forgotten, self._clock.now_us()))
                 conn.execute(queries.NOTIFY)
         return len(positions)
@@ -262,11 +262,11 @@ class MessagesPart(StoreBase):
         """
         self._verify_for_all(grant)
         with self._admin.use() as conn, conn.transaction():
-            conn.execute(queries.LANES_LOCK)
-            conn.execute(queries.DERIVED_EMPTY)
-            conn.execute(queries.LANES_REWIND)
-            conn.execute(queries.GENERATION_NEXT)
-            row = conn.execute(queries.WAITING).fetchone()
+            conn.execute(queries_read.LANES_LOCK)
+            conn.execute(queries_read.DERIVED_EMPTY)
+            conn.execute(queries_read.LANES_REWIND)
+            conn.execute(queries_read.GENERATION_NEXT)
+            row = conn.execute(queries_read.WAITING).fetchone()
             conn.execute(queries.NOTIFY)
         assert row is not None
         return int(row[0])
