@@ -81,6 +81,8 @@ CLEARABLE = {
         "location",
         "location:Location/a",
         "location:Location/b",
+        "location.period.end:Location/a",
+        "location.period:Location/b",
         "period",
         "period.end",
         "participant",

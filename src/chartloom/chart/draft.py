@@ -2,69 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from chartloom.chart import apart
-from chartloom.chart.merge_policy import Keyed, Parts, Together, policy_of
+from chartloom.chart.merge_policy import Keyed, Parts, Together
+from chartloom.chart.registers import WHOLE, Registers
 from chartloom.chart.statement import (
     IDENTITY,
     VOLATILE_META,
     by_key,
     children_of,
     form_of,
-    in_order,
     larger,
     owner,
     plain_words,
     slice_of,
 )
-from chartloom.domain.resource import Contribution, FhirJson, ResourceState, Stamp
-
-#: In ``Contribution.cleared``: the contribution is the whole resource (an update over REST), so
-#: that elements it does not have are gone.
-WHOLE: Final = "*"
-
-#: Sorts before every statement.
-_NEVER: Final = Stamp(-1, 0, 0)
+from chartloom.domain.resource import Contribution, FhirJson, Stamp
 
 
-class Draft:
-    """Copies of a state's resource and stamps that may be changed by any number of statements.
-
-    Keyed lists that were touched are held by key in ``_items`` until :meth:`finish`. No stamp is
-    above ``_newest``: what was said after it wins everywhere, which is the usual case and needs no
-    comparing of stamps.
-    """
-
-    def __init__(self, state: ResourceState | None, contribution: Contribution) -> None:
-        self.policy = policy_of(contribution.type)
-        self.directory = contribution.directory
-        self._items: dict[str, dict[str, list[Any]]] = {}
-        #: What items state apart, by element and key, while they are held in ``_items``.
-        self._apart: dict[str, dict[str, FhirJson]] = {}
-        self._objects: set[str] = set()
-        self.stamps: dict[str, Stamp]
-        self.resource: FhirJson
-        if state is None:
-            incoming = contribution.resource
-            self.source_patient = contribution.source_patient
-            self.stamps = {}
-            self.resource = {
-                "resourceType": incoming["resourceType"],
-                "id": incoming["id"],
-                "meta": {},
-            }
-            self.version, self._newest, self.extended = 0, _NEVER, False
-        else:
-            self.source_patient = state.source_patient
-            self.stamps = dict(state.stamps)
-            self.resource = dict(state.resource)
-            self.version = int(self.resource["meta"]["versionId"])
-            self._newest = max(self.stamps.values(), default=_NEVER)
-            self.extended = form_of(self.resource).extended
-        self._registers_before = tuple(self.stamps)
-        self._properties_before = tuple(self.resource)
-        self.floor = self.stamps.get(WHOLE)
+class Draft(Registers):
+    """A state that hears any number of statements, until :meth:`finish`."""
 
     def hear(self, contribution: Contribution, stamp: Stamp) -> None:
         """One more statement; see :func:`chartloom.chart.merge.merge`."""
@@ -238,7 +196,9 @@ class Draft:
 
     def _clear(self, name: str, said: Stamp) -> None:
         """A source said that an element, or one key or child of it, is gone."""
-        if name in IDENTITY or (self.floor is not None and said <= self.floor):
+        if name in IDENTITY or self._clear_apart(name, said):
+            return
+        if self.floor is not None and said <= self.floor:
             return
         for mark in (":", "."):
             element, found, part = name.partition(mark)
@@ -258,6 +218,22 @@ class Draft:
                 self.stamps[name] = said
         else:
             self._clear_parts(name, said)
+
+    def _clear_apart(self, name: str, said: Stamp) -> bool:
+        """``location.period.end:<key>``: says what a period without that child says."""
+        path, found, key = name.partition(":")
+        element, _, below = path.partition(".")
+        rule = self.policy[element] if found and below else None
+        if not isinstance(rule, Keyed) or not rule.apart:
+            return False
+        _, _, child = below.partition(".")
+        floors = (self.floor, self.stamps.get(element))
+        if below == rule.apart:
+            self._end_apart(element, rule.apart, key, said)
+        elif not any(floor is not None and said < floor for floor in floors):
+            self._held(element)
+            self._state_apart(f"{element}.{rule.apart}", key, [child], {}, said)
+        return True
 
     def _clear_part(self, element: str, part: str, register: str, said: Stamp) -> None:
         rule = self.policy[element]
@@ -322,78 +298,3 @@ class Draft:
             self._forget_older(element, floor)
         elif at < floor or (register not in self.resource and "_" + register not in self.resource):
             self._drop(register)
-
-    # --- helpers --------------------------------------------------------------------------------
-
-    def _held(self, element: str) -> dict[str, list[Any]]:
-        """The items of a keyed list by key, to be changed in place."""
-        held = self._items.get(element)
-        if held is None:
-            rule = self.policy[element]
-            assert isinstance(rule, Keyed)
-            held = self._items[element] = by_key(rule, self.resource.get(element, ()))
-            values = self._apart[element] = {}
-            for key, group in held.items() if rule.apart else ():
-                held[key], value = apart.split(group, rule.apart)
-                values[key] = dict(value)
-        return held
-
-    def _part_names(self, element: str) -> set[str]:
-        rule = self.policy[element]
-        if isinstance(rule, Keyed):
-            return set(self._held(element))
-        return set(children_of(self.resource.get(element, {})))
-
-    def _keep_parts(self, element: str, keep: Any) -> None:
-        rule = self.policy[element]
-        if isinstance(rule, Keyed):
-            held = self._held(element)
-            self._items[element] = {k: v for k, v in held.items() if keep(k)}
-            return
-        parts = self.resource.pop(element, {})
-        if kept := {c: v for c, v in parts.items() if keep(c.removeprefix("_"))}:
-            self.resource[element] = kept
-
-    def _group_stamp(self, group: Together) -> Stamp | None:
-        stamps = self.stamps
-        return max((stamps[n] for n in self.policy.members[group] if n in stamps), default=None)
-
-    def _drop_group(self, group: Together) -> None:
-        for name in self.policy.members[group]:
-            self._drop(name)
-
-    def _drop(self, name: str) -> None:
-        self.stamps.pop(name, None)
-        self.resource.pop(name, None)
-        self.resource.pop("_" + name, None)
-
-    def _wins(self, name: str, incoming: FhirJson) -> bool:
-        return larger(slice_of(incoming, (name,)), slice_of(self.resource, (name,)))
-
-    def _wins_group(self, held: list[str], names: tuple[str, ...], incoming: FhirJson) -> bool:
-        return larger(slice_of(incoming, names), slice_of(self.resource, held))
-
-    def finish(self) -> ResourceState:
-        """The new state, with properties in an order that does not depend on history.
-
-        The draft gives its dictionaries away and must not be used any more.
-        """
-        resource, stamps = self.resource, self.stamps
-        for name, held in self._items.items():
-            rule = self.policy[name]
-            if held and isinstance(rule, Keyed):
-                resource[name] = in_order(rule, apart.join_all(held, rule.apart, self._apart[name]))
-            else:
-                resource.pop(name, None)
-        for name in self._objects:
-            if name in resource:
-                resource[name] = dict(sorted(resource[name].items()))
-        meta = {"versionId": str(self.version)}
-        meta.update((k, v) for k, v in resource["meta"].items() if k != "versionId")
-        resource["meta"] = meta
-        if tuple(resource) != self._properties_before:
-            head = {name: resource.pop(name) for name in ("resourceType", "id", "meta")}
-            resource = head | {name: resource[name] for name in sorted(resource)}
-        if tuple(stamps) != self._registers_before:
-            stamps = {name: stamps[name] for name in sorted(stamps)}
-        return ResourceState(resource, self.source_patient, stamps, self.directory)

@@ -24,8 +24,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chartloom.chart.draft import WHOLE, Draft
+from chartloom.chart.draft import Draft
 from chartloom.chart.merge_policy import Keyed, Parts, Together, policy_of
+from chartloom.chart.registers import WHOLE
 from chartloom.chart.statement import first_statement
 from chartloom.domain.resource import Contribution, ResourceState, Stamp
 
@@ -37,6 +38,7 @@ def merge(state: ResourceState | None, contribution: Contribution, stamp: Stamp)
 
     ``stamp`` is the message's (strength 1); elements in ``contribution.weak`` get strength 0.
     ``contribution.cleared`` may hold ``element``, ``element:key`` (one key of a keyed list),
+    ``element.object.child:key`` or ``element.object:key`` (what the items of a key state apart),
     ``element.child`` (one child of an object by parts) or :data:`WHOLE`. Equal stamps with
     different content fall back to comparing canonical bytes, so that the order of calls never
     matters. ``meta.versionId`` is the highest position that contributed.

@@ -158,13 +158,17 @@ def test_a_transfer_begins_and_ends_places() -> None:
 
 def test_cancelled_transfer_and_discharge() -> None:
     back = derive("ADT^A12", EVN, PID, pv1())
-    assert cleared(back, "Encounter") == ("location",)
+    here = only(back, "Encounter")["location"][0]["location"]["reference"]
+    open_end = f"location.period.end:{here}"
+    assert cleared(back, "Encounter") == (open_end, "location")
     assert len(only(back, "Encounter")["location"]) == 1
     named = derive("ADT^A12", EVN, PID, pv1().replace("|R|||7", "|R||ED^1|7"))
-    (place,) = cleared(named, "Encounter")
+    still, place = cleared(named, "Encounter")
+    assert still == open_end
     assert place.startswith("location:Location/")
     open_again = derive("ADT^A13", EVN, PID, pv1(out="20240105080000"))
     assert set(cleared(open_again, "Encounter")) == {
+        open_end,
         "period.end",
         "hospitalization.dischargeDisposition",
         "hospitalization.destination",

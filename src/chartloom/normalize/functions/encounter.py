@@ -96,7 +96,28 @@ def pending_taken_back(
     _without_place(f[42], m, cleared)
 
 
-def _without_place(text: str, m: Msg, cleared: list[str]) -> None:
+@segment_function("PV1.neverTaken")
+def never_taken(
+    f: list[str], m: Msg, out: FhirJson, instance: Instance, seg: Segment, cleared: list[str]
+) -> None:
+    """PV1-3 of a cancelled admission (A11): the place at which nobody stayed after all."""
+    _without_place(f[3], m, cleared)
+
+
+@segment_function("PV1.stillThere")
+def still_there(
+    f: list[str], m: Msg, out: FhirJson, instance: Instance, seg: Segment, cleared: list[str]
+) -> None:
+    """PV1-3 of somebody who is (again) where they were: an end that was told earlier is gone."""
+    if place := _place(f[3], m):
+        cleared.append(f"=location.period.end:{place}")
+
+
+def _place(text: str, m: Msg) -> str:
     place = pl_reference(text.split(m.env.rep, 1)[0], m)
-    if place:
-        cleared.append(f"=location:{place['reference']}")
+    return str(place["reference"]) if place else ""
+
+
+def _without_place(text: str, m: Msg, cleared: list[str]) -> None:
+    if place := _place(text, m):
+        cleared.append(f"=location:{place}")
