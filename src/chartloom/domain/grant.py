@@ -14,6 +14,7 @@ class Purpose(StrEnum):
     OPERATIONS = "HOPERAT"
     QUALITY = "HQUALIMP"
     RESEARCH = "HRESCH"
+    BREAK_GLASS = "BTG"  #: emergency: against a missing care relation, recorded and reviewed
 
 
 #: ``Grant.persons`` of a grant that covers every person of the site.
