@@ -47,7 +47,8 @@ ENCOUNTER = st.fixed_dictionaries(
                         lambda c: [{"coding": [{"code": c}]}]
                     ),
                     "individual": _reference("Practitioner"),
-                }
+                },
+                optional={"period": PERIOD},
             )
         ),
         "extension": _some(
@@ -87,6 +88,7 @@ CLEARABLE = {
         "period.end",
         "participant",
         "participant:ATND",
+        "participant:ATND|Practitioner/a",
         "priority",
         "extension",
     ],

@@ -82,8 +82,20 @@ def concept_key(concept: dict[str, Any]) -> str:
     return str(concept.get("text", ""))
 
 
+#: What ROL and PRT tell of a role is kept in extensions of ours.
+_OURS: Final = "urn:chartloom:extension:"
+
+
 def _role_key(item: dict[str, Any]) -> str:
-    return "+".join(sorted(concept_key(t) for t in item.get("type", ())))
+    """The role; with the person if something was said about this one person in it.
+
+    PV1 lists who has a role now. ROL and PRT speak of one person: since when, until when, why.
+    """
+    role = "+".join(sorted(concept_key(t) for t in item.get("type", ())))
+    alone = "period" in item or any(
+        str(e.get("url", "")).startswith(_OURS) for e in item.get("extension", ())
+    )
+    return f"{role}|{reference_key(item.get('individual', {}))}" if alone else role
 
 
 def _identifier_key(item: dict[str, Any]) -> str:
@@ -129,8 +141,10 @@ TABLE: Final[dict[tuple[str, str], Rule]] = {
     # own period, so that a cancelled transfer (A12) can take back exactly one of them. An update
     # (A08) names the bed without saying since when.
     ("Encounter", "location"): Keyed(_place_key, _period_start, apart="period"),
-    # An update that names only the attending says nothing about who referred or admitted. All
-    # persons of one role are replaced together, so that a change of attending leaves one attending.
+    # An update that names only the attending says nothing about who referred or admitted. Those
+    # whom PV1 lists in one role are replaced together, so that a change of attending leaves one
+    # attending. Who has a period or details of their own (ROL, PRT) stays until the same person is
+    # spoken of in that role again, so that earlier attendings keep their time.
     ("Encounter", "participant"): Keyed(_role_key, _by_key),
     # Diagnoses come in several messages of a stay (admission, coding, billing).
     ("Encounter", "diagnosis"): Keyed(_condition_key, _by_key),

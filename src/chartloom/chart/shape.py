@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from chartloom.chart import shape_admin, shape_clinical
+from chartloom.chart import shape_admin, shape_clinical, shape_stay
 from chartloom.chart.elements import business_ids, drop_empty
 from chartloom.domain.chart import PlacedState
 from chartloom.domain.resource import ResourceState
@@ -17,7 +17,7 @@ _Shape = Callable[[_Json], _Json]
 ENTRIES: Final[dict[str, _Shape]] = {
     "Patient": shape_admin.patient,
     "RelatedPerson": shape_admin.related_person,
-    "Encounter": shape_admin.encounter,
+    "Encounter": shape_stay.encounter,
     "Condition": shape_clinical.condition,
     "AllergyIntolerance": shape_clinical.allergy,
     "MedicationRequest": shape_clinical.medication_order,
@@ -57,7 +57,8 @@ def entry_of(placed: PlacedState) -> _Json:
         **drop_empty(ENTRIES[kind](resource)),
     }
     if kind == "Encounter":
-        entry.update(shape_admin.whereabouts(state))
+        entry.update(shape_stay.whereabouts(state))
+        entry.update(shape_stay.people(state))
     if "identifier" in resource and (keys := business_ids(resource)):
         entry["keys"] = keys
     return entry

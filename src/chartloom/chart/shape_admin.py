@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from chartloom.chart.elements import (
     address_text,
@@ -17,8 +17,6 @@ from chartloom.chart.elements import (
     text_of,
     texts_of,
 )
-from chartloom.chart.merge import stamp_of
-from chartloom.domain.resource import ResourceState, Stamp
 
 _Json = dict[str, Any]
 
@@ -74,73 +72,6 @@ def telecom(r: _Json) -> list[_Json]:
         for t in r.get("telecom", ())
         if t.get("value")
     ]
-
-
-def encounter(r: _Json) -> _Json:
-    """A stay or visit with its places and people."""
-    period = r.get("period", {})
-    people = [_participant(p) for p in r.get("participant", ())]
-    hospitalization = r.get("hospitalization", {})
-    return {
-        "status": r.get("status"),
-        "class": r.get("class", {}).get("code"),
-        "text": text_of(first(r.get("type"))) or r.get("class", {}).get("display"),
-        "service": text_of(r.get("serviceType")),
-        "start": period.get("start"),
-        "end": period.get("end"),
-        "attending": ", ".join(p["name"] for p in people if p.get("role") == "ATND"),
-        "participants": people,
-        "reason": texts_of(r.get("reasonCode")),
-        "admit_source": text_of(hospitalization.get("admitSource")),
-        "disposition": text_of(hospitalization.get("dischargeDisposition")),
-        "diagnoses": [named(d.get("condition")) for d in r.get("diagnosis", ())],
-    }
-
-
-def whereabouts(state: ResourceState) -> _Json:
-    """Where a stay took place, in the order in which its places were last spoken of.
-
-    The current (or, after discharge, the last) place is the one that was spoken of last; of those
-    named together, the active one. Sources tell where somebody went, and not always that the
-    earlier bed was left: an older ``active`` is not shown as if it still held. Places that are
-    only planned or kept free are nobody's whereabouts.
-    """
-    places = []
-    for item in state.resource.get("location", ()):
-        period, said = item.get("period", {}), stamp_of(state, "location", item)
-        place = {
-            "text": named(item.get("location")),
-            "status": item.get("status"),
-            "start": period.get("start"),
-            "end": period.get("end"),
-            "said_us": said.event_us if said else 0,
-        }
-        places.append((said or NEVER, place))
-    places.sort(key=lambda p: (p[0], p[1]["text"]))
-    taken = [p for p in places if p[1]["status"] not in ("planned", "reserved")]
-    last, current = max(taken, key=_lastness, default=(NEVER, {}))
-    for said, shown in taken:
-        if said < last and shown["status"] == "active":
-            shown["status"] = None
-    return drop_empty(
-        {"location": current.get("text"), "locations": [drop_empty(p) for _, p in places]}
-    )
-
-
-def _lastness(place: tuple[Stamp, _Json]) -> tuple[Stamp, bool, str, str]:
-    said, shown = place
-    time = shown["end"] or shown["start"] or ""
-    return said, shown["status"] == "active", time, shown["text"]
-
-
-#: Sorts before every statement.
-NEVER: Final = Stamp(-1, 0, 0)
-
-
-def _participant(p: _Json) -> _Json:
-    return drop_empty(
-        {"role": plain_code(first(p.get("type"))), "name": named(p.get("individual"))}
-    ) | {"name": named(p.get("individual"))}
 
 
 def document(r: _Json) -> _Json:

@@ -10,7 +10,7 @@ import pytest
 from chartloom.domain.feed import Feed
 from chartloom.domain.ids import EXAMPLE_NAMESPACE
 from chartloom.domain.message import Format, Message
-from chartloom.domain.resource import Derived
+from chartloom.domain.resource import Contribution, Derived
 from chartloom.formats.fhir import validate
 from chartloom.normalize import load_mapping
 
@@ -100,7 +100,8 @@ def test_a_role_taken_back_adds_nobody() -> None:
     derived = derive("ADT^A08", PID, visit, "ROL|1|DE|AT|8^Lee^Bo")
     (contribution,) = [c for c in derived.contributions if c.type == "Encounter"]
     assert "participant" not in contribution.resource
-    assert contribution.cleared == ("participant:ATND",)
+    gone = left(contribution, "ATND")
+    assert contribution.cleared == (gone, "participant:ATND")
     assert kept(contribution.resource)[0]["action"] == "DE"
 
 
@@ -116,13 +117,20 @@ def test_a_successor_stays(segments: tuple[str, ...]) -> None:
     derived = derive("ADT^A08", PID, *segments)
     (contribution,) = [c for c in derived.contributions if c.type == "Encounter"]
     assert roles(contribution.resource) == [("ATND", "Jo Kim")]
-    assert contribution.cleared == ()
+    listed = set() if PV1 in segments else {"participant:ATND"}
+    assert set(contribution.cleared) == {left(contribution, "ATND"), *listed}
+
+
+def left(contribution: Contribution, role: str) -> str:
+    """The register of the one person who left a role."""
+    (gone,) = [c for c in contribution.cleared if c.startswith(f"participant:{role}|Practitioner/")]
+    return gone
 
 
 def test_one_of_several_consultants_leaves_and_the_others_stay() -> None:
     derived = derive("ADT^A08", PID, PV1, "ROL|1|DE|CP|8^Lee^Bo")
     (contribution,) = [c for c in derived.contributions if c.type == "Encounter"]
-    assert contribution.cleared == ()
+    assert contribution.cleared == (left(contribution, "CON"),)
 
 
 def test_a_role_beside_a_procedure_is_its_performer() -> None:

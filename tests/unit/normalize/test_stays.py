@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.heard import in_any_order, of_type
-from tests.support.hl7_examples import adt
+from tests.support.hl7_examples import adt, message, pid, pv1, segment
+
+from chartloom.chart.shape_stay import people
 
 ADMITTED, LEFT = "20240101080000", "20240105080000"
 ICU, WARD = "ICU^1^1", "WARD^2^1"
@@ -55,3 +57,47 @@ def test_who_is_admitted_again_under_the_same_number_has_not_left() -> None:
     stay = only_stay(A01, A03, adt("A01", "3", "20240106080000", {3: ICU}))
     assert "end" not in stay["period"]
     assert "end" not in places(stay)["ICU 1 1"]["period"]
+
+
+def attending(*messages: bytes) -> tuple[str, set[tuple[str, str | None, str | None]]]:
+    """Who attends, and all participants with role, whatever the order of the messages."""
+    shown = []
+    for states in in_any_order(*messages):
+        (state,) = of_type(states, "Encounter")
+        shown.append(people(state))
+    assert all(s == shown[0] for s in shown)
+    told = {
+        (f"{p['role']} {p['name']}", p.get("start"), p.get("end")) for p in shown[0]["participants"]
+    }
+    return shown[0]["attending"], told
+
+
+def role(code: str, who: str, start: str = "", end: str = "", action: str = "AD") -> str:
+    return segment("ROL", {1: who[:1], 2: action, 3: code, 4: who, 5: start, 6: end})
+
+
+ANN, BOB, CAT = "1^ANN^A", "2^BOB^B", "3^CAT^C"
+
+
+def test_a_new_attending_replaces_the_one_before_and_not_their_time() -> None:
+    first = adt("A01", "1", ADMITTED, {7: ANN})
+    dated = visit_with("2", "20240102080000", {7: ANN}, role("AT", ANN, ADMITTED))
+    next_ = adt("A08", "3", "20240103080000", {7: BOB})
+    assert attending(first, next_) == ("B BOB", {("ATND B BOB", None, None)})
+    now, told = attending(first, dated, next_)
+    assert now == "B BOB"
+    assert told == {("ATND B BOB", None, None), ("ATND A ANN", "2024-01-01T08:00:00+01:00", None)}
+
+
+def test_consultants_who_are_told_one_by_one_do_not_replace_one_another() -> None:
+    told = [
+        visit_with(str(n), f"2024010{n}080000", {7: ANN}, role("CP", who))
+        for n, who in enumerate((BOB, CAT), 1)
+    ]
+    assert {p[0] for p in attending(*told)[1]} == {"ATND A ANN", "CON B BOB", "CON C CAT"}
+    left = visit_with("3", "20240103080000", {7: ANN}, role("CP", BOB, action="DE"))
+    assert {p[0] for p in attending(*told, left)[1]} == {"ATND A ANN", "CON C CAT"}
+
+
+def visit_with(control_id: str, at: str, visit: dict[int, str], *rol: str) -> bytes:
+    return message("ADT^A08", control_id, at, pid(), pv1(visit), *rol)

@@ -189,10 +189,10 @@ def _read(
         return
     role = _role_code(f[kind.role], m) if kind.role else ""
     if kind.role and _first(said, kind.action) in _ENDED:
-        _take_back(kind, role, m, out, instance, seg, cleared)
+        _take_back(kind, role, m, out, instance, seg, said, cleared)
         _keep(kind, said, out)
     elif out["resourceType"] == "Encounter" and kind.person in said:
-        _add_participant(kind, role, said, out)
+        _add_participant(kind, role, said, out, cleared)
     elif out["resourceType"] == "Procedure" and (kind.person in said or kind.organisation in said):
         _add_performer(kind, said, out)
     else:
@@ -255,27 +255,32 @@ def _period(kind: Kind, said: dict[int, list[Any]]) -> tuple[FhirJson, set[int]]
     return period, {kind.begin, kind.end} if period else set()
 
 
-def _add_participant(kind: Kind, role: str, said: dict[int, list[Any]], out: FhirJson) -> None:
+def _add_participant(
+    kind: Kind, role: str, said: dict[int, list[Any]], out: FhirJson, cleared: list[str]
+) -> None:
     """Encounter.participant; somebody whom PV1 names in the same role only gains details."""
     concept = _typed(role, _first(said, kind.role))
     period, timed = _period(kind, said)
+    details = _details(kind, said, {kind.role, kind.person, *timed})
+    code = _TYPES.get(role, ("",))[0]
     people = out.setdefault("participant", [])
     for person in said[kind.person]:
-        item: FhirJson = {"individual": person}
-        if concept:
-            item["type"] = [concept]
-        code = _TYPES.get(role, ("",))[0]
-        for known in people if code else ():
-            if known.get("individual") == person and _has(known, code):
-                item = known
-                break
-        else:
+        listed = [p for p in people if code and _only_listed(p, code)]
+        item = next((p for p in listed if p.get("individual") == person), None)
+        if item is None:
+            item = {"individual": person} | ({"type": [concept]} if concept else {})
             people.append(item)
+        if len(listed) == (item in listed) and (listed or role in _SINGLE):
+            # Whom PV1 listed earlier is replaced by those who are told of one by one.
+            cleared.append(f"=participant:{code}")
         if period:
             item["period"] = period
-        details = _details(kind, said, {kind.role, kind.person, *timed})
         if details:
-            item.setdefault("extension", []).extend(details)
+            item["extension"] = details
+
+
+def _only_listed(participant: FhirJson, code: str) -> bool:
+    return _has(participant, code) and not participant.keys() & {"period", "extension"}
 
 
 def _has(participant: FhirJson, code: str) -> bool:
@@ -336,19 +341,23 @@ def _append(out: FhirJson, name: str, actors: list[Any]) -> None:
 
 def _take_back(
     kind: Kind, role: str, m: Msg, out: FhirJson, instance: Instance, seg: Segment,
-    cleared: list[str],
+    said: dict[int, list[Any]], cleared: list[str],
 ) -> None:  # fmt: skip
-    """A role that ended leaves nobody in it, unless the message names somebody else there."""
+    """A role that ended: the person leaves it, and nobody is in it unless somebody is named."""
+    target = out["resourceType"]
+    code = _TYPES.get(role, (role,))[0]
+    if target == "Encounter":
+        who = [person.get("reference", "") for person in said.get(kind.person, ())]
+        cleared.extend(f"=participant:{code}|{reference}" for reference in who)
     for other in instance.segments.get(seg.name, ()):
         fields = other.fields + [""] * (kind.role + 1)
         still = m.part(fields[kind.action], 1) not in _ENDED
         if still and _role_code(fields[kind.role], m) == role:
             return
-    if out["resourceType"] == "Encounter" and role in _SINGLE:
-        code = _TYPES[role][0]
+    if target == "Encounter" and role in _SINGLE:
         if not any(_has(p, code) for p in out.get("participant", ())):
             cleared.append(f"participant:{code}")
-    elif out["resourceType"] == "Patient" and role in _PRIMARY_CARE:
+    elif target == "Patient" and role in _PRIMARY_CARE:
         cleared.append("generalPractitioner")
 
 
