@@ -22,7 +22,15 @@ import msgspec
 
 from chartloom import chart, normalize
 from chartloom.domain.chart import SectionView, ViewKey
-from chartloom.domain.errors import BatchRefused, BatchStale, LaneLost, StoreUnavailable
+from chartloom.domain.errors import (
+    BatchRefused,
+    BatchStale,
+    ChartloomError,
+    LaneLost,
+    LimitExceeded,
+    StoreDamaged,
+    StoreUnavailable,
+)
 from chartloom.domain.feed import Feed
 from chartloom.domain.grant import Grant
 from chartloom.domain.issues import Issue
@@ -33,6 +41,7 @@ from chartloom.domain.quarantine import (
     FEED_UNKNOWN,
     INTERNAL_FAULT,
     STORE_REFUSED,
+    STORED_DAMAGED,
     place_of,
     quarantined,
 )
@@ -50,6 +59,9 @@ DERIVE_FAULTS: Final = (
     ValueError,
     msgspec.MsgspecError,
 )
+
+#: What one message of a batch may cause; the others go on without it.
+_NOT_ALL: Final = (BatchRefused, StoreDamaged, LimitExceeded, *DERIVE_FAULTS)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -161,6 +173,11 @@ class Worker:
             except StoreUnavailable:
                 _log.warning("the store is unavailable; nothing is lost, trying again")
                 stop.wait(_WAIT_S)
+            except (StoreDamaged, BatchRefused, LimitExceeded) as fault:
+                # Not even the bare record of a message can be kept, or nothing can be read.
+                fields = {"fault": type(fault).__name__, "what": fault.what}
+                _log.error("the store refuses its work", extra={"chartloom": fields})
+                stop.wait(_WAIT_S)
         self.store.release(self.name)
 
     def run_once(self) -> int:
@@ -174,7 +191,9 @@ class Worker:
         return len(messages)
 
     def derive(self, message: Message) -> Derived:
-        """What one message says; a message that trips the mapping is quarantined."""
+        """What one message says; one that cannot be tried or trips the mapping is quarantined."""
+        if message.fault:
+            return quarantined(message, message.fault)
         if message.feed not in self.mappings:
             return quarantined(message, FEED_UNKNOWN)
         feed, mapping = self.mappings[message.feed]
@@ -197,15 +216,16 @@ class Worker:
         """Commits the messages; those that cannot be are found by halving, and quarantined."""
         try:
             self._commit(version, messages, derived, derive_s)
-        except (BatchRefused, *DERIVE_FAULTS) as fault:
+        except _NOT_ALL as fault:
             if len(messages) > 1:
                 half = len(messages) // 2
                 self.apply(version, messages[:half], derived[:half], derive_s)
                 self.apply(version, messages[half:], derived[half:])
             elif derived[0].quarantine:
                 raise  # not the message's fault: even its bare record is refused
-            elif isinstance(fault, BatchRefused):
-                self.apply(version, messages, [quarantined(messages[0], STORE_REFUSED)])
+            elif isinstance(fault, ChartloomError):
+                code = STORED_DAMAGED if isinstance(fault, StoreDamaged) else STORE_REFUSED
+                self.apply(version, messages, [quarantined(messages[0], code)])
             else:
                 where = place_of(fault)
                 self.apply(version, messages, [quarantined(messages[0], INTERNAL_FAULT, where)])

@@ -27,6 +27,7 @@ from chartloom.domain.resource import Contribution
 from chartloom.domain.store import MessageFilter, ReplayScope, Wanted
 from chartloom.engines.postgres import PostgresStore
 from chartloom.engines.postgres import lanes as lanes_module
+from chartloom.engines.postgres import trouble
 
 
 def cut_lane_connections(store: PostgresStore) -> None:
@@ -115,9 +116,9 @@ def test_pending_is_bounded_in_number_and_bytes(
     lanes = store.claim("w", 64)
     grant = everyone(store)
     assert [m.position for m in store.pending(grant, lanes, 7)] == list(range(1, 8))
-    monkeypatch.setattr(lanes_module, "PENDING_BYTES_MAX", 4_500)
+    monkeypatch.setattr(trouble, "PENDING_BYTES_MAX", 4_500)
     assert [m.position for m in store.pending(grant, lanes, 7)] == [1, 2, 3, 4]
-    monkeypatch.setattr(lanes_module, "PENDING_BYTES_MAX", 10)
+    monkeypatch.setattr(trouble, "PENDING_BYTES_MAX", 10)
     assert [m.position for m in store.pending(grant, lanes, 7)] == [1]
 
 

@@ -19,6 +19,17 @@ class StoreUnavailable(ChartloomError):
     """The store cannot be reached or does not answer in time; nothing was acknowledged."""
 
 
+class StoreDamaged(ChartloomError):
+    """Something stored cannot be read: it is damaged, or was sealed with other keys."""
+
+
+class LandingRefused(ChartloomError):
+    """The landing cannot hold an arrival, and never will; nothing of the group was kept.
+
+    Land the group in halves to find it, and refuse it to its sender.
+    """
+
+
 class GrantRefused(ChartloomError):
     """The grant is missing, forged, expired or does not cover what was asked."""
 

@@ -60,6 +60,7 @@ class Message(msgspec.Struct, frozen=True):
     message_type: str = ""
     source_patient: str = ""
     conflict: bool = False  #: its control id was used before with other bytes
+    fault: str = ""  #: code of why it cannot be tried; ``body`` may be empty then
 
 
 class MessageState(StrEnum):

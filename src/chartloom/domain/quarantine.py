@@ -14,6 +14,9 @@ INTERNAL_FAULT: Final = "internal-fault"
 FEED_UNKNOWN: Final = "feed-unknown"
 STORE_REFUSED: Final = "store-refused"
 CONTROL_ID_REUSED: Final = "control-id-reused"
+STORED_UNREADABLE: Final = "stored-unreadable"
+STORED_DAMAGED: Final = "stored-damaged"
+WORKER_DIED: Final = "worker-died"
 
 register_codes(
     IssueCode(
@@ -33,6 +36,24 @@ register_codes(
         Severity.FATAL,
         "The store cannot hold something in this message.",
         "Look at the message's other issues and bytes; have the source correct it.",
+    ),
+    IssueCode(
+        STORED_UNREADABLE,
+        Severity.FATAL,
+        "The stored bytes of the message cannot be read: damaged, or sealed with other keys.",
+        "Restore the store or the keys from a backup, then retry the message from quarantine.",
+    ),
+    IssueCode(
+        STORED_DAMAGED,
+        Severity.FATAL,
+        "A stored state or view that the message adds to is damaged.",
+        "Restore the store, or run 'chartloom rebuild', then retry the message from quarantine.",
+    ),
+    IssueCode(
+        WORKER_DIED,
+        Severity.FATAL,
+        "Worker processes died again and again while they applied this message.",
+        "Look for the cause in the system's log (out of memory?); then retry the message.",
     ),
     IssueCode(
         CONTROL_ID_REUSED,

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import msgspec
 from cryptography.exceptions import InvalidTag
 
-from chartloom.domain.errors import ChartloomError, GrantRefused
+from chartloom.domain.errors import GrantRefused, StoreDamaged
 from chartloom.domain.grant import EVERYONE, Grant, Purpose
 from chartloom.domain.ports import Clock
 from chartloom.guard.clock import SystemClock
@@ -33,7 +33,7 @@ _GRANTS_REMEMBERED = 256
 _pack = msgspec.msgpack.Encoder().encode
 
 
-class SealBroken(ChartloomError):
+class SealBroken(StoreDamaged):
     """A sealed body does not open: damaged, moved to another row, or sealed with other keys."""
 
 

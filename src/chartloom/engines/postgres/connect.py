@@ -13,7 +13,12 @@ import psycopg
 from psycopg import conninfo, errors
 from psycopg.rows import TupleRow
 
-from chartloom.domain.errors import ConfigurationError, LimitExceeded, StoreUnavailable
+from chartloom.domain.errors import (
+    ConfigurationError,
+    LimitExceeded,
+    StoreDamaged,
+    StoreUnavailable,
+)
 from chartloom.engines.postgres import arrays
 
 Connection = psycopg.Connection[TupleRow]
@@ -48,7 +53,12 @@ def our_errors() -> Iterator[None]:
         ) from error
     except (errors.DeadlockDetected, errors.SerializationFailure):
         raise
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+    except (errors.InternalError_, errors.DataCorrupted, errors.IndexCorrupted) as error:
+        raise StoreDamaged(
+            f"the store cannot read what it holds ({error.sqlstate}).",
+            cure="Its log says what; restore it from a backup.",
+        ) from None
+    except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
         code = getattr(error, "sqlstate", None) or "no answer"
         raise StoreUnavailable(
             f"the store does not answer ({code}).", cure="Look at its log; work resumes by itself."

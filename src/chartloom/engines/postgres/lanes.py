@@ -12,20 +12,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from chartloom.domain.chart import Section, ViewKey
-from chartloom.domain.errors import LaneLost
+from chartloom.domain.errors import LaneLost, LimitExceeded, StoreDamaged
 from chartloom.domain.grant import Grant
 from chartloom.domain.message import Message
 from chartloom.domain.resource import ResourceState
 from chartloom.domain.store import Prefetched, Wanted
-from chartloom.engines.postgres import queries
+from chartloom.engines.postgres import queries, trouble
 from chartloom.engines.postgres.arrays import array
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.refusals import refusals
 from chartloom.engines.postgres.revisions import Revisions
-
-#: Bytes of messages that one ``pending`` reads at most (the first message always comes).
-PENDING_BYTES_MAX = 32 * 1024 * 1024
 
 #: How often lanes that somebody else holds are asked for again.
 CLAIM_EVERY_S = 0.5
@@ -42,6 +39,8 @@ class LanesPart(StoreBase):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._revisions = Revisions()
+        self._deaths = trouble.Deaths()
+        self._survived: frozenset[int] = frozenset()  # held before our connection broke
 
     def claim(self, worker: str, share: int) -> list[int]:
         """Leases up to ``share`` lanes and gives back what is above it; cheap when satisfied."""
@@ -63,7 +62,9 @@ class LanesPart(StoreBase):
 
     def _still_held(self, conn: Connection) -> frozenset[int]:
         if self._held_by is not conn:  # reopened: the leases died with the old one
+            self._survived |= self._held
             self._held, self._held_by = frozenset(), conn
+            self._deaths.clear()
             self._forget()
         return self._held
 
@@ -85,7 +86,13 @@ class LanesPart(StoreBase):
                     got.add(lane)
         if got:
             self._held |= got
-            conn.execute(queries.LANE_OWNER, (worker, sorted(got)))
+            values = {
+                "owner": worker,
+                "survived": array("int2", sorted(self._survived)),
+                "lanes": array("int2", sorted(got)),
+            }
+            self._deaths.took(conn.execute(queries.LANE_TAKE, values).fetchall())
+            self._survived -= got
 
     def _give(self, conn: Connection, lanes: Sequence[int]) -> None:
         conn.execute(queries.LANE_OWNER, ("", list(lanes)))
@@ -106,37 +113,34 @@ class LanesPart(StoreBase):
     def pending(self, grant: Grant, lanes: Sequence[int], limit: int) -> list[Message]:
         """The next messages of the lanes in position order, at most ``PENDING_BYTES_MAX`` bytes.
 
-        Messages put back by ``retry`` come first. Raises ``LaneLost`` for lanes that this store
+        Messages put back by ``retry`` come first. One that cannot be read, or that killed workers
+        again and again, has a ``fault``. Raises ``LaneLost`` for lanes that this store
         object does not hold (any more).
         """
         self._verify(grant)
-        values = {"lanes": array("int2", lanes), "limit": limit, "bytes": PENDING_BYTES_MAX}
-        with self._lane.use() as conn:
-            self._require(conn, lanes)
-            with conn.pipeline():
-                retries = conn.execute(
-                    queries.PENDING_RETRY, {**values, "retries": min(limit, 100)}, binary=True
-                )
-                following = conn.execute(queries.PENDING, values, binary=True)
-                first = retries.fetchall()
-                rows = first or following.fetchall()
-        return [self._message(grant, row) for row in rows]
+        try:
+            with self._lane.use() as conn:
+                self._require(conn, lanes)
+                if self._deaths:
+                    alone = self._deaths.single(conn, self._bodies, grant, lanes, limit)
+                    if alone:
+                        return alone
+                rows = self._pending_rows(conn, lanes, limit)
+            return [trouble.message(self._bodies, grant, row) for row in rows]
+        except (StoreDamaged, LimitExceeded):
+            with self._lane.use() as conn:
+                self._require(conn, lanes)
+                return trouble.apart(conn, self._bodies, grant, lanes, limit)
 
-    def _message(self, grant: Grant, row: tuple[Any, ...]) -> Message:
-        position, feed, received, lane, control, kind, source_patient, conflict, sealed = row
-        body = self._bodies.open_message(grant, source_patient, position, sealed)
-        return Message(
-            position=position,
-            feed=feed,
-            body=body,
-            received_at_us=received,
-            sha256=hashlib.sha256(body).digest(),
-            lane=lane,
-            control_id=control,
-            message_type=kind,
-            source_patient=source_patient,
-            conflict=conflict,
-        )
+    def _pending_rows(
+        self, conn: Connection, lanes: Sequence[int], limit: int
+    ) -> list[tuple[Any, ...]]:
+        values = trouble.bounds(lanes, limit)
+        with conn.pipeline():
+            retries = conn.execute(queries.PENDING_RETRY, values, binary=True)
+            following = conn.execute(queries.PENDING, values, binary=True)
+            first = retries.fetchall()
+            return first or following.fetchall()
 
     def prefetch(self, grant: Grant, wanted: Wanted) -> Prefetched:
         """Current states and views; remembers their revisions for the commit that follows.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ from chartloom.domain.store import (
     MessageRow,
     ReplayScope,
 )
-from chartloom.engines.postgres import migrate, queries, queries_read
+from chartloom.engines.postgres import migrate, queries, queries_read, trouble
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.landing import MINUTE_US, label
@@ -96,7 +95,10 @@ class MessagesPart(StoreBase):
         return None if "*" in grant.persons else list(grant.persons)
 
     def detail(self, grant: Grant, position: int) -> MessageDetail:
-        """One message, bodies opened; raises ``NotFound``."""
+        """One message, bodies opened; raises ``NotFound``.
+
+        If its bytes do not open, ``message.fault`` says so.
+        """
         self._verify(grant)
         with self._pool.use() as conn, conn.pipeline():
             found = conn.execute(queries_read.DETAIL, (position,), binary=True)
@@ -105,19 +107,8 @@ class MessagesPart(StoreBase):
         if row is None or not self._guard.covers(grant, row[15]):
             raise NotFound("there is no such message.")
         *shown, lane, conflict, control, kind, patient, sealed, fingerprint = row
-        body = self._bodies.open_message(grant, patient, position, sealed)
-        message = Message(
-            position=position,
-            feed=shown[1],
-            body=body,
-            received_at_us=shown[4],
-            sha256=hashlib.sha256(body).digest(),
-            lane=lane,
-            control_id=control,
-            message_type=kind,
-            source_patient=patient,
-            conflict=conflict,
-        )
+        stored = (position, shown[1], shown[4], lane, control, kind, patient, conflict, sealed)
+        message = trouble.message(self._bodies, grant, stored)
         return self._with_bundles(grant, message_row(tuple(shown)), message, fingerprint, bundles)
 
     def _with_bundles(

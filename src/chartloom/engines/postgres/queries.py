@@ -107,7 +107,27 @@ LANE_TRY = "SELECT pg_try_advisory_lock(%s, %s)"
 LANE_UNLOCK = "SELECT pg_advisory_unlock(%s, l) FROM unnest(%b::int4[]) l"
 LANE_OWNER = "UPDATE lane SET owner = %s WHERE lane = ANY(%b::int2[])"
 
-PENDING = """
+#: An owner that is still written there was never asked to go: it died, unless it is ourselves.
+LANE_TAKE = """
+UPDATE lane SET owner = %(owner)s, deaths = least(100, deaths + d.died),
+    tries = least(100, tries + CASE WHEN trying <> 0 THEN d.died ELSE 0 END)
+FROM (
+    SELECT lane, (owner <> '' AND lane <> ALL(%(survived)b::int2[]))::int AS died
+    FROM lane WHERE lane = ANY(%(lanes)b::int2[])
+) d WHERE lane.lane = d.lane
+RETURNING lane.lane, deaths"""
+
+LANE_TRYING = """
+UPDATE lane SET trying = %(position)s, tries = CASE WHEN trying = %(position)s THEN tries ELSE 0 END
+WHERE lane = %(lane)s RETURNING tries"""
+
+LANE_WELL = "UPDATE lane SET deaths = 0, trying = 0, tries = 0 WHERE lane = ANY(%b::int2[])"
+
+_HEADER = """
+SELECT m.position, m.feed, m.received_at_us, m.lane, m.control_id, m.message_type,
+       m.source_patient, m.conflict"""
+
+_PENDING = """
 WITH next AS MATERIALIZED (
     SELECT n.* FROM lane c CROSS JOIN LATERAL (
         SELECT position, size_bytes FROM landing l
@@ -120,17 +140,20 @@ WITH next AS MATERIALIZED (
     FROM next
 ), chosen AS MATERIALIZED (
     SELECT position FROM bounded WHERE (bytes <= %(bytes)s OR number = 1) AND number <= %(limit)s
-)
-SELECT m.position, m.feed, m.received_at_us, m.lane, m.control_id, m.message_type,
-       m.source_patient, m.conflict, m.body
+){row}
 FROM chosen p CROSS JOIN LATERAL (SELECT * FROM landing l WHERE l.position = p.position) m
 ORDER BY m.position"""
 
-PENDING_RETRY = """
-SELECT m.position, m.feed, m.received_at_us, m.lane, m.control_id, m.message_type,
-       m.source_patient, m.conflict, m.body
+_PENDING_RETRY = """{row}
 FROM retry r CROSS JOIN LATERAL (SELECT * FROM landing l WHERE l.position = r.position) m
 WHERE r.lane = ANY(%(lanes)b::int2[]) ORDER BY r.position LIMIT %(retries)s"""
+
+PENDING = _PENDING.format(row=f"{_HEADER}, m.body")
+PENDING_RETRY = _PENDING_RETRY.format(row=f"{_HEADER}, m.body")
+#: The same without bodies, which are then read one by one.
+PENDING_HEADERS = _PENDING.format(row=_HEADER)
+PENDING_RETRY_HEADERS = _PENDING_RETRY.format(row=_HEADER)
+BODY_AT = "SELECT body FROM landing WHERE position = %s"
 
 STATES = """
 SELECT id, source_patient, directory, revision, body FROM resource WHERE id = ANY(%b::text[])"""

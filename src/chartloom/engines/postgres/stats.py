@@ -65,11 +65,14 @@ class _Minute:
         self.applied = self.quarantined = self.issues = self.last_event_us = 0
         self.histogram = [0] * BUCKETS
 
-    def add(self, item: Applied, sign: int) -> None:
+    def add(self, item: Applied, sign: int, now_us: int = 0) -> None:
         self.applied += sign * (not item.quarantined)
         self.quarantined += sign * item.quarantined
         self.issues += sign * item.issue_count
-        self.last_event_us = max(self.last_event_us, item.event_us)
+        # What is held tells the chart nothing new, and nothing can be news of tomorrow: a wrong
+        # year would keep a feed fresh for good.
+        if not item.quarantined:
+            self.last_event_us = max(self.last_event_us, min(item.event_us, now_us))
         if item.latency_us >= 0:
             self.histogram[bucket_of(item.latency_us)] += sign
 
@@ -94,7 +97,7 @@ class FeedMinutes:
             del self._rows[key]
         touched = sorted({(item.feed, minute) for item in items})
         for item in items:
-            self._rows.setdefault((item.feed, minute), _Minute()).add(item, 1)
+            self._rows.setdefault((item.feed, minute), _Minute()).add(item, 1, now_us)
         return [self._row(*key) for key in touched]
 
     def _row(self, feed: str, minute: int) -> tuple[Any, ...]:
