@@ -12,6 +12,7 @@ from typing import Protocol
 
 from chartloom.domain.chart import PlacedState, Section, SectionView
 from chartloom.domain.grant import Grant
+from chartloom.domain.keys import Tombstone, WrappedKey
 from chartloom.domain.message import Arrival, Message, Receipt
 from chartloom.domain.resource import ResourceState
 from chartloom.domain.store import (
@@ -72,6 +73,7 @@ class Landing(Protocol):
         """Appends in order and returns when all are durable (group commit); one receipt each.
 
         Raises ``StoreUnavailable``; then nothing of ``arrivals`` may be acknowledged.
+        Raises ``LandingRefused`` when one of them can never be kept: land them in halves.
         """
         ...
 
@@ -189,4 +191,59 @@ class Messages(Protocol):
 
     def save_project_version(self, fingerprint: str, files: dict[str, bytes]) -> None:
         """Keeps the mapping files under their fingerprint; a known fingerprint is left alone."""
+        ...
+
+
+class GrantCoverage(Protocol):
+    """Checks whom a grant covers."""
+
+    def verify(self, grant: Grant) -> None:
+        """Raises ``GrantRefused`` if the grant does not hold."""
+        ...
+
+    def covers(self, grant: Grant, subject: str) -> bool:
+        """Whether a grant that holds covers a source patient ("": needs one for everyone)."""
+        ...
+
+
+class SubjectKeys(Protocol):
+    """Wrapped keys, one per subject, shared by all processes. Holds nothing that opens a body."""
+
+    def get(self, subjects: Sequence[str]) -> dict[str, WrappedKey | Tombstone]:
+        """What is kept of the subjects; those never seen are left out. One round trip."""
+        ...
+
+    def put_absent(self, keys: Sequence[WrappedKey]) -> dict[str, WrappedKey | Tombstone]:
+        """Keeps keys of subjects that have none, durably; what holds now, for every subject.
+
+        Two processes that make a key for one subject at once both get the one that was kept.
+        Raises ``StaleGeneration`` if a key is wrapped by a generation below the floor.
+        """
+        ...
+
+    def raise_floor(self, generation: int) -> None:
+        """From now on no key wrapped by an older generation is kept. The floor never sinks."""
+        ...
+
+    def of_generations_below(self, generation: int, limit: int) -> list[WrappedKey]:
+        """Up to ``limit`` keys that are wrapped by older generations."""
+        ...
+
+    def rewrap(self, changes: Sequence[tuple[WrappedKey, WrappedKey]]) -> int:
+        """Replaces each old key by its new wrapping if the old one is still there; how many.
+
+        So a key that was destroyed meanwhile stays destroyed.
+        """
+        ...
+
+    def destroy(self, tombstone: Tombstone) -> bool:
+        """Puts a tombstone in place of a key (or of none), durably; False if one was there."""
+        ...
+
+    def count_by_generation(self) -> dict[int, int]:
+        """How many keys each generation wraps."""
+        ...
+
+    def epoch(self) -> int:
+        """Grows with every tombstone, so that other processes notice a destroyed key. Cheap."""
         ...

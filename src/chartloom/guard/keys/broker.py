@@ -1,0 +1,362 @@
+"""The key broker: the only one who holds both wrapped keys and the key-encryption key.
+
+Sealing asks for a key that can only seal. Opening asks with a grant, which must cover the subject.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from threading import Lock
+from typing import Final
+
+import msgspec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from chartloom.domain.errors import GrantRefused
+from chartloom.domain.grant import Grant
+from chartloom.domain.keys import (
+    DIRECTORY_SUBJECT,
+    StaleGeneration,
+    SubjectShredded,
+    Tombstone,
+    WrappedKey,
+)
+from chartloom.domain.ports import Clock, GrantCoverage, SubjectKeys
+from chartloom.guard.keys.kek import GenerationUnknown, Kek, KeyDamaged
+
+KEY_BYTES: Final = 32
+_TAG_BYTES: Final = 8
+#: Keys kept ready; about 1.5 KB each.
+KEYS_CACHED_MAX: Final = 50_000
+#: How soon a key destroyed by another process is forgotten here.
+FORGET_WITHIN_S: Final = 1.0
+#: Keys rewrapped per round trip.
+ROTATION_BATCH: Final = 1_000
+_ATTEMPTS: Final = 3
+
+_Cipher = Callable[[bytes, bytes, bytes | None], bytes]
+
+
+class SealingKey:
+    """Seals for one subject; cannot open."""
+
+    __slots__ = ("encrypt",)
+
+    def __init__(self, encrypt: _Cipher) -> None:
+        #: ``encrypt(nonce, plain, associated_data)``: AES-256-GCM, tag at the end.
+        self.encrypt = encrypt
+
+
+class OpeningKey:
+    """Opens what was sealed for one subject."""
+
+    __slots__ = ("decrypt",)
+
+    def __init__(self, decrypt: _Cipher) -> None:
+        #: ``decrypt(nonce, sealed, associated_data)``; raises ``cryptography``'s ``InvalidTag``.
+        self.decrypt = decrypt
+
+
+class Rotation(msgspec.Struct, frozen=True):
+    """How far a rotation is. left: keys still wrapped by older generations."""
+
+    generation: int
+    rewrapped: int
+    left: int
+
+
+class KeyBroker:
+    """Hands out subject keys, makes them, rewraps them and destroys them. Thread-safe.
+
+    coverage: who decides whom a grant covers (the ``Guard``). The cache is bounded by
+    ``cached_max`` and emptied when any process destroyed a key, within ``forget_within_s``.
+    """
+
+    def __init__(
+        self,
+        kek: Kek,
+        store: SubjectKeys,
+        coverage: GrantCoverage,
+        clock: Clock,
+        *,
+        cached_max: int = KEYS_CACHED_MAX,
+        forget_within_s: float = FORGET_WITHIN_S,
+    ) -> None:
+        self._kek = kek
+        self._store = store
+        self._coverage = coverage
+        self._clock = clock
+        self._cached_max = cached_max
+        self._forget_within_us = int(forget_within_s * 1e6)
+        self._lock = Lock()
+        self._ready: OrderedDict[str, tuple[SealingKey, OpeningKey]] = OrderedDict()
+        #: Counts emptyings, so that a key read before one is not cached after it.
+        self._emptied = 0
+        self._epoch = -1
+        self._looked_at_us: int | None = None
+
+    # Using keys
+
+    def ensure(self, subjects: Iterable[str]) -> frozenset[str]:
+        """Makes the keys of all subjects ready, making new ones where there are none.
+
+        One look-up for those not at hand and one write for those never seen. Returns the subjects
+        whose key was destroyed; sealing for them raises.
+        """
+        wanted = self._missing(subjects)
+        if not wanted:
+            return frozenset()
+        emptied = self._emptied
+        kept = self._store.get(wanted)
+        new = [s for s in wanted if s not in kept]
+        if new:
+            kept.update(self._make(new))
+        return self._admit(kept, emptied)
+
+    def sealing_key(self, subject: str) -> SealingKey:
+        """The key to seal with, made on first use.
+
+        Raises ``SubjectShredded``. Needs no grant: with it, only ciphertext can be made.
+        """
+        ready = self._at_hand(subject)
+        if ready is None:
+            if self.ensure((subject,)):
+                raise SubjectShredded((subject,))
+            ready = self._ready.get(subject)
+            if ready is None:  # emptied in this very moment, or the cache is tiny
+                return self._fetch((subject,), make=True)[subject][0]
+        return ready[0]
+
+    def opening_key(self, grant: Grant, subject: str) -> OpeningKey:
+        """The key to open with.
+
+        Raises ``GrantRefused`` unless the grant holds and covers the subject (what is about the
+        hospital, ``DIRECTORY_SUBJECT``, any grant covers), ``SubjectShredded`` if it was destroyed,
+        ``KeyDamaged`` if the subject never had a key.
+        """
+        return self.opening_keys(grant, (subject,))[subject]
+
+    def opening_keys(self, grant: Grant, subjects: Sequence[str]) -> dict[str, OpeningKey]:
+        """Several keys with one look-up; raises like :meth:`opening_key` for any of them."""
+        self._require(grant, subjects)
+        found: dict[str, OpeningKey] = {}
+        missing: list[str] = []
+        for subject in subjects:
+            ready = self._at_hand(subject)
+            if ready is None:
+                missing.append(subject)
+            else:
+                found[subject] = ready[1]
+        if missing:
+            for subject, keys in self._fetch(missing, make=False).items():
+                found[subject] = keys[1]
+        return found
+
+    def forget(self, subject: str) -> None:
+        """Drops a subject's key from memory here."""
+        with self._lock:
+            self._emptied += 1
+            self._ready.pop(subject, None)
+
+    def clear(self) -> None:
+        """Drops all keys from memory here."""
+        with self._lock:
+            self._emptied += 1
+            self._ready.clear()
+
+    # Keeping keys
+
+    def rotate(
+        self,
+        progress: Callable[[Rotation], None] = lambda _: None,
+        *,
+        new_generation: bool = True,
+    ) -> Rotation:
+        """Makes a new generation and rewraps every key with it, while reading and sealing go on.
+
+        May be interrupted and called again (``new_generation=False`` goes on with the newest).
+        """
+        if new_generation:
+            self._kek.rotate()
+        generation = self._kek.generation
+        # Another process may still wrap by the old generation: from here on it is told to look.
+        self._store.raise_floor(generation)
+        done = 0
+        while old := self._store.of_generations_below(generation, ROTATION_BATCH):
+            changed = self._store.rewrap(self._rewrapped(old))
+            done += changed
+            progress(Rotation(generation, done, self._left(generation)))
+        return Rotation(generation, done, self._left(generation))
+
+    def retire(self, generation: int) -> None:
+        """Destroys a generation that wraps nothing any more.
+
+        From then on wrapped keys in old backups open nothing, so that a destroyed key cannot come
+        back from there. Raises ``StaleGeneration`` while keys are still wrapped by it.
+        """
+        left = self._store.count_by_generation().get(generation, 0)
+        if left:
+            raise StaleGeneration(
+                f"generation {generation} still wraps {left} keys.", cure="Rotate first."
+            )
+        self._kek.destroy(generation)
+
+    def shred(self, subject: str, by: str, reason: str) -> Tombstone:
+        """Destroys a subject's key: nothing sealed with it can be read again, wherever it lies.
+
+        by: pseudonymous id of who asked for it. reason: a code. Doing it twice changes nothing.
+        """
+        if subject in ("", DIRECTORY_SUBJECT):
+            raise GrantRefused(
+                "this key seals for more than one person.", cure="Name a source patient."
+            )
+        stone = Tombstone(subject, self._clock.now_us(), by, reason)
+        if not self._store.destroy(stone):
+            kept = self._store.get((subject,)).get(subject)
+            stone = kept if isinstance(kept, Tombstone) else stone
+        self.forget(subject)
+        return stone
+
+    # Inside
+
+    def _require(self, grant: Grant, subjects: Sequence[str]) -> None:
+        self._coverage.verify(grant)
+        for subject in subjects:
+            if subject != DIRECTORY_SUBJECT and not self._coverage.covers(grant, subject):
+                raise GrantRefused(
+                    "the grant does not cover this record.", cure="Ask for one that does."
+                )
+
+    def _at_hand(self, subject: str) -> tuple[SealingKey, OpeningKey] | None:
+        self._look()
+        ready = self._ready.get(subject)
+        if ready is not None:
+            with self._lock:
+                if subject in self._ready:
+                    self._ready.move_to_end(subject)
+        return ready
+
+    def _missing(self, subjects: Iterable[str]) -> list[str]:
+        self._look()
+        ready = self._ready
+        return [s for s in dict.fromkeys(subjects) if s not in ready]
+
+    def _look(self) -> None:
+        """Asks now and then whether any process destroyed a key."""
+        now_us = self._clock.now_us()
+        looked = self._looked_at_us
+        if looked is not None and 0 <= now_us - looked < self._forget_within_us:
+            return
+        epoch = self._store.epoch()
+        if epoch != self._epoch:
+            self.clear()
+            self._epoch = epoch
+        self._looked_at_us = now_us
+
+    def _fetch(
+        self, subjects: Sequence[str], *, make: bool
+    ) -> dict[str, tuple[SealingKey, OpeningKey]]:
+        """Keys past the cache (which they enter). Raises ``SubjectShredded``, ``KeyDamaged``."""
+        emptied = self._emptied
+        kept = self._store.get(subjects)
+        new = [s for s in subjects if s not in kept]
+        if new and make:
+            kept.update(self._make(new))
+        elif new:
+            raise KeyDamaged(
+                "a record has no key.", cure="The table of keys is older than the data: restore it."
+            )
+        gone = tuple(s for s, k in kept.items() if isinstance(k, Tombstone))
+        if gone:
+            raise SubjectShredded(gone)
+        opened = self._open([k for k in kept.values() if isinstance(k, WrappedKey)])
+        if gone := tuple(s for s in subjects if s not in opened):
+            raise SubjectShredded(gone)  # in this very moment
+        self._remember(opened, emptied)
+        return opened
+
+    def _admit(self, kept: dict[str, WrappedKey | Tombstone], emptied: int) -> frozenset[str]:
+        opened = self._open([k for k in kept.values() if isinstance(k, WrappedKey)])
+        self._remember(opened, emptied)
+        return frozenset(s for s, k in kept.items() if isinstance(k, Tombstone))
+
+    def _remember(self, opened: dict[str, tuple[SealingKey, OpeningKey]], emptied: int) -> None:
+        with self._lock:
+            if emptied != self._emptied:
+                return
+            self._ready.update(opened)
+            while len(self._ready) > self._cached_max:
+                self._ready.popitem(last=False)
+
+    def _make(self, subjects: Sequence[str]) -> dict[str, WrappedKey | Tombstone]:
+        now_us = self._clock.now_us()
+        plain = [os.urandom(KEY_BYTES) + _tag(s) for s in subjects]
+        for attempt in range(_ATTEMPTS):
+            generation, wrapped = self._kek.wrap(plain)
+            pairs = zip(subjects, wrapped, strict=True)
+            try:
+                return self._store.put_absent(
+                    [WrappedKey(s, generation, w, now_us) for s, w in pairs]
+                )
+            except StaleGeneration:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                self._kek.reload()
+        raise AssertionError("not reached")
+
+    def _open(self, keys: Sequence[WrappedKey]) -> dict[str, tuple[SealingKey, OpeningKey]]:
+        keys, plain = self._current(keys)
+        ready = {}
+        for key, material in zip(keys, plain, strict=True):
+            cipher = AESGCM(material)
+            ready[key.subject] = SealingKey(cipher.encrypt), OpeningKey(cipher.decrypt)
+        return ready
+
+    def _current(self, keys: Sequence[WrappedKey]) -> tuple[Sequence[WrappedKey], list[bytes]]:
+        """Unwraps; reads again what was rewrapped and retired between our read and now."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return keys, self._unwrap(keys)
+            except GenerationUnknown:
+                again = self._store.get([k.subject for k in keys])
+                keys = [k for k in again.values() if isinstance(k, WrappedKey)]
+        return keys, self._unwrap(keys)
+
+    def _unwrap(self, keys: Sequence[WrappedKey]) -> list[bytes]:
+        """The plain keys, each proven to be its subject's own."""
+        by_generation: dict[int, list[int]] = {}
+        for i, key in enumerate(keys):
+            by_generation.setdefault(key.generation, []).append(i)
+        plain = [b""] * len(keys)
+        for generation, places in by_generation.items():
+            for i, opened in zip(
+                places,
+                self._kek.unwrap(generation, [keys[i].wrapped for i in places]),
+                strict=True,
+            ):
+                if len(opened) != KEY_BYTES + _TAG_BYTES or not hmac.compare_digest(
+                    opened[KEY_BYTES:], _tag(keys[i].subject)
+                ):
+                    raise KeyDamaged("a wrapped key belongs to another record.")
+                plain[i] = opened[:KEY_BYTES]
+        return plain
+
+    def _rewrapped(self, old: Sequence[WrappedKey]) -> list[tuple[WrappedKey, WrappedKey]]:
+        plain = [k + _tag(o.subject) for k, o in zip(self._unwrap(old), old, strict=True)]
+        generation, wrapped = self._kek.wrap(plain)
+        return [
+            (o, msgspec.structs.replace(o, generation=generation, wrapped=w))
+            for o, w in zip(old, wrapped, strict=True)
+        ]
+
+    def _left(self, generation: int) -> int:
+        return sum(n for g, n in self._store.count_by_generation().items() if g < generation)
+
+
+def _tag(subject: str) -> bytes:
+    """Travels inside the wrapping, so that a wrapped key cannot be moved to another subject."""
+    return hashlib.sha256(subject.encode("utf-8", "surrogatepass")).digest()[:_TAG_BYTES]
