@@ -1,0 +1,11 @@
+"""Sensitivity labels by rule: which contributions reveal what. Start with :func:`load_rules`."""
+
+from chartloom.normalize.sensitivity.labeller import (
+    Labeller,
+    builtin,
+    labels_of,
+    load_rules,
+    with_labels,
+)
+
+__all__ = ["Labeller", "builtin", "labels_of", "load_rules", "with_labels"]

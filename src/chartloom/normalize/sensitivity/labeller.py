@@ -1,0 +1,234 @@
+"""From a resource to its sensitivity labels. Pure; memoised look-ups, for the hot path.
+
+What is looked at: every coded element of the resource (per type the elements that can reveal
+something, for types not listed here all of them), the short text of an observation's value,
+``meta.security``, and the sender's flags of confidentiality. Free text is not read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, Final
+
+from chartloom.domain.labels import SYSTEM, Label, security
+from chartloom.domain.resource import FhirJson
+from chartloom.normalize.sensitivity.patterns import canonical, one_of
+from chartloom.normalize.sensitivity.read_rules import TEXT, Rules, dotless, read_rules
+
+Labels = frozenset[Label]
+_NO: Final[Labels] = frozenset()
+_R: Final[Labels] = frozenset({Label.R})
+
+#: About the hospital, never about a patient.
+_DIRECTORY = frozenset({"Practitioner", "PractitionerRole", "Organization", "Location"})
+#: Elements that are looked at, where not all are; always also ``extension`` and ``meta``.
+_ELEMENTS: Final[dict[str, tuple[str, ...]]] = {
+    "Observation": ("code", "valueCodeableConcept", "component", "focus", "bodySite", "method"),
+    "Patient": (),
+    "DiagnosticReport": ("code", "conclusionCode", "category"),
+    "Encounter": ("type", "serviceType", "reasonCode", "hospitalization", "priority", "diagnosis"),
+    "Provenance": (),
+}
+_SKIPPED = frozenset({"resourceType", "id", "meta", "text", "identifier", "subject", "patient"})
+_VALUE_TEXT_MAX = 256
+_REMEMBERED = 50_000
+
+_ICD10_SHAPE = re.compile(r"[A-Z]\d[0-9A-Z](\.?[0-9A-Z]{1,4})?")
+_LOINC_SHAPE = re.compile(r"\d{1,7}-\d")
+_FLAGS = ("confidential", "protection", "visit-protection")
+_LEVELS = ("confidentiality", "sensitivity")
+_LOCAL = "urn:chartloom:extension:"
+_FLAG_URLS = frozenset(_LOCAL + name for name in _FLAGS)
+_LEVEL_URLS = frozenset(_LOCAL + name for name in _LEVELS)
+#: Allergy sensitivity (IAM-9) is no confidentiality.
+_NO_LEVELS = frozenset({"AllergyIntolerance"})
+_STRICT = frozenset({"ACTCODE", "CONFIDENTIALITY"})
+
+
+class Labeller:
+    """The compiled rules of a site. Thread-safe: memos are only ever added to or emptied."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.fingerprint = rules.fingerprint  #: SHA-256 of the rule files, hexadecimal
+        self._systems = rules.systems
+        self._judges = {
+            system: _judge([r for r in rules.rules if r.system == system])
+            for system in {r.system for r in rules.rules}
+        }
+        self._codes: dict[tuple[Any, Any, Any], Labels] = {}
+        self._texts: dict[str, Labels] = {}
+
+    def labels_of(self, resource: FhirJson, feed_sensitive: bool = False) -> Labels:
+        """The labels of one resource; of the empty set most are.
+
+        feed_sensitive: it came from a feed declared sensitive; then it is at least ``R``, unless
+        a rule labels it.
+        """
+        kind = resource["resourceType"]
+        if kind in _DIRECTORY:
+            return _NO
+        found: set[Label] = set()
+        elements = _ELEMENTS.get(kind)
+        if elements is None:
+            elements = tuple(k for k in resource if k not in _SKIPPED)
+        for element in elements:
+            if element in resource:
+                self._walk(resource[element], found)
+        if "valueString" in resource and len(resource["valueString"]) <= _VALUE_TEXT_MAX:
+            found |= self._text(resource["valueString"])
+        if "extension" in resource:
+            self._extensions(kind, resource["extension"], found)
+        meta = resource.get("meta")
+        if meta is not None and "security" in meta:
+            for coding in meta["security"]:
+                found |= self._security(coding)
+        if feed_sensitive and not found - {Label.VIP, Label.EMP}:
+            found.add(Label.R)
+        return frozenset(found) if found else _NO
+
+    def _walk(self, value: Any, found: set[Label]) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                if key == "coding":
+                    codes = self._codes
+                    for coding in inner:
+                        get = coding.get
+                        known = codes.get((get("system"), get("code"), get("display")))
+                        if known is None:
+                            known = self._coding(coding)
+                        if known:
+                            found |= known
+                elif key == "text":
+                    known = self._texts.get(inner)
+                    found |= self._text(inner) if known is None else known
+                elif isinstance(inner, dict | list):
+                    self._walk(inner, found)
+            if "code" in value and "system" in value:
+                found |= self._coding(value)
+        elif isinstance(value, list):
+            for inner in value:
+                self._walk(inner, found)
+
+    def _extensions(self, kind: str, extensions: list[FhirJson], found: set[Label]) -> None:
+        for extension in extensions:
+            url = extension.get("url")
+            if url in _FLAG_URLS:
+                if extension.get("valueBoolean"):
+                    found.add(Label.R)
+            elif url in _LEVEL_URLS and kind not in _NO_LEVELS:
+                found |= self._level(extension.get("valueCodeableConcept") or {})
+            else:
+                self._walk(extension, found)
+
+    def _level(self, concept: FhirJson) -> Labels:
+        """What the sender calls confidential: at least ``R`` unless a rule knows the code."""
+        known: Labels = _NO
+        judge = self._judges.get("V2-0177", _silent)
+        for coding in concept.get("coding", ()):
+            verdict = judge(canonical(coding.get("code", ""), dotless=False))
+            if verdict is None:
+                return _R
+            known |= verdict
+        return known if "coding" in concept else _R
+
+    def _security(self, coding: FhirJson) -> Labels:
+        system = self._systems.get(coding.get("system", ""), "")
+        judge = self._judges.get(system, _silent)
+        verdict = judge(canonical(coding.get("code", ""), dotless=False))
+        if verdict is None:
+            return _R if system in _STRICT else _NO
+        return verdict
+
+    def _coding(self, coding: FhirJson) -> Labels:
+        key = (coding.get("system"), coding.get("code"), coding.get("display"))
+        known = self._codes.get(key)
+        if known is None:
+            if len(self._codes) >= _REMEMBERED:
+                self._codes.clear()
+            known = self._codes[key] = self._judge_coding(*key)
+        return known
+
+    def _judge_coding(self, url: str | None, code: str | None, display: str | None) -> Labels:
+        labels: Labels = self._text(display) if display else _NO
+        if not code:
+            return labels
+        system = self._systems.get(url or "", url or "")
+        if system not in self._judges:
+            if _ICD10_SHAPE.fullmatch(code.strip().upper()):
+                system = "ICD10"
+            elif _LOINC_SHAPE.fullmatch(code.strip()):
+                system = "LOINC"
+        judge = self._judges.get(system, _silent)
+        return labels | (judge(canonical(code, dotless=dotless(system))) or _NO)
+
+    def _text(self, text: str) -> Labels:
+        known = self._texts.get(text)
+        if known is None:
+            if len(self._texts) >= _REMEMBERED:
+                self._texts.clear()
+            judge = self._judges.get(TEXT, _silent)
+            known = self._texts[text] = judge(text.casefold()) or _NO
+        return known
+
+
+def _silent(code: str) -> Labels | None:
+    return None
+
+
+def _judge(rules: list[Any]) -> Callable[[str], Labels | None]:
+    """Code (or text) to labels; ``None`` where no rule says anything."""
+    by_label = {
+        label: pattern
+        for label in Label
+        if (pattern := one_of(r.regex for r in rules if r.label is label)) is not None
+    }
+    excepted = one_of(r.regex for r in rules if r.label is None)
+    if rules and rules[0].system == TEXT:
+
+        def of_text(text: str) -> Labels | None:
+            if excepted is not None:
+                text = excepted.sub(" ", text)
+            return frozenset(label for label, p in by_label.items() if p.search(text)) or None
+
+        return of_text
+
+    def of_code(code: str) -> Labels | None:
+        if excepted is not None and excepted.fullmatch(code):
+            return _NO
+        return frozenset(label for label, p in by_label.items() if p.fullmatch(code)) or None
+
+    return of_code
+
+
+def load_rules(overlays: Mapping[str, bytes] | None = None) -> Labeller:
+    """The labeller of a site: built-in rules under the site's files (name -> content).
+
+    Raises ``ConfigurationError`` with file and line.
+    """
+    return Labeller(read_rules(overlays))
+
+
+@cache
+def builtin() -> Labeller:
+    """The labeller with the built-in rules alone."""
+    return load_rules()
+
+
+def labels_of(resource: FhirJson, feed_sensitive: bool = False) -> Labels:
+    """The labels of a resource by the built-in rules; see :meth:`Labeller.labels_of`."""
+    return builtin().labels_of(resource, feed_sensitive)
+
+
+def with_labels(resource: FhirJson, labels: Labels) -> FhirJson:
+    """The resource with its labels in ``meta.security``; other security codings are kept."""
+    if not labels:
+        return resource
+    meta = dict(resource.get("meta") or {})
+    there = {(c.get("system"), c.get("code")) for c in meta.get("security", ())}
+    missing = [label for label in labels if (SYSTEM[label], label.value) not in there]
+    if not missing:
+        return resource
+    meta["security"] = [*meta.get("security", ()), *security(missing)]
+    return {**resource, "meta": meta}
