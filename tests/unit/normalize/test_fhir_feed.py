@@ -223,6 +223,25 @@ def test_directory_resources_belong_to_no_patient() -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", ["Device", "Basic", "List", "Media", "Schedule", "SupplyRequest"])
+def test_what_may_have_a_patient_is_merged_alike_without_one(kind: str) -> None:
+    element = {"Device": "patient", "Schedule": "actor", "SupplyRequest": "deliverTo"}
+    who = {"reference": "Patient/1"}
+    needed: dict[str, Any] = {
+        "Basic": {"code": {"text": "x"}},
+        "List": {"status": "current", "mode": "working"},
+        "Media": {"status": "completed", "content": {"title": "x"}},
+        "SupplyRequest": {"itemCodeableConcept": {"text": "x"}, "quantity": {"value": 1}},
+        "Schedule": {"actor": [{"reference": "Practitioner/2"}]},
+    }.get(kind, {})
+    nobodys = {"resourceType": kind, "id": "a", **needed}
+    ours = {**nobodys, element.get(kind, "subject"): [who] if kind == "Schedule" else who}
+    (without,), (with_,) = _derive(nobodys).contributions, _derive(ours).contributions
+    assert without.id == with_.id
+    assert (without.directory, with_.directory) == (False, False)
+    assert (without.source_patient, with_.source_patient) == ("", _patient_id("1"))
+
+
 def test_contained_resources_and_narrative_stay() -> None:
     request = {
         "resourceType": "MedicationRequest",
@@ -341,7 +360,7 @@ def test_every_leaf_is_accounted_for_and_every_value_has_its_bytes() -> None:
 
 def test_overlays_decide_where_types_go() -> None:
     shipped = next(iter(MAPPING.files.values()))
-    other = shipped.replace(b"Basic,patient,subject,,", b"Basic,directory,,,")
+    other = shipped.replace(b"Basic,either,subject,,", b"Basic,directory,,,")
     mapping = FhirMapping({"types.csv": other})
     assert mapping.fingerprint != MAPPING.fingerprint
     basic = _message({"resourceType": "Basic", "code": {"text": "x"}})

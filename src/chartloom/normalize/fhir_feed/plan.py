@@ -209,7 +209,8 @@ class _Planner:
     def _unplaced(self, outcome: Outcome) -> None:
         row = outcome.row
         if row is not None and row.kind == "either":
-            self._contribute(outcome, "", directory=True)
+            # Merged like a patient's: another message may name the patient of the same thing.
+            self._contribute(outcome, "", directory=False)
         else:
             self._issue("fhir-patient-unknown", outcome.entry.pointer)
 

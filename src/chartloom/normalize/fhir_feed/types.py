@@ -21,7 +21,7 @@ class TypeRow:
     """One resource type.
 
     kind: ``patient`` (in a patient's compartment), ``directory`` (about the hospital), ``either``
-    (directory when it names no patient), ``ignored`` (with the reason). elements: paths at which
+    (a patient's as soon as one message names the patient, else nobody's), ``ignored`` (with the reason). elements: paths at which
     the patient is named, best first. identified: its first identifier tells two of them apart.
     """
 
