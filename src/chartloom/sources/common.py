@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from chartloom.domain.errors import StoreUnavailable
+from chartloom.domain.errors import LandingRefused, StoreUnavailable
 from chartloom.domain.message import Arrival, Receipt
 
 #: What became of an arrival: a receipt when it is durable, or why nothing was kept.
-Landed = Receipt | StoreUnavailable
+Landed = Receipt | StoreUnavailable | LandingRefused
 Done = Callable[[Landed], None]
 
 
@@ -41,7 +41,7 @@ async def room(lander: Lander) -> None:
 
 def begin(lander: Lander, arrival: Arrival) -> asyncio.Future[Receipt]:
     """Submits now, so that the order of calls is the order of the log; resolves when durable, or
-    fails with ``StoreUnavailable``."""
+    fails with ``StoreUnavailable`` or ``LandingRefused``."""
     durable: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
 
     def done(outcome: Landed) -> None:
@@ -57,6 +57,7 @@ def begin(lander: Lander, arrival: Arrival) -> asyncio.Future[Receipt]:
 
 
 async def land(lander: Lander, arrival: Arrival) -> Receipt:
-    """Lands one arrival when there is room; raises ``StoreUnavailable``."""
+    """Lands one arrival when there is room; raises ``StoreUnavailable``
+    or ``LandingRefused``."""
     await room(lander)
     return await begin(lander, arrival)

@@ -23,6 +23,7 @@ MEMORY: Final = "ingest-memory-budget"
 RATE: Final = "ingest-rate-limit"
 CONNECTIONS: Final = "ingest-connection-limit"
 STORE: Final = "ingest-store-unavailable"
+REFUSED: Final = "ingest-refused-by-store"
 HTTP_REFUSED: Final = "http-refused"
 FILE_CHANGED: Final = "files-changed-while-read"
 FILE_FAILED: Final = "files-failed"
@@ -111,6 +112,12 @@ CODES: Final = (
         _E,
         "The store could not make a message durable in time; it was refused.",
         "Check the store with 'chartloom doctor'; senders should send again.",
+    ),
+    IssueCode(
+        REFUSED,
+        _E,
+        "The store cannot hold a message; nothing of it was kept, and its sender was told.",
+        "Report it with the code in the ingest log; the sender keeps the message.",
     ),
     IssueCode(
         HTTP_REFUSED,

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from chartloom.domain.errors import StoreUnavailable
+from chartloom.domain.errors import LandingRefused, StoreUnavailable
 from chartloom.domain.message import Arrival, Receipt
 from chartloom.domain.ports import Landing
 from chartloom.sources.common import Done, Landed
@@ -24,6 +24,7 @@ _LOG = logging.getLogger(__name__)
 _RETRY_FIRST_S, _RETRY_MAX_S = 0.05, 1.0
 
 _Waiting = tuple[Arrival, Done]
+_Answers = list[Receipt | LandingRefused]
 
 
 class GroupCommitter:
@@ -38,7 +39,8 @@ class GroupCommitter:
     how long a group is tried again while the store is away before its senders are told; short
     interruptions of the store are so invisible to them.
 
-    An error other than ``StoreUnavailable`` is a defect: the arrivals concerned are refused, and
+    Where one message of a group cannot be kept, the group is halved until it is found; only its
+    sender is told. Any error other than these is a defect: the arrivals concerned are refused, and
     :attr:`failure` resolves with it so that the process can end loudly.
     """
 
@@ -134,20 +136,28 @@ class GroupCommitter:
             lambda future: self._loop.call_soon_threadsafe(self._settle, group, future)
         )
 
-    def _land(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
+    def _land(self, arrivals: Sequence[Arrival]) -> _Answers:
         """In the thread: lands with patience. Trying again is safe, the landing knows duplicates
         by feed, control id and bytes, even if the first try was committed and its answer lost."""
         give_up_s = time.monotonic() + self._patience_s
         pause_s = _RETRY_FIRST_S
         while True:
             try:
-                return self._landing.land(arrivals)
+                return [*self._landing.land(arrivals)]
+            except LandingRefused as refusal:
+                if len(arrivals) == 1:
+                    _LOG.error(
+                        "a message cannot be kept", extra={"chartloom": {"why": refusal.what}}
+                    )
+                    return [refusal]
+                half = len(arrivals) // 2
+                return self._land(arrivals[:half]) + self._land(arrivals[half:])
             except StoreUnavailable:
                 if time.monotonic() + pause_s > give_up_s or self._stopping.wait(pause_s):
                     raise
                 pause_s = min(2 * pause_s, _RETRY_MAX_S)
 
-    def _settle(self, group: list[_Waiting], future: Future[list[Receipt]]) -> None:
+    def _settle(self, group: list[_Waiting], future: Future[_Answers]) -> None:
         error = future.exception()
         outcomes: Sequence[Landed]
         if error is None:
@@ -157,7 +167,7 @@ class GroupCommitter:
         if error is not None:
             outcomes = [self._refusal(error, len(group))] * len(group)
         self.group_count += 1
-        self.landed_count += 0 if error else len(group)
+        self.landed_count += sum(isinstance(outcome, Receipt) for outcome in outcomes)
         self.waiting_count -= len(group)
         self.waiting_bytes -= sum(len(arrival.body) for arrival, _ in group)
         self._settled_s = self._loop.time()

@@ -14,6 +14,7 @@ from chartloom.engines.postgres.arrays import array, packed
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.calls import Call, int8
 from chartloom.engines.postgres.connect import Connection
+from chartloom.engines.postgres.refusals import landing_refusals
 
 _KEY = struct.Struct("!q")
 _TRUE = b"\x01"
@@ -64,11 +65,14 @@ class LandingPart(StoreBase):
 
         A message without control id is a duplicate only of itself (same feed, bytes and moment of
         receipt, as after a repeated attempt): two such messages cannot be told apart, so both land.
+
+        Raises ``LandingRefused`` when one of them cannot be held, ``StoreUnavailable`` for all else
+        that the server may say: either way nothing of the group was kept.
         """
         if not arrivals:
             return []
         keys = [self._keys(a) for a in arrivals]
-        with self._landing.use() as conn:
+        with landing_refusals(), self._landing.use() as conn:
             first_day = self._first_day(conn)
             self._keep_partitions(conn, first_day)
             receipts = self._append_new(conn, first_day, arrivals, keys)

@@ -9,7 +9,14 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import errors
 
-from chartloom.domain.errors import BatchRefused, BatchStale
+from chartloom.domain.errors import (
+    BatchRefused,
+    BatchStale,
+    LandingRefused,
+    LimitExceeded,
+    StoreDamaged,
+    StoreUnavailable,
+)
 
 
 @contextmanager
@@ -27,3 +34,24 @@ def refusals() -> Iterator[None]:
         raise BatchRefused(f"the store cannot hold the batch ({name}).") from None
     except (UnicodeError, OverflowError, ValueError, TypeError, struct.error) as error:
         raise BatchRefused(f"the batch cannot be written ({type(error).__name__}).") from None
+
+
+@contextmanager
+def landing_refusals() -> Iterator[None]:
+    """Whatever the server says to an append, as one of two answers to the sender: this cannot be
+    kept (``LandingRefused``), or send it again later (``StoreUnavailable``).
+
+    The original is cut off, for its text may quote what it complains about.
+    """
+    try:
+        yield
+    except (psycopg.DataError, UnicodeError, OverflowError, struct.error) as error:
+        name = getattr(error, "sqlstate", None) or type(error).__name__
+        raise LandingRefused(
+            f"the store cannot hold the message ({name}).", cure="Have the source correct it."
+        ) from None
+    except (psycopg.Error, StoreDamaged, LimitExceeded) as error:
+        name = getattr(error, "sqlstate", None) or type(error).__name__
+        raise StoreUnavailable(
+            f"the store cannot append ({name}).", cure="Its log says why; send again later."
+        ) from None

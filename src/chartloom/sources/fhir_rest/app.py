@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from chartloom.domain.errors import StoreUnavailable
+from chartloom.domain.errors import LandingRefused, StoreUnavailable
 from chartloom.domain.message import Arrival, Format, LandingOutcome, Receipt
 from chartloom.sources import events
 from chartloom.sources.common import land, room
@@ -225,6 +225,9 @@ class Door:
                 event=events.STORE,
                 headers={"Retry-After": "5"},
             ) from None
+        except LandingRefused:
+            text = "The store cannot hold this. Nothing was kept."
+            raise Refusal(422, "exception", text, event=events.REFUSED) from None
         finally:
             stats.in_flight -= 1
         now_us = self._context.clock.now_us()

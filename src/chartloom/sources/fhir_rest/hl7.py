@@ -1,6 +1,7 @@
 """HL7 v2 over HTTP: the acknowledgement is the response's body (original mode).
 
-Status: 200 for AA, 400 for AE and AR of what was landed, 503 when nothing was kept. A batch is
+Status: 200 for AA, 400 for AE and AR of what was landed, 503 when nothing was kept
+and sending again may help, 422 when it cannot. A batch is
 answered with a response batch; its status is that of its worst message.
 """
 
@@ -11,7 +12,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from chartloom.domain.errors import StoreUnavailable
+from chartloom.domain.errors import LandingRefused, StoreUnavailable
 from chartloom.formats.hl7v2 import Peek, parse, peek
 from chartloom.sources import events
 from chartloom.sources.batches import (
@@ -86,6 +87,9 @@ class Hl7Reception:
         except StoreUnavailable:
             context.note(events.STORE)
             return 503, self._answer(seen, answers.refused(events.STORE))
+        except LandingRefused:
+            context.note(events.REFUSED)
+            return 422, self._answer(seen, answers.refused(events.REFUSED))
         finally:
             context.stats.in_flight -= 1
         if verdict.event:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from chartloom.domain.errors import ConfigurationError, StoreUnavailable
+from chartloom.domain.errors import ConfigurationError, LandingRefused, StoreUnavailable
 from chartloom.domain.issues import CATALOGUE
 from chartloom.domain.message import Arrival, Format, Receipt
 from chartloom.formats.hl7v2 import peek
@@ -27,6 +27,10 @@ _IN_FLIGHT_MAX: Final = 512
 _READ_AHEAD: Final = 64
 _READ_AHEAD_BYTES: Final = 4 * 1024 * 1024
 _NDJSON: Final = (".ndjson", ".jsonl")
+
+
+#: What is being landed, in order.
+_Waiting = deque[tuple[Piece, Arrival, asyncio.Future[Receipt]]]
 
 
 class FilesSource:
@@ -139,7 +143,8 @@ class FilesSource:
     async def _land_file(self, path: Path) -> tuple[int, Piece | None]:
         """How many messages are durable (-1 if stopped midway), and the first that was refused."""
         limits = self._context.feed.limits
-        waiting: deque[tuple[Arrival, asyncio.Future[Receipt]]] = deque()
+        waiting = _Waiting()
+        refused: list[Piece] = []
         landed_count, failed = 0, None
         with path.open("rb") as file:
             origin = _origin(path.name, os.fstat(file.fileno()))
@@ -152,7 +157,7 @@ class FilesSource:
             while ahead := await asyncio.to_thread(_read_ahead, stream):
                 for piece in ahead:
                     if self._stopping.is_set():
-                        await self._settle(waiting, 0)
+                        await self._settle(waiting, 0, refused)
                         return -1, None
                     if piece.event:
                         self._context.note(piece.event)
@@ -164,31 +169,36 @@ class FilesSource:
                     if not readable:
                         self._context.note(events.NO_HEADER)
                         failed = failed or piece._replace(event=events.NO_HEADER)
-                    waiting.append((arrival, begin(self._context.lander, arrival)))
+                    waiting.append((piece, arrival, begin(self._context.lander, arrival)))
                     self._context.stats.in_flight += 1
-                    landed_count += await self._settle(waiting, _IN_FLIGHT_MAX)
-            landed_count += await self._settle(waiting, 0)
+                    landed_count += await self._settle(waiting, _IN_FLIGHT_MAX, refused)
+            landed_count += await self._settle(waiting, 0, refused)
+        failed = failed or next(iter(refused), None)
         if not landed_count and failed is None:
             failed = Piece(b"", 0, events.NO_HEADER)
         return landed_count, failed
 
-    async def _settle(
-        self, waiting: deque[tuple[Arrival, asyncio.Future[Receipt]]], leave: int
-    ) -> int:
-        """Waits until at most ``leave`` are waiting; how many became durable."""
+    async def _settle(self, waiting: _Waiting, leave: int, refused: list[Piece]) -> int:
+        """Waits until at most ``leave`` are waiting; how many became durable. What cannot be kept
+        is added to ``refused``."""
         count = 0
         stats = self._context.stats
         try:
             while len(waiting) > leave:
-                arrival, durable = waiting.popleft()
+                piece, arrival, durable = waiting.popleft()
                 stats.in_flight -= 1
-                receipt = await durable
+                try:
+                    receipt = await durable
+                except LandingRefused:
+                    self._context.note(events.REFUSED)
+                    refused.append(piece._replace(body=b"", event=events.REFUSED))
+                    continue
                 now_us = self._context.clock.now_us()
                 stats.durable(receipt.outcome, len(arrival.body), arrival.received_at_us, now_us)
                 count += 1
         except StoreUnavailable:
             stats.in_flight -= len(waiting)
-            await asyncio.gather(*(f for _, f in waiting), return_exceptions=True)
+            await asyncio.gather(*(f for _, _, f in waiting), return_exceptions=True)
             waiting.clear()
             raise
         return count

@@ -15,6 +15,7 @@ durable, unreadable    CA        AE           landed (``acknowledge = "parsed"``
 no usable MSH          --        AR           landed (in quarantine); MSA-2 is empty
 refused by a limit     CE        AR           not kept; the sender should send again, or smaller
 store not available    CE        AR           not kept; the sender should send again
+store cannot hold it   CE        AE           not kept; sending the same again does not help
 =====================  ========  ===========  ======================================================
 
 AR, not AE, for refusals: the standard reserves AE for errors in the content, and AR for what is
@@ -61,13 +62,14 @@ _ERRORS: Final[dict[str, tuple[str, str]]] = {
     events.RATE: ("207", "Rate limit of this feed. Nothing was kept. Send again later."),
     events.CONNECTIONS: ("207", "Too many connections on this feed. Nothing was kept."),
     events.FRAME_TIMEOUT: ("207", "Message not complete in time. Nothing was kept. Send again."),
+    events.REFUSED: ("207", "The store cannot hold this message. Nothing was kept."),
     events.STORE: ("207", "Not stored: the store is not available. Send again later."),
 }
 
 
 def refused(event: str) -> Verdict:
     """The verdict for a message of which nothing was kept."""
-    return Verdict("CE", "AR", event)
+    return Verdict("CE", "AE" if event == events.REFUSED else "AR", event)
 
 
 def unreadable(tree: Tree) -> bool:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from chartloom.domain.errors import LandingRefused
 from chartloom.domain.message import Arrival, Receipt
 from chartloom.formats.hl7v2 import Peek, parse, peek
 from chartloom.sources import events
@@ -143,8 +144,9 @@ class Reception:
             if isinstance(outcome, Receipt):
                 slot.answer(index, self._durable(seen, arrival, outcome, verdict))
             else:
-                self._context.note(events.STORE)
-                slot.answer(index, self._acknowledgements(seen, events.STORE))
+                event = events.REFUSED if isinstance(outcome, LandingRefused) else events.STORE
+                self._context.note(event)
+                slot.answer(index, self._acknowledgements(seen, event))
             self._flush_soon()
 
         self._context.lander.submit(arrival, done)
