@@ -99,6 +99,7 @@ def test_request_ids_make_repeats_safe() -> None:
                 reply = await post(ingest, body, X_Request_Id="r-1")
                 assert reply.status == 202
                 assert reply.headers["X-Chartloom-Outcome"] == outcome
+                assert reply.headers["X-Request-Id"] == "r-1"
             for body in (BUNDLE, PATIENT, BUNDLE):  # changed, and changed back: that is news
                 reply = await post(ingest, body)
                 assert reply.headers["X-Chartloom-Outcome"] == "landed"

@@ -185,6 +185,39 @@ def test_enhanced_mode_waits_for_both_answers_and_for_none() -> None:
     assert (report.accepted_count, report.silent_count) == (3, 1)
 
 
+def test_a_post_whose_answer_was_lost_is_known_when_it_comes_again() -> None:
+    landing = ListLanding()
+    bodies = [b'{"resourceType":"Patient","id":"p%d"}' % (i % 3) for i in range(6)]
+
+    async def main() -> SendReport:
+        async with server([http_feed()], landing) as ingest:
+            host, port = ingest.ready()["web"] or ("", 0)
+            cut = iter([True])
+
+            async def between(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                """Passes everything on, but loses the first answer and with it the connection."""
+                to, back = await asyncio.open_connection(host, port)
+                while data := await reader.read(65536):
+                    back.write(data)
+                    answer = await to.read(65536)
+                    if next(cut, False):
+                        break
+                    writer.write(answer)
+                back.close()
+                writer.close()
+
+            proxy = await asyncio.start_server(between, "127.0.0.1", 0)
+            report = await send_http(bodies, *proxy.sockets[0].getsockname()[:2])
+            proxy.close()
+            return report
+
+    report = run(main)
+    assert report.is_complete
+    assert (report.accepted_count, report.resent_count) == (6, 1)
+    assert landing.bodies == bodies
+    assert len({a.control_id for a in landing.arrivals}) == 6
+
+
 def test_http_with_token_and_retries(tmp_path: Path) -> None:
     landing = ListLanding()
     (tmp_path / "t").write_text("tok")

@@ -5,6 +5,7 @@ See README.md for options, answers and limits.
 """
 
 from chartloom.sources.grouping import GroupCommitter
+from chartloom.sources.guarded_http import HttpLimits, guarded_http
 from chartloom.sources.options import OPTIONS, Option, Problem, validate_options
 from chartloom.sources.server import IngestServer, IngestSettings
 from chartloom.sources.stats import FeedStats
@@ -13,9 +14,11 @@ __all__ = [
     "OPTIONS",
     "FeedStats",
     "GroupCommitter",
+    "HttpLimits",
     "IngestServer",
     "IngestSettings",
     "Option",
     "Problem",
+    "guarded_http",
     "validate_options",
 ]

@@ -141,6 +141,7 @@ def _serve(opened: OpenSite, name: str) -> None:
     from prometheus_client import CollectorRegistry
 
     from chartloom.serve import ProjectInfo, create_app, earlier_mapping
+    from chartloom.sources import HttpLimits, guarded_http
     from chartloom.wiring.metrics import FeedCollector
 
     settings = opened.project.settings
@@ -170,6 +171,7 @@ def _serve(opened: OpenSite, name: str) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        http=guarded_http(HttpLimits()),
         timeout_graceful_shutdown=3,
     )
 

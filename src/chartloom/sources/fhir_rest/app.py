@@ -38,6 +38,7 @@ _TYPE: Final = re.compile(r"[A-Z][A-Za-z]{2,63}\Z")
 _REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _SMALL_BYTES: Final = 64 * 1024
 POSITION_HEADER: Final = "X-Chartloom-Position"
+REQUEST_ID_HEADER: Final = "X-Request-Id"
 OUTCOME_HEADER: Final = "X-Chartloom-Outcome"
 _ANSWERS: Final = {
     LandingOutcome.LANDED: outcome.LANDED,
@@ -68,6 +69,8 @@ class Door:
         except Refusal as refusal:
             self._context.note(refusal.event)
             response = outcome.refuse(refusal)
+        if request_id := _request_id(request):
+            response.headers[REQUEST_ID_HEADER] = request_id
         self._context.stats.answers[str(response.status_code)] += 1
         return response
 
@@ -242,5 +245,5 @@ def _look(body: bytes) -> tuple[bytes, FhirLook]:
 def _request_id(request: Request) -> str:
     """The client's id for this request, "" if it gave none. Equal bytes alone do not make the same
     request: a resource that is changed and changed back is sent with the bytes it had before."""
-    given = request.headers.get("x-request-id", "")
+    given = request.headers.get(REQUEST_ID_HEADER, "")
     return given if _REQUEST_ID.match(given) else ""

@@ -16,6 +16,7 @@ import uvicorn
 from chartloom.domain.errors import ConfigurationError
 from chartloom.sources.context import SourceContext
 from chartloom.sources.fhir_rest.app import Door
+from chartloom.sources.guarded_http import HttpLimits, guarded_http
 from chartloom.sources.tls import server_context
 
 _START_S: Final = 10.0
@@ -58,7 +59,7 @@ class HttpSource:
             lifespan="off",
             server_header=False,
             date_header=False,
-            limit_concurrency=feed.limits.connections_max,
+            http=guarded_http(HttpLimits(connections_max=feed.limits.connections_max)),
             timeout_keep_alive=int(feed.limits.idle_timeout_s) or 75,
         )
         config.load()

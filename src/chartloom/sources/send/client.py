@@ -81,9 +81,12 @@ async def send_http(
 
 
 class _Item(NamedTuple):
+    """number: which message of the run it is, the same however often it is sent."""
+
     message: bytes
-    sent_s: float
-    refusals: int
+    number: int
+    sent_s: float = 0.0
+    refusals: int = 0
 
 
 class _Sender:
@@ -107,6 +110,7 @@ class _Sender:
         self.window = min(options.pipelining, wire.pipelining_max)
         self._links = [_Link(self, i) for i in range(options.connections)]
         self._looked_ahead = 0
+        self._pulled_count = 0
         self._ready: deque[_Link] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._started_s = 0.0
@@ -190,24 +194,26 @@ class _Sender:
         if link.again:
             return link.again.popleft()
         if self._key is None:
-            message = self._pull()
-            return None if message is None else _Item(message, 0.0, 0)
+            return self._pull()
         while not link.assigned and self._looked_ahead < _LOOK_AHEAD_MAX:
-            message = self._pull()
-            if message is None:
+            item = self._pull()
+            if item is None:
                 break
-            self._links[zlib.crc32(self._key(message)) % len(self._links)].assigned.append(message)
+            link_number = zlib.crc32(self._key(item.message)) % len(self._links)
+            self._links[link_number].assigned.append(item)
             self._looked_ahead += 1
         if not link.assigned:
             return None
         self._looked_ahead -= 1
-        return _Item(link.assigned.popleft(), 0.0, 0)
+        return link.assigned.popleft()
 
-    def _pull(self) -> bytes | None:
+    def _pull(self) -> _Item | None:
         message = next(self._messages, None)
         if message is None:
             self._exhausted = True
-        return message
+            return None
+        self._pulled_count += 1
+        return _Item(message, self._pulled_count)
 
     def _end_if_done(self) -> None:
         if self._exhausted and not any(link.unanswered_count for link in self._links):
@@ -234,7 +240,7 @@ class _Link(asyncio.Protocol):
         self._sender = sender
         self._index = index
         self.queued = False  #: stands in the sender's queue of ready links
-        self.assigned: deque[bytes] = deque()  #: by key, not yet sent
+        self.assigned: deque[_Item] = deque()  #: by key, not yet sent
         self.again: deque[_Item] = deque()  #: to be sent again
         self._open: deque[_Item] = deque()  #: sent, not answered
         self._transport: asyncio.Transport | None = None
@@ -316,9 +322,9 @@ class _Link(asyncio.Protocol):
         if not item.sent_s:
             sender.report.sent_count += 1
             sender.report.sent_bytes += len(message)
-        self._transport.write(sender.wire.frame(message))
+        self._transport.write(sender.wire.frame(message, item.number))
         if sender.wire.expects_answer(message):
-            self._open.append(_Item(message, time.perf_counter(), item.refusals))
+            self._open.append(item._replace(sent_s=time.perf_counter()))
         else:
             sender.report.silent_count += 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from enum import Enum
 from typing import Final, Protocol
+from uuid import uuid4
 
 import httptools
 
@@ -39,8 +40,8 @@ class Wire(Protocol):
 
     pipelining_max: int
 
-    def frame(self, message: bytes) -> bytes:
-        """The bytes to write for a message."""
+    def frame(self, message: bytes, number: int) -> bytes:
+        """The bytes to write for a message, the ``number``-th of the run however often sent."""
         ...
 
     def reader(self) -> Answer:
@@ -61,7 +62,7 @@ class MllpWire:
 
     pipelining_max = 1_000
 
-    def frame(self, message: bytes) -> bytes:
+    def frame(self, message: bytes, number: int) -> bytes:
         """The message in its frame."""
         return b"\x0b" + message + b"\x1c\x0d"
 
@@ -123,7 +124,11 @@ def _modes(message: bytes) -> tuple[bytes, bytes]:
 
 
 class HttpWire:
-    """POST over HTTP/1.1 with keep-alive. path, host: as in the URL. media_type: of the bodies."""
+    """POST over HTTP/1.1 with keep-alive. path, host: as in the URL. media_type: of the bodies.
+
+    Each message has an ``X-Request-Id``, the same when it is sent again because its answer was
+    lost: only so can the receiver tell a repetition from a resource that was changed back.
+    """
 
     pipelining_max = 1  # servers may answer, but proxies do not take pipelined POSTs
 
@@ -131,12 +136,17 @@ class HttpWire:
         authorization = f"Authorization: Bearer {token}\r\n" if token else ""
         self._head = (
             f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {media_type}\r\n"
-            f"{authorization}Content-Length: "
+            f"{authorization}X-Request-Id: {uuid4()}-"
         ).encode("ascii")
 
-    def frame(self, message: bytes) -> bytes:
+    def frame(self, message: bytes, number: int) -> bytes:
         """The request."""
-        return b"%s%d\r\n\r\n%s" % (self._head, len(message), message)
+        return b"%s%d\r\nContent-Length: %d\r\n\r\n%s" % (
+            self._head,
+            number,
+            len(message),
+            message,
+        )
 
     def reader(self) -> Answer:
         """Reads responses."""
