@@ -96,14 +96,21 @@ class Hospital:
             pass
         return recorder.truth(self.seed, self.from_us, end_us, self.people)
 
-    def live(self, speed: float = 1.0, *, now_us: int | None = None) -> Iterator[Due]:
+    def live(
+        self, speed: float = 1.0, *, now_us: int | None = None, skip: int = 0
+    ) -> Iterator[Due]:
         """For ever: history at once (due 0), then life at ``speed`` simulated s per second.
 
         With ``now_us`` (the real time at the start of the run) nothing is sent before it happens:
-        a faster simulation that caught up with the present goes on in real time.
+        a faster simulation that caught up with the present goes on in real time. skip: how many
+        messages an earlier run has sent; life goes on at once where it stopped.
         """
-        for message, _ in self._sent(None, None):
-            since_s = (message.at_us - self.start_us) / SECOND
+        begin_us = self.start_us
+        for number, (message, _) in enumerate(self._sent(None, None)):
+            if number < skip:
+                begin_us = max(begin_us, message.at_us)
+                continue
+            since_s = (message.at_us - begin_us) / SECOND
             due_s = since_s / speed
             if now_us is not None:
                 due_s = max(due_s, (message.at_us - now_us) / SECOND)

@@ -107,9 +107,7 @@ class DemoDriver:
             bustle=_BUSTLE,
         )
         now_us = time.time_ns() // 1000
-        due = hospital.live(self._speed, now_us=now_us)
-        for _ in range(state.accepted_count):
-            next(due)
+        due = hospital.live(self._speed, now_us=now_us, skip=state.accepted_count)
         for window in self._windows(due):
             asyncio.run(self._send(window))
             if self._stopping.is_set():
@@ -120,7 +118,6 @@ class DemoDriver:
     def _windows(self, due: Iterator[Due]) -> Iterator[list[Due]]:
         """Groups of messages that are due together; history in chunks, life in half seconds."""
         began_s = time.monotonic()
-        # On a second start the simulation has caught up; what was due long ago leaves at once.
         window: list[Due] = []
         for item in due:
             wait_s = began_s + item.due_s - time.monotonic()

@@ -103,6 +103,18 @@ def test_live_never_sends_what_has_not_happened_yet() -> None:
         assert now_us + d.due_s * SECOND >= d.message.at_us - 1
 
 
+def test_a_second_run_goes_on_at_once_where_the_first_stopped() -> None:
+    house = rough_hospital()
+    sent = sum(1 for _ in house.messages(days=2))
+    first = list(itertools.islice(house.live(speed=10.0), sent + 30))
+    second = list(itertools.islice(house.live(speed=10.0, skip=sent), 30))
+    assert [d.message for d in second] == [d.message for d in first[sent:]]
+    stopped_us = max(d.message.at_us for d in first[:sent])
+    assert [d.due_s for d in second] == pytest.approx(
+        [max(d.message.at_us - stopped_us, 0) / SECOND / 10 for d in second]
+    )
+
+
 def test_bustle_changes_the_present_but_not_the_past() -> None:
     calm, busy = (Hospital(4, patients=40, history_days=60, bustle=b) for b in (1.0, 30.0))
     sent_calm, sent_busy = list(calm.messages(days=5)), list(busy.messages(days=5))
