@@ -46,12 +46,12 @@ def applied(feed: str = "lab", issues: int = 0, latency_us: int = -1) -> Applied
 
 def test_minutes_add_up_and_forget_a_failed_batch() -> None:
     minutes = FeedMinutes(7)
-    minutes.rows(0, [applied(issues=1, latency_us=1000)])
+    minutes.rows(8, [applied(issues=1, latency_us=1000)])
     minutes.settle()
-    minutes.rows(0, [applied(issues=5, latency_us=1000)])
+    minutes.rows(8, [applied(issues=5, latency_us=1000)])
     minutes.undo()
     minutes.undo()
-    (row,) = minutes.rows(1, [applied(issues=2, latency_us=1000)])
+    (row,) = minutes.rows(9, [applied(issues=2, latency_us=1000)])
     assert row[:7] == ("lab", 0, 7, 2, 0, 3, 5)
     assert sum(add_histograms([row[7]])) == 2
 
@@ -117,3 +117,15 @@ def test_durability_is_not_for_sale() -> None:
 @pytest.mark.parametrize("name", ["log_statement", "log_min_error_statement"])
 def test_the_server_logs_no_statement(name: str) -> None:
     assert SETTINGS[name] in ("none", "panic")
+
+
+def test_only_what_reached_the_chart_and_has_happened_makes_a_feed_fresh() -> None:
+    now_us = 100 * MINUTE_US
+    minutes = FeedMinutes(0)
+    told = [
+        Applied("adt", 0, False, now_us - 5 * MINUTE_US, -1),
+        Applied("adt", 1, True, now_us, -1),  # held: its time is that of its receipt
+    ]
+    assert minutes.rows(now_us, told)[0][6] == now_us - 5 * MINUTE_US
+    tomorrow = Applied("lab", 0, False, now_us + 10**15, -1)
+    assert minutes.rows(now_us, [tomorrow])[0][6] == now_us
