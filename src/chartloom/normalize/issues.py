@@ -140,9 +140,21 @@ register_codes(
         "Ask the sender to fill MRG-1.",
     ),
     IssueCode(
+        "link-incomplete",
+        _E,
+        "A message links or unlinks records, but does not name two of them.",
+        "Ask the sender to send a PID with PID-3 for each record.",
+    ),
+    IssueCode(
         "visit-moved",
         _W,
-        "A visit was moved or renumbered; what was said under its prior number stays there.",
-        "Ask the sender to cancel the visit under its prior record or number (ADT^A11, ADT^A23).",
+        "A visit got another record or number and is shown there; results told before stay.",
+        "Look for results and orders of the visit under the prior record or number.",
+    ),
+    IssueCode(
+        "visit-move-incomplete",
+        _E,
+        "A message moves a visit without saying what it became; the visit was left where it is.",
+        "Ask the sender to fill PV1-19 behind MRG.",
     ),
 )

@@ -182,7 +182,11 @@ class GroupDef:
 
 @dataclass(frozen=True, slots=True)
 class MessageDef:
-    """How messages of some types are read: groups, resources, and what the event means."""
+    """How messages of some types are read: groups, resources, and what the event means.
+
+    links: what is said of whole records (``merge``, ``link``, ``unlink``). moves: the group whose
+    MRG names the visit that moved; its resources are about the record that had the visit.
+    """
 
     name: str
     types: tuple[str, ...]
@@ -190,6 +194,7 @@ class MessageDef:
     resources: tuple[ResourceDef, ...]
     links: str = ""
     place: Place = Place("", 0)
+    moves: str = ""
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
+from chartloom.domain.resource import LinkKind
 from chartloom.normalize.model import (
     Concept,
     ConceptMap,
@@ -129,7 +130,7 @@ def _read_messages(
                 tables.messages[kind] = definition
 
 
-_DOC_KEYS = {"types", "include", "group", "resource", "links", "comment"}
+_DOC_KEYS = {"types", "include", "group", "resource", "links", "moves", "comment"}
 
 
 def _merge(base: dict[str, Any] | None, new: dict[str, Any], path: str) -> dict[str, Any]:
@@ -192,7 +193,12 @@ def _message(
     if len(roots) != 1:
         raise bad(place, f"{len(roots)} groups have no 'within'.", "Exactly one may be the root.")
     resources = tuple(_resource(r, groups, tables, place) for r in merged.get("resource", ()))
-    return MessageDef(name, tuple(doc["types"]), groups, resources, merged.get("links", ""), place)
+    links, moves = merged.get("links", ""), merged.get("moves", "")
+    if links and links not in list(LinkKind):
+        raise bad(place, f"links: {links!r} is unknown.", f"Use {', '.join(LinkKind)}.")
+    if moves and moves not in groups:
+        raise bad(place, f"moves: there is no group {moves!r}.", "Correct the name.")
+    return MessageDef(name, tuple(doc["types"]), groups, resources, links, place, moves)
 
 
 def _group(name: str, doc: dict[str, Any], place: Place) -> GroupDef:

@@ -10,15 +10,14 @@ from chartloom.domain.resource import (
     Contribution,
     FhirJson,
     LinkEvent,
-    LinkKind,
     PatientIdentifier,
 )
 from chartloom.formats.fhir import validate
 from chartloom.formats.hl7v2 import Segment, Tree, pick_patient
 from chartloom.normalize.context import Instance, Msg
 from chartloom.normalize.engine import Builder, Plan, first_value
-from chartloom.normalize.functions.patient import prior_patient
 from chartloom.normalize.functions.times import instant_of_us, to_us
+from chartloom.normalize.links import links_of, mark_moved
 
 #: Pads segments that are shorter than what the code looks at.
 _EMPTY = [""] * 256
@@ -66,6 +65,9 @@ class Run:
                 self._identify_patient(instance)
             elif instance.parent is not None:
                 instance.patient = instance.parent.patient
+        definition = self.plan.definition
+        if definition.moves:
+            mark_moved(definition.moves, instances, m)
         if not self.source_patient:
             return "no-patient-identifier"
         by_group = self.plan.by_group
@@ -78,8 +80,8 @@ class Run:
         ]
         for builder, instance in wanted:
             self._fill(builder, instance)
-        if self.plan.definition.links:
-            self._link(instances)
+        if definition.links:
+            self.links = links_of(definition.links, instances, m)
         self.contributions.extend(m.directory.values())
         return ""
 
@@ -248,21 +250,6 @@ class Run:
                 add(PatientIdentifier(id, "given", "", given.casefold()))
         if born := patient.get("birthDate"):
             add(PatientIdentifier(id, "birthdate", "", born))
-
-    # -- links
-
-    def _link(self, instances: list[Instance]) -> None:
-        m = self.m
-        kind = LinkKind(self.plan.definition.links)
-        for instance in instances:
-            if not instance.patient or "PID" not in instance.segments:
-                continue
-            for merged in instance.segments.get("MRG", ()):
-                prior = prior_patient(merged, m)
-                if not prior:
-                    m.issue("merge-incomplete", merged, 1)
-                elif prior != instance.patient:
-                    self.links.append(LinkEvent(kind, instance.patient, prior, "MRG-1"))
 
     # -- provenance and counts
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.heard import in_any_order, of_type
+import pytest
+from tests.support.heard import derive_at, in_any_order, of_type
 from tests.support.hl7_examples import adt, message, pid, pv1, segment
 
+from chartloom.chart import place
 from chartloom.chart.shape_stay import people
+from chartloom.domain.resource import LinkKind
 
 ADMITTED, LEFT = "20240101080000", "20240105080000"
 ICU, WARD = "ICU^1^1", "WARD^2^1"
@@ -101,3 +104,63 @@ def test_consultants_who_are_told_one_by_one_do_not_replace_one_another() -> Non
 
 def visit_with(control_id: str, at: str, visit: dict[int, str], *rol: str) -> bytes:
     return message("ADT^A08", control_id, at, pid(), pv1(visit), *rol)
+
+
+def test_a_moved_visit_is_shown_once() -> None:
+    known = adt("A01", "1", ADMITTED, {3: ICU, 44: ADMITTED}, number="999")
+    mrg = segment("MRG", {1: "999^^^HOSP^MR", 5: "V1^^^HOSP^VN"})
+    moved = message("ADT^A45", "2", LEFT, pid(), mrg, pv1({3: ICU, 44: ADMITTED}))
+    later = adt("A08", "3", "20240106080000", {3: ICU}, number="999")
+    assert shown_stays(known, moved, later) == [("V1", "123")]
+
+
+@pytest.mark.parametrize("event", ["A42", "A50"])
+def test_a_renumbered_visit_is_shown_once(event: str) -> None:
+    mrg = segment("MRG", {1: "123^^^HOSP^MR", 5: "V1^^^HOSP^VN"})
+    visit = pv1({3: ICU, 44: ADMITTED}, visit="V2")
+    renumbered = message(f"ADT^{event}", "2", LEFT, pid(), mrg, visit)
+    assert shown_stays(A01, renumbered) == [("V2", "123")]
+    again = derive_at(1, message(f"ADT^{event}", "2", LEFT, pid(), mrg, pv1({3: ICU})))
+    assert "visit-moved" not in {i.code for i in again.issues}
+    unknown = derive_at(1, message(f"ADT^{event}", "2", LEFT, pid(), mrg))
+    assert "visit-move-incomplete" in {i.code for i in unknown.issues}
+
+
+def shown_stays(*messages: bytes) -> list[tuple[str, str]]:
+    """(number, record number of the patient) of all stays in sight, whatever the order."""
+    found = []
+    for states in in_any_order(*messages):
+        stays = [s for s in of_type(states, "Encounter") if not place(s).hidden]
+        owner = {s.id: s.resource["identifier"][0]["value"] for s in of_type(states, "Patient")}
+        number = [next(i for i in s.resource["identifier"] if i.get("use") != "old") for s in stays]
+        whose = [owner[s.source_patient] for s in stays]
+        found.append(list(zip((n["value"] for n in number), whose, strict=True)))
+    assert all(f == found[0] for f in found)
+    return found[0]
+
+
+def linked(event: str, *others: str) -> list[tuple[str, str, str]]:
+    derived = derive_at(1, message(f"ADT^{event}", "1", LEFT, pid("1"), *map(pid, others)))
+    patients = [c.resource for c in derived.contributions if c.type == "Patient"]
+    names = {p["id"]: p["identifier"][0]["value"] for p in patients}
+    return [(e.kind, names[e.surviving], names[e.prior]) for e in derived.links]
+
+
+def test_records_are_linked_and_unlinked() -> None:
+    assert linked("A24", "2") == [(LinkKind.LINK, "1", "2")]
+    assert linked("A37", "2") == [(LinkKind.UNLINK, "1", "2")]
+    assert linked("A37", "2", "3") == [(LinkKind.UNLINK, "1", "2"), (LinkKind.UNLINK, "1", "3")]
+    alone = derive_at(1, message("ADT^A24", "1", LEFT, pid("1")))
+    assert alone.links == ()
+    assert "link-incomplete" in {i.code for i in alone.issues}
+
+
+@pytest.mark.parametrize("event", ["A18", "A30", "A34", "A39", "A40"])
+def test_every_event_that_merges_records_does(event: str) -> None:
+    merged = message(f"ADT^{event}", "1", LEFT, pid("1"), "MRG|2^^^HOSP^MR")
+    (link,) = derive_at(1, merged).links
+    assert (link.kind, link.surviving) == (LinkKind.MERGE, derive_at(1, A01_OF_1).source_patient)
+    assert link.prior == derive_at(1, adt("A01", "1", ADMITTED, number="2")).source_patient
+
+
+A01_OF_1 = adt("A01", "1", ADMITTED, number="1")

@@ -21,8 +21,9 @@ class TypeRow:
     """One resource type.
 
     kind: ``patient`` (in a patient's compartment), ``directory`` (about the hospital), ``either``
-    (a patient's as soon as one message names the patient, else nobody's), ``ignored`` (with the reason). elements: paths at which
-    the patient is named, best first. identified: its first identifier tells two of them apart.
+    (a patient's as soon as one message names the patient, else nobody's), ``ignored`` (with the
+    reason). elements: paths at which the patient is named, best first. identified: its first
+    identifier tells two of them apart.
     """
 
     type: str

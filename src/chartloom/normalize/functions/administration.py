@@ -10,10 +10,19 @@ from chartloom.normalize.context import Instance, Msg, Prim, Sink
 from chartloom.normalize.functions.identifiers import cx_identifier
 from chartloom.normalize.functions.patient import prior_patient
 from chartloom.normalize.functions.times import dtm_datetime, instant_of_us
-from chartloom.normalize.registry import REGISTRY, SegmentFunction, datatype, finisher
+from chartloom.normalize.registry import (
+    REGISTRY,
+    SegmentFunction,
+    datatype,
+    finisher,
+    segment_function,
+)
 
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _LICENCE_TYPES = "http://terminology.hl7.org/CodeSystem/v2-0338"
+
+
+_OTHER_PARTS = {str(n): "the prior record keeps its own identifiers" for n in (2, 3, *range(5, 11))}
 
 
 def _unknown() -> FhirJson:
@@ -82,8 +91,9 @@ def moved_visit(
 ) -> None:
     """MRG-5 of a moved or renumbered visit (A42, A45, A50): the number that it had.
 
-    What was said earlier under the prior record or number stays there: only the sender's next
-    statement about that visit can take it back. So an Issue tells that it moved.
+    The visit as it was known before is withdrawn (``MRG.Encounter-before``). What refers to it,
+    such as results, stays with the prior record: no message names all that moved.
+    So an Issue tells it.
     """
     identifier: Any = cx_identifier(f[5].split(m.env.rep, 1)[0], m, "VN")
     if m.bad:
@@ -97,6 +107,14 @@ def moved_visit(
     elif not prior or prior == instance.patient:
         return
     m.issue("visit-moved", seg, 5)
+
+
+@segment_function("MRG.record", {"1": "reference", "4.1": "reference"}, _OTHER_PARTS)
+def prior_record(
+    f: list[str], m: Msg, out: FhirJson, instance: Instance, seg: Segment, cleared: list[str]
+) -> None:
+    """MRG-1 of a moved visit: whose visit it was."""
+    out["subject"] = {"reference": f"Patient/{instance.patient}"}
 
 
 REGISTRY.segment_functions["MRG.visit"] = SegmentFunction(
