@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlencode, urlsplit
 
+import psycopg
 import pytest
 from tests.support.drawn import Drawn
 from tests.support.postgres import StoreFactory
@@ -19,7 +20,7 @@ from chartloom.normalize import load_mapping
 from chartloom.serve.shield import HEADERS, OPEN_FOLDERS, OPEN_PATHS
 from chartloom.wiring.logs import JsonFormatter
 
-SAMPLES = {"position:int": "1", "element:path": "status", "print": "x", "name": "x"}
+SAMPLES = {"position": "1", "element:path": "status", "print": "x", "name": "x"}
 
 
 class Client:
@@ -197,7 +198,10 @@ def test_a_person_is_found_by_identifier(client: Client) -> None:
 
 def test_ids_that_are_not_there_and_odd_parameters(client: Client) -> None:
     assert client.ask("/messages/999999999")[0] == 404
-    assert client.ask("/messages/99999999999999999999999999")[0] == 404
+    for digits in ("9" * 19, "9" * 26, "1" * 5000, "-1", "1.5", "x", "%D9%A1"):
+        assert client.ask(f"/messages/{digits}")[0] == 404
+        assert client.ask(f"/messages/{digits}/raw")[0] == 404
+        assert client.ask(f"/api/messages/{digits}")[0] == 404
     assert client.ask("/chart/no-such-person")[0] == 404
     assert client.ask("/evidence/no-such-resource/status")[0] == 404
     assert client.ask("/resources/%00")[0] == 404
@@ -208,7 +212,8 @@ def test_ids_that_are_not_there_and_odd_parameters(client: Client) -> None:
     assert client.ask("/messages?person=nobody")[0] == 404
     person = recent_person(client)
     assert client.ask(f"/chart/{person}/nonsense")[0] == 404
-    assert client.ask(f"/chart/{person}/timeline?before=x&section=x")[0] == 200
+    for before in ("x", "5", "5~", f"{'1' * 5000}~x", "-1~" + "x" * 65):
+        assert client.ask(f"/chart/{person}/timeline?before={before}&section=x")[0] == 200
 
 
 def test_the_api_gives_the_same_facts(client: Client, address: str, site: Site) -> None:
@@ -388,6 +393,47 @@ class Faulty:
 
     def trace(self, *args: object) -> object:
         raise ValueError("Müller, Erika")
+
+
+def test_a_timeline_is_shown_whole_page_by_page(stores: StoreFactory) -> None:
+    """150 results of one moment: more than one page holds."""
+    clock = ShiftedClock()
+    site = Site(stores(clock=clock), clock)
+    found: list[str] = []
+    head = "MSH|^~\\&|LAB|B|||20260301||ORU^R01|1|P|2.5\rPID|1||1^^^H^MR\rOBR|1||F1|^Panel\r"
+    rows = (f"OBX|{n}|NM|{n}^Name{n:03}^L||{n}|||||F|||202603010800" for n in range(1, 151))
+    site.land("lab", (head + "\r".join(rows)).encode())
+    site.apply()
+    with serving(site.app()) as url:
+        client = Client(url)
+        client.ask(site.sign_in_path())
+        path = f"/chart/{recent_person(client)}/timeline?section=results"
+        pages = 0
+        while path and pages < 5:
+            text, pages = client.ask(path)[2], pages + 1
+            found += re.findall(r"Name\d{3}", text)
+            following = re.search(r'href="([^"]+)" rel="next"', text)
+            path = html.unescape(following[1]) if following else ""
+    assert pages == 3
+    assert sorted(set(found)) == [f"Name{n:03}" for n in range(1, 151)]
+
+
+def test_a_damaged_message_is_shown_with_its_reason(stores: StoreFactory) -> None:
+    clock = ShiftedClock()
+    site = Site(stores(clock=clock), clock)
+    body = b"MSH|^~\\&|A|B|||20260301||ADT^A01|1|P|2.5\rPID|1||1^^^H^MR\r"
+    with psycopg.connect(site.store.dsn, autocommit=True) as conn:
+        site.land("adt", body)
+        conn.execute("UPDATE landing SET body = '\\x00'")
+    with serving(site.app()) as url:
+        client = Client(url)
+        client.ask(site.sign_in_path())
+        status, _, text = client.ask("/messages/1")
+        assert status == 200
+        assert "cannot be read" in text
+        status, _, text = client.ask("/messages/1/raw")
+        assert status == 500
+        assert "Restore the store" in text
 
 
 def test_a_bug_gives_a_page_without_its_text(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from chartloom.domain.audit import AuditEntry, LogEnd, LoggedEvent
 from chartloom.domain.chart import PlacedState, Section, SectionView
 from chartloom.domain.grant import Grant
 from chartloom.domain.keys import Tombstone, WrappedKey
@@ -149,8 +150,12 @@ class Charts(Protocol):
         before_us: int = 0,
         limit: int = 50,
         series: str = "",
+        before_id: str = "",
     ) -> list[PlacedState]:
-        """Visible resources of a chart, newest first."""
+        """Visible resources of a chart, newest first, those of one moment by id, last first.
+
+        The page after one that ends in ``p``: ``before_us=p.sort_us, before_id=p.state.id``.
+        """
         ...
 
     def history(self, grant: Grant, resource_id: str) -> list[MessageRow]:
@@ -246,4 +251,23 @@ class SubjectKeys(Protocol):
 
     def epoch(self) -> int:
         """Grows with every tombstone, so that other processes notice a destroyed key. Cheap."""
+        ...
+
+
+class AuditLog(Protocol):
+    """The append-only, hash-chained record of who did what (``domain.audit``)."""
+
+    def append(self, entries: Sequence[AuditEntry]) -> LogEnd:
+        """Appends in order, under one lock, and returns when all are durable: where the log ends.
+
+        Raises ``AuditUnavailable``; then what the events are about must not be done or shown.
+        """
+        ...
+
+    def read(self, after: int, limit: int) -> list[LoggedEvent]:
+        """Up to ``limit`` events with numbers above ``after``, in order. Events hold no PHI."""
+        ...
+
+    def end(self) -> LogEnd:
+        """Where the log ends."""
         ...

@@ -97,7 +97,10 @@ class LimitSettings(_Strict):
     """``[limits]`` of a feed. Passing one gives the sender a clear answer."""
 
     message_size_bytes_max: int = Field(
-        16 * 1024 * 1024, ge=1024, le=1024**3, description="Largest message or batch accepted."
+        16 * 1024 * 1024,
+        ge=1024,
+        le=256 * 1024 * 1024,
+        description="Largest message or batch accepted.",
     )
     messages_per_second_max: int = Field(
         0, ge=0, description="Rate limit of the feed; 0 means none."

@@ -13,7 +13,7 @@ from chartloom.domain import codec
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.store import MessageDetail
 from chartloom.serve.chart_pages import read_person
-from chartloom.serve.console import Console
+from chartloom.serve.console import Console, whole_number
 from chartloom.serve.freshness import judge
 from chartloom.serve.messages import asked_of, find_rows
 
@@ -47,7 +47,7 @@ def routes(console: Console) -> list[BaseRoute]:
         return _json({"messages": shown, "before": shown[-1].position if more else None})
 
     async def message(request: Request) -> Response:
-        position = request.path_params["position"]
+        position = whole_number(request.path_params["position"])
         detail = await console.ask(request, Purpose.OPERATIONS, console.store.detail, position)
         return _json(_detail(detail))
 
@@ -58,7 +58,7 @@ def routes(console: Console) -> list[BaseRoute]:
     return [
         Route("/api/feeds", feeds),
         Route("/api/messages", messages),
-        Route("/api/messages/{position:int}", message),
+        Route("/api/messages/{position}", message),
         Route("/api/chart/{person}", chart),
     ]
 

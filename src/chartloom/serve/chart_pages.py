@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -68,6 +69,9 @@ KINDS = {
     "ChargeItem": "Charge",
     "Account": "Account",
 }
+#: The last row of a page of the timeline: its moment and id.
+_PLACE = re.compile(r"(-?[0-9]{1,18})~([A-Za-z0-9.-]{1,64})")
+_NEWEST = (0, "")
 _BY_NAME = {section.name.lower(): section for section in TITLES}
 
 
@@ -142,14 +146,14 @@ def routes(console: Console) -> list[BaseRoute]:
 
     async def timeline(request: Request) -> Response:
         chosen = [_BY_NAME[n] for n in request.query_params.getlist("section") if n in _BY_NAME]
-        before = _signed(request.query_params.get("before", ""))
+        before = _place(request.query_params.get("before", ""))
         values = await console.ask(
             request, Purpose.TREATMENT, _timeline, console, request.path_params["person"], chosen,
-            before,
+            *before,
         )  # fmt: skip
         return _page(
             console, request, "timeline.html", values.pop("shown"), tab="timeline", chosen=chosen,
-            before=before, **values,
+            before=before != _NEWEST, **values,
         )  # fmt: skip
 
     async def document(request: Request) -> Response:
@@ -303,26 +307,30 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 def _timeline(
-    grant: Grant, console: Console, any_id: str, chosen: list[Section], before: int
+    grant: Grant,
+    console: Console,
+    any_id: str,
+    chosen: list[Section],
+    before_us: int,
+    before_id: str,
 ) -> dict[str, Any]:
     shown = _person(grant, console, any_id)
-    people_ids, limit = shown.hit.source_patients, _TIMELINE_ROWS + 1
     sections = chosen or [s for s in TITLES if s is not Section.DEMOGRAPHICS]
-    placed = console.store.timeline(grant, people_ids, sections, before, limit)
-    more = len(placed) >= limit
-    if more and placed[0].sort_us == placed[-1].sort_us:  # very many at one moment: show them all
-        limit *= 20
-        placed = console.store.timeline(grant, people_ids, sections, before, limit)
-        more = len(placed) >= limit
-    elif more:  # only whole moments on a page, so that the next one begins with the next
-        last = placed[-1].sort_us
-        placed = [p for p in placed if p.sort_us != last]
+    found = console.store.timeline(
+        grant,
+        shown.hit.source_patients,
+        sections,
+        before_us,
+        _TIMELINE_ROWS + 1,
+        before_id=before_id,
+    )
+    placed = found[:_TIMELINE_ROWS]
     moments = [m for p in placed if (m := _moment(console, p)) is not None]
     return {
         "shown": shown,
         "moments": moments,
-        "more": more,
-        "next_before": placed[-1].sort_us if placed else 0,
+        "more": len(found) > len(placed),
+        "next_before": f"{placed[-1].sort_us}~{placed[-1].state.id}" if placed else "",
         "chosen_query": urlencode([("section", s.name.lower()) for s in chosen]),
     }
 
@@ -373,7 +381,7 @@ def _text_of(attachment: dict[str, Any]) -> tuple[str, str]:
     return raw[:_TEXT_BYTES_MAX].decode("utf-8", "replace"), ""
 
 
-def _signed(text: str) -> int:
-    digits = text.removeprefix("-")
-    valid = digits.isascii() and digits.isdecimal() and len(digits) <= 18
-    return int(text) if valid else 0
+def _place(text: str) -> tuple[int, str]:
+    """Where a page begins: the moment and the id of the last row before it."""
+    match = _PLACE.fullmatch(text)
+    return (int(match[1]), match[2]) if match else _NEWEST

@@ -15,7 +15,7 @@ from chartloom.chart.merge_policy import Keyed, Parts, element_name, policy_of
 from chartloom.domain.resource import FhirJson, ResourceState, Stamp
 
 _FIRST = re.compile(
-    r"(?P<name>[A-Za-z_]+(?:\[x\])?)(?:\[(?P<index>\d+)\])?(?P<rest>.*)\Z", re.DOTALL
+    r"(?P<name>[A-Za-z_]+(?:\[x\])?)(?:\[(?P<index>[0-9]{1,9})\])?(?P<rest>.*)\Z", re.DOTALL
 )
 
 

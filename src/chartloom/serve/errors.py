@@ -6,7 +6,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from chartloom.domain.errors import GrantRefused, LimitExceeded, NotFound, StoreUnavailable
+from chartloom.domain.errors import (
+    GrantRefused,
+    LimitExceeded,
+    NotFound,
+    StoreDamaged,
+    StoreUnavailable,
+)
 from chartloom.serve.console import Console
 from chartloom.serve.shield import HEADERS
 
@@ -93,6 +99,10 @@ class Handlers:
         """``LimitExceeded``."""
         return answer(self._console, request, 413, getattr(error, "cure", ""))
 
+    def damaged(self, request: Request, error: Exception) -> Response:
+        """``StoreDamaged``."""
+        return answer(self._console, request, 500, getattr(error, "cure", ""))
+
     def broken(self, request: Request, error: Exception) -> Response:
         """Anything else; the server logs where it happened."""
         response = answer(self._console, request, 500)
@@ -107,5 +117,6 @@ class Handlers:
             GrantRefused: self.refused,
             StoreUnavailable: self.store_down,
             LimitExceeded: self.limit,
+            StoreDamaged: self.damaged,
             Exception: self.broken,
         }

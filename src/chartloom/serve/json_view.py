@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -21,6 +22,7 @@ class Anchor(msgspec.Struct, frozen=True):
 
 
 _LEAF_CHARS_MAX = 300
+_INDEX = re.compile("[0-9]{1,9}")
 
 #: Element path (``name[0].family``) -> anchor, or None for a value that leads nowhere.
 Lead = Callable[[str], Anchor | None]
@@ -48,7 +50,9 @@ def at_path(value: Any, path: str) -> Any:
     for step in path.replace("[", ".[").split("."):
         if step.startswith("["):
             index = step[1:-1]
-            if not isinstance(value, list) or not index.isdecimal() or int(index) >= len(value):
+            if not isinstance(value, list) or not _INDEX.fullmatch(index):
+                return None
+            if int(index) >= len(value):
                 return None
             value = value[int(index)]
         elif isinstance(value, dict) and step in value:

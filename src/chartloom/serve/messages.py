@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from chartloom.domain.errors import StoreDamaged
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.issues import CATALOGUE, Issue, IssueCode, Severity
 from chartloom.domain.message import MessageState
@@ -104,13 +105,16 @@ def routes(console: Console) -> list[BaseRoute]:
         return RedirectResponse(f"/messages?{asked.query()}", 303)
 
     async def one(request: Request) -> Response:
-        position = request.path_params["position"]
+        position = whole_number(request.path_params["position"])
         explained = await console.ask(request, Purpose.OPERATIONS, _explain, console, position)
         return console.page(request, "message.html", **explained)
 
     async def raw(request: Request) -> Response:
-        position = request.path_params["position"]
+        position = whole_number(request.path_params["position"])
         detail = await console.ask(request, Purpose.OPERATIONS, console.store.detail, position)
+        if detail.message.fault:  # no bytes rather than wrong ones
+            entry = entry_of(detail.message.fault)
+            raise StoreDamaged(entry.title, cure=entry.cure)
         return Response(
             detail.message.body,
             media_type="application/octet-stream",
@@ -120,8 +124,8 @@ def routes(console: Console) -> list[BaseRoute]:
     return [
         Route("/messages", search),
         Route("/messages", submit, methods=["POST"]),
-        Route("/messages/{position:int}", one),
-        Route("/messages/{position:int}/raw", raw),
+        Route("/messages/{position}", one),
+        Route("/messages/{position}/raw", raw),
     ]
 
 
@@ -214,6 +218,7 @@ def _explain(grant: Grant, console: Console, position: int) -> dict[str, Any]:
     resources = [c.resource for c in derived.contributions] if derived else []
     if detail.resources:
         resources = list(detail.resources)
+    reason = detail.row.quarantine or detail.message.fault
     issues = detail.issues or (derived.issues if derived else ())
     return {
         "detail": detail,
@@ -230,7 +235,7 @@ def _explain(grant: Grant, console: Console, position: int) -> dict[str, Any]:
         if detail.provenance
         else None,
         "event_us": derived.event_us if derived else 0,
-        "reason": entry_of(detail.row.quarantine) if detail.row.quarantine else None,
+        "reason": entry_of(reason) if reason else None,
         "owner": explained.feed.owner if explained.feed else "",
     }
 

@@ -41,6 +41,12 @@ def test_init_never_overwrites(site: Path) -> None:
             "limits.message_size_max",
             "message_size_bytes_max",
         ),
+        (
+            "[limits]\nmessage_size_bytes_max = 268435457\n",
+            2,
+            "limits.message_size_bytes_max",
+            "less than or equal to 268435456",
+        ),
         ('source = "mlpp"\n', 1, "source", "'mllp', 'http' or 'files'"),
         ('zone = "Mars/Base"\n', 1, "zone", "IANA"),
         ('mapping = "nowhere"\n', 1, "mapping", "no mapping 'nowhere'"),

@@ -59,6 +59,19 @@ def test_templates_do_not_mix_up_senders() -> None:
         assert b"MSA|AA|M%d\r" % i in answer
 
 
+def test_templates_are_bounded_in_bytes() -> None:
+    """What a sender writes into MSH is not kept beyond its answer."""
+    acknowledger = answers.Acknowledger(control_ids(NOW_US))
+    for i in range(3000):
+        body = message(f"M{i}").replace(b"APP", b"APP%d" % i + b"x" * (1_000_000 if i < 5 else 1))
+        [(_, answer)] = acknowledger.messages(peek(body), answers.ACCEPTED, NOW_US)
+        assert b"MSA|AA|M%d\r" % i in answer
+    kept = acknowledger._templates
+    assert len(kept) <= 501
+    assert sum(len(part) for made in kept.values() if made for part in made) < 1_000_000
+    assert sum(len(part) for key in kept for part in key) < 1_000_000
+
+
 def test_control_ids_are_short_and_unique() -> None:
     make = control_ids(NOW_US)
     ids = [make() for _ in range(1000)]
@@ -66,12 +79,15 @@ def test_control_ids_are_short_and_unique() -> None:
     assert max(map(len, ids)) <= 20
 
 
+_REFUSALS = (events.OVERSIZE, events.MEMORY, events.RATE, events.STORE, events.FRAME_TIMEOUT)
+
+
 def test_every_event_has_a_title_and_a_cure_and_every_refusal_a_text() -> None:
     for code in events.CODES:
         assert CATALOGUE[code.code] is code
         assert code.title
         assert code.cure
-    for event in (events.OVERSIZE, events.MEMORY, events.RATE, events.STORE, events.FRAME_TIMEOUT):
+    for event in (*_REFUSALS, events.REFUSED):
         acknowledger = answers.Acknowledger(lambda: "1")
         answer = acknowledger.message(peek(message("A")), answers.refused(event), NOW_US)
         assert b"Nothing was kept" in answer or b"Not stored" in answer

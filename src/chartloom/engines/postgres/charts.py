@@ -128,10 +128,12 @@ class ChartsPart(StoreBase):
         before_us: int = 0,
         limit: int = 50,
         series: str = "",
+        before_id: str = "",
     ) -> list[PlacedState]:
         """Visible resources of a chart, newest first, older than ``before_us`` (0: the newest).
 
-        With ``series`` only the results of that series.
+        With ``before_id`` also those of that very moment whose ids are smaller: so pages neither
+        repeat nor leave out anything. With ``series`` only the results of that series.
         """
         self._verify(grant)
         covered = self._covered(grant, source_patients)
@@ -140,7 +142,8 @@ class ChartsPart(StoreBase):
         values: dict[str, Any] = {
             "patients": covered,
             "sections": [int(s) for s in sections] or _EVERY_SECTION,
-            "before": before_us or _FOREVER_US,
+            "before": before_us if before_us or before_id else _FOREVER_US,
+            "before_id": before_id,
             "limit": limit,
             "series": series,
         }

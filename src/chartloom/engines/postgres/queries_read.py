@@ -42,8 +42,8 @@ SELECT {_PLACED} FROM (
     CROSS JOIN LATERAL (
         SELECT r.id, r.sort_us FROM resource r
         WHERE r.source_patient = p AND r.section = s AND r.section <> 0 AND NOT r.hidden
-            AND r.sort_us < %(before)s
-        ORDER BY r.sort_us DESC LIMIT %(limit)s
+            AND r.sort_us <= %(before)s AND (r.sort_us, r.id) < (%(before)s, %(before_id)s)
+        ORDER BY r.sort_us DESC, r.id DESC LIMIT %(limit)s
     ) newest ORDER BY newest.sort_us DESC, newest.id DESC LIMIT %(limit)s
 ) chosen JOIN resource USING (id) ORDER BY sort_us DESC, id DESC"""
 
@@ -53,8 +53,9 @@ SELECT {_PLACED} FROM (
     CROSS JOIN LATERAL (
         SELECT r.id, r.sort_us FROM resource r
         WHERE r.source_patient = p AND r.series = %(series)s AND r.series <> '' AND NOT r.hidden
-            AND r.section = ANY(%(sections)b::int2[]) AND r.sort_us < %(before)s
-        ORDER BY r.sort_us DESC LIMIT %(limit)s
+            AND r.section = ANY(%(sections)b::int2[])
+            AND r.sort_us <= %(before)s AND (r.sort_us, r.id) < (%(before)s, %(before_id)s)
+        ORDER BY r.sort_us DESC, r.id DESC LIMIT %(limit)s
     ) newest ORDER BY newest.sort_us DESC, newest.id DESC LIMIT %(limit)s
 ) chosen JOIN resource USING (id) ORDER BY sort_us DESC, id DESC"""
 

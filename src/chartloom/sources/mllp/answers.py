@@ -49,6 +49,8 @@ UNREADABLE: Final = Verdict("CA", "AE", events.UNREADABLE)
 
 _POSITIVE: Final = ("AA", "CA")
 _TEMPLATES_MAX: Final = 500
+#: Characters of a header up to which its answer is kept as a template.
+_HEADER_MAX: Final = 2_000
 #: Stands for our control id while a template is made; if a header holds it, there is none.
 _OWN: Final = b"OwnControlIdOfThisAnswer7Q"
 
@@ -140,6 +142,8 @@ class Acknowledger:
 
     def _template(self, seen: Peek, code: str, second: int) -> tuple[bytes, bytes] | None:
         if seen.msh is None:
+            return None
+        if seen.msh.end - seen.msh.start > _HEADER_MAX:
             return None
         if second != self._second or len(self._templates) > _TEMPLATES_MAX:
             self._templates.clear()
