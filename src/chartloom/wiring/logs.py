@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import time
 from types import TracebackType
 from typing import Any
 
@@ -19,6 +20,8 @@ _LOG = logging.getLogger(__name__)
 class JsonFormatter(logging.Formatter):
     """``{"at": ..., "level": ..., "role": ..., "what": ..., ...}``."""
 
+    converter = staticmethod(time.gmtime)
+
     def __init__(self, role: str) -> None:
         super().__init__()
         self._role = role
@@ -26,7 +29,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line. An exception is given by type and place only: its text may hold values."""
         line: dict[str, Any] = {
-            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S"),
+            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%SZ"),
             "level": record.levelname.lower(),
             "role": self._role,
             "from": record.name,

@@ -25,6 +25,7 @@ import msgspec
 from chartloom.domain.errors import ConfigurationError, StoreUnavailable
 from chartloom.engines.postgres import EmbeddedPostgres
 from chartloom.project import Project
+from chartloom.wiring.rotation import rotate_all
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ _RESTART_PAUSE_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _STOP_GRACE_S = 10.0
 _HEALTHY_AFTER_S = 30.0
 _STORE_PAUSE_S = 5.0
+_ROTATE_EVERY_S = 10.0
 
 
 class RoleSpec(msgspec.Struct, frozen=True):
@@ -46,7 +48,7 @@ class _Process:
     """A role's process with its log file and its deaths in a row."""
 
     def __init__(self, spec: RoleSpec, command: list[str], log: Path) -> None:
-        self.spec, self._command, self._log = spec, command, log
+        self.spec, self._command, self.log = spec, command, log
         self.ready = threading.Event()
         self.deaths = 0
         self.not_before_s = 0.0
@@ -56,7 +58,7 @@ class _Process:
     def start(self) -> None:
         self.ready.clear()
         self.started_s = time.monotonic()
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             self.popen = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
             )
@@ -127,6 +129,7 @@ class Supervisor:
         self._report = report
         self._store, self._store_not_before_s = store, 0.0
         self._stopping = threading.Event()
+        self._rotate_at_s = 0.0
         logs = project.data_dir / "log"
         logs.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._processes = [
@@ -154,10 +157,11 @@ class Supervisor:
             self._report(process.spec.name)
 
     def _give_up(self, process: _Process, what: str) -> None:
-        log = self._project.data_dir / "log" / f"{process.spec.name}.log"
         self.stop()
         raise StoreUnavailable(
-            f"{process.spec.name} {what}.", where=str(log), cure="The end of that file says why."
+            f"{process.spec.name} {what}.",
+            where=str(process.log),
+            cure="The end of that file says why.",
         )
 
     def watch(self) -> None:
@@ -165,6 +169,7 @@ class Supervisor:
         thread: the kernel ties a store that is started here to the thread's life."""
         while not self._stopping.wait(0.2):
             self._watch_store()
+            self._rotate_logs()
             now_s = time.monotonic()
             for process in self._processes:
                 if process.alive():
@@ -194,6 +199,12 @@ class Supervisor:
         except StoreUnavailable as e:
             _LOG.error("the store did not start", extra={"chartloom": {"log": e.where}})
         self._store_not_before_s = time.monotonic() + _STORE_PAUSE_S
+
+    def _rotate_logs(self) -> None:
+        if time.monotonic() >= self._rotate_at_s:
+            rotate_all(process.log for process in self._processes)
+            rotate_all([self._store.log] if self._store else [])
+            self._rotate_at_s = time.monotonic() + _ROTATE_EVERY_S
 
     def request_stop(self) -> None:
         """Makes :meth:`watch` return; safe in a signal handler."""

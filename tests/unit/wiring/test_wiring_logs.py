@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
+
+from chartloom.wiring.logs import JsonFormatter
 
 _SCRIPT = """
 import logging, threading
@@ -44,3 +47,10 @@ def test_errors_that_nobody_caught_are_told_without_their_text() -> None:
     assert [line["exception"] for line in lines] == ["ValueError"] * 4
     assert [line["level"] for line in lines] == ["error", "critical", "critical", "critical"]
     assert all(line["place"].endswith(":11") for line in lines)  # the inner raise
+
+
+def test_times_are_utc_and_say_so() -> None:
+    record = logging.LogRecord("x", logging.INFO, "f", 1, "what", None, None)
+    record.created = 1_795_329_062.0
+    line = json.loads(JsonFormatter("ingest").format(record))
+    assert line["at"] == "2026-11-22T06:31:02Z"
