@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 #: Bound of one memo; when it is full it starts anew.
 MEMO_ENTRIES_MAX = 8192
 
+#: Longer texts are not remembered.
+MEMO_LENGTH_MAX = 1024
+
 Function = Callable[..., Any]
+#: What was looked at beside a resource's own segments: (kind of question, question, answer).
+Reads = list[tuple[str, Any, Any]]
+#: The kind of a question whose answer cannot be compared.
+UNSURE = "unsure"
 
 
 class Env:
@@ -37,6 +44,7 @@ class Env:
         "feed",
         "memos",
         "namespace",
+        "patients",
         "ranges",
         "rep",
         "scope",
@@ -76,6 +84,14 @@ class Env:
         #: (OBX-7, OBX-6) -> reference range and Issue code; not to be changed
         self.ranges: dict[tuple[str, str], tuple[FhirJson, str]] = {}
         self.authorities: dict[str, tuple[str, str]] = {}  #: HD text -> (URI, name)
+        self.patients: dict[tuple[str, str], str] = {}  #: (codec, PID) -> source patient
+
+    def forget(self) -> None:
+        """Forgets all texts that were seen."""
+        for memo in self.memos:
+            memo.forget()
+        for known in (self.shared, self.ranges, self.authorities, self.patients):
+            known.clear()
 
     def make_id(self, *key: str) -> str:
         """The id of a business key in the feed's patient namespace."""
@@ -128,32 +144,44 @@ class Sink:
 class Memo(dict[str, tuple[Any, tuple[tuple[str, str], ...], dict[str, Contribution]]]):
     """Remembers what a pure datatype function made of a text: (value, issues, directory)."""
 
-    __slots__ = ("call", "env")
+    __slots__ = ("call", "env", "old")
 
     def __init__(self, call: Function, env: Env) -> None:
         super().__init__()
         self.call, self.env = call, env
+        #: what was remembered before it was last full
+        self.old: dict[str, tuple[Any, tuple[tuple[str, str], ...], dict[str, Contribution]]] = {}
 
     def __missing__(
         self, text: str
     ) -> tuple[Any, tuple[tuple[str, str], ...], dict[str, Contribution]]:
-        sink = Sink(self.env)
-        result = (self.call(text, sink), tuple(sink.bad), sink.directory)
-        if len(self) >= MEMO_ENTRIES_MAX:
-            self.clear()
-        self[text] = result
+        result = self.old.get(text)
+        if result is None:
+            sink = Sink(self.env)
+            result = (self.call(text, sink), tuple(sink.bad), sink.directory)
+        if len(text) <= MEMO_LENGTH_MAX:
+            if len(self) >= MEMO_ENTRIES_MAX:
+                self.old = dict(self)
+                self.clear()
+            self[text] = result
         return result
+
+    def forget(self) -> None:
+        """Forgets everything."""
+        self.old = {}
+        self.clear()
 
 
 class Msg(Sink):
     """One message while it is being mapped."""
 
     __slots__ = (
+        "_event",
+        "_event_us",
         "coverage",
-        "event",
-        "event_us",
         "issues",
         "padded",
+        "reads",
         "received_at_us",
         "tracer",
         "tree",
@@ -166,13 +194,43 @@ class Msg(Sink):
         super().__init__(env)
         self.tree = tree
         self.received_at_us = received_at_us
-        self.event = ""  #: trigger event, ``A01``
-        self.event_us = received_at_us
+        self._event = ""
+        self._event_us = received_at_us
+        self.reads: Reads | None = None  #: notes what is looked at, if not None
         self.issues: list[Issue] = []
         #: per segment: the tables that ran over it, with the conditions that held
         self.coverage: list[dict[tuple[int, int], None]] = [{} for _ in tree.segments]
         self.padded: dict[int, list[str]] = {}
         self.tracer: Any = None
+
+    @property
+    def event(self) -> str:
+        """Trigger event, ``A01``."""
+        if self.reads is not None:
+            self.reads.append(("event", None, self._event))
+        return self._event
+
+    @event.setter
+    def event(self, event: str) -> None:
+        self._event = event
+
+    @property
+    def event_us(self) -> int:
+        """When the event took place."""
+        if self.reads is not None:
+            self.reads.append((UNSURE, None, None))
+        return self._event_us
+
+    @event_us.setter
+    def event_us(self, event_us: int) -> None:
+        self._event_us = event_us
+
+    def is_after(self, us: int) -> bool:
+        """Whether a time is after the event."""
+        after = us > self._event_us
+        if self.reads is not None:
+            self.reads.append(("after", us, after))
+        return after
 
     def part(self, text: str, comp: int) -> str:
         """A component of the first repetition, unescaped."""
@@ -214,22 +272,42 @@ class Msg(Sink):
 class Instance:
     """One occurrence of a group: its segments, its sub-groups, the resources it yields."""
 
-    __slots__ = ("_refs", "_values", "children", "group", "ids", "parent", "patient", "segments")
+    __slots__ = (
+        "_refs",
+        "_values",
+        "children",
+        "group",
+        "held",
+        "ids",
+        "parent",
+        "patient",
+        "reads",
+    )
 
     def __init__(self, group: str, parent: Instance | None) -> None:
         self.group, self.parent = group, parent
-        self.segments: dict[str, list[Segment]] = {}
+        self.held: dict[str, list[Segment]] = {}  #: its segments by name
+        self.reads: Reads | None = None  #: notes what is looked at, if not None
         self.children: list[Instance] = []
         self.ids: dict[str, tuple[str, str]] = {}  #: role -> (resource type, id)
         self.patient = ""
         self._values: dict[tuple[str, int, int], str] = {}
         self._refs: dict[str, FhirJson | None] = {}
 
+    @property
+    def segments(self) -> dict[str, list[Segment]]:
+        """Its segments by name, for functions."""
+        if self.reads is not None:
+            self.reads.append((UNSURE, None, None))
+        return self.held
+
     def find(self, name: str) -> list[Segment] | None:
         """The segments of that name here or in the nearest enclosing group."""
+        if self.reads is not None:
+            self.reads.append((UNSURE, None, None))
         at: Instance | None = self
         while at is not None:
-            found = at.segments.get(name)
+            found = at.held.get(name)
             if found is not None:
                 return found
             at = at.parent
@@ -238,19 +316,28 @@ class Instance:
     def first(self, name: str, field: int, comp: int = 1) -> str:
         """A value (component, unescaped) of the first such segment in sight, or ``""``."""
         at: Instance | None = self
+        value: str | None = ""
         while at is not None:
-            found = at.segments.get(name)
+            found = at.held.get(name)
             if found is not None:
                 key = (name, field, comp)
                 value = at._values.get(key)
                 if value is None:
                     value = at._values[key] = found[0].value(field, 1, comp or 1, 1)
-                return value
+                break
             at = at.parent
-        return ""
+        if self.reads is not None:
+            self.reads.append(("first", (name, field, comp), value))
+        return value or ""
 
     def id_of(self, role: str) -> tuple[str, str] | None:
         """(type, id) of a role here, in an enclosing group, or in one of their sub-groups."""
+        found = self._id_of(role)
+        if self.reads is not None:
+            self.reads.append(("id", role, found))
+        return found
+
+    def _id_of(self, role: str) -> tuple[str, str] | None:
         at: Instance | None = self
         while at is not None:
             found = at.ids.get(role)
@@ -267,6 +354,12 @@ class Instance:
 
         To be called when all ids are known. Equal references are one object, not to be changed.
         """
+        value = self._ref(role)
+        if self.reads is not None:
+            self.reads.append(("ref", role, value))
+        return value
+
+    def _ref(self, role: str) -> FhirJson | None:
         refs = self._refs
         if role in refs:
             return refs[role]
@@ -280,7 +373,7 @@ class Instance:
         if found is not None:
             value = {"reference": f"{found[0]}/{found[1]}"}
         elif self.parent is not None:
-            value = self.parent.ref(role)
+            value = self.parent._ref(role)
         refs[role] = value
         return value
 
@@ -290,13 +383,15 @@ class Instance:
         if self.children:
             self._collect(role, result)
         if not result:
-            one = self.ref(role)
-            return [one] if one else []
+            one = self._ref(role)
+            result = [one] if one else []
+        if self.reads is not None:
+            self.reads.append(("refs", role, result))
         return result
 
     def _collect(self, role: str, result: list[FhirJson]) -> None:
         if role in self.ids:
-            one = self.ref(role)
+            one = self._ref(role)
             if one is not None:
                 result.append(one)
         for child in self.children:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import chartloom.normalize.functions  # noqa: F401  (registers the named functions)
@@ -16,9 +16,12 @@ from chartloom.normalize.context import Env, Instance, Memo, Msg
 from chartloom.normalize.coverage import Cover, Coverage
 from chartloom.normalize.model import KeyPart, MessageDef, ResourceDef, Table, Tables
 from chartloom.normalize.read_rows import bad
+from chartloom.normalize.recall import Worth
 from chartloom.normalize.registry import REGISTRY, Datatype
 from chartloom.normalize.structure import Structure
 
+#: Sets of segment names for which a plan keeps what can run.
+NARROWED_MAX = 1024
 #: A note alone makes no resource.
 _NOTES = frozenset({"NTE"})
 #: (segment, field, component) of each source of a key part.
@@ -34,6 +37,22 @@ class Plan:
     definition: MessageDef
     structure: Structure
     by_group: dict[str, tuple[Builder, ...]]
+    names: frozenset[str]  #: segments that some table reads
+    narrowed: dict[frozenset[str], dict[str, tuple[Builder, ...]]]
+
+    def builders(self, present: frozenset[str]) -> dict[str, tuple[Builder, ...]]:
+        """by_group, without what has nothing to do in a message of these segments."""
+        present &= self.names
+        known = self.narrowed.get(present)
+        if known is None:
+            if len(self.narrowed) >= NARROWED_MAX:
+                self.narrowed.clear()
+            known = self.narrowed[present] = {
+                group: kept
+                for group, builders in self.by_group.items()
+                if (kept := tuple(_narrow(b, present) for b in builders if _may_run(b, present)))
+            }
+        return known
 
 
 @dataclass(slots=True)
@@ -46,6 +65,16 @@ class Builder:
     segments: frozenset[str]  #: of which one must be in the group itself
     plain: bool  #: needs no further look whether it is wanted
     keys: tuple[PlainKey, ...]
+    number: int  #: equal definitions, of whatever messages, have the same
+    worth: Worth
+
+
+def _may_run(builder: Builder, present: frozenset[str]) -> bool:
+    return builder.definition.type == "Provenance" or not builder.segments.isdisjoint(present)
+
+
+def _narrow(builder: Builder, present: frozenset[str]) -> Builder:
+    return replace(builder, fillers=tuple(f for f in builder.fillers if f[1] in present))
 
 
 class Engine:
@@ -62,6 +91,7 @@ class Engine:
         self.numbers = {name: n for n, name in enumerate(tables.segments)}
         self.fillers = self._compile(traced=False)
         self.coverage = Coverage([self._by_field(self.fillers[n]) for n in tables.segments])
+        self._known: list[tuple[ResourceDef, Worth]] = []
         self.plans = self._plans(self.fillers)
         self._traced: tuple[dict[str, Filler], dict[str, Plan]] | None = None
 
@@ -148,9 +178,20 @@ class Engine:
                 frozenset(fillers[n].segment for n in resource.maps) - _NOTES,
                 not resource.needs and not resource.unless,
                 tuple(plain_key(key) for key in resource.keys),
+                *self._number(resource),
             )
             by_group.setdefault(resource.group, []).append(builder)
-        return Plan(definition, Structure(definition), {g: tuple(b) for g, b in by_group.items()})
+        names = frozenset(f[1] for found in by_group.values() for b in found for f in b.fillers)
+        builders = {g: tuple(b) for g, b in by_group.items()}
+        return Plan(definition, Structure(definition), builders, names, {})
+
+    def _number(self, definition: ResourceDef) -> tuple[int, Worth]:
+        """The number of a definition, wherever it is included."""
+        for number, (known, worth) in enumerate(self._known):
+            if known == definition:
+                return number, worth
+        self._known.append((definition, Worth()))
+        return len(self._known) - 1, self._known[-1][1]
 
     @staticmethod
     def _check_roles(table: Table, roles: set[str], definition: MessageDef) -> None:

@@ -14,6 +14,7 @@ from chartloom.normalize.context import Env, Msg
 from chartloom.normalize.engine import Engine, fingerprint
 from chartloom.normalize.functions.times import sender_shift
 from chartloom.normalize.read_mapping import read_mapping
+from chartloom.normalize.recall import Recall
 from chartloom.normalize.run import Run, event_time_us
 from chartloom.normalize.shapes import Shapes, count_losses
 from chartloom.normalize.trace import Tracer
@@ -36,6 +37,7 @@ class Hl7Mapping:
         self.fingerprint = fingerprint(self.files)
         self.engine = Engine(read_mapping(files, overlay))
         self._envs: dict[tuple[object, ...], tuple[Env, Shapes]] = {}
+        self._recall = Recall()
         self._last: tuple[Feed, UUID, Delimiters, str, tuple[Env, Shapes]] | None = None
 
     def derive(self, message: Message, feed: Feed, namespace: UUID) -> Derived:
@@ -49,6 +51,15 @@ class Hl7Mapping:
         evidence = tracer.evidence(derived) if not derived.quarantine else ()
         ran = msg.coverage if msg is not None and not derived.quarantine else None
         return Traced(derived, evidence, LossReport(tracer.loss(tree, ran)))
+
+    def clear(self) -> None:
+        """Forgets every text of messages that it remembers, as when a patient's data are erased.
+
+        What it derives does not change, only how fast.
+        """
+        self._recall.clear()
+        for env, _ in self._envs.values():
+            env.forget()
 
     def _derive(
         self, message: Message, feed: Feed, namespace: UUID, tracer: Tracer | None
@@ -70,7 +81,7 @@ class Hl7Mapping:
         msg.event = kind.partition("^")[2]
         msg.special = _special(tree)
         msg.event_us = event_time_us(tree, msg)
-        run = Run(plan, msg, message.sha256)
+        run = Run(plan, msg, message.sha256, self._recall)
         reason = run.apply()
         if reason:
             derived = self._quarantined(

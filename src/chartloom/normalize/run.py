@@ -14,10 +14,18 @@ from chartloom.domain.resource import (
 )
 from chartloom.formats.fhir import validate
 from chartloom.formats.hl7v2 import Segment, Tree, pick_patient
-from chartloom.normalize.context import Instance, Msg
+from chartloom.normalize.context import (
+    MEMO_ENTRIES_MAX,
+    MEMO_LENGTH_MAX,
+    UNSURE,
+    Instance,
+    Msg,
+    Reads,
+)
 from chartloom.normalize.engine import Builder, Plan, first_value
 from chartloom.normalize.functions.times import instant_of_us, to_us
 from chartloom.normalize.links import links_of, mark_moved
+from chartloom.normalize.recall import Key, Recall, Statement
 
 #: Pads segments that are shorter than what the code looks at.
 _EMPTY = [""] * 256
@@ -32,11 +40,11 @@ def notes_of(instance: Instance) -> list[Segment] | None:
     Groups within an order or a specimen that are no observations share the order's notes.
     """
     at: Instance | None = instance
-    while at is not None and (found := at.segments.get("NTE")) is None:
-        if "OBX" in at.segments or "PID" in at.segments:
+    while at is not None and (found := at.held.get("NTE")) is None:
+        if "OBX" in at.held or "PID" in at.held:
             return None
         at = at.parent
-        if at is None or "PID" in at.segments:
+        if at is None or "PID" in at.held:
             return None
     return found
 
@@ -44,8 +52,10 @@ def notes_of(instance: Instance) -> list[Segment] | None:
 class Run:
     """The mapping of one message; its attributes are the parts of a ``Derived``."""
 
-    def __init__(self, plan: Plan, m: Msg, sha256: bytes) -> None:
+    def __init__(self, plan: Plan, m: Msg, sha256: bytes, recall: Recall) -> None:
         self.plan, self.m, self.tree, self.sha256 = plan, m, m.tree, sha256
+        #: Where remembered resources are looked for; None if this message takes part in nothing.
+        self.recall = recall if m.tracer is None and not m.tree.issues else None
         self.contributions: list[Contribution] = []
         self.provenance: FhirJson | None = None
         self.links: list[LinkEvent] = []
@@ -53,6 +63,8 @@ class Run:
         self.source_patient = ""
         self.seen: dict[tuple[str, ...], int] = {}
         self.by_id: dict[str, int] = {}
+        #: (table, conditions) of each segment that filled the resource which is being noted
+        self.ran: list[tuple[int, int]] = []
 
     def apply(self) -> str:
         """Runs it; the quarantine reason, or ``""``."""
@@ -61,7 +73,7 @@ class Run:
         for segment in unplaced:
             m.issue("segment-unplaced", segment)
         for instance in instances:
-            if "PID" in instance.segments:
+            if "PID" in instance.held:
                 self._identify_patient(instance)
             elif instance.parent is not None:
                 instance.patient = instance.parent.patient
@@ -70,7 +82,7 @@ class Run:
             mark_moved(definition.moves, instances, m)
         if not self.source_patient:
             return "no-patient-identifier"
-        by_group = self.plan.by_group
+        by_group = self.plan.builders(frozenset([segment.name for segment in self.tree.segments]))
         # All ids first: resources may refer to those that are filled later.
         wanted = [
             (builder, instance)
@@ -79,7 +91,7 @@ class Run:
             if self._identify(builder, instance)
         ]
         for builder, instance in wanted:
-            self._fill(builder, instance)
+            self._make(builder, instance)
         if definition.links:
             self.links = links_of(definition.links, instances, m)
         self.contributions.extend(m.directory.values())
@@ -89,15 +101,23 @@ class Run:
 
     def _identify_patient(self, instance: Instance) -> None:
         m = self.m
-        segment = instance.segments["PID"][0]
-        authority, identifier = pick_patient(segment)
-        if not identifier:
-            m.issue("key-missing", segment, 3, 0, "Patient")
-            return
         env = m.env
-        instance.patient = source_patient_id(env.namespace, env.scope, authority, identifier)
+        segment = instance.held["PID"][0]
+        key = (self.tree.charset, segment.line)
+        patient = env.patients.get(key, "") if segment.line else ""
+        if not patient:
+            authority, identifier = pick_patient(segment)
+            if not identifier:
+                m.issue("key-missing", segment, 3, 0, "Patient")
+                return
+            patient = source_patient_id(env.namespace, env.scope, authority, identifier)
+            if segment.line and len(segment.line) <= MEMO_LENGTH_MAX:
+                if len(env.patients) >= MEMO_ENTRIES_MAX:
+                    env.patients.clear()
+                env.patients[key] = patient
+        instance.patient = patient
         if not self.source_patient:
-            self.source_patient = instance.patient
+            self.source_patient = patient
 
     def _identify(self, builder: Builder, instance: Instance) -> bool:
         """Gives the resource its id; False if there is none to be made."""
@@ -106,7 +126,7 @@ class Run:
         if kind == PROVENANCE:
             instance.ids[role] = (PROVENANCE, self._provenance_id())
             return True
-        if not instance.patient or builder.segments.isdisjoint(instance.segments):
+        if not instance.patient or builder.segments.isdisjoint(instance.held):
             return False
         if role in instance.ids or not (builder.plain or self._wanted(builder, instance)):
             return False
@@ -157,12 +177,85 @@ class Run:
     def _complain(self, builder: Builder, instance: Instance) -> None:
         keys = builder.definition.keys
         wanted = ", ".join(s.text for part in (keys[0] if keys else ()) for s in part.sources)
-        segment = next(iter(instance.segments.values()))[0]
+        segment = next(iter(instance.held.values()))[0]
         self.m.issue("key-missing", segment, 0, 0, f"{builder.definition.type}: {wanted}")
 
     # -- resources
 
-    def _fill(self, builder: Builder, instance: Instance) -> None:
+    def _make(self, builder: Builder, instance: Instance) -> None:
+        """Fills the resource, or takes the one that the same words made before."""
+        key = self._recall_key(builder, instance)
+        if key is None:
+            self._fill(builder, instance)
+            return
+        recall, m = self.recall, self.m
+        assert recall is not None
+        found = recall.find(key, m, instance)
+        if found is None:
+            self._fill_noting(builder, instance, key, recall)
+            return
+        builder.worth.found += 1
+        if found.directory:
+            m.directory.update(found.directory)
+        coverage = m.coverage
+        for segment, ran in zip(self._segments(builder, instance), found.ran, strict=True):
+            coverage[segment.index][ran] = None
+        if found.identifiers:
+            self.identifiers.extend(found.identifiers)
+        self._add(found.contribution)
+
+    def _recall_key(self, builder: Builder, instance: Instance) -> Key | None:
+        """What the resource is made of; None if it is not to be remembered."""
+        definition, worth = builder.definition, builder.worth
+        if self.recall is None or definition.type == PROVENANCE or not worth.is_given():
+            return None
+        lines = [segment.line for segment in self._segments(builder, instance)]
+        if "" in lines:
+            return None
+        m = self.m
+        return (
+            m.env,
+            self.tree.charset,
+            builder.number,
+            instance.ids[definition.role][1],
+            instance.patient,
+            m.event if worth.by_event else "",
+            *lines,
+        )
+
+    @staticmethod
+    def _segments(builder: Builder, instance: Instance) -> list[Segment]:
+        """The segments that fill a resource, in the order in which they do."""
+        found: list[Segment] = []
+        for _, name, _, _ in builder.fillers:
+            found.extend((instance.find(name) if name != "NTE" else notes_of(instance)) or ())
+        return found
+
+    def _fill_noting(self, builder: Builder, instance: Instance, key: Key, recall: Recall) -> None:
+        """Fills the resource and remembers it, if all that it depends on can be compared."""
+        m = self.m
+        directory, issues, identifiers = m.directory, len(m.issues), len(self.identifiers)
+        m.directory = {}
+        reads: Reads = []
+        m.reads = instance.reads = reads
+        self.ran = []
+        contribution = self._fill(builder, instance)
+        m.reads = instance.reads = None
+        added, m.directory = m.directory, directory
+        directory.update(added)
+        if contribution is None or len(m.issues) != issues:
+            return
+        kinds = {what for what, _, _ in reads}
+        if UNSURE in kinds:
+            return
+        if "event" in kinds:
+            builder.worth.by_event = True
+        once = list({read[:2]: read for read in reads}.values())
+        found = tuple(self.identifiers[identifiers:])
+        recall.keep(key, Statement(contribution, once, added, tuple(self.ran), found))
+
+    def _fill(self, builder: Builder, instance: Instance) -> Contribution | None:
+        """Fills the resource and adds what came of it."""
         m = self.m
         definition = builder.definition
         kind, id = instance.ids[definition.role]
@@ -172,8 +265,10 @@ class Run:
         tracer = m.tracer
         coverage, padded = m.coverage, m.padded
         first: Segment | None = None
+        reads, instance.reads = instance.reads, None
         for number, name, width, fill in builder.fillers:
             for seg in (instance.find(name) if name != "NTE" else notes_of(instance)) or ():
+                instance.reads = reads
                 f = seg.fields
                 index = seg.index
                 if len(f) < width:
@@ -186,26 +281,40 @@ class Run:
                     tracer.begin(number, id)
                     bits = fill(f, m, out, seg, instance, cleared, weak, tracer.record)
                 coverage[index][number, bits] = None
+                if reads is not None:
+                    self.ran.append((number, bits))
                 if first is None:
                     first = seg
+                instance.reads = None
+        instance.reads = reads
         for finish in builder.finish:
             finish(out, m, instance, weak, first)
+        instance.reads = None
         if kind == PROVENANCE:
             self.provenance = out
-            return
+            return None
         if kind == "Patient":
             self._look_up(out)
-        self._add(out, instance.patient, weak, cleared)
+        contribution = self._checked(out, instance.patient, weak, cleared)
+        if contribution is not None:
+            self._add(contribution)
+        return contribution
 
-    def _add(self, out: FhirJson, patient: str, weak: list[str], cleared: list[str]) -> None:
+    def _checked(
+        self, out: FhirJson, patient: str, weak: list[str], cleared: list[str]
+    ) -> Contribution | None:
+        """The contribution, valid; None if it cannot be made so."""
         found = validate(out)
-        id = out["id"]
         if found and not self._repaired(out, found):
-            return
+            return None
         gone = _gone(cleared, out) if cleared else ()
         if found:
             weak = [name for name in weak if name in out]
-        contribution = Contribution(out, patient, False, tuple(weak), gone)
+        return Contribution(out, patient, False, tuple(weak), gone)
+
+    def _add(self, contribution: Contribution) -> None:
+        out = contribution.resource
+        id = out["id"]
         known = self.by_id.get(id)
         if known is None:
             self.by_id[id] = len(self.contributions)

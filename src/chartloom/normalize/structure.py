@@ -50,9 +50,9 @@ class Structure:
             for group in opened:
                 current = self._open(group, current)
                 instances.append(current)
-            held = current.segments.get(name)
+            held = current.held.get(name)
             if held is None:
-                current.segments[name] = [segment]
+                current.held[name] = [segment]
             else:
                 held.append(segment)
         return instances, unplaced
@@ -65,7 +65,7 @@ class Structure:
 
     def _must_reopen(self, instance: Instance, name: str) -> bool:
         opens = self.groups[instance.group].opens
-        return any(o in instance.segments for o in opens[opens.index(name) :])
+        return any(o in instance.held for o in opens[opens.index(name) :])
 
     def _find(self, key: tuple[str, str]) -> tuple[int, tuple[str, ...], bool] | None:
         group, name = key

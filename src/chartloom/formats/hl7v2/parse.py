@@ -150,7 +150,7 @@ class _Builder:
             if len(segments) >= segments_max:
                 self._find(codes.SEGMENTS_LIMIT, "", at, len(source.text))
                 break
-            segments.append(Segment(name, len(segments), ordinal, fields, at, source))
+            segments.append(Segment(name, len(segments), ordinal, fields, at, source, line))
         if self.tail:
             self._close_tail(self.tail)
         if counts["MSH"] > 1:
@@ -178,6 +178,7 @@ class _Builder:
     def _continue(self, at: int, line: str, fields: list[str]) -> None:
         """Takes a line that is no segment as the rest of the field in which the line break is."""
         segment = self.segments[-1]
+        segment.line = ""
         tail = self.tail
         if tail is None or tail.segment is not segment:
             if tail:

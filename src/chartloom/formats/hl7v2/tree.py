@@ -27,6 +27,7 @@ class Segment(msgspec.Struct, eq=False, gc=False):
     fields: list[str]
     at: int  #: character offset in the source's text
     source: Source
+    line: str = ""  #: the whole segment as it was read; "" if it goes over several lines
 
     @property
     def path(self) -> str:

@@ -23,7 +23,7 @@ def finish_patient(
     born = out.get("birthDate")
     if born:
         us = to_us(born)
-        if us is not None and us > m.event_us + _DAY_US:
+        if us is not None and m.is_after(us - _DAY_US):
             m.issue("birth-after-event", seg, 7)
 
 

@@ -31,7 +31,8 @@ _TS_IGNORES = {"2": "degree of precision (deprecated): the digits of the time sa
 @lru_cache(maxsize=65536)
 def _offset(zone: tzinfo, minute: str) -> str:
     """The zone's offset at a local minute ``YYYYMMDDHHMM`` as ``+HH:MM``."""
-    delta = datetime.strptime(minute, "%Y%m%d%H%M").replace(tzinfo=zone).utcoffset()
+    year, month, day = int(minute[:4]), int(minute[4:6]), int(minute[6:8])
+    delta = datetime(year, month, day, int(minute[8:10]), int(minute[10:]), tzinfo=zone).utcoffset()
     seconds = int(delta.total_seconds()) if delta is not None else 0
     # Local mean times before 1900 have seconds, which FHIR cannot say.
     minutes = round(seconds / 60)
