@@ -292,7 +292,7 @@ class Instance:
         self.ids: dict[str, tuple[str, str]] = {}  #: role -> (resource type, id)
         self.patient = ""
         self._values: dict[tuple[str, int, int], str] = {}
-        self._refs: dict[str, FhirJson | None] = {}
+        self._refs: dict[tuple[str, str], FhirJson | None] = {}
 
     @property
     def segments(self) -> dict[str, list[Segment]]:
@@ -331,7 +331,11 @@ class Instance:
         return value or ""
 
     def id_of(self, role: str) -> tuple[str, str] | None:
-        """(type, id) of a role here, in an enclosing group, or in one of their sub-groups."""
+        """(type, id) of a role here, in an enclosing group, or in one of their sub-groups.
+
+        A group that is repeated is no context of its repetitions: an order without a specimen does
+        not have that of the order before.
+        """
         found = self._id_of(role)
         if self.reads is not None:
             self.reads.append(("id", role, found))
@@ -339,14 +343,15 @@ class Instance:
 
     def _id_of(self, role: str) -> tuple[str, str] | None:
         at: Instance | None = self
+        came = ""
         while at is not None:
             found = at.ids.get(role)
             if found is not None:
                 return found
             for child in at.children:
-                if role in child.ids:
+                if child.group != came and role in child.ids:
                     return child.ids[role]
-            at = at.parent
+            came, at = at.group, at.parent
         return None
 
     def ref(self, role: str) -> FhirJson | None:
@@ -359,32 +364,37 @@ class Instance:
             self.reads.append(("ref", role, value))
         return value
 
-    def _ref(self, role: str) -> FhirJson | None:
-        refs = self._refs
-        if role in refs:
-            return refs[role]
+    def _ref(self, role: str, came: str = "") -> FhirJson | None:
+        """Like :meth:`ref`, for somebody in the sub-group ``came``."""
+        refs, key = self._refs, (came, role)
+        if key in refs:
+            return refs[key]
         found = self.ids.get(role)
         if found is None:
             for child in self.children:
-                if role in child.ids:
+                if child.group != came and role in child.ids:
                     found = child.ids[role]
                     break
         value: FhirJson | None = None
         if found is not None:
             value = {"reference": f"{found[0]}/{found[1]}"}
         elif self.parent is not None:
-            value = self.parent._ref(role)
-        refs[role] = value
+            value = self.parent._ref(role, self.group)
+        refs[key] = value
         return value
 
     def refs(self, role: str) -> list[FhirJson]:
-        """References to all resources in that role here and below, else the one in sight."""
+        """References to all resources in that role here and below, else to those of the nearest
+        enclosing group: its own, or all beside this one in it."""
         result: list[FhirJson] = []
-        if self.children:
+        if self.children or role in self.ids:
             self._collect(role, result)
-        if not result:
-            one = self._ref(role)
-            result = [one] if one else []
+        at, came = self.parent, self.group
+        while at is not None and not result:
+            beside = [c for c in at.children if c.group != came] if role not in at.ids else [at]
+            found = [c._ref(role) for c in beside if role in c.ids]
+            result = [one for one in found if one is not None]
+            came, at = at.group, at.parent
         if self.reads is not None:
             self.reads.append(("refs", role, result))
         return result

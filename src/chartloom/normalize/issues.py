@@ -140,6 +140,18 @@ register_codes(
         "Ask the sender to fill MRG-1.",
     ),
     IssueCode(
+        "group-without-patient",
+        _E,
+        "A group of segments belongs to no patient that the message names; it was not used.",
+        "Ask the sender to put PID with an identifier before what it is about.",
+    ),
+    IssueCode(
+        "number-shared",
+        _W,
+        "A message gives one order number to two drugs; they were kept apart.",
+        "Ask the sender to number orders apart: later messages by that number are unclear.",
+    ),
+    IssueCode(
         "link-incomplete",
         _E,
         "A message links or unlinks records, but does not name two of them.",

@@ -156,6 +156,8 @@ class ResourceDef:
     keys: alternative business keys, the first complete one wins. needs: sources of which one must
     have a value. unless: group names; if one of them occurs inside this group there is none.
     finish: named functions that look at the whole resource at the end.
+    own: segments that count only in the group itself, not in an enclosing one. splits: what tells
+    two resources apart that a message gives one number; the first that has a value.
     """
 
     role: str
@@ -167,6 +169,8 @@ class ResourceDef:
     unless: tuple[str, ...] = ()
     finish: tuple[str, ...] = ()
     place: Place = Place("", 0)
+    own: tuple[str, ...] = ()
+    splits: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,7 +224,7 @@ def _resource(
 ) -> ResourceDef:
     role = doc.get("role", "")
     at = f"resource {role!r}"
-    known = {"role", "group", "type", "maps", "keys", "needs", "unless", "finish"}
+    known = {"role", "group", "type", "maps", "keys", "needs", "unless", "finish", "own", "splits"}
     _keys(doc, known, at, place)
     for key in ("role", "group", "type", "maps"):
         if not doc.get(key):
@@ -258,6 +258,8 @@ def _resource(
         tuple(doc.get("unless", ())),
         tuple(dict.fromkeys(doc.get("finish", ()))),
         place,
+        tuple(doc.get("own", ())),
+        tuple(parse_source(n, place) for n in doc.get("splits", ())),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from chartloom.domain.ids import source_patient_id
 from chartloom.domain.issues import Issue
@@ -49,6 +49,15 @@ def notes_of(instance: Instance) -> list[Segment] | None:
     return found
 
 
+def in_sight(builder: Builder, instance: Instance, name: str) -> Sequence[Segment]:
+    """The segments of that name that speak about a resource of this instance."""
+    if name == "NTE":
+        return notes_of(instance) or ()
+    if name in builder.definition.own:
+        return instance.segments.get(name, ())
+    return instance.find(name) or ()
+
+
 class Run:
     """The mapping of one message; its attributes are the parts of a ``Derived``."""
 
@@ -63,6 +72,7 @@ class Run:
         self.source_patient = ""
         self.seen: dict[tuple[str, ...], int] = {}
         self.by_id: dict[str, int] = {}
+        self.split: dict[str, str] = {}  #: id -> what it stands for, where a number may be shared
         #: (table, conditions) of each segment that filled the resource which is being noted
         self.ran: list[tuple[int, int]] = []
 
@@ -72,16 +82,22 @@ class Run:
         instances, unplaced = self.plan.structure.arrange(self.tree)
         for segment in unplaced:
             m.issue("segment-unplaced", segment)
+        lost: list[Instance] = []
         for instance in instances:
             if "PID" in instance.held:
                 self._identify_patient(instance)
             elif instance.parent is not None:
                 instance.patient = instance.parent.patient
+                if not instance.patient:
+                    lost.append(instance)
         definition = self.plan.definition
         if definition.moves:
             mark_moved(definition.moves, instances, m)
         if not self.source_patient:
             return "no-patient-identifier"
+        for instance in lost:
+            if instance.segments:
+                m.issue("group-without-patient", next(iter(instance.segments.values()))[0])
         by_group = self.plan.builders(frozenset([segment.name for segment in self.tree.segments]))
         # All ids first: resources may refer to those that are filled later.
         wanted = [
@@ -137,8 +153,20 @@ class Run:
         if key is None:
             self._complain(builder, instance)
             return False
-        instance.ids[role] = (kind, self.m.env.make_id(kind, instance.patient, *key))
+        id = self.m.env.make_id(kind, instance.patient, *key)
+        if definition.splits:
+            id = self._split(builder, instance, id, key)
+        instance.ids[role] = (kind, id)
         return True
+
+    def _split(self, builder: Builder, instance: Instance, id: str, key: tuple[str, ...]) -> str:
+        """Two things under one number: the first has the number's id, others one of their own."""
+        reads = tuple((s.segment, s.field, s.comp) for s in builder.definition.splits)
+        what = first_value(reads, instance, self.tree)
+        if not what or self.split.setdefault(id, what) == what:
+            return id
+        self.m.issue("number-shared", next(iter(instance.segments.values()))[0])
+        return self.m.env.make_id(builder.definition.type, instance.patient, *key, what)
 
     def _provenance_id(self) -> str:
         env = self.m.env
@@ -267,7 +295,7 @@ class Run:
         first: Segment | None = None
         reads, instance.reads = instance.reads, None
         for number, name, width, fill in builder.fillers:
-            for seg in (instance.find(name) if name != "NTE" else notes_of(instance)) or ():
+            for seg in in_sight(builder, instance, name):
                 instance.reads = reads
                 f = seg.fields
                 index = seg.index

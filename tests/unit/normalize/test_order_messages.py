@@ -149,11 +149,6 @@ def test_what_was_asked_for_does_not_override_what_was_encoded() -> None:
     assert request["reasonCode"] == [{"text": "why"}]
 
 
-def test_two_drugs_under_one_number_are_told() -> None:
-    derived = _derive("RDE^O11", PID, "ORC|NW|5", RXE, "ORC|NW|5", "RXE||99^Other^L|1||mg")
-    assert "statements-differ" in _codes(derived)
-
-
 def test_a_dispense_belongs_to_its_order() -> None:
     order = _derive("RDE^O11", PID, "ORC|NW|5^P", RXE)
     derived = _derive(
