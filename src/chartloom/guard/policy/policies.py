@@ -1,0 +1,305 @@
+"""The policies of a site, compiled, and decisions by them.
+
+Any diagnostic of the engine is a denial: Cedar leaves out a policy that cannot be evaluated, and a
+``forbid`` left out would be an Allow. Diagnostics quote what was asked, so they are never kept,
+shown or logged; :attr:`Policies.faults` counts them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+import cedarpy
+import msgspec
+
+from chartloom.domain.errors import ConfigurationError
+from chartloom.domain.grant import EVERYONE
+from chartloom.domain.issues import Issue
+from chartloom.domain.labels import Label
+from chartloom.guard.policy import issues as _codes  # registers the codes
+from chartloom.guard.policy.request import Action, Decision, Request
+from chartloom.guard.policy.split import Statement, statements
+
+_ROOM: Final = "chartloom.guard.policy"
+_ANNOTATIONS = frozenset({"id", "covers"})
+_EVERYONE = "everyone"
+_REMEMBERED = 8192
+#: Longest life of a grant for a person, seconds: after it, it is decided again.
+GRANT_TTL_MAX_S: Final = 300.0
+
+#: Allowed, policies that decided, labels covered, whether a policy could not be evaluated.
+_Verdict = tuple[bool, tuple[str, ...], tuple[str, ...], bool]
+_FAULT: Final[_Verdict] = (False, (), (), True)
+
+__all__ = ["GRANT_TTL_MAX_S", "Policies", "builtin_texts", "check_policies", "schema_text"]
+assert _codes
+
+
+def schema_text() -> str:
+    """The schema of entities, actions and context, in Cedar's own notation."""
+    return (resources.files(_ROOM) / "schema.cedarschema").read_text(encoding="utf-8")
+
+
+def builtin_texts() -> dict[str, str]:
+    """The policies that a new site begins with: file name -> text."""
+    folder = resources.files(_ROOM) / "default"
+    return {
+        f.name: f.read_text(encoding="utf-8")
+        for f in sorted(folder.iterdir(), key=lambda f: f.name)
+        if f.name.endswith(".cedar")
+    }
+
+
+@cache
+def _schema() -> Any:
+    return cedarpy.Schema.from_str(schema_text())
+
+
+def check_policies(texts: Mapping[str, str]) -> list[Issue]:
+    """Everything wrong with policy files (name -> text), each located ``file:line``."""
+    return _read(texts)[1]
+
+
+class _Policy(msgspec.Struct, frozen=True):
+    """A checked policy. actions: those its scope names; ``None`` for all."""
+
+    name: str
+    text: str
+    actions: frozenset[str] | None
+    covers: bool
+
+    def concerns(self, action: Action) -> bool:
+        return self.actions is None or action.value in self.actions
+
+
+def _read(texts: Mapping[str, str]) -> tuple[dict[str, _Policy], list[Issue]]:
+    """Policies by name, and all findings."""
+    found: dict[str, _Policy] = {}
+    issues: list[Issue] = []
+    for file in sorted(texts):
+        for statement in statements(file, texts[file]):
+            policy = _parse(statement)
+            if isinstance(policy, Issue):
+                issues.append(policy)
+            elif found.setdefault(policy.name, policy) is not policy:
+                issues.append(Issue("policy-named-twice", statement.where, policy.name))
+    if not found and not issues:
+        issues.append(Issue("policy-none"))
+    return found, issues
+
+
+def _parse(statement: Statement) -> _Policy | Issue:
+    where = statement.where
+    try:
+        parsed = json.loads(cedarpy.policies_to_json_str(statement.text))
+    except ValueError as error:
+        return Issue("policy-unreadable", where, str(error))
+    if parsed["templates"]:
+        return Issue("policy-template", where)
+    policy = next(iter(parsed["staticPolicies"].values()))
+    permits = policy["effect"] == "permit"
+    annotations: dict[str, str] = policy.get("annotations", {})
+    strange = sorted(annotations.keys() - _ANNOTATIONS)
+    covers = annotations.get("covers", _EVERYONE)
+    if strange or covers != _EVERYONE or ("covers" in annotations and not permits):
+        return Issue("policy-annotation", where, ", ".join(strange) or "covers")
+    if not annotations.get("id"):
+        return Issue("policy-unnamed", where)
+    actions = _actions(policy["action"])
+    if permits and actions is None:
+        return Issue("policy-permits-all", where)
+    checked = cedarpy.validate_policies(statement.text, _schema())
+    if not checked.validation_passed:
+        reasons = (e.error.replace("for policy `policy0`, ", "") for e in checked.errors)
+        return Issue("policy-invalid", where, "; ".join(reasons))
+    return _Policy(annotations["id"], statement.text, actions, "covers" in annotations)
+
+
+def _actions(scope: dict[str, Any]) -> frozenset[str] | None:
+    """The actions a policy's scope names; the schema has no groups of actions."""
+    if scope["op"] == "All":
+        return None
+    entities = scope["entities"] if "entities" in scope else [scope["entity"]]
+    return frozenset(e["id"] for e in entities)
+
+
+class Policies:
+    """Compiled policies; thread-safe and immutable but for a memo of decisions.
+
+    The memo is exact: a decision depends on nothing but the request's facts, which hold no time and
+    no patient. ``version`` is the SHA-256 over the files, for ``Grant.policy_version``.
+    """
+
+    def __init__(self, texts: Mapping[str, str], *, grant_ttl_s: float = GRANT_TTL_MAX_S) -> None:
+        """Raises ``ConfigurationError`` that names every finding with file and line."""
+        found, issues = _read(texts)
+        if issues:
+            lines = "\n".join(f"  {i.location}: {i.code} {i.detail}".rstrip() for i in issues)
+            raise ConfigurationError(
+                f"{len(issues)} thing(s) to mend in the policies:\n{lines}",
+                where=issues[0].location,
+                cure="Nothing is permitted until they are mended.",
+            )
+        self.names = tuple(found)
+        self._covering = frozenset(p.name for p in found.values() if p.covers)
+        # A policy whose scope names other actions can neither decide nor fail: leaving it out
+        # changes nothing but the time it takes.
+        self._sets = {
+            action: cedarpy.PolicySet.from_str(
+                "\n".join(p.text for p in found.values() if p.concerns(action))
+            )
+            for action in Action
+        }
+        self._ttl_s = min(grant_ttl_s, GRANT_TTL_MAX_S)
+        self._memo: OrderedDict[Any, _Verdict] = OrderedDict()
+        self._lock = Lock()
+        digest = hashlib.sha256(schema_text().encode())
+        for file in sorted(texts):
+            digest.update(f"\0{file}\0".encode() + texts[file].encode())
+        self.version = digest.hexdigest()
+        self.faults = 0  #: how many decisions were denied because a policy could not be evaluated
+
+    @classmethod
+    def load(cls, folder: Path, *, grant_ttl_s: float = GRANT_TTL_MAX_S) -> Policies:
+        """The policies of a site folder's ``policies/*.cedar``; the built-in ones if there is none.
+
+        A folder without any file is an error, not a site without rules.
+        """
+        if not folder.is_dir():
+            return cls(builtin_texts(), grant_ttl_s=grant_ttl_s)
+        texts = {p.name: p.read_text(encoding="utf-8") for p in sorted(folder.glob("*.cedar"))}
+        return cls(texts, grant_ttl_s=grant_ttl_s)
+
+    def decide(self, request: Request) -> Decision:
+        """Whether a request is permitted, by which policies, and what its Grant shall cover."""
+        key = _facts(request)
+        with self._lock:
+            known = self._memo.get(key)
+        if known is None:
+            known = self._evaluate(request)
+            if known[3]:
+                self.faults += 1
+            else:
+                self._remember(key, known)
+        allowed, reasons, labels, fault = known
+        if not allowed:
+            return Decision(False, reasons, policy_version=self.version, fault=fault)
+        if request.person is not None:
+            persons = request.person.source_patients
+        elif self._covering.intersection(reasons):
+            persons = EVERYONE
+        else:
+            persons = request.candidates
+        return Decision(True, reasons, persons, labels, self._ttl_s, self.version)
+
+    def _remember(self, key: Any, known: _Verdict) -> None:
+        with self._lock:
+            self._memo[key] = known
+            if len(self._memo) > _REMEMBERED:
+                self._memo.popitem(last=False)
+
+    def _evaluate(self, request: Request) -> _Verdict:
+        labels = sorted(request.person.labels if request.person is not None else Label)
+        try:
+            entities = cedarpy.Entities.from_json_str(_entities(request))
+            answer = self._ask(request.action, [_question(request, request.action, "")], entities)
+            if answer is None:
+                return _FAULT
+            reasons = tuple(sorted(answer[0].diagnostics.id_annotations_by_reason.values()))
+            if not answer[0].allowed:
+                return False, reasons, (), False
+            asked = [_question(request, Action.SEE_LABEL, label) for label in labels]
+            seen = self._ask(Action.SEE_LABEL, asked, entities) if asked else []
+        except ValueError:  # its text quotes the request
+            return _FAULT
+        if seen is None:
+            return _FAULT
+        pairs = zip(labels, seen, strict=True)
+        return True, reasons, tuple(label.value for label, a in pairs if a.allowed), False
+
+    def _ask(
+        self, action: Action, asked: list[dict[str, Any]], entities: cedarpy.Entities
+    ) -> list[cedarpy.AuthzResult] | None:
+        """The engine's answers; ``None`` if there is a diagnostic in any of them."""
+        answers = cedarpy.is_authorized_batch(asked, self._sets[action], entities)
+        return None if any(_faulty(a) for a in answers) else answers
+
+
+def _text(value: Any) -> str:
+    """JSON. Raises ``ValueError`` for text that is none (a lone surrogate)."""
+    return msgspec.json.encode(value).decode()
+
+
+def _faulty(answer: cedarpy.AuthzResult) -> bool:
+    return bool(answer.diagnostics.errors) or answer.decision is cedarpy.Decision.NoDecision
+
+
+def _facts(request: Request) -> Any:
+    """Everything that a decision depends on."""
+    who, person = request.principal, request.person
+    facts = person and (
+        person.relations, person.labels, person.denied, person.permitted, person.glass, person.own
+    )  # fmt: skip
+    return (
+        who.subject, who.service, who.roles, who.scopes, request.action, request.purpose,
+        request.reason, request.data_use, request.approved, request.mine, facts,
+    )  # fmt: skip
+
+
+def _principal(request: Request) -> dict[str, str]:
+    kind = "Service" if request.principal.service else "User"
+    return {"type": kind, "id": request.principal.subject}
+
+
+def _resource(request: Request) -> dict[str, str]:
+    """Always the same id: policies are about facts, and no patient's id enters the engine."""
+    return {"type": "Site" if request.person is None else "Person", "id": "this"}
+
+
+def _question(request: Request, action: Action, label: str) -> dict[str, Any]:
+    context = {
+        "purpose": request.purpose.value,
+        "label": label,
+        "of": request.action.value if label else "",
+        "reason": request.reason,
+        "data_use": request.data_use,
+        "approved": request.approved,
+        "mine": request.mine,
+    }
+    return {
+        "principal": _principal(request),
+        "action": {"type": "Action", "id": action.value},
+        "resource": _resource(request),
+        "context": _text(context),
+    }
+
+
+def _entities(request: Request) -> str:
+    who, person = request.principal, request.person
+    about: dict[str, Any] = {"scopes": sorted(who.scopes)}
+    if not who.service:
+        about = {"roles": sorted(who.roles)}
+    facts: dict[str, Any] = {}
+    if person is not None:
+        facts = {
+            "relations": sorted(person.relations),
+            "labels": sorted(person.labels),
+            "denied": sorted(person.denied),
+            "permitted": sorted(person.permitted),
+            "glass": person.glass,
+            "own": person.own,
+        }
+    return _text(
+        [
+            {"uid": _principal(request), "attrs": about, "parents": []},
+            {"uid": _resource(request), "attrs": facts, "parents": []},
+        ]
+    )
