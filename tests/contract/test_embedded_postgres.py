@@ -18,6 +18,7 @@ from tests.support.batches import arrival, everyone
 
 from chartloom.domain.errors import ConfigurationError, StoreUnavailable
 from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore, processes
+from chartloom.engines.postgres.connect import Connector
 from chartloom.engines.postgres.privileges import Mode
 from chartloom.guard import Guard, SystemClock
 
@@ -316,11 +317,35 @@ def test_a_broken_configuration_says_where_to_look(
         make().start()
 
 
-@pytest.mark.parametrize("dsn", ["host=db.example.org dbname=x", "host=/tmp,db.example.org"])
-def test_tls_is_required_off_host(dsn: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("dsn", "environment"),
+    [
+        ("host=db.example.org dbname=x", {}),
+        ("host=/tmp,db.example.org", {}),
+        ("hostaddr=192.0.2.1 dbname=x", {}),
+        ("host=localhost hostaddr=192.0.2.1", {}),
+        ("dbname=x", {"PGHOST": "db.example.org"}),
+        ("service=elsewhere", {}),
+    ],
+)
+def test_tls_is_required_off_host(
+    dsn: str, environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     guard = Guard.open(tmp_path / "keys")
     with pytest.raises(ConfigurationError, match="TLS"):
         PostgresStore(dsn, guard, SystemClock())
     PostgresStore(f"{dsn} sslmode=verify-full", guard, SystemClock()).close()
     with pytest.raises(ConfigurationError, match="DSN"):
         PostgresStore("what is this", guard, SystemClock())
+
+
+def test_no_connection_compiles_its_queries(make: Callable[..., EmbeddedPostgres]) -> None:
+    server = make()
+    server.start()
+    with psycopg.connect(server.dsn, autocommit=True) as owner:
+        owner.execute("ALTER ROLE CURRENT_USER SET jit = on")  # as a server of others may have it
+    connection = Connector(server.dsn).open("reader", {})
+    assert connection.execute("SHOW jit").fetchone() == ("off",)
+    connection.close()

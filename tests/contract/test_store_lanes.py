@@ -25,9 +25,8 @@ from chartloom.domain.issues import Issue
 from chartloom.domain.message import MessageState
 from chartloom.domain.resource import Contribution
 from chartloom.domain.store import MessageFilter, ReplayScope, Wanted
-from chartloom.engines.postgres import PostgresStore
+from chartloom.engines.postgres import PostgresStore, trouble
 from chartloom.engines.postgres import lanes as lanes_module
-from chartloom.engines.postgres import trouble
 
 
 def cut_lane_connections(store: PostgresStore) -> None:

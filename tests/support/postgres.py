@@ -1,5 +1,8 @@
 """A real embedded PostgreSQL for tests: one server per test run, one database per store.
 
+With ``CHARTLOOM_TEST_DSN`` the stores are made on that server instead: its role needs the right to
+create databases, and nothing more.
+
 Usage: ``from tests.support.postgres import postgres_server, store_factory  # noqa: F401`` in a
 test file (or a conftest); then ask for the fixture ``store_factory`` and call it.
 """
@@ -11,7 +14,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import psycopg
 import pytest
@@ -21,11 +26,29 @@ from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore
 from chartloom.guard import Guard, SystemClock
 
 _NUMBER = itertools.count(1)
+DSN_VARIABLE = "CHARTLOOM_TEST_DSN"
+
+
+class Server(Protocol):
+    """Where databases can be made."""
+
+    @property
+    def dsn(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class GivenServer:
+    """A server that somebody else runs."""
+
+    dsn: str
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[EmbeddedPostgres]:
+def postgres_server() -> Iterator[Server]:
     """The server; its folder is short (socket paths are) and removed at the end."""
+    if given := os.environ.get(DSN_VARIABLE):
+        yield GivenServer(given)
+        return
     folder = Path(tempfile.mkdtemp(prefix="chartloom-test-"))
     server = EmbeddedPostgres(folder / "pg")
     server.start()
@@ -41,7 +64,7 @@ def postgres_server() -> Iterator[EmbeddedPostgres]:
 class StoreFactory:
     """Makes empty stores, each in a database of its own with fresh keys."""
 
-    def __init__(self, server: EmbeddedPostgres, folder: Path) -> None:
+    def __init__(self, server: Server, folder: Path) -> None:
         self.server, self.folder = server, folder
         self._open: list[PostgresStore] = []
         self._databases: list[str] = []
@@ -82,7 +105,7 @@ class StoreFactory:
 
 
 @pytest.fixture
-def store_factory(postgres_server: EmbeddedPostgres, tmp_path: Path) -> Iterator[StoreFactory]:
+def store_factory(postgres_server: Server, tmp_path: Path) -> Iterator[StoreFactory]:
     """Makes stores for one test."""
     factory = StoreFactory(postgres_server, tmp_path)
     yield factory

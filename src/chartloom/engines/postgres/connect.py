@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -91,6 +92,8 @@ class Connector:
         options = {
             "default_transaction_isolation": r"read\ committed",
             "timezone": "UTC",
+            # Hot statements switch plans off, which makes any other look dear enough to compile.
+            "jit": "off",
             **settings,
         }
         deadline = time.monotonic() + self._patience_s
@@ -119,9 +122,17 @@ class Connector:
 
 
 def _require_tls(given: dict[str, Any]) -> None:
-    hosts = str(given.get("host") or "").split(",")
-    local = all(not h or h.startswith(("/", "@")) or _loopback(h) for h in hosts)
-    if not local and given.get("sslmode") not in _SAFE_SSL:
+    """What libpq would take from its environment counts as well."""
+
+    def effective(name: str, variable: str) -> str:
+        return str(given.get(name) or os.environ.get(variable) or "")
+
+    hosts = effective("hostaddr", "PGHOSTADDR") or effective("host", "PGHOST")
+    # Where a service leads is known to libpq alone.
+    local = not (effective("service", "PGSERVICE") and not hosts) and all(
+        not h or h.startswith(("/", "@")) or _loopback(h) for h in hosts.split(",")
+    )
+    if not local and effective("sslmode", "PGSSLMODE") not in _SAFE_SSL:
         raise ConfigurationError(
             "the store is on another machine and its DSN does not demand TLS.",
             cure="Add sslmode=verify-full (or at least sslmode=require).",
