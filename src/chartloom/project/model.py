@@ -83,6 +83,29 @@ class KeySettings(_Strict):
     )
 
 
+class RetentionSettings(_Strict):
+    """``[retention]``: how long what grows with every message is kept. Messages and charts are
+    kept for ever; statistics older than two hours are kept as totals."""
+
+    duplicate_days: int = Field(
+        90,
+        ge=1,
+        le=3650,
+        description="Days for which a message that is sent again is recognised as a duplicate. "
+        "Later it is landed and applied once more.",
+    )
+    outbox_days: int = Field(
+        14,
+        ge=1,
+        le=3650,
+        description="Days for which the record of each commit is kept for those who follow the "
+        "store; longer while one of them has not acknowledged it.",
+    )
+    issue_days: int = Field(
+        400, ge=2, le=3650, description="Days for which Issues are counted per feed, code and day."
+    )
+
+
 class Settings(_Strict):
     """``chartloom.toml``."""
 
@@ -91,6 +114,7 @@ class Settings(_Strict):
     engines: EngineSettings = EngineSettings()
     console: ConsoleSettings = ConsoleSettings()
     keys: KeySettings = KeySettings()
+    retention: RetentionSettings = RetentionSettings()
 
 
 class LimitSettings(_Strict):

@@ -18,6 +18,7 @@ from chartloom.project import Project, read_project
 
 _DISK_BYTES_MIN = 2 * 1024**3
 _DESCRIPTORS_MIN = 4096
+_TABLES_SHOWN = 6
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -88,13 +89,27 @@ def _store(project: Project) -> Iterator[Result]:
         with open_site(project) as opened:
             waiting = opened.store.waiting(opened.grant())
             quarantined = sum(s.quarantined_count for s in opened.store.feeds(opened.grant()))
+            sizes = opened.store.sizes()
     except ChartloomError as e:
         yield Result("store", False, e.what, e.cure or "Start the site with `chartloom up`.")
         return
     yield Result("store", True, "answers")
+    yield Result("store size", True, _sizes_in_words(sizes))
     yield Result("waiting messages", waiting < 10_000, str(waiting), "Add workers in [engines].")
     cure = "See `chartloom quarantine`: each has its reason and cure."
     yield Result("quarantine", quarantined == 0, str(quarantined), cure)
+
+
+def _sizes_in_words(sizes: dict[str, int]) -> str:
+    """The sum, and the tables that make up most of it."""
+    largest = ", ".join(
+        f"{name} {_megabytes(n)}" for name, n in list(sizes.items())[:_TABLES_SHOWN]
+    )
+    return f"{_megabytes(sum(sizes.values()))}: {largest}"
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:,.1f} MB"
 
 
 def _ports(project: Project) -> Iterator[Result]:

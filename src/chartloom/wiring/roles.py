@@ -142,6 +142,7 @@ def _serve(opened: OpenSite, name: str) -> None:
 
     from chartloom.serve import ProjectInfo, create_app, earlier_mapping
     from chartloom.sources import HttpLimits, guarded_http
+    from chartloom.wiring.housekeeping import housekeeping, retention_of
     from chartloom.wiring.metrics import FeedCollector
 
     settings = opened.project.settings
@@ -181,4 +182,5 @@ def _serve(opened: OpenSite, name: str) -> None:
             if self.started:
                 say_ready()
 
-    Server(config).run()
+    with housekeeping(opened.store, retention_of(settings.retention)):
+        Server(config).run()

@@ -2,5 +2,6 @@
 
 from chartloom.engines.postgres.embedded import EmbeddedPostgres
 from chartloom.engines.postgres.store import PostgresStore
+from chartloom.engines.postgres.tidy import Retention
 
-__all__ = ["EmbeddedPostgres", "PostgresStore"]
+__all__ = ["EmbeddedPostgres", "PostgresStore", "Retention"]

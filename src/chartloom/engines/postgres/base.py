@@ -38,6 +38,8 @@ class StoreBase:
         self._lane = Dedicated(connector, "lanes", HOT_SETTINGS)
         self._listening = Dedicated(connector, "listener")
         self._admin = Dedicated(connector, "admin")
+        # What is removed once more after a crash is no loss.
+        self._tidying = Dedicated(connector, "housekeeping", {"synchronous_commit": "off"})
         self._site_lock = Lock()
         self._first_day_known = -1
 
@@ -49,7 +51,7 @@ class StoreBase:
 
     def close(self) -> None:
         """Closes all connections (and with them gives all lanes back)."""
-        for dedicated in (self._landing, self._lane, self._listening, self._admin):
+        for dedicated in (self._landing, self._lane, self._listening, self._admin, self._tidying):
             dedicated.close()
         self._pool.close()
 

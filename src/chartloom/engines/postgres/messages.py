@@ -255,6 +255,7 @@ class MessagesPart(StoreBase):
         with self._admin.use() as conn, conn.transaction():
             conn.execute(queries_read.LANES_LOCK)
             conn.execute(queries_read.DERIVED_EMPTY)
+            conn.execute(queries_read.TOTALS_EMPTY)
             conn.execute(queries_read.LANES_REWIND)
             conn.execute(queries_read.GENERATION_NEXT)
             row = conn.execute(queries_read.WAITING).fetchone()

@@ -97,12 +97,18 @@ SELECT position, ordinal, source_patient, body FROM bundle
 WHERE position = ANY(%b::int8[]) AND source_patient = %s"""
 
 FEEDS_IN = """
-SELECT feed, sum(received_count), sum(duplicate_count), max(last_received_us)
-FROM feed_minute_in GROUP BY feed ORDER BY feed"""
+SELECT feed, sum(received_count), sum(duplicate_count), max(last_received_us) FROM (
+    SELECT feed, received_count, duplicate_count, last_received_us FROM feed_minute_in
+    UNION ALL SELECT feed, received_count, duplicate_count, last_received_us FROM feed_total
+) f GROUP BY feed ORDER BY feed"""
 
 FEEDS_OUT = """
 SELECT feed, sum(applied_count), sum(quarantined_count), sum(issue_count), max(last_event_us)
-FROM feed_minute_out GROUP BY feed"""
+FROM (
+    SELECT feed, applied_count, quarantined_count, issue_count, last_event_us FROM feed_minute_out
+    UNION ALL
+    SELECT feed, applied_count, quarantined_count, issue_count, last_event_us FROM feed_total
+) f GROUP BY feed"""
 
 FEED_RATES = "SELECT feed, minute, received_count FROM feed_minute_in WHERE minute > %s"
 
@@ -110,7 +116,9 @@ FEED_LATENCIES = "SELECT feed, latency FROM feed_minute_out WHERE minute > %s"
 
 WAITING = """
 SELECT (SELECT coalesce(sum(received_count), 0) FROM feed_minute_in)
-     - (SELECT coalesce(sum(applied_count + quarantined_count), 0) FROM feed_minute_out)"""
+     - (SELECT coalesce(sum(applied_count + quarantined_count), 0) FROM feed_minute_out)
+     + (SELECT coalesce(sum(received_count - applied_count - quarantined_count), 0)
+        FROM feed_total)"""
 
 RETRY_PUT = """
 INSERT INTO retry (position, lane)
@@ -126,6 +134,9 @@ RETRY_FORGET_LINKS = "DELETE FROM link WHERE position = ANY(%b::int8[])"
 DERIVED_EMPTY = """
 TRUNCATE outcome, bundle, resource, view, person, record_number, link, identifier,
          feed_minute_out, issue_day, retry"""
+TOTALS_EMPTY = """
+UPDATE feed_total SET
+    applied_count = 0, quarantined_count = 0, issue_count = 0, last_event_us = 0"""
 LANES_REWIND = "UPDATE lane SET cursor = 0"
 LANES_LOCK = "SELECT lane FROM lane ORDER BY lane FOR UPDATE"
 GENERATION_NEXT = """

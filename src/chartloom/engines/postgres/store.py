@@ -9,12 +9,13 @@ from chartloom.engines.postgres.commit import CommitPart
 from chartloom.engines.postgres.digest import DigestPart
 from chartloom.engines.postgres.landing import LandingPart
 from chartloom.engines.postgres.messages import MessagesPart
+from chartloom.engines.postgres.tidy import TidyPart
 
 if TYPE_CHECKING:
     from chartloom.domain.ports import Charts, Landing, Lanes, Messages
 
 
-class PostgresStore(LandingPart, CommitPart, ChartsPart, MessagesPart, DigestPart):
+class PostgresStore(LandingPart, CommitPart, ChartsPart, MessagesPart, DigestPart, TidyPart):
     """Implements ``Landing``, ``Lanes``, ``Charts`` and ``Messages``.
 
     dsn: of the embedded server or any PostgreSQL >= 15. lanes: fixed when the store is made.
