@@ -54,7 +54,7 @@ def in_sight(builder: Builder, instance: Instance, name: str) -> Sequence[Segmen
     if name == "NTE":
         return notes_of(instance) or ()
     if name in builder.definition.own:
-        return instance.segments.get(name, ())
+        return instance.held.get(name, ())
     return instance.find(name) or ()
 
 
@@ -96,8 +96,8 @@ class Run:
         if not self.source_patient:
             return "no-patient-identifier"
         for instance in lost:
-            if instance.segments:
-                m.issue("group-without-patient", next(iter(instance.segments.values()))[0])
+            if instance.held:
+                m.issue("group-without-patient", next(iter(instance.held.values()))[0])
         by_group = self.plan.builders(frozenset([segment.name for segment in self.tree.segments]))
         # All ids first: resources may refer to those that are filled later.
         wanted = [
@@ -165,7 +165,7 @@ class Run:
         what = first_value(reads, instance, self.tree)
         if not what or self.split.setdefault(id, what) == what:
             return id
-        self.m.issue("number-shared", next(iter(instance.segments.values()))[0])
+        self.m.issue("number-shared", next(iter(instance.held.values()))[0])
         return self.m.env.make_id(builder.definition.type, instance.patient, *key, what)
 
     def _provenance_id(self) -> str:
@@ -256,7 +256,7 @@ class Run:
         """The segments that fill a resource, in the order in which they do."""
         found: list[Segment] = []
         for _, name, _, _ in builder.fillers:
-            found.extend((instance.find(name) if name != "NTE" else notes_of(instance)) or ())
+            found.extend(in_sight(builder, instance, name))
         return found
 
     def _fill_noting(self, builder: Builder, instance: Instance, key: Key, recall: Recall) -> None:
