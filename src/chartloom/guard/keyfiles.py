@@ -17,6 +17,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chartloom.domain.errors import ConfigurationError
 
@@ -30,12 +31,14 @@ class SiteKeys(msgspec.Struct, frozen=True):
 
     encryption: wraps or derives the keys that seal bodies. grant: signs grants. blind: makes
     searchable fingerprints. namespace: the site's random UUID, base of all deterministic ids.
+    audit: Ed25519 seed that signs heads of the audit log.
     """
 
     encryption: bytes
     grant: bytes
     blind: bytes
     namespace: UUID
+    audit: bytes = b""
 
     def __repr__(self) -> str:
         return "SiteKeys(...)"
@@ -47,6 +50,9 @@ class _Site(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _FILES = ("encryption", "grant", "blind")
+#: Came later: made when absent, unless its public half shows that there was one.
+_AUDIT = "audit.key"
+_AUDIT_PUBLIC = "audit.pub"
 
 
 def load_or_create(folder: Path) -> SiteKeys:
@@ -67,6 +73,7 @@ def load_or_create(folder: Path) -> SiteKeys:
     with _locked(folder):
         if not (folder / _SITE).exists():
             _create(folder)
+        _ensure_audit_key(folder)
         return _load(folder)
 
 
@@ -78,8 +85,35 @@ def _create(folder: Path) -> None:
     _write(folder / _SITE, msgspec.json.encode(_Site(format=1, namespace=uuid4())) + b"\n")
 
 
+def _ensure_audit_key(folder: Path) -> None:
+    """Makes the key that signs the audit log for a site that has none yet.
+
+    The public half is written last, in hexadecimal, for those who verify the log elsewhere.
+    """
+    if (folder / _AUDIT_PUBLIC).exists():
+        return
+    path = folder / _AUDIT
+    if not path.exists():
+        _write(path, secrets.token_bytes(KEY_SIZE_BYTES).hex().encode() + b"\n")
+    public = Ed25519PrivateKey.from_private_bytes(_read_key(path)).public_key()
+    _write(folder / _AUDIT_PUBLIC, public.public_bytes_raw().hex().encode() + b"\n")
+
+
+def _read_audit_key(folder: Path) -> bytes:
+    key = _read_key(folder / _AUDIT)
+    public = Ed25519PrivateKey.from_private_bytes(key).public_key().public_bytes_raw()
+    if public != _read_key(folder / _AUDIT_PUBLIC):
+        raise ConfigurationError(
+            "the two halves of the key do not belong together.",
+            where=str(folder / _AUDIT),
+            cure=_RESTORE,
+        )
+    return key
+
+
 def _load(folder: Path) -> SiteKeys:
     keys = {name: _read_key(folder / f"{name}.key") for name in _FILES}
+    keys["audit"] = _read_audit_key(folder)
     path = folder / _SITE
     try:
         site = msgspec.json.decode(_read(path), type=_Site)

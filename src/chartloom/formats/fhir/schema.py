@@ -146,7 +146,9 @@ class Builder:
         if binding and type_name == "CodeableConcept":
             return {**self.ref("CodeableConcept"), **self._concept(binding)}
         if type_name == "Reference":
-            return self._reference(about.get("r"))
+            # The tables also name targets that are not types of FHIR.
+            targets = [t for t in about.get("r") or () if t in self.tables.resources]
+            return self._reference(targets or None)
         if about.get("q") and type_name == "Quantity":
             return {**self.ref("Quantity"), "properties": {"comparator": False}}
         return self.ref(type_name)

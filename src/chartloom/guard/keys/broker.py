@@ -138,7 +138,11 @@ class KeyBroker:
         hospital, ``DIRECTORY_SUBJECT``, any grant covers), ``SubjectShredded`` if it was destroyed,
         ``KeyDamaged`` if the subject never had a key.
         """
-        return self.opening_keys(grant, (subject,))[subject]
+        self._require(grant, (subject,))
+        ready = self._at_hand(subject)
+        if ready is not None:
+            return ready[1]
+        return self._fetch((subject,), make=False)[subject][1]
 
     def opening_keys(self, grant: Grant, subjects: Sequence[str]) -> dict[str, OpeningKey]:
         """Several keys with one look-up; raises like :meth:`opening_key` for any of them."""
