@@ -511,7 +511,8 @@ def test_actions_are_those_of_the_schema() -> None:
          "policy-template", 1),
         ('@id("a")\npermit(principal, action == Action::"replay", resource);\n'
          '@id("a")\nforbid(principal, action, resource);', "policy-named-twice", 3),
-        ('@id("a")\npermit(principal, action == Action::"replay", resource)', "policy-unreadable", 1),
+        ('@id("a")\npermit(principal, action == Action::"replay", resource)',
+         "policy-unreadable", 1),
     ],
 )  # fmt: skip
 def test_findings_have_file_and_line(text: str, code: str, line: int | None) -> None:
