@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chartloom.domain.resource import Contribution
+from chartloom.engines.postgres import queries
 from chartloom.engines.postgres.landing import clean
 from chartloom.engines.postgres.persons import components, normal, record_numbers
 from chartloom.engines.postgres.settings import SETTINGS, configuration, quote
@@ -129,3 +133,13 @@ def test_only_what_reached_the_chart_and_has_happened_makes_a_feed_fresh() -> No
     assert minutes.rows(now_us, told)[0][6] == now_us - 5 * MINUTE_US
     tomorrow = Applied("lab", 0, False, now_us + 10**15, -1)
     assert minutes.rows(now_us, [tomorrow])[0][6] == now_us
+
+
+def test_no_statement_needs_a_server_newer_than_15() -> None:
+    """Numbers in hexadecimal or with underscores are younger, and fail only where they run."""
+    folder = Path(queries.__file__).parent
+    for file in [*folder.glob("queries*.py"), *folder.glob("sql/*.sql")]:
+        for line in file.read_text().splitlines():
+            in_sql = file.suffix == ".sql" or "SELECT" in line or "(" in line
+            if in_sql and not line.lstrip().startswith(("#", "--")):
+                assert not re.search(r"\b0x[0-9A-Fa-f]+|\b\d+_\d+", line.split("#")[0]), line

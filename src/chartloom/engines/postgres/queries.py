@@ -340,7 +340,7 @@ VALUES (%s, %s, %s, %s, %s, %b::int8[], %b::text[])"""
 
 # Persons
 
-CLUSTER_LOCK = "SELECT pg_advisory_xact_lock(0x4C4F, 0)"
+CLUSTER_LOCK = "SELECT pg_advisory_xact_lock(19535, 0)"
 
 PERSON_INSERT = """
 INSERT INTO person (source_patient, person_id)

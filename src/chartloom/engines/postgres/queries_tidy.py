@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-ALONE = "SELECT pg_try_advisory_lock(0x4C52, 0)"
-NO_LONGER = "SELECT pg_advisory_unlock(0x4C52, 0)"
+ALONE = "SELECT pg_try_advisory_lock(19538, 0)"
+NO_LONGER = "SELECT pg_advisory_unlock(19538, 0)"
 
 KEYS_FORGET = """
 DELETE FROM landed_key WHERE position IN (
