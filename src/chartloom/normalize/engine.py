@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -218,15 +217,6 @@ def _finisher(resource: ResourceDef, name: str) -> Callable[..., None]:
     return found
 
 
-def fingerprint(files: Mapping[str, bytes]) -> str:
-    """SHA-256 over paths and contents: equal mappings have equal fingerprints."""
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        digest.update(f"{path}\0{len(files[path])}\0".encode())
-        digest.update(files[path])
-    return digest.hexdigest()
-
-
 def plain_key(key: tuple[KeyPart, ...]) -> PlainKey:
     """A business key in the form in which it is asked for every resource."""
     return tuple(
@@ -267,4 +257,4 @@ def _whole(fields: list[str], field: int, tree: Tree) -> str:
     return "" if text == '""' else text
 
 
-__all__ = ["Builder", "Engine", "Msg", "Plan", "fingerprint", "first_value"]
+__all__ = ["Builder", "Engine", "Msg", "Plan", "first_value"]

@@ -10,8 +10,9 @@ from chartloom.domain.issues import Issue
 from chartloom.domain.message import Message
 from chartloom.domain.resource import Derived, LossReport, Traced
 from chartloom.formats.hl7v2 import Delimiters, Tree, parse
+from chartloom.normalize.code_version import fingerprint
 from chartloom.normalize.context import Env, Msg
-from chartloom.normalize.engine import Engine, fingerprint
+from chartloom.normalize.engine import Engine
 from chartloom.normalize.functions.times import sender_shift
 from chartloom.normalize.read_mapping import read_mapping
 from chartloom.normalize.recall import Recall

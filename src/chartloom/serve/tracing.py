@@ -101,6 +101,10 @@ def _mapping_of_then(
             "The mapping that was active then cannot be loaded any more; "
             "explained with today's mapping."
         )
+    if earlier.fingerprint != version:
+        return earlier, (
+            "Chartloom has been updated since: explained with the tables of then by today's code."
+        )
     return earlier, ""
 
 

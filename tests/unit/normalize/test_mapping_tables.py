@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from importlib import resources
 
 import pytest
 from tests.support.derive import FEED, PID, message, only, text
@@ -10,7 +11,7 @@ from tests.support.derive import FEED, PID, message, only, text
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.ids import EXAMPLE_NAMESPACE
 from chartloom.domain.resource import Derived
-from chartloom.normalize import builtin_files, load_mapping
+from chartloom.normalize import builtin_files, code_version, load_mapping
 from chartloom.normalize.mapping import Hl7Mapping
 
 HEAD = b"source,target,via,concept,value,when,is,weak,ignore,rule\n"
@@ -119,6 +120,14 @@ def test_equal_files_have_equal_fingerprints() -> None:
     assert one.fingerprint == two.fingerprint != other.fingerprint
     assert one.files == builtin_files("hl7v2")
     assert set(other.files) - set(one.files) == {"overlay/systems.csv"}
+
+
+def test_other_code_is_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = dict(code_version.sources(resources.files("chartloom.normalize"), "normalize"))
+    assert "normalize/functions/encounter.py" in read
+    versions = {load_mapping(name).fingerprint for name in ("hl7v2", "fhir")}
+    monkeypatch.setattr(code_version, "code_version", lambda: "other")
+    assert versions.isdisjoint(load_mapping(name).fingerprint for name in ("hl7v2", "fhir"))
 
 
 def test_the_generated_code_can_be_read() -> None:

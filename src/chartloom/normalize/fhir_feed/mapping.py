@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -27,12 +26,11 @@ from chartloom.domain.resource import (
     Traced,
 )
 from chartloom.formats.fhir import decode_json, moment
+from chartloom.normalize.code_version import fingerprint
 from chartloom.normalize.fhir_feed import loss
 from chartloom.normalize.fhir_feed.plan import Plan, make_plan
 from chartloom.normalize.fhir_feed.types import FILE, read_types
 
-#: Counts up when the code changes what is derived from the same bytes.
-_VERSION: Final = "fhir-1"
 _DAY_US: Final = 86_400_000_000
 
 
@@ -63,10 +61,7 @@ class FhirMapping:
         if overlays and FILE in overlays:
             self.files[f"overlay/{FILE}"] = overlays[FILE]
         self._types = read_types(list(self.files.values())[-1])
-        digest = hashlib.sha256(_VERSION.encode())
-        for path, content in sorted(self.files.items()):
-            digest.update(path.encode() + b"\0" + hashlib.sha256(content).digest())
-        self.fingerprint = digest.hexdigest()
+        self.fingerprint = fingerprint(self.files)
 
     def derive(self, message: Message, feed: Feed, namespace: UUID) -> Derived:
         """What the message says; pure, and never raises on any bytes."""
