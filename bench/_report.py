@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
+
+
+def commit() -> str:
+    """The version that is measured, ``+`` if it was changed since."""
+    git = ["git", "-C", str(RESULTS.parent.parent), "describe", "--always", "--dirty=+"]
+    return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
 
 
 class Report:
@@ -40,16 +47,22 @@ class Report:
         """Prints the table and writes ``bench/results/<date>-<name>.json``."""
         console = Console(width=None if os.isatty(1) else 160)
         console.print(self.table())
+        RESULTS.mkdir(exist_ok=True)
+        path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-{self.name}.json"
+        self.save(path)
+        return path
+
+    def save(self, path: Path) -> None:
+        """Writes what is there so far, whole or not at all: a campaign may be cut short."""
         machine = {
             "cores": os.cpu_count(),
             "python": platform.python_version(),
             "machine": platform.machine(),
         }
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-{self.name}.json"
         content = {"name": self.name, "machine": machine, **self.about, "rows": self.rows}
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        return path
+        beside = path.with_suffix(".part")
+        beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        beside.replace(path)
 
 
 def _shown(value: Any) -> str:

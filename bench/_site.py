@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,13 +15,26 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from chartloom.domain.feed import Feed
 from chartloom.domain.message import Format
 from chartloom.project import write_site
 from chartloom.wiring import OpenSite
 
-MLLP_PORT = 28610
+#: Below the ports that the kernel gives to clients.
+_PORTS = range(20_000, 32_000)
+
+
+def free_ports(count: int) -> int:
+    """The first of ``count`` ports in a row that nobody uses: sites can run side by side."""
+    for _ in range(1000):
+        first = random.randrange(_PORTS.start, _PORTS.stop - count)
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            for port in range(first, first + count):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
+    raise SystemExit(f"there are no {count} free ports in a row")
 
 
 def process_tree(root: int) -> list[int]:
@@ -66,14 +81,23 @@ def cpu_s(root: int) -> dict[str, float]:
     return dict(used)
 
 
-def start(site: Path) -> subprocess.Popen[bytes]:
-    """``chartloom up``, ready."""
-    process = subprocess.Popen(
+def launch(site: Path) -> subprocess.Popen[bytes]:
+    """``chartloom up``, not waited for; a session of its own."""
+    return subprocess.Popen(
         [sys.executable, "-u", "-m", "chartloom.cli", "up", "--site", str(site)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
+
+
+class NotStarted(Exception):
+    """``chartloom up`` ended by itself; what it and its processes said."""
+
+
+def start(site: Path) -> subprocess.Popen[bytes]:
+    """``chartloom up``, ready; raises :class:`NotStarted`."""
+    process = launch(site)
     assert process.stdout is not None
     said = []
     for line in process.stdout:
@@ -81,11 +105,12 @@ def start(site: Path) -> subprocess.Popen[bytes]:
         if line.startswith(b"Console"):
             threading.Thread(target=process.stdout.read, daemon=True).start()
             return process
+    process.wait()
     said += [
         f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}\n"
         for log in sorted((site / "var").rglob("*.log"))
     ]
-    raise SystemExit("the site did not start:\n" + "".join(said))
+    raise NotStarted("the site did not start:\n" + "".join(said))
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -94,23 +119,40 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     process.wait(60)
 
 
+class Up(NamedTuple):
+    """A site that is up: its folder, its supervisor, and the port of each feed in order."""
+
+    site: Path
+    process: subprocess.Popen[bytes]
+    ports: tuple[int, ...]
+
+
+def new_site(site: Path, workers: int, feeds: int = 1) -> tuple[int, ...]:
+    """Writes a site with MLLP feeds on free ports; the ports."""
+    first = free_ports(feeds + 1)
+    write_site(
+        site,
+        name="Bench",
+        first_port=first + 1,
+        console_port=first,
+        workers=workers,
+        feeds=tuple(
+            Feed(f"adt{n or ''}", "Bench", "bench@example.org", "mllp", Format.HL7V2)
+            for n in range(feeds)
+        ),
+    )
+    return tuple(range(first + 1, first + 1 + feeds))
+
+
 @contextlib.contextmanager
-def site_up(workers: int) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
-    """A fresh site with one MLLP feed, up."""
+def site_up(workers: int, feeds: int = 1) -> Iterator[Up]:
+    """A fresh site with MLLP feeds in a folder of its own, up."""
     with tempfile.TemporaryDirectory(prefix="clbench") as folder:
         site = Path(folder) / "site"
-        feed = Feed("adt", "Bench", "bench@example.org", "mllp", Format.HL7V2)
-        write_site(
-            site,
-            name="Bench",
-            first_port=MLLP_PORT,
-            console_port=MLLP_PORT - 1,
-            workers=workers,
-            feeds=(feed,),
-        )
+        ports = new_site(site, workers, feeds)
         process = start(site)
         try:
-            yield site, process
+            yield Up(site, process, ports)
         finally:
             stop(process)
 

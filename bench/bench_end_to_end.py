@@ -16,10 +16,9 @@ import os
 import time
 from itertools import islice
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 from bench._report import Report
-from bench._site import MLLP_PORT, cpu_s, drain, site_up
+from bench._site import Up, cpu_s, drain, site_up
 
 from chartloom.formats.hl7v2 import peek
 from chartloom.project import load_project
@@ -39,7 +38,7 @@ def sender(pipe: Connection, seed: int, count: int) -> None:
     pool = iter([m.body for m in traffic(seed=seed, n=count)])
     pipe.send("ready")
     while job := pipe.recv():
-        connections, seconds, rate = job
+        port, connections, seconds, rate = job
         end_s = time.monotonic() + seconds
 
         def until(end_s: float = end_s) -> object:
@@ -52,7 +51,7 @@ def sender(pipe: Connection, seed: int, count: int) -> None:
         began = time.process_time()
         key = patient_of if connections > 1 and not rate else None
         report: SendReport = asyncio.run(
-            send_mllp(until(), "127.0.0.1", MLLP_PORT, options=options, key=key)
+            send_mllp(until(), "127.0.0.1", port, options=options, key=key)
         )
         latency = report.latency
         pipe.send(
@@ -67,14 +66,15 @@ def sender(pipe: Connection, seed: int, count: int) -> None:
         )
 
 
-def sustained(pipe: Connection, site: Path, pid: int, connections: int, seconds: float) -> dict:
+def sustained(pipe: Connection, up: Up, connections: int, seconds: float) -> dict:
     """As fast as answers come; applied counts until the last message is in its chart."""
-    with open_site(load_project(site)) as opened:
+    pid = up.process.pid
+    with open_site(load_project(up.site)) as opened:
         grant = opened.grant(ttl_s=3600)
         applied_before = sum(s.applied_count for s in opened.store.feeds(grant))
         cpu_before = cpu_s(pid)
         began_s = time.monotonic()
-        pipe.send((connections, seconds, 0))
+        pipe.send((up.ports[0], connections, seconds, 0))
         sent = pipe.recv()
         lag = opened.store.waiting(grant)
         drain(opened)
@@ -91,15 +91,15 @@ def sustained(pipe: Connection, site: Path, pid: int, connections: int, seconds:
         }
 
 
-def at_rate(pipe: Connection, site: Path, rate: float, seconds: float) -> dict:
+def at_rate(pipe: Connection, up: Up, rate: float, seconds: float) -> dict:
     """Latency from acceptance to view at a fixed rate, from the store's own times."""
     from chartloom.domain.store import MessageFilter
 
-    with open_site(load_project(site)) as opened:
+    with open_site(load_project(up.site)) as opened:
         grant = opened.grant(ttl_s=3600)
         newest = opened.store.search(grant, MessageFilter(limit=1))
         after = newest[0].position if newest else 0
-        pipe.send((16, seconds, rate))
+        pipe.send((up.ports[0], 16, seconds, rate))
         sent = pipe.recv()
         drain(opened)
         times, before = [], 0
@@ -130,10 +130,10 @@ def main() -> None:
     process.start()
     here.recv()
     report = Report("end-to-end")
-    with site_up(options.workers) as (site, up):
-        one = sustained(here, site, up.pid, 1, min(10, options.seconds))
-        sixteen = sustained(here, site, up.pid, 16, options.seconds)
-        steady = at_rate(here, site, 500, min(30, options.seconds))
+    with site_up(options.workers) as up:
+        one = sustained(here, up, 1, min(10, options.seconds))
+        sixteen = sustained(here, up, 16, options.seconds)
+        steady = at_rate(here, up, 500, min(30, options.seconds))
     here.send(None)
     cpus = os.cpu_count()
     for label, r in (("1 sender", one), ("16 senders", sixteen)):
