@@ -12,7 +12,9 @@ from tests.support.batches import apply, arrival, batch_of, derived, everyone, w
 
 from chartloom.domain.chart import SectionView
 from chartloom.domain.issues import Issue
+from chartloom.domain.message import LandingOutcome, MessageState
 from chartloom.domain.resource import Contribution, PatientIdentifier
+from chartloom.domain.store import MessageFilter
 from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore
 from chartloom.guard import Guard, SystemClock
 
@@ -124,3 +126,47 @@ def test_a_refused_batch_shows_nothing(
         own_server.stop()
     assert CANARY not in caplog.text
     assert CANARY not in own_server.log.read_text()
+
+
+SHIFTED = "ZYXWVUTSRQ^CANARY^^^Dr"
+
+
+@pytest.mark.parametrize("count", [1, 3, 60])  # each way in which a group is written
+def test_a_shifted_header_puts_no_name_into_a_table(store: PostgresStore, count: int) -> None:
+    """Control ids and types that do not look like any stand in the sealed message alone; the
+    message is still found by them, and known when it comes again."""
+    arrivals = [
+        msgspec.structs.replace(
+            arrival(n, f"p{n % 5}", control_id=f"{SHIFTED}{n}"), message_type=SHIFTED
+        )
+        for n in range(count)
+    ]
+    store.land([arrival(9999)])
+    store.land(arrivals)
+    grant, asked = everyone(store), MessageFilter(control_id=f"{SHIFTED}0")
+    for state in (MessageState.LANDED, MessageState.APPLIED):
+        (found,) = store.search(grant, asked)
+        assert (found.position, found.state, found.message_type) == (2, state, "withheld")
+        assert store.search(grant, MessageFilter(control_id=found.control_id)) == [found]
+        assert store.detail(grant, 2).message.body == arrivals[0].body
+        if state is MessageState.LANDED:
+            messages = store.pending(grant, store.claim("w", 64), 100)
+            outcomes = [  # derive says what the message itself says
+                msgspec.structs.replace(
+                    derived(m), control_id=SHIFTED + str(m.position - 2), message_type=SHIFTED
+                )
+                for m in messages
+            ]
+            apply(store, batch_of(messages, outcomes))
+    assert [r.outcome for r in store.land(arrivals)] == [LandingOutcome.DUPLICATE] * count
+    other = msgspec.structs.replace(arrivals[0], body=b"other", sha256=bytes(32))
+    assert store.land([other])[0].outcome is LandingOutcome.CONFLICT
+    with psycopg.connect(store.dsn) as conn:
+        tables = conn.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND NOT relispartition"
+            " AND relnamespace = 'public'::regnamespace"
+        ).fetchall()
+        for (table,) in [*tables, ("landing",)]:
+            for (row,) in conn.execute(f"SELECT t::text FROM {table} t".encode()):
+                assert "CANARY" not in row.upper()
+                assert b"CANARY".hex() not in row

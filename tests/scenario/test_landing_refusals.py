@@ -25,7 +25,7 @@ __all__ = ["postgres_server", "store", "store_factory"]
 TRIGGER = """
 CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NEW.control_id = 'BAD' THEN
+    IF NEW.control_id = 'BAD1' THEN
         RAISE 'DOE^JANE is wrong' USING ERRCODE = '{}';
     END IF;
     RETURN NEW;
@@ -55,25 +55,25 @@ async def asked(sender: Sender, ids: Sequence[str]) -> dict[str, str]:
 def test_only_the_message_that_cannot_be_kept_is_refused(store: PostgresStore, count: int) -> None:
     """By whichever way a group of that size is written."""
     ids = [f"M{n}" for n in range(count - 1)]
-    ids.insert(count // 2, "BAD")
+    ids.insert(count // 2, "BAD1")
 
     async def main() -> None:
         async with server([mllp_feed()], store) as ingest:
             sender = await Sender.connect(ingest)
-            assert await asked(sender, ["FIRST"]) == {"FIRST": "AA"}
+            assert await asked(sender, ["FIRST1"]) == {"FIRST1": "AA"}
             ddl(store, TRIGGER.format("22023"))
-            expected = {id: "AE" if id == "BAD" else "AA" for id in ids}
+            expected = {id: "AE" if id == "BAD1" else "AA" for id in ids}
             assert await asked(sender, ids) == expected
-            await sender.send(frame(message("BAD")))
+            await sender.send(frame(message("BAD1")))
             answer = await sender.answer()
             assert b"ERR|" in answer
             assert b"ingest-refused-by-store" in answer
             assert b"DOE^JANE" not in answer
-            assert await asked(sender, ["LAST"]) == {"LAST": "AA"}
+            assert await asked(sender, ["LAST1"]) == {"LAST1": "AA"}
             assert ingest.stats["adt"].events["ingest-refused-by-store"] == 2
 
     run(main)
-    assert landed(store) == sorted({*ids, "FIRST", "LAST"} - {"BAD"})
+    assert landed(store) == sorted({*ids, "FIRST1", "LAST1"} - {"BAD1"})
 
 
 @pytest.mark.parametrize(
@@ -85,24 +85,24 @@ def test_whatever_else_the_server_says_is_an_outage(store: PostgresStore, sqlsta
         async with server([mllp_feed()], store) as ingest:
             sender = await Sender.connect(ingest)
             ddl(store, TRIGGER.format(sqlstate))
-            assert await asked(sender, ["BAD"]) == {"BAD": "AR"}
-            assert await asked(sender, ["GOOD"]) == {"GOOD": "AA"}
+            assert await asked(sender, ["BAD1"]) == {"BAD1": "AR"}
+            assert await asked(sender, ["GOOD1"]) == {"GOOD1": "AA"}
             ddl(store, "DROP TRIGGER refuse ON landing")
-            assert await asked(sender, ["BAD"]) == {"BAD": "AA"}
+            assert await asked(sender, ["BAD1"]) == {"BAD1": "AA"}
 
     run(main)
-    assert landed(store) == ["BAD", "GOOD"]
+    assert landed(store) == ["BAD1", "GOOD1"]
 
 
 def test_a_table_that_is_gone_is_an_outage_until_it_is_back(store: PostgresStore) -> None:
     async def main() -> None:
         async with server([mllp_feed()], store) as ingest:
             sender = await Sender.connect(ingest)
-            assert await asked(sender, ["A"]) == {"A": "AA"}
+            assert await asked(sender, ["A1"]) == {"A1": "AA"}
             ddl(store, "ALTER TABLE landed_key RENAME TO elsewhere")
-            assert await asked(sender, ["B"]) == {"B": "AR"}
+            assert await asked(sender, ["B1"]) == {"B1": "AR"}
             ddl(store, "ALTER TABLE elsewhere RENAME TO landed_key")
-            assert await asked(sender, ["B"]) == {"B": "AA"}
+            assert await asked(sender, ["B1"]) == {"B1": "AA"}
 
     run(main)
 
@@ -124,10 +124,10 @@ def test_http_says_that_sending_again_does_not_help(store: PostgresStore) -> Non
 
     async def main() -> None:
         async with server([feed], store) as ingest:
-            status, body = await asyncio.to_thread(post, ingest, "BAD")
+            status, body = await asyncio.to_thread(post, ingest, "BAD1")
             assert status == 422
             assert b"Nothing was kept" in body
-            assert (await asyncio.to_thread(post, ingest, "GOOD"))[0] == 202
+            assert (await asyncio.to_thread(post, ingest, "GOOD1"))[0] == 202
 
     run(main)
 
@@ -140,8 +140,8 @@ def test_a_file_with_one_message_that_cannot_be_kept_fails_and_the_next_goes_on(
     inbox = tmp_path / "inbox"
     inbox.mkdir()
     ddl(store, TRIGGER.format("22023"))
-    (inbox / "1.hl7").write_bytes(b"".join(message(id) for id in ("A", "BAD", "B")))
-    (inbox / "2.hl7").write_bytes(message("C"))
+    (inbox / "1.hl7").write_bytes(b"".join(message(id) for id in ("A1", "BAD1", "B1")))
+    (inbox / "2.hl7").write_bytes(message("C1"))
 
     async def main() -> None:
         async with server([feed], store, base=tmp_path):
@@ -150,4 +150,4 @@ def test_a_file_with_one_message_that_cannot_be_kept_fails_and_the_next_goes_on(
     run(main)
     assert (inbox / "failed" / "1.hl7").exists()
     assert "ingest-refused-by-store" in (inbox / "failed" / "1.hl7.reason").read_text()
-    assert landed(store) == ["A", "B", "C"]
+    assert landed(store) == ["A1", "B1", "C1"]

@@ -11,6 +11,7 @@ from chartloom.domain import codec
 from chartloom.domain.chart import Section, SectionView, ViewKey
 from chartloom.domain.grant import Grant
 from chartloom.domain.issues import Issue
+from chartloom.domain.plain import usual_control_id, usual_message_type
 from chartloom.domain.resource import Contribution, LinkEvent, ResourceState, Stamp
 from chartloom.engines.postgres.compact import Compactor
 from chartloom.guard import DIRECTORY_KIND, Guard
@@ -56,6 +57,22 @@ class Bodies:
         self, grant: Grant, subject: str, kind: str, id: str, version: str, sealed: bytes
     ) -> bytes:
         return self._compactor.unpack(self._guard.unseal(grant, subject, kind, id, version, sealed))
+
+    # What stands beside them in plain text
+
+    def control_label(self, control_id: str) -> str:
+        """A control id as lists show it: itself if it looks like one, else a keyed fingerprint, by
+        which it is still found; the sealed message has it as it came."""
+        if usual_control_id(control_id):
+            return control_id
+        return f"withheld-{self._guard.blind('control label', control_id)[:8].hex()}"
+
+    @staticmethod
+    def type_label(message_type: str) -> str:
+        """A message type as lists show it."""
+        return message_type if usual_message_type(message_type) else "withheld"
+
+    # Messages
 
     def seal_message(self, source_patient: str, position: int, body: bytes) -> bytes:
         """The verbatim bytes of a message."""

@@ -24,21 +24,12 @@ MINUTE_US = 60_000_000
 _Keys = tuple[int, bytes]
 
 
-#: HL7 v2 allows 199 characters in MSH-10 and 15 in MSH-9.
-LABEL_CHARACTERS_MAX = 200
-
-
 def clean(text: str) -> str:
     """Text that PostgreSQL can hold: NUL and lone surrogates become U+FFFD."""
     if text.isprintable():
         return text
     text = text.replace("\0", "\ufffd")
     return text.encode("utf-8", "replace").decode() if _surrogates(text) else text
-
-
-def label(text: str) -> str:
-    """A control id or message type as the lists show it: bounded, whatever a sender puts there."""
-    return clean(text[:LABEL_CHARACTERS_MAX])
 
 
 def _surrogates(text: str) -> bool:
@@ -106,6 +97,7 @@ class LandingPart(StoreBase):
         first = max(self._last_position + 1, floor)
         positions = range(first, first + len(arrivals))
         seal, lane_of = self._bodies.seal_message, self.lane_of
+        control_label, type_label = self._bodies.control_label, self._bodies.type_label
         minutes = [a.received_at_us // MINUTE_US for a in arrivals]
         statistics = _counts_new(arrivals, minutes)
         done = self._land_new(
@@ -116,8 +108,8 @@ class LandingPart(StoreBase):
                 packed("int4", [len(a.body) for a in arrivals]),
                 packed("int2", [lane_of(a.feed, a.source_patient) for a in arrivals]),
                 packed("text", [a.feed for a in arrivals]),
-                packed("text", [label(a.control_id) for a in arrivals]),
-                packed("text", [label(a.message_type) for a in arrivals]),
+                packed("text", [control_label(a.control_id) for a in arrivals]),
+                packed("text", [type_label(a.message_type) for a in arrivals]),
                 packed("text", [a.source_patient for a in arrivals]),
                 packed(
                     "bytea",
@@ -193,8 +185,8 @@ class LandingPart(StoreBase):
             self.lane_of(a.feed, a.source_patient),
             conflict,
             a.feed,
-            label(a.control_id),
-            label(a.message_type),
+            self._bodies.control_label(a.control_id),
+            self._bodies.type_label(a.message_type),
             a.source_patient,
             self._bodies.seal_message(a.source_patient, position, a.body),
         )

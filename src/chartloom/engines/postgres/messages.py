@@ -22,7 +22,7 @@ from chartloom.domain.store import (
 from chartloom.engines.postgres import migrate, queries, queries_read, trouble
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.connect import Connection
-from chartloom.engines.postgres.landing import MINUTE_US, label
+from chartloom.engines.postgres.landing import MINUTE_US
 from chartloom.engines.postgres.stats import add_histograms, percentile_ms
 from chartloom.engines.postgres.writes import touch_of
 
@@ -66,7 +66,10 @@ class MessagesPart(StoreBase):
         if where.message_type:
             add(f"starts_with({t}.message_type, %(kind)s)", kind=where.message_type)
         if where.control_id:
-            add(f"{t}.control_id = %(control)s", control=label(where.control_id))
+            add(
+                f"{t}.control_id = %(control)s",
+                control=self._bodies.control_label(where.control_id),
+            )
         if where.before:
             add(f"{t}.position < %(before)s", before=where.before)
         if where.received_from_us:

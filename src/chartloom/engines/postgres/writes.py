@@ -13,7 +13,7 @@ from chartloom.domain.resource import Contribution, Derived
 from chartloom.domain.store import Batch
 from chartloom.engines.postgres.bodies import Bodies, BundleBody
 from chartloom.engines.postgres.bulk import Row
-from chartloom.engines.postgres.landing import clean, label
+from chartloom.engines.postgres.landing import clean
 from chartloom.engines.postgres.revisions import Revisions
 
 _POSITION = attrgetter("position")
@@ -48,7 +48,9 @@ def messages_of(batch: Batch) -> list[tuple[Message, Derived]]:
     return [(by_position[d.position], d) for d in batch.derived]
 
 
-def outcome_row(message: Message, derived: Derived, applied_at_us: int, version: int) -> Row:
+def outcome_row(
+    bodies: Bodies, message: Message, derived: Derived, applied_at_us: int, version: int
+) -> Row:
     """What became of one message."""
     loss = derived.loss
     return (
@@ -63,8 +65,8 @@ def outcome_row(message: Message, derived: Derived, applied_at_us: int, version:
         len(derived.unmapped),
         version,
         message.feed,
-        label(derived.message_type or message.message_type),
-        label(derived.control_id or message.control_id),
+        bodies.type_label(derived.message_type or message.message_type),
+        bodies.control_label(derived.control_id or message.control_id),
         derived.source_patient or message.source_patient,
         derived.quarantine,
     )
@@ -131,7 +133,7 @@ def fill(batch: Batch, bodies: Bodies, revisions: Revisions, version: int, shard
     writes = Writes()
     issues: Counter[tuple[str, str]] = Counter()
     for message, derived in messages_of(batch):
-        writes.outcomes.append(outcome_row(message, derived, batch.applied_at_us, version))
+        writes.outcomes.append(outcome_row(bodies, message, derived, batch.applied_at_us, version))
         writes.bundles += bundle_rows(bodies, derived, message)
         issues.update((message.feed, issue.code) for issue in derived.issues)
         writes.links += [
