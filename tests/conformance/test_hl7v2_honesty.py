@@ -15,7 +15,7 @@ from chartloom.domain.resource import Derived, Disposition
 _PER_MESSAGE = 12
 #: Restated elsewhere in the same message (a directory entry, a repeated specimen), or read only to
 #: decide how a neighbour is read: changing one copy need not show.
-_ALLOWED_SHARE = 0.04
+_ALLOWED_SHARE = 0.03
 
 
 def _message(body: bytes) -> Message:

@@ -185,7 +185,7 @@ def observation(r: _Json) -> _Json:
 
 def _attached(r: _Json) -> _Json:
     """A value that is a document (PDF, picture): what it is; its bytes stay in the resource."""
-    for extension in r["extension"]:
+    for index, extension in enumerate(r["extension"]):
         if extension.get("url") == _VALUE_ATTACHMENT:
             attachment = extension.get("valueAttachment", {})
             data = attachment.get("data", "")
@@ -193,6 +193,7 @@ def _attached(r: _Json) -> _Json:
             content_type = attachment.get("contentType")
             return {
                 "kind": "document",
+                "element": f"extension[{index}].valueAttachment",
                 "value": attachment.get("title") or content_type or "document",
                 **drop_empty(
                     {

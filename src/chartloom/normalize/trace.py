@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from chartloom.domain.resource import Derived, Disposition, Evidence, FhirJson, LossRow
@@ -76,8 +76,9 @@ class Tracer:
                 continue
             paths = [f"{path}.{t}" for t in part.targets if t] or [path]
             found = [w for p in paths if (w := _existing(resource, p))]
-            if not found and (whole := _existing(resource, path)):
+            if not found and (whole := _existing(resource, path) or _instead(resource, path)):
                 found = [whole]
+            found = [_leaf_of(resource, where, leaf.text) for where in found]
             for where in found:
                 key = (id, where, row.rule, leaf.path)
                 result.setdefault(key, []).append((leaf.start, leaf.end))
@@ -149,6 +150,37 @@ def _existing(resource: FhirJson, path: str) -> str:
         at = at[int(number)]
         done.append(f"{name}[{number}]")
     return ".".join(done)
+
+
+def _instead(resource: FhirJson, path: str) -> str:
+    """Where a value went that R4 does not allow as ``value[x]``: several values, or a document."""
+    if path != "value[x]" or resource["resourceType"] != "Observation":
+        return ""
+    for number, extension in enumerate(resource.get("extension", ())):
+        if "valueAttachment" in extension:
+            return f"extension[{number}].valueAttachment"
+    return "component" if "component" in resource else ""
+
+
+def _leaf_of(resource: FhirJson, where: str, text: str) -> str:
+    """The one value below an element that is the text of a field, else the element."""
+    at: Any = resource
+    for step in where.split("."):
+        name, _, index = step.partition("[")
+        at = at[name][int(index[:-1])] if index else at[name]
+    same = [path for path, value in _leaves(at, where) if value == text]
+    return same[0] if len(same) == 1 else where
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, below in value.items():
+            yield from _leaves(below, f"{path}.{name}")
+    elif isinstance(value, list):
+        for number, below in enumerate(value):
+            yield from _leaves(below, f"{path}[{number}]")
+    elif not isinstance(value, bool):
+        yield path, str(value)
 
 
 def _spelled(at: FhirJson, name: str, choice: bool) -> str:

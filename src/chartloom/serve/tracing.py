@@ -6,7 +6,6 @@ applied, so that what is shown is what happened and not what would happen today.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
@@ -46,11 +45,10 @@ class Trace(msgspec.Struct, frozen=True):
         mine = (
             [e for e in self.traced.evidence if e.resource_id == resource_id] if self.traced else []
         )
-        inside = re.compile(re.escape(element) + r"(?:[.\[].*)?\Z")
-        found = [e for e in mine if inside.match(e.element)]
+        found = [e for e in mine if e.element == element or _is_in(e, element)]
         while not found and element:
             element = element.rpartition("[" if element.endswith("]") else ".")[0]
-            found = [e for e in mine if element and e.element == element]
+            found = [e for e in mine if element and (e.element == element or _is_in(e, element))]
         return found
 
 
@@ -108,6 +106,11 @@ def _mapping_of_then(
     return earlier, ""
 
 
+def _is_in(evidence: Evidence, element: str) -> bool:
+    """Whether it is evidence for a part of the element."""
+    return evidence.element.startswith((f"{element}.", f"{element}["))
+
+
 def narrowed(
     explained: Trace, found: list[Evidence], element: str, value: Any
 ) -> tuple[list[Evidence], bool]:
@@ -116,7 +119,7 @@ def narrowed(
     A mapping may give evidence for a whole only (``valueQuantity``). For a part of it, the spans
     whose text is the part's value are its own, if there are any; otherwise the whole stands.
     """
-    if all(len(e.element) >= len(element) for e in found):
+    if all(e.element == element or _is_in(e, element) for e in found):
         return found, True
     if isinstance(value, (dict, list)) or value is None:
         return found, False

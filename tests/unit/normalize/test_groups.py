@@ -18,6 +18,7 @@ from tests.support.derive import (
 from tests.support.hl7_examples import segment
 
 from chartloom.domain.ids import EXAMPLE_NAMESPACE
+from chartloom.domain.resource import Traced
 
 OBX = "OBX|1|NM|718-7^Hb^LN||13.5|g/dL^^UCUM||N|||F"
 PV1 = segment("PV1", {2: "I", 3: "W1^12^A", 19: "V1^^^HOSP^VN"})
@@ -99,3 +100,28 @@ def test_a_character_set_without_a_codec_is_an_issue_and_nothing_is_lost() -> No
     derived = MAPPING.derive(message(body), FEED, EXAMPLE_NAMESPACE)
     assert any(i.location == "MSH-18" for i in derived.issues)
     assert not derived.quarantine
+
+
+def proof(traced: Traced, kind: str) -> dict[str, set[str]]:
+    """Element -> locations of its evidence, of the one resource of a type."""
+    id = only(traced.derived, kind)["id"]
+    found: dict[str, set[str]] = {}
+    for item in traced.evidence:
+        if item.resource_id == id:
+            found.setdefault(item.element, set()).add(item.location)
+    return found
+
+
+def test_evidence_is_for_the_very_value() -> None:
+    told = proof(trace("ORU^R01", PID, "OBR|1|A|B|1-8^X^LN", OBX), "Observation")
+    assert told["valueQuantity.value"] == {"OBX-5"}
+
+
+def test_a_result_that_is_a_document_has_evidence() -> None:
+    pdf = "OBX|1|ED|11502-2^Report^LN||LAB^application^pdf^Base64^JVBERi0xLjQ=||||||F"
+    traced = trace("ORU^R01", PID, "OBR|1|A|B|1-8^X^LN", pdf)
+    at = "extension[0].valueAttachment"
+    result = only(traced.derived, "Observation")
+    assert result["extension"][0]["valueAttachment"]["data"] == "JVBERi0xLjQ="
+    found = {e: where for e, where in proof(traced, "Observation").items() if e.startswith(at)}
+    assert found[f"{at}.data"] == {"OBX-5[1].5"}
