@@ -209,7 +209,7 @@ def test_only_one_process_tidies_and_landing_goes_on(
     land(store, clock, *range(2000))
     clock.time_us += 9 * DAY_US
     with psycopg.connect(store.dsn, autocommit=True) as conn:
-        conn.execute("SELECT pg_advisory_lock(0x4C52, 0)")
+        conn.execute("SELECT pg_advisory_lock(19538, 0)")
         assert store.tidy(KEEP, pause_s=0) == Tidied()
     stores = [store_factory.second(store) for _ in range(3)]
     stop = threading.Event()

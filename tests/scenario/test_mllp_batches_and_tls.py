@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import ssl
+import sys
 from pathlib import Path
 
 import pytest
@@ -227,3 +229,32 @@ def test_clients_do_not_trust_unknown_servers(tmp_path: Path) -> None:
                 await Sender.connect(ingest, ssl=client_context(ours.path))
 
     run(main)
+
+
+def test_the_command_sends_over_tls(tmp_path: Path) -> None:
+    ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
+    cert, key = ours.issue("server")
+    lab_cert, lab_key = ours.issue("lab")
+    landing = ListLanding()
+    (tmp_path / "m.hl7").write_bytes(message("C1"))
+    feed = mllp_feed(tls_cert=cert.name, tls_key=key.name, tls_client_ca=ours.path.name)
+
+    async def send(port: int, *options: str | Path) -> int:
+        command = ("-m", "chartloom.cli", "send", tmp_path / "m.hl7", "--json", "--timeout-s", "5")
+        to = ("--to", f"mllps://localhost:{port}")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *command, *to, *options, stdout=-3, stderr=-3
+        )
+        return await process.wait()
+
+    async def main() -> list[int]:
+        async with server([feed], landing, base=tmp_path) as ingest:
+            _, port = ingest.ready()["adt"] or ("", 0)
+            shown = ("--tls-cert", lab_cert, "--tls-key", lab_key)
+            return [
+                await send(port, "--tls-ca", ours.path, *shown),
+                await send(port, "--tls-ca", theirs.path, *shown),
+            ]
+
+    assert run(main) == [0, 1]
+    assert [a.control_id for a in landing.arrivals] == ["C1"]

@@ -11,11 +11,12 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from chartloom.cli.output import ERR, OUT, age, print_json, sparkline, when
+from chartloom.cli.output import ERR, OUT, age, print_json, sparkline
 from chartloom.cli.site import SiteOption
+from chartloom.cli.tables import cures, quarantine_table, rows_table
 from chartloom.domain.feed import Feed
 from chartloom.domain.message import MessageState
-from chartloom.domain.store import FeedStatus, MessageFilter, MessageRow, ReplayScope
+from chartloom.domain.store import FeedStatus, MessageFilter, ReplayScope
 
 if TYPE_CHECKING:
     from chartloom.wiring import OpenSite
@@ -67,7 +68,13 @@ def feeds(
 def _feeds_table(opened: OpenSite) -> Table:
     now_us = opened.clock.now_us()
     statuses = {s.feed: s for s in opened.store.feeds(opened.grant())}
-    table = Table(title=opened.project.settings.site.name, title_justify="left", box=SIMPLE_HEAD)
+    table = Table(
+        title=opened.project.settings.site.name,
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 2, 0, 0) if OUT.width >= 110 else (0, 1, 0, 0),
+        pad_edge=False,
+    )
     wide = OUT.width >= 110
     table.add_column("Feed", no_wrap=True)
     table.add_column("Received", justify="right", no_wrap=True)
@@ -132,28 +139,7 @@ def messages(
         if json:
             print_json(rows)
         else:
-            OUT.print(_rows_table(rows))
-
-
-def _rows_table(rows: list[MessageRow]) -> Table:
-    table = Table(box=SIMPLE_HEAD)
-    for heading in ("Position", "Feed", "Type", "Control id", "Received", "State"):
-        table.add_column(heading, no_wrap=heading != "State", overflow="fold")
-    table.add_column("Issues", justify="right")
-    table.add_column("Lost", justify="right")
-    for row in rows:
-        state = row.state.value + (f" ({row.quarantine})" if row.quarantine else "")
-        table.add_row(
-            str(row.position),
-            row.feed,
-            row.message_type,
-            row.control_id,
-            when(row.received_at_us)[5:],
-            state,
-            str(row.issue_count),
-            str(row.unmapped_count),
-        )
-    return table
+            OUT.print(rows_table(rows))
 
 
 def _one_message(opened: OpenSite, position: int, json: bool) -> None:
@@ -171,7 +157,7 @@ def _one_message(opened: OpenSite, position: int, json: bool) -> None:
             }
         )
         return
-    OUT.print(_rows_table([detail.row]))
+    OUT.print(rows_table([detail.row]))
     for line in detail.message.body.decode("utf-8", "replace").replace("\n", "\r").split("\r"):
         if line:
             OUT.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -203,7 +189,9 @@ def quarantine(
         if json:
             print_json(rows)
         elif rows:
-            OUT.print(_rows_table(rows))
+            OUT.print(quarantine_table(rows))
+            for line in cures(rows):
+                OUT.print(line, highlight=False, markup=False)
         else:
             OUT.print("[green]Quarantine is empty.[/]")
 

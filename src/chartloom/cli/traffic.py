@@ -6,14 +6,12 @@ import asyncio
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 import typer
 
 from chartloom.cli.output import ERR, OUT, print_json
 from chartloom.cli.site import SiteOption
-from chartloom.domain.errors import ConfigurationError
-from chartloom.domain.message import Format
+from chartloom.cli.target import Target, token_from
 
 if TYPE_CHECKING:
     from chartloom.sources.send import SendReport
@@ -24,6 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog="Examples:  chartloom send messages/ --feed adt --site my-hospital"
         "  ·  chartloom send big.hl7 --to mllp://127.0.0.1:26610 --connections 16 --rate 500"
+        "  ·  chartloom send in/ --to mllps://lab.example.org:2575 --tls-ca ca.crt"
     )(send)
     app.command(epilog="Example:  chartloom simulate hospital/ --days 30 --patients 100 --seed 7")(
         simulate
@@ -31,50 +30,23 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Examples:  chartloom demo  ·  chartloom demo --speed 600")(demo)
 
 
-class Target:
-    """Where to send: a feed of a site, or an address."""
-
-    def __init__(self, scheme: str, host: str, port: int, path: str = "/") -> None:
-        self.scheme, self.host, self.port, self.path = scheme, host, port, path
-
-    @classmethod
-    def of(cls, site: Path, feed: str, to: str) -> Target:
-        """From ``--to``, or from the feed's own file."""
-        if to:
-            url = urlsplit(to)
-            if url.scheme not in ("mllp", "http") or not url.hostname or not url.port:
-                raise ConfigurationError(
-                    f"{to!r} is not an address.",
-                    cure="Use mllp://host:port or http://host:port/path.",
-                )
-            return cls(url.scheme, url.hostname, url.port, url.path or "/")
-        from chartloom.project import feeds_by_name, load_project
-
-        feeds = feeds_by_name(load_project(site))
-        if feed not in feeds or feeds[feed].source == "files":
-            known = ", ".join(n for n, f in feeds.items() if f.source != "files")
-            raise ConfigurationError(
-                f"There is no feed {feed!r} that listens.", cure=f"Use --to, or one of: {known}."
-            )
-        options = feeds[feed].options
-        host = str(options.get("host", "127.0.0.1"))
-        return cls(
-            feeds[feed].source,
-            "127.0.0.1" if host in ("0.0.0.0", "::") else host,  # noqa: S104 - compared, not bound
-            int(options["port"]),
-            str(options.get("path", "")) or "/",
-        )
-
-
 def send(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders with messages.")],
     site: SiteOption = Path(),
     feed: Annotated[str, typer.Option(help="Feed of the site to send to.")] = "adt",
-    to: Annotated[str, typer.Option(help="Address instead of a feed: mllp:// or http://")] = "",
+    to: Annotated[
+        str, typer.Option(help="Address instead of a feed: mllp(s):// or http(s)://")
+    ] = "",
     connections: Annotated[int, typer.Option(help="Connections.", min=1, max=1024)] = 1,
     rate: Annotated[float, typer.Option(help="Messages per second; 0: as fast as it goes.")] = 0,
     repeat: Annotated[int, typer.Option(help="Send all of it so often.", min=1)] = 1,
     timeout_s: Annotated[float, typer.Option(help="Seconds to wait for an answer.")] = 30.0,
+    tls_ca: Annotated[
+        Path | None, typer.Option(help="PEM of the authority that the receiver's is checked with.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="PEM of a client certificate.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM of its key.")] = None,
+    token_env: Annotated[str, typer.Option(help="Environment variable with a bearer token.")] = "",
     json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
 ) -> None:
     """Sends messages over MLLP or HTTP, each waiting for its answer, with progress and rate."""
@@ -83,8 +55,8 @@ def send(
     from chartloom.sources.send import SendOptions, read_messages, send_http, send_mllp
 
     target = Target.of(site, feed, to)
-    format_ = Format.FHIR if target.scheme == "http" else Format.HL7V2
-    messages = (m for _ in range(repeat) for m in read_messages(paths, format_))
+    tls, token = target.tls(tls_ca, tls_cert, tls_key), token_from(token_env)
+    messages = (m for _ in range(repeat) for m in read_messages(paths, target.format))
     options = SendOptions(connections=connections, rate_per_s=rate, timeout_s=timeout_s)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=ERR, disable=json) as bar:
@@ -97,17 +69,19 @@ def send(
                 f"{report.refused_count:,} refused, {report.rate_per_s:,.0f}/s",
             )
 
+        to_host = (messages, target.host, target.port)
         run = (
             send_http(
-                messages,
-                target.host,
-                target.port,
+                *to_host,
                 path=target.path,
+                media_type=target.media_type,
+                token=token,
                 options=options,
+                tls=tls,
                 progress=progress,
             )
-            if target.scheme == "http"
-            else send_mllp(messages, target.host, target.port, options=options, progress=progress)
+            if target.transport == "http"
+            else send_mllp(*to_host, options=options, tls=tls, progress=progress)
         )
         report = asyncio.run(run)
     _print_report(report, json)

@@ -59,7 +59,7 @@ def console_url(project: Project) -> str:
 def _address(feed: Feed) -> str:
     if feed.source == "files":
         return f"folder {feed.options.get('folder', '')}"
-    scheme = {"mllp": "mllp", "http": "http"}[feed.source]
+    scheme = feed.source + ("s" if feed.options.get("tls_cert") else "")
     return f"{scheme}://{feed.options.get('host', '127.0.0.1')}:{feed.options.get('port', '?')}"
 
 
