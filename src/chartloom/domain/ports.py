@@ -271,3 +271,11 @@ class AuditLog(Protocol):
     def end(self) -> LogEnd:
         """Where the log ends."""
         ...
+
+
+class UsedTokens(Protocol):
+    """Remembers tokens that are good for one use, for all processes of a site."""
+
+    def first_use(self, issuer: str, token_id: str, until_us: int) -> bool:
+        """Whether this is the token's first use; atomically remembers it until ``until_us``."""
+        ...
