@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import pytest
+from tests.support.derive import PID, derive
 
-from chartloom.domain.feed import Feed
-from chartloom.domain.ids import EXAMPLE_NAMESPACE
-from chartloom.domain.message import Format, Message
 from chartloom.domain.resource import Derived
-from chartloom.formats.fhir import validate
-from chartloom.normalize import load_mapping
 
-FEED = Feed("f", "it", "team", "mllp", Format.HL7V2)
-MAPPING = load_mapping("hl7v2")
-PID = "PID|1||4711^^^SGH^MR||Rivera^Ana||19800203|F"
 Json = dict[str, Any]
-
-
-def derive(kind: str, *segments: str) -> Derived:
-    head = f"MSH|^~\\&|A|B|C|D|20240105101500+0100||{kind}|M1|P|2.5.1"
-    body = "\r".join((head, *segments, "")).encode()
-    message = Message(1, "f", body, 1_704_450_000_000_000, hashlib.sha256(body).digest())
-    traced = MAPPING.trace(message, FEED, EXAMPLE_NAMESPACE)
-    derived = MAPPING.derive(message, FEED, EXAMPLE_NAMESPACE)
-    assert traced.derived == derived
-    assert traced.loss.counts == derived.loss
-    assert not derived.quarantine, derived.issues
-    for contribution in derived.contributions:
-        assert validate(contribution.resource) == []
-    return derived
 
 
 def seg(name: str, **fields: str) -> str:

@@ -3,53 +3,22 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from tests.support.derive import derive, every, only
 
-from chartloom.domain.feed import Feed
-from chartloom.domain.ids import EXAMPLE_NAMESPACE
-from chartloom.domain.message import Format, Message
 from chartloom.domain.resource import Derived
-from chartloom.formats.fhir import validate
-from chartloom.normalize import load_mapping
 
-FEED = Feed("f", "it", "team", "mllp", Format.HL7V2)
-MAPPING = load_mapping("hl7v2")
 PID = "PID|1||4711^^^SGH^MR||Rivera^Ana||19800203|F||||||||||ACC9^^^SGH"
 Json = dict[str, Any]
-
-
-def _derive(kind: str, *segments: str) -> Derived:
-    event = kind.replace("^", "_")
-    head = f"MSH|^~\\&|A|B|C|D|20240105101500+0100||{kind}^{event}|M1|P|2.5.1"
-    body = "\r".join((head, *segments, "")).encode()
-    message = Message(1, "f", body, 1_704_450_000_000_000, hashlib.sha256(body).digest())
-    traced = MAPPING.trace(message, FEED, EXAMPLE_NAMESPACE)
-    derived = MAPPING.derive(message, FEED, EXAMPLE_NAMESPACE)
-    assert traced.derived == derived
-    assert traced.loss.counts == derived.loss
-    assert not derived.quarantine, derived.issues
-    for contribution in derived.contributions:
-        assert validate(contribution.resource) == []
-    return derived
 
 
 def _seg(name: str, **fields: str) -> str:
     """A segment by field number: ``_seg("RXA", f3="20240106")``."""
     numbers = {int(k[1:]): v for k, v in fields.items()}
     return "|".join([name, *(numbers.get(n, "") for n in range(1, max(numbers) + 1))])
-
-
-def _all(derived: Derived, kind: str) -> list[Json]:
-    return [c.resource for c in derived.contributions if c.type == kind]
-
-
-def _one(derived: Derived, kind: str) -> Json:
-    (resource,) = _all(derived, kind)
-    return resource
 
 
 def _codes(derived: Derived) -> list[str]:
@@ -60,7 +29,7 @@ RXE = "RXE||312615^Prednisone 20 mg^RXNORM|1|2|mg^mg^UCUM|TAB^Tablet|^take with 
 
 
 def test_a_pharmacy_order_has_dose_route_timing_and_supply() -> None:
-    derived = _derive(
+    derived = derive(
         "RDE^O11",
         PID,
         "ORC|NW|ORD1^PH||G1|IP||||20240105|||77^Weiss^Ruth",
@@ -68,7 +37,7 @@ def test_a_pharmacy_order_has_dose_route_timing_and_supply() -> None:
         "TQ1|1||Q6H PRN||||20240105080000+0100|20240112|S",
         "RXR|PO^Oral^HL70162",
     )
-    request = _one(derived, "MedicationRequest")
+    request = only(derived, "MedicationRequest")
     (dosage,) = request["dosageInstruction"]
     assert request["status"] == "active"
     assert request["priority"] == "stat"
@@ -108,15 +77,15 @@ def test_a_pharmacy_order_has_dose_route_timing_and_supply() -> None:
     ],
 )
 def test_the_status_of_a_medication_follows_order_control(orc: str, status: str) -> None:
-    request = _one(_derive("RDE^O11", PID, orc, RXE), "MedicationRequest")
+    request = only(derive("RDE^O11", PID, orc, RXE), "MedicationRequest")
     assert request["status"] == status
 
 
 def test_sequential_timings_become_dosages_in_order() -> None:
-    derived = _derive(
+    derived = derive(
         "RDE^O11", PID, "ORC|NW|1", RXE, "TQ1|1||BID|||3^d", "TQ1|2||QD|||4^d", "RXR|PO^Oral"
     )
-    first, second = _one(derived, "MedicationRequest")["dosageInstruction"]
+    first, second = only(derived, "MedicationRequest")["dosageInstruction"]
     assert (first["sequence"], second["sequence"]) == (1, 2)
     assert first["timing"]["repeat"]["frequency"] == 2
     assert second["timing"]["repeat"]["frequency"] == 1
@@ -126,44 +95,44 @@ def test_sequential_timings_become_dosages_in_order() -> None:
 
 
 def test_an_order_without_encoding_reads_rxo() -> None:
-    derived = _derive(
+    derived = derive(
         "OMP^O09", PID, "ORC|NW|5", "RXO|01^Doxycycline^NDC|1||TAB^Tablet||^call me|^one daily||N"
     )
-    request = _one(derived, "MedicationRequest")
+    request = only(derived, "MedicationRequest")
     assert request["dosageInstruction"][0]["text"] == "one daily"
     assert request["note"][0]["text"] == "call me"
     assert request["substitution"]["allowedCodeableConcept"]["coding"][0]["code"] == "N"
 
 
 def test_what_was_asked_for_does_not_override_what_was_encoded() -> None:
-    derived = _derive(
+    derived = derive(
         "RDE^O11",
         PID,
         "ORC|NW|5",
         _seg("RXO", f1="99^Asked^L", f2="7", f7="^asked", f20="^why"),
         RXE,
     )
-    request = _one(derived, "MedicationRequest")
+    request = only(derived, "MedicationRequest")
     assert request["medicationCodeableConcept"]["text"] == "Prednisone 20 mg"
     assert request["note"][0]["text"] == "asked"
     assert request["reasonCode"] == [{"text": "why"}]
 
 
 def test_a_dispense_belongs_to_its_order() -> None:
-    order = _derive("RDE^O11", PID, "ORC|NW|5^P", RXE)
-    derived = _derive(
+    order = derive("RDE^O11", PID, "ORC|NW|5^P", RXE)
+    derived = derive(
         "RDS^O13",
         PID,
         "ORC|RE|5^P|D8||CM",
         "RXD|1|312615^Prednisone^RXNORM|20240106|30|TAB|||5|Supply for 10 days|8^Lee^Bo|G",
     )
-    fill = _one(derived, "MedicationDispense")
+    fill = only(derived, "MedicationDispense")
     assert fill["status"] == "completed"
     assert fill["daysSupply"]["value"] == 10
     assert fill["quantity"]["value"] == Decimal(30)
     assert fill["substitution"]["wasSubstituted"] is True
     target = fill["authorizingPrescription"][0]["reference"]
-    assert target == f"MedicationRequest/{_one(order, 'MedicationRequest')['id']}"
+    assert target == f"MedicationRequest/{only(order, 'MedicationRequest')['id']}"
     known = next(c for c in derived.contributions if c.type == "MedicationRequest")
     said = {"resourceType", "id", "subject"}
     assert set(known.resource) - set(known.weak) == said
@@ -182,7 +151,7 @@ def test_a_dispense_belongs_to_its_order() -> None:
 def test_an_administration_has_status_dose_and_route(
     completion: str, action: str, status: str
 ) -> None:
-    derived = _derive(
+    derived = derive(
         "RAS^O17",
         PID,
         "ORC|RE|5",
@@ -198,20 +167,20 @@ def test_an_administration_has_status_dose_and_route(
         ),
         "RXR|PO^Oral",
     )
-    given = _one(derived, "MedicationAdministration")
+    given = only(derived, "MedicationAdministration")
     assert given["status"] == status
     assert str(given["dosage"]["dose"]["value"]) == "1.50"
     assert given["effectivePeriod"]["end"] == "2024-01-06T08:05:00+01:00"
 
 
 def test_an_unknown_amount_is_said_to_be_unknown() -> None:
-    derived = _derive("RAS^O17", PID, "ORC|RE|5", "RXA|0|1|20240106||1^X^L|999", "RXR|PO")
-    dose = _one(derived, "MedicationAdministration")["dosage"]["dose"]
+    derived = derive("RAS^O17", PID, "ORC|RE|5", "RXA|0|1|20240106||1^X^L|999", "RXR|PO")
+    dose = only(derived, "MedicationAdministration")["dosage"]["dose"]
     assert dose["extension"][0]["valueCode"] == "unknown"
 
 
 def test_a_dose_of_vaccine() -> None:
-    derived = _derive(
+    derived = derive(
         "VXU^V04",
         PID,
         "ORC|RE||I1^V",
@@ -226,7 +195,7 @@ def test_a_dose_of_vaccine() -> None:
         "OBX|6|NM|30973-2^Dose number^LN|4|2||||||F",
         "OBX|7|CE|59785-6^Indication^LN|5|X1^Travel^L||||||F",
     )
-    dose = _one(derived, "Immunization")
+    dose = only(derived, "Immunization")
     assert dose["status"] == "completed"
     assert dose["primarySource"] is True
     assert str(dose["doseQuantity"]["value"]) == "0.5"
@@ -247,7 +216,7 @@ def test_a_dose_of_vaccine() -> None:
 
 
 def test_a_refused_vaccine_is_not_done() -> None:
-    derived = _derive(
+    derived = derive(
         "VXU^V04",
         PID,
         "ORC|RE||I2",
@@ -255,7 +224,7 @@ def test_a_refused_vaccine_is_not_done() -> None:
             "RXA", f3="20240106", f5="141^Flu^CVX", f6="999", f18="00^Parental decision", f20="RE"
         ),
     )
-    dose = _one(derived, "Immunization")
+    dose = only(derived, "Immunization")
     assert dose["status"] == "not-done"
     assert dose["statusReason"]["text"] == "Parental decision"
     assert "doseQuantity" not in dose
@@ -263,7 +232,7 @@ def test_a_refused_vaccine_is_not_done() -> None:
 
 def test_a_deleted_dose_is_entered_in_error() -> None:
     rxa = "RXA|0|1|20240106||141^Influenza^CVX|1||||||||||||||CP|D"
-    assert _one(_derive("VXU^V04", PID, "ORC|RE||I3", rxa), "Immunization")["status"] == (
+    assert only(derive("VXU^V04", PID, "ORC|RE||I3", rxa), "Immunization")["status"] == (
         "entered-in-error"
     )
 
@@ -272,7 +241,7 @@ TXA = "TXA|1|11488-4^Consult^LN|TX|20240106|9^Kim^Jo|20240106100000+0100||||||DO
 
 
 def test_a_document_holds_its_text() -> None:
-    derived = _derive(
+    derived = derive(
         "MDM^T02",
         "EVN|T02|20240106",
         PID,
@@ -281,7 +250,7 @@ def test_a_document_holds_its_text() -> None:
         "OBX|2|TX|11488-4^Consult^LN||||||||F",
         "OBX|3|FT|11488-4^Consult^LN||Third & last\\T\\ ü||||||F",
     )
-    document = _one(derived, "DocumentReference")
+    document = only(derived, "DocumentReference")
     attachment = document["content"][0]["attachment"]
     text = base64.b64decode(attachment["data"]).decode()
     assert text == "First line\nsecond\nThird & last& ü"
@@ -291,9 +260,9 @@ def test_a_document_holds_its_text() -> None:
 
 
 def test_a_replacement_supersedes_its_parent() -> None:
-    original = _one(_derive("MDM^T02", PID, TXA.format("")), "DocumentReference")
-    derived = _derive("MDM^T10", PID, TXA.replace("DOC1", "DOC2").format("DOC1^T"))
-    new, old = _all(derived, "DocumentReference")
+    original = only(derive("MDM^T02", PID, TXA.format("")), "DocumentReference")
+    derived = derive("MDM^T10", PID, TXA.replace("DOC1", "DOC2").format("DOC1^T"))
+    new, old = every(derived, "DocumentReference")
     assert old["id"] == original["id"]
     assert old["status"] == "superseded"
     assert new["relatesTo"] == [
@@ -302,7 +271,7 @@ def test_a_replacement_supersedes_its_parent() -> None:
 
 
 def test_a_cancelled_document_is_entered_in_error() -> None:
-    document = _one(_derive("MDM^T11", PID, TXA.format("")), "DocumentReference")
+    document = only(derive("MDM^T11", PID, TXA.format("")), "DocumentReference")
     assert document["status"] == "entered-in-error"
 
 
@@ -313,7 +282,7 @@ SCH = (
 
 
 def test_an_appointment_has_time_status_and_participants() -> None:
-    derived = _derive(
+    derived = derive(
         "SIU^S12",
         SCH.format("20240110093000+0100", "Booked"),
         "NTE|1||Bring the card",
@@ -325,7 +294,7 @@ def test_an_appointment_has_time_status_and_participants() -> None:
         "AIP|1|A|9^Kim^Jo||||||||Cancelled",
         "AIG|1|A|ECG^ECG device^L",
     )
-    appointment = _one(derived, "Appointment")
+    appointment = only(derived, "Appointment")
     assert appointment["status"] == "booked"
     assert (appointment["start"], appointment["end"]) == (
         "2024-01-10T09:00:00+01:00",
@@ -357,28 +326,28 @@ def test_an_appointment_has_time_status_and_participants() -> None:
     ],
 )
 def test_the_status_of_an_appointment(event: str, filler: str, status: str) -> None:
-    derived = _derive(f"SIU^{event}", SCH.format("20240110093000+0100", filler), PID)
-    appointment = _one(derived, "Appointment")
+    derived = derive(f"SIU^{event}", SCH.format("20240110093000+0100", filler), PID)
+    appointment = only(derived, "Appointment")
     assert appointment["status"] == status
     if status in ("cancelled", "noshow"):
         assert appointment["cancelationReason"]["text"] == "Routine"
 
 
 def test_the_end_of_an_appointment_follows_from_its_length() -> None:
-    appointment = _one(_derive("SIU^S12", SCH.format("", "Booked"), PID), "Appointment")
+    appointment = only(derive("SIU^S12", SCH.format("", "Booked"), PID), "Appointment")
     assert appointment["end"] == "2024-01-10T09:30:00+01:00"
 
 
 def test_charges_have_account_price_and_quantity() -> None:
-    derived = _derive(
+    derived = derive(
         "DFT^P03",
         "EVN|P03|20240106",
         PID,
         "FT1|1|T1||20240106|20240107|CG|99283^Visit^C4|||2|388.40&USD||||||||I10^Htn^I10|9^Kim^Jo",
         "FT1|2|T2||20240106|20240107|CR|99283^Visit^C4|||-1|388.40&USD",
     )
-    account = _one(derived, "Account")
-    first, second = _all(derived, "ChargeItem")
+    account = only(derived, "Account")
+    first, second = every(derived, "ChargeItem")
     assert account["identifier"][0]["value"] == "ACC9"
     assert first["account"] == [{"reference": f"Account/{account['id']}"}]
     assert first["status"] == "billable"
@@ -389,52 +358,52 @@ def test_charges_have_account_price_and_quantity() -> None:
 
 def test_problems_are_added_resolved_and_taken_back() -> None:
     prb = "PRB|{}|20240106|I10^Hypertension^I10|P1^X|||20230101||{}||||{}|{}|||||"
-    added = _one(_derive("PPR^PC1", PID, prb.format("AD", "", "Confirmed", "Active")), "Condition")
+    added = only(derive("PPR^PC1", PID, prb.format("AD", "", "Confirmed", "Active")), "Condition")
     assert added["clinicalStatus"]["coding"][0]["code"] == "active"
     assert added["verificationStatus"]["coding"][0]["code"] == "confirmed"
-    ended = _one(_derive("PPR^PC2", PID, prb.format("UP", "20240105", "", "Active")), "Condition")
+    ended = only(derive("PPR^PC2", PID, prb.format("UP", "20240105", "", "Active")), "Condition")
     assert ended["id"] == added["id"]
     assert ended["clinicalStatus"]["coding"][0]["code"] == "resolved"
-    gone = _one(_derive("PPR^PC3", PID, prb.format("DE", "", "Confirmed", "Active")), "Condition")
+    gone = only(derive("PPR^PC3", PID, prb.format("DE", "", "Confirmed", "Active")), "Condition")
     assert gone["verificationStatus"]["coding"][0]["code"] == "entered-in-error"
     assert "clinicalStatus" not in gone
 
 
 def test_an_order_and_its_result_are_about_the_same_request() -> None:
-    order = _derive(
+    order = derive(
         "ORM^O01",
         PID,
         "ORC|NW|ORD1^A|||IP",
         "OBR|1|ORD1^A||CBC^Blood count^L|R|20240106||||||||||9^Kim^Jo",
         "NTE|1||fasting",
     )
-    result = _derive(
+    result = derive(
         "ORU^R01",
         PID,
         "ORC|RE|ORD1^A|LAB7^L",
         "OBR|1|ORD1^A|LAB7^L|CBC^Blood count^L|||20240106|||||||||||||||20240106||HM|F",
         "OBX|1|NM|718-7^Hb^LN||1.50|g/dL|||||F",
     )
-    request = _one(order, "ServiceRequest")
+    request = only(order, "ServiceRequest")
     assert request["status"] == "active"
     assert request["priority"] == "routine"
-    assert _all(order, "DiagnosticReport") == []
-    assert _one(result, "ServiceRequest")["id"] == request["id"]
+    assert every(order, "DiagnosticReport") == []
+    assert only(result, "ServiceRequest")["id"] == request["id"]
 
 
 def test_a_cancelled_order_is_revoked() -> None:
-    derived = _derive("ORM^O01", PID, "ORC|CA|ORD1", "OBR|1|ORD1||CBC^Blood count^L")
-    assert _one(derived, "ServiceRequest")["status"] == "revoked"
+    derived = derive("ORM^O01", PID, "ORC|CA|ORD1", "OBR|1|ORD1||CBC^Blood count^L")
+    assert only(derived, "ServiceRequest")["status"] == "revoked"
 
 
 def test_a_timing_swallows_the_requested_time() -> None:
-    derived = _derive(
+    derived = derive(
         "OML^O21",
         PID,
         "ORC|NW|O2",
         "TQ1|1||BID||||20240106|||",
         "OBR|1|O2||K^Potassium^L||20240105",
     )
-    request = _one(derived, "ServiceRequest")
+    request = only(derived, "ServiceRequest")
     assert request["occurrenceTiming"]["repeat"]["boundsPeriod"] == {"start": "2024-01-06"}
     assert "occurrenceDateTime" not in request

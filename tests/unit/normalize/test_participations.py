@@ -2,43 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import pytest
+from tests.support.derive import PID, derive, only
 
-from chartloom.domain.feed import Feed
-from chartloom.domain.ids import EXAMPLE_NAMESPACE
-from chartloom.domain.message import Format, Message
-from chartloom.domain.resource import Contribution, Derived
-from chartloom.formats.fhir import validate
-from chartloom.normalize import load_mapping
+from chartloom.domain.resource import Contribution
 
-FEED = Feed("f", "it", "team", "mllp", Format.HL7V2)
-MAPPING = load_mapping("hl7v2")
-PID = "PID|1||4711^^^SGH^MR||Rivera^Ana||19800203|F"
 PV1 = "PV1|1|I|W1^2^B||||9^Kim^Jo||||||||||||V1^^^SGH^VN"
 Json = dict[str, Any]
-
-
-def derive(kind: str, *segments: str) -> Derived:
-    head = f"MSH|^~\\&|A|B|C|D|20240105101500+0100||{kind}|M1|P|2.5.1"
-    body = "\r".join((head, *segments, "")).encode()
-    message = Message(1, "f", body, 1_704_450_000_000_000, hashlib.sha256(body).digest())
-    traced = MAPPING.trace(message, FEED, EXAMPLE_NAMESPACE)
-    derived = MAPPING.derive(message, FEED, EXAMPLE_NAMESPACE)
-    assert traced.derived == derived
-    assert traced.loss.counts == derived.loss
-    assert not derived.quarantine, derived.issues
-    assert "resource-invalid" not in {i.code for i in derived.issues}, derived.issues
-    for contribution in derived.contributions:
-        assert validate(contribution.resource) == []
-    return derived
-
-
-def one(derived: Derived, kind: str) -> Json:
-    (resource,) = [c.resource for c in derived.contributions if c.type == kind]
-    return resource
 
 
 def roles(encounter: Json) -> list[tuple[str, str]]:
@@ -71,7 +43,7 @@ def test_a_role_of_a_stay_is_a_participant(role: str, code: str) -> None:
     visit = PV1.replace("9^Kim^Jo", "")
     rol = f"ROL|R1|AD|{role}^Text^HL70443|8^Lee^Bo|20240101|20240105|||394^Cardiology^SCT"
     derived = derive("ADT^A08", PID, visit, rol)
-    encounter = one(derived, "Encounter")
+    encounter = only(derived, "Encounter")
     assert roles(encounter) == [(code, "Bo Lee")]
     (person,) = encounter["participant"]
     assert person["period"] == {"start": "2024-01-01", "end": "2024-01-05"}
@@ -80,7 +52,7 @@ def test_a_role_of_a_stay_is_a_participant(role: str, code: str) -> None:
 
 
 def test_who_is_in_pv1_and_rol_is_one_participant() -> None:
-    encounter = one(derive("ADT^A08", PID, PV1, "ROL|1|AD|AT|9^Kim^Jo|20240101"), "Encounter")
+    encounter = only(derive("ADT^A08", PID, PV1, "ROL|1|AD|AT|9^Kim^Jo|20240101"), "Encounter")
     (person,) = encounter["participant"]
     assert person["period"] == {"start": "2024-01-01"}
 
@@ -88,7 +60,7 @@ def test_who_is_in_pv1_and_rol_is_one_participant() -> None:
 def test_roles_of_the_patient_are_not_those_of_the_stay() -> None:
     rol = "ROL|1|AD|PP^Primary care^HL70443|7^Ode^Una|20200101"
     derived = derive("ADT^A08", PID, rol, PV1)
-    patient, encounter = one(derived, "Patient"), one(derived, "Encounter")
+    patient, encounter = only(derived, "Patient"), only(derived, "Encounter")
     assert [g["display"] for g in patient["generalPractitioner"]] == ["Una Ode"]
     assert [p["begin"] for p in kept(patient)] == ["2020-01-01"]
     assert roles(encounter) == [("ATND", "Jo Kim")]
@@ -137,11 +109,11 @@ def test_a_role_beside_a_procedure_is_its_performer() -> None:
     pr1 = "PR1|1||47.09^Appendectomy^I9|"
     rol = "ROL|1|AD|SU^Surgeon^L|8^Lee^Bo||||||||||Surgery dept"
     derived = derive("ADT^A08", PID, PV1, pr1, rol)
-    (performer,) = one(derived, "Procedure")["performer"]
+    (performer,) = only(derived, "Procedure")["performer"]
     assert performer["actor"]["display"] == "Bo Lee"
     assert performer["function"]["coding"][0]["code"] == "SU"
     assert performer["onBehalfOf"]["display"] == "Surgery dept"
-    assert "generalPractitioner" not in one(derived, "Patient")
+    assert "generalPractitioner" not in only(derived, "Patient")
 
 
 ORDER = ("ORC|RE|O1|L1", "OBR|1|O1|L1|CBC^Blood count^L")
@@ -158,7 +130,7 @@ def test_participations_belong_to_the_segment_they_follow() -> None:
         OBX,
         "PRT|2|AD||PO^Performing organization^HL70912||||Big Lab||||||||U1^^1.2.3^ISO|||LOT9",
     )
-    request, result = one(derived, "ServiceRequest"), one(derived, "Observation")
+    request, result = only(derived, "ServiceRequest"), only(derived, "Observation")
     (copy,) = kept(request)
     assert copy["person"]["display"] == "Al Roe"
     assert copy["address"]["city"] == "Warren"
@@ -180,14 +152,14 @@ def test_who_collected_a_specimen_and_who_read_the_result() -> None:
         "SPM|1|S1||BLD^Blood^HL70487",
         "PRT|1|AD||SC^Collector^HL70912|6^Poe^Ed",
     )
-    report = one(derived, "DiagnosticReport")
+    report = only(derived, "DiagnosticReport")
     assert report["resultsInterpreter"][0]["display"] == "Al Roe"
-    assert one(derived, "Specimen")["collection"]["collector"]["display"] == "Ed Poe"
+    assert only(derived, "Specimen")["collection"]["collector"]["display"] == "Ed Poe"
 
 
 def test_an_invalid_time_of_a_role_is_kept_as_text() -> None:
     derived = derive("ADT^A08", PID, "ROL|1|AD|CM^Case manager^L|5^Roe^Al|sometime")
-    (part,) = one(derived, "Patient")["extension"]
+    (part,) = only(derived, "Patient")["extension"]
     begin = next(e for e in part["extension"] if e["url"].endswith(":begin"))
     assert begin["_valueDateTime"]["extension"][0]["valueString"] == "sometime"
     assert "date-invalid" in {i.code for i in derived.issues}

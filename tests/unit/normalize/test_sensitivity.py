@@ -220,6 +220,14 @@ def test_sensitive_feed_restricts_until_labelled() -> None:
     assert labels_of({"resourceType": "Practitioner", "id": "d"}, feed_sensitive=True) == set()
 
 
+def test_demographics_are_not_a_finding() -> None:
+    gender = {"url": "urn:x", "valueCodeableConcept": {"coding": [{"code": "76691-5"}]}}
+    patient = {"resourceType": "Patient", "id": "p", "extension": [gender]}
+    assert labels_of(patient) == set()
+    flag = {"url": "urn:chartloom:extension:protection", "valueBoolean": True}
+    assert labels_of({**patient, "extension": [gender, flag]}) == {R}, "PD1-12"
+
+
 @given(
     st.sampled_from(["Condition", "Patient", "Observation", "Basic", "Encounter", "Procedure"]),
     st.text(max_size=12),
