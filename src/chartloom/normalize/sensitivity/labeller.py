@@ -119,7 +119,7 @@ class Labeller:
                     found.add(Label.R)
             elif url in _LEVEL_URLS and kind not in _NO_LEVELS:
                 found |= self._level(extension.get("valueCodeableConcept") or {})
-            else:
+            elif kind != "Patient":  # demographics are the head of the chart, not a finding
                 self._walk(extension, found)
 
     def _level(self, concept: FhirJson) -> Labels:
@@ -158,7 +158,7 @@ class Labeller:
         if system not in self._judges:
             if _ICD10_SHAPE.fullmatch(code.strip().upper()):
                 system = "ICD10"
-            elif _LOINC_SHAPE.fullmatch(code.strip()):
+            elif not _elsewhere(system) and _LOINC_SHAPE.fullmatch(code.strip()):
                 system = "LOINC"
         judge = self._judges.get(system, _silent)
         return labels | (judge(canonical(code, dotless=dotless(system))) or _NO)
@@ -171,6 +171,11 @@ class Labeller:
             judge = self._judges.get(TEXT, _silent)
             known = self._texts[text] = judge(text.casefold()) or _NO
         return known
+
+
+def _elsewhere(system: str) -> bool:
+    """A published code system without rules: its codes may look like LOINC (CDC race 2106-3)."""
+    return system.startswith(("http:", "https:", "urn:oid:"))
 
 
 def _silent(code: str) -> Labels | None:
