@@ -7,9 +7,20 @@ equals, by construction, what the messages said last. Times are microseconds sin
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import msgspec
+
+
+class Numbered(msgspec.Struct, frozen=True):
+    """A fact that is known by the number that its source gave it."""
+
+    key_field: ClassVar[str] = ""
+
+    @property
+    def key(self) -> str:
+        """The number."""
+        return str(getattr(self, self.key_field))
 
 
 class Demographics(msgspec.Struct, frozen=True):
@@ -65,8 +76,10 @@ class Stay(msgspec.Struct, frozen=True):
     end_us: int = 0
 
 
-class Encounter(msgspec.Struct, frozen=True):
+class Encounter(Numbered, frozen=True):
     """A visit. patient_class: HL7 table 0004. status: FHIR's (planned, in-progress, ...)."""
+
+    key_field: ClassVar[str] = "visit"
 
     visit: str
     mrn: str
@@ -82,11 +95,6 @@ class Encounter(msgspec.Struct, frozen=True):
     diagnoses: tuple[tuple[str, str, str], ...] = ()  #: ICD-10-CM, text, type (A, W, F)
     disposition: str = ""
     expected_us: int = 0
-
-    @property
-    def key(self) -> str:
-        """The visit number."""
-        return self.visit
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -130,12 +138,14 @@ class Allergy(msgspec.Struct, frozen=True):
         return f"{self.feed}|{self.code}"
 
 
-class Medication(msgspec.Struct, frozen=True):
+class Medication(Numbered, frozen=True):
     """A prescription. status: active, stopped, completed.
 
     how_ended: ``explicitly`` (a stop was sent), ``silently`` (no system ever says so; the patient
     just does not take it any more), ``completed`` (the course ran out), ``""`` while active.
     """
+
+    key_field: ClassVar[str] = "order"
 
     order: str
     drug: str  #: key into the formulary
@@ -153,14 +163,11 @@ class Medication(msgspec.Struct, frozen=True):
     visit: str = ""
     feed: str = "pharmacy"
 
-    @property
-    def key(self) -> str:
-        """The order number."""
-        return self.order
 
-
-class Dispense(msgspec.Struct, frozen=True):
+class Dispense(Numbered, frozen=True):
     """One fill."""
+
+    key_field: ClassVar[str] = "number"
 
     number: str
     order: str
@@ -170,14 +177,11 @@ class Dispense(msgspec.Struct, frozen=True):
     unit: str
     days_supply: int
 
-    @property
-    def key(self) -> str:
-        """The fill's number."""
-        return self.number
 
-
-class Administration(msgspec.Struct, frozen=True):
+class Administration(Numbered, frozen=True):
     """One dose given (or not) on a ward. status: CP given, RE refused, NA not given."""
+
+    key_field: ClassVar[str] = "number"
 
     number: str
     order: str
@@ -187,14 +191,11 @@ class Administration(msgspec.Struct, frozen=True):
     dose_unit: str
     status: str
 
-    @property
-    def key(self) -> str:
-        """The administration's number."""
-        return self.number
 
-
-class Order(msgspec.Struct, frozen=True):
+class Order(Numbered, frozen=True):
     """A request for tests. status: active, completed, cancelled."""
+
+    key_field: ClassVar[str] = "placer"
 
     placer: str
     panel: str
@@ -203,11 +204,6 @@ class Order(msgspec.Struct, frozen=True):
     orderer: int
     priority: str
     visit: str = ""
-
-    @property
-    def key(self) -> str:
-        """The placer's number."""
-        return self.placer
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -239,8 +235,10 @@ class Result(msgspec.Struct, frozen=True):
         return f"{self.filler}|{self.test}|{self.sub_id}"
 
 
-class Immunization(msgspec.Struct, frozen=True):
+class Immunization(Numbered, frozen=True):
     """A vaccine given, refused or deleted again. occurrence: ``YYYYMM`` or full date/time."""
+
+    key_field: ClassVar[str] = "number"
 
     number: str
     cvx: str
@@ -253,14 +251,11 @@ class Immunization(msgspec.Struct, frozen=True):
     historical: bool = False
     refusal: str = ""
 
-    @property
-    def key(self) -> str:
-        """The filler's order number."""
-        return self.number
 
-
-class Appointment(msgspec.Struct, frozen=True):
+class Appointment(Numbered, frozen=True):
     """An appointment. status: booked, cancelled, noshow, fulfilled."""
+
+    key_field: ClassVar[str] = "number"
 
     number: str
     status: str
@@ -272,14 +267,11 @@ class Appointment(msgspec.Struct, frozen=True):
     reschedules: int = 0
     cancel_reason: str = ""
 
-    @property
-    def key(self) -> str:
-        """The scheduler's number."""
-        return self.number
 
-
-class Document(msgspec.Struct, frozen=True):
+class Document(Numbered, frozen=True):
     """A note. status: preliminary, final, superseded, entered-in-error."""
+
+    key_field: ClassVar[str] = "number"
 
     number: str
     type: str
@@ -291,14 +283,11 @@ class Document(msgspec.Struct, frozen=True):
     visit: str = ""
     replaces: str = ""
 
-    @property
-    def key(self) -> str:
-        """The document's number."""
-        return self.number
 
-
-class Charge(msgspec.Struct, frozen=True):
+class Charge(Numbered, frozen=True):
     """A charge or its reversal. kind: CG, CR."""
+
+    key_field: ClassVar[str] = "number"
 
     number: str
     code: str
@@ -307,11 +296,6 @@ class Charge(msgspec.Struct, frozen=True):
     kind: str
     at_us: int
     visit: str
-
-    @property
-    def key(self) -> str:
-        """The transaction's number."""
-        return self.number
 
 
 Fact: TypeAlias = (
