@@ -361,10 +361,11 @@ def test_a_fault_elsewhere_leaves_other_actions_alone() -> None:
 
 
 def test_text_that_is_none_denies() -> None:
-    odd = Request(Principal("\ud800", roles=frozenset({"clinician"})), A.SEARCH_PERSONS, TREAT)
-    decision = BUILTIN.decide(odd)
-    assert not decision.allowed
-    assert decision.fault
+    for subject in ("\ud800", "", " "):
+        odd = Request(Principal(subject, roles=frozenset({"clinician"})), A.SEARCH_PERSONS, TREAT)
+        decision = BUILTIN.decide(odd)
+        assert not decision.allowed
+        assert decision.fault
 
 
 @pytest.mark.parametrize("subject", ['x"; permit(principal,action,resource);//', "a\nb", "", "*"])
@@ -388,6 +389,20 @@ def test_patients_are_unknown_to_the_policies() -> None:
         request, person=msgspec.structs.replace(request.person, source_patients=("other",))
     )
     assert BUILTIN.decide(same).persons == ("other",)
+
+
+def test_policies_may_name_people_and_are_not_mixed_up_by_the_memo() -> None:
+    named = """
+@id("not-mallory")
+forbid (principal == User::"mallory", action, resource);
+@id("not-eve")
+forbid (principal is User, action, resource) when { principal == User::"eve" };
+"""
+    policies = Policies(builtin_texts() | {"site.cedar": named})
+    for _ in range(2):
+        for subject, allowed in (("alice", True), ("mallory", False), ("eve", False)):
+            who = Principal(subject, roles=frozenset({"clinician"}))
+            assert policies.decide(Request(who, A.SEARCH_PERSONS, TREAT)).allowed is allowed
 
 
 # Any request

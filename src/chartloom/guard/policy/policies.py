@@ -75,6 +75,7 @@ class _Policy(msgspec.Struct, frozen=True):
     text: str
     actions: frozenset[str] | None
     covers: bool
+    names_people: bool
 
     def concerns(self, action: Action) -> bool:
         return self.actions is None or action.value in self.actions
@@ -120,7 +121,17 @@ def _parse(statement: Statement) -> _Policy | Issue:
     if not checked.validation_passed:
         reasons = (e.error.replace("for policy `policy0`, ", "") for e in checked.errors)
         return Issue("policy-invalid", where, "; ".join(reasons))
-    return _Policy(annotations["id"], statement.text, actions, "covers" in annotations)
+    name, covers_all = annotations["id"], "covers" in annotations
+    return _Policy(name, statement.text, actions, covers_all, _names_people(policy))
+
+
+def _names_people(parsed: Any) -> bool:
+    """Whether a policy speaks of a certain user or service, rather than of what they are."""
+    if isinstance(parsed, dict):
+        if "id" in parsed and parsed.get("type") in ("User", "Service"):
+            return True
+        return any(_names_people(v) for v in parsed.values())
+    return isinstance(parsed, list) and any(_names_people(v) for v in parsed)
 
 
 def _actions(scope: dict[str, Any]) -> frozenset[str] | None:
@@ -158,6 +169,8 @@ class Policies:
             )
             for action in Action
         }
+        #: Then a decision depends on who asks, and not only on what they are.
+        self._names_people = any(p.names_people for p in found.values())
         self._ttl_s = min(grant_ttl_s, GRANT_TTL_MAX_S)
         self._memo: OrderedDict[Any, _Verdict] = OrderedDict()
         self._lock = Lock()
@@ -180,7 +193,9 @@ class Policies:
 
     def decide(self, request: Request) -> Decision:
         """Whether a request is permitted, by which policies, and what its Grant shall cover."""
-        key = _facts(request)
+        if not _is_somebody(request.principal.subject):
+            return Decision(False, policy_version=self.version, fault=True)
+        key = _facts(request, self._names_people)
         with self._lock:
             known = self._memo.get(key)
         if known is None:
@@ -242,15 +257,23 @@ def _faulty(answer: cedarpy.AuthzResult) -> bool:
     return bool(answer.diagnostics.errors) or answer.decision is cedarpy.Decision.NoDecision
 
 
-def _facts(request: Request) -> Any:
+def _is_somebody(subject: str) -> bool:
+    """Whether a subject can stand in a Grant and in the record: not empty, and text."""
+    try:
+        return bool(subject.strip() and subject.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _facts(request: Request, named: bool) -> Any:
     """Everything that a decision depends on."""
     who, person = request.principal, request.person
     facts = person and (
         person.relations, person.labels, person.denied, person.permitted, person.glass, person.own
     )  # fmt: skip
     return (
-        who.subject, who.service, who.roles, who.scopes, request.action, request.purpose,
-        request.reason, request.data_use, request.approved, request.mine, facts,
+        who.subject if named else "", who.service, who.roles, who.scopes,
+        request.action, request.purpose, request.reason, request.data_use, request.approved, request.mine, facts,
     )  # fmt: skip
 
 
