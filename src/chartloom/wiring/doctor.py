@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.metadata
 import os
 import platform
@@ -15,6 +16,7 @@ import msgspec
 
 from chartloom.domain.errors import ChartloomError
 from chartloom.project import Project, read_project
+from chartloom.project.check import check_site
 
 _DISK_BYTES_MIN = 2 * 1024**3
 _DESCRIPTORS_MIN = 4096
@@ -33,12 +35,13 @@ class Result(msgspec.Struct, frozen=True):
 def examine(folder: Path) -> list[Result]:
     """All results, whether or not there is a usable site in ``folder``."""
     results = [*_machine()]
-    project, findings = read_project(folder)
+    findings, _ = check_site(folder)
+    project, _ = read_project(folder)
     results.append(
         Result(
             "site folder",
-            project is not None,
-            str(folder.resolve()) if project else f"{len(findings)} thing(s) to mend",
+            not findings,
+            f"{len(findings)} thing(s) to mend" if findings else str(folder.resolve()),
             "Run `chartloom check` for the list, or `chartloom init` to make a site.",
         )
     )
@@ -78,8 +81,33 @@ def _site(project: Project) -> Iterator[Result]:
     if project.key_dir.exists():
         mode = project.key_dir.stat().st_mode & 0o777
         yield Result("key folder mode", mode & 0o077 == 0, oct(mode), "chmod 700 the folder.")
-    yield from _store(project)
+    if _has_lost_its_keys(project):
+        cure = (
+            "Put back the copy of the key folder before anything is started: "
+            "new keys open nothing that is kept."
+        )
+        yield Result("keys", False, f"none in {project.key_dir}", cure)
+    else:
+        yield from _store(project)
     yield from _ports(project)
+
+
+def _has_lost_its_keys(project: Project) -> bool:
+    """True if a store was made here and its keys are gone."""
+    has_keys = project.key_dir.is_dir() and any(project.key_dir.iterdir())
+    return not has_keys and (project.data_dir / "postgres" / "database.made").exists()
+
+
+def _is_up(project: Project) -> bool:
+    """True if ``chartloom up`` holds the site's lock."""
+    try:
+        with (project.data_dir / "run" / "up.lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _store(project: Project) -> Iterator[Result]:
@@ -113,6 +141,8 @@ def _megabytes(size_bytes: int) -> str:
 
 
 def _ports(project: Project) -> Iterator[Result]:
+    # Roles that are run one by one need no lock of `up`; they need a store of their own.
+    ours = bool(project.settings.store.dsn_env) or _is_up(project)
     for feed in project.feeds:
         port = feed.options.get("port")
         if not isinstance(port, int):
@@ -121,9 +151,8 @@ def _ports(project: Project) -> Iterator[Result]:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.settimeout(0.5)
             listening = probe.connect_ex((host, port)) == 0
-        yield Result(
-            f"feed {feed.name}",
-            listening,
-            f"{host}:{port} {'listens' if listening else 'is closed'}",
-            "Start the site with `chartloom up`; if it is up, see var/log/ingest.log.",
-        )
+        seen = "is closed" if not listening else "listens" if ours else "is in use"
+        cure = "Start the site with `chartloom up`; if it is up, see var/log/ingest.log."
+        if listening and not ours:
+            cure = "Another program listens there: end it, or give the feed another port."
+        yield Result(f"feed {feed.name}", listening and ours, f"{host}:{port} {seen}", cure)
