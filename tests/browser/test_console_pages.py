@@ -371,3 +371,15 @@ def test_the_watch_itself_sees_trouble(chromium: Browser, site: Site, address: s
     assert page.evaluate("window.hacked") is None
     assert any("Content Security Policy" in text or "content security" in text for text in wrong)
     context.close()
+
+
+@pytest.mark.parametrize("address_path", ["/quarantine", "/messages"])
+def test_lists_fit_a_tablet(chromium: Browser, site: Site, address: str, address_path: str) -> None:
+    context = open_page(chromium, site, address, viewport=TABLET)
+    page = context.new_page()
+    page.goto(address + address_path)
+    hidden = page.locator(".table-wrap").evaluate("e => e.scrollWidth - e.clientWidth")
+    heights = page.locator("tbody tr").evaluate_all("rows => rows.map(r => r.clientHeight)")
+    context.close()
+    assert hidden <= (0 if address_path == "/quarantine" else 200)
+    assert max(heights) < 110

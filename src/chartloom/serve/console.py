@@ -200,6 +200,7 @@ def _environment(console: Console) -> Environment:
         latency=words.latency,
         plural=words.plural,
         gap=words.gap,
+        unled=words.unled,
         runs=words.runs,
     )
     return env

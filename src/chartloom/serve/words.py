@@ -167,6 +167,11 @@ def plural(n: int, one: str, many: str = "") -> str:
     return f"{number(n)} {one if n == 1 else many or one + 's'}"
 
 
+def unled(text: str) -> Markup:
+    """Drawn parts without the separator before the first, when what led them is absent."""
+    return Markup(text.strip().removeprefix("·").lstrip())  # noqa: S704 - drawn by a template
+
+
 def gap(text: str) -> Markup:
     """Escaped text in which long unbroken codes may wrap after ``.``, ``-``, ``_``, ``/``."""
     return Markup("<wbr>").join(re.split(r"(?<=[._/|-])(?=\w)", text))

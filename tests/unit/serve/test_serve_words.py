@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from markupsafe import Markup
 
 from chartloom.domain.feed import Feed
 from chartloom.domain.message import Format
@@ -155,3 +156,10 @@ def test_a_sparkline_of_silence_is_flat() -> None:
     drawn = str(svg.sparkline([0] * 60, "nothing"))
     assert 'aria-label="nothing"' in drawn
     assert svg.sparkline([], "x") == ""
+
+
+def test_no_line_of_parts_begins_with_a_separator() -> None:
+    drawn = Markup(' · <a href="/evidence/x">Dr Young</a> · Home')
+    assert words.unled(drawn) == Markup('<a href="/evidence/x">Dr Young</a> · Home')
+    assert words.unled(Markup("<span>2026</span> · Home")) == Markup("<span>2026</span> · Home")
+    assert words.unled(Markup("")) == Markup("")
