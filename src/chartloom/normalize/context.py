@@ -273,6 +273,7 @@ class Instance:
     """One occurrence of a group: its segments, its sub-groups, the resources it yields."""
 
     __slots__ = (
+        "_lists",
         "_refs",
         "_values",
         "children",
@@ -293,6 +294,7 @@ class Instance:
         self.patient = ""
         self._values: dict[tuple[str, int, int], str] = {}
         self._refs: dict[tuple[str, str], FhirJson | None] = {}
+        self._lists: dict[tuple[str, str], list[FhirJson]] | None = None
 
     @property
     def segments(self) -> dict[str, list[Segment]]:
@@ -391,13 +393,26 @@ class Instance:
             self._collect(role, result)
         at, came = self.parent, self.group
         while at is not None and not result:
-            beside = [c for c in at.children if c.group != came] if role not in at.ids else [at]
-            found = [c._ref(role) for c in beside if role in c.ids]
-            result = [one for one in found if one is not None]
+            result = at._around(role, came)
             came, at = at.group, at.parent
         if self.reads is not None:
             self.reads.append(("refs", role, result))
         return result
+
+    def _around(self, role: str, came: str) -> list[FhirJson]:
+        """This group's own, or those of its sub-groups but ``came``; not to be changed.
+
+        Remembered, for thousands of results in one order may ask.
+        """
+        if self._lists is None:
+            self._lists = {}
+        known = self._lists.get((came, role))
+        if known is None:
+            inside = role in self.ids
+            beside = [self] if inside else [c for c in self.children if c.group != came]
+            found = [c._ref(role) for c in beside if role in c.ids]
+            known = self._lists[came, role] = [one for one in found if one is not None]
+        return known
 
     def _collect(self, role: str, result: list[FhirJson]) -> None:
         if role in self.ids:

@@ -143,7 +143,7 @@ class Supervisor:
             *("--name", spec.name, "--site", str(self._project.folder)),
         ]
 
-    def start(self, timeout_s: float = 30.0) -> None:
+    def start(self, timeout_s: float = 120.0) -> None:
         """Starts all roles and returns when each is ready; raises ``StoreUnavailable`` if not."""
         for process in self._processes:
             process.start()
