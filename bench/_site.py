@@ -157,6 +157,11 @@ def site_up(workers: int, feeds: int = 1) -> Iterator[Up]:
             stop(process)
 
 
+def end_properly_when_terminated() -> None:
+    """Makes TERM an exit, so that the site is stopped too and its folder goes."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 def drain(opened: OpenSite, timeout_s: float = 600) -> None:
     """Waits until every landed message is consumed."""
     end_s = time.monotonic() + timeout_s

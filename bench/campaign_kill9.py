@@ -34,7 +34,16 @@ from typing import Any
 
 from bench._report import RESULTS, Report, commit
 from bench._senders import Plan, Sender
-from bench._site import NotStarted, drain, launch, new_site, site_processes, start, stop
+from bench._site import (
+    NotStarted,
+    drain,
+    end_properly_when_terminated,
+    launch,
+    new_site,
+    site_processes,
+    start,
+    stop,
+)
 
 from chartloom.domain.message import MessageState
 from chartloom.domain.store import MessageFilter
@@ -96,12 +105,12 @@ class SiteUnderFire:
         load = rng.uniform(*load_s)
         time.sleep(load)
         killed = kill_everything(self.process, self.site)
+        for sender in self.senders:
+            sender.pause()  # what was not acknowledged is repeated all the same
         start_kills = rng.choice(_START_KILLS)
         for _ in range(start_kills):
             killed += self._kill_while_starting(rng.uniform(0.05, 4.0))
         up_s = self._up_again()
-        for sender in self.senders:
-            sender.pause()
         stuck = sum(not sender.wait_idle(90) for sender in self.senders)
         found = self._compare(rng)
         return {
@@ -225,6 +234,7 @@ def options_of() -> argparse.Namespace:
 
 
 def main() -> None:
+    end_properly_when_terminated()
     options = options_of()
     report = Report("campaign-kill9", seed=options.seed, commit=commit(), totals={})
     if options.seed_from > 1:
@@ -233,9 +243,7 @@ def main() -> None:
     while run <= options.runs:
         last = min(options.runs, run + options.kills_per_site - 1)
         with tempfile.TemporaryDirectory(prefix="clk9") as folder:
-            # While the site is down nothing moves, so the load times bound what can be sent;
-            # starting again can take as long.
-            messages = int((last - run + 1) * options.rate * (options.load_s[1] + 10))
+            messages = int((last - run + 2) * options.rate * options.load_s[1] * 2)
             fire = SiteUnderFire(Path(folder), f"{options.seed}:{run}", messages, options.rate)
             try:
                 for number in range(run, last + 1):

@@ -35,7 +35,7 @@ from typing import Any
 import psutil
 from bench._report import RESULTS, Report, commit
 from bench._senders import END, START
-from bench._site import Up, drain, process_tree, site_up
+from bench._site import Up, drain, end_properly_when_terminated, process_tree, site_up
 from tests.support.mutate import mutants
 
 from chartloom.domain.message import MessageState
@@ -286,6 +286,7 @@ def options_of() -> argparse.Namespace:
 
 
 def main() -> None:
+    end_properly_when_terminated()
     options = options_of()
     report = Report("campaign-mutations", seed=options.seed, commit=commit(), totals={})
     if options.chunk_from > 1 and options.out.exists():
