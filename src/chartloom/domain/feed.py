@@ -40,6 +40,7 @@ class Feed(msgspec.Struct, frozen=True):
     charset: str = "utf-8"  #: assumed where MSH-18 says nothing
     limits: FeedLimits = FeedLimits()
     options: dict[str, str | int | bool | float] = {}
+    sensitive: bool = False  #: without a label from a rule, its data is restricted (label R)
 
     @property
     def patient_namespace(self) -> str:

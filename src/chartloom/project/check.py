@@ -12,6 +12,8 @@ from chartloom.project.read import Finding, MappingSource, Project, line_of, rea
 
 def check_site(folder: Path) -> tuple[list[Finding], str]:
     """All findings, and one sentence that sums the site up when there are none."""
+    from chartloom.project.access import access_findings  # heavy: brings the policy engine
+
     project, findings = read_project(folder)
     if project is None:
         return findings, ""
@@ -19,6 +21,7 @@ def check_site(folder: Path) -> tuple[list[Finding], str]:
         *_port_findings(project),
         *(f for feed in project.feeds for f in _option_findings(project, feed)),
         *(f for source in project.mappings.values() for f in _mapping_findings(source)),
+        *access_findings(project),
     ]
     if not project.feeds:
         cure = "Add a feeds/<name>.toml; `chartloom init` shows what one looks like."

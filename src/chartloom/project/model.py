@@ -106,6 +106,67 @@ class RetentionSettings(_Strict):
     )
 
 
+class AccessSettings(_Strict):
+    """``[access]``: who may see what. The rules themselves are in ``policies/*.cedar``."""
+
+    policies: str = Field(
+        "policies", min_length=1, description="Folder of the access policies (Cedar)."
+    )
+    staff: str = Field(
+        "staff.toml",
+        min_length=1,
+        description="File that says who works here: roles, departments, practitioner numbers.",
+    )
+    sensitivity: str = Field(
+        "sensitivity",
+        min_length=1,
+        description="Folder of your own sensitivity rules (CSV), laid over the built-in ones.",
+    )
+    grant_ttl_s: int = Field(
+        300,
+        ge=10,
+        le=300,
+        description="Seconds after which access of a person is decided again.",
+    )
+    attending_days: int = Field(
+        7, ge=0, le=3650, description="Days an attending keeps access after the stay."
+    )
+    encounter_days: int = Field(
+        30,
+        ge=0,
+        le=3650,
+        description="Days before and after an encounter in which others who take part have access.",
+    )
+    department_days: int = Field(
+        30,
+        ge=0,
+        le=3650,
+        description="Days before and after for the department where the patient is.",
+    )
+    appointment_days: int = Field(
+        30, ge=0, le=3650, description="Days before and after an appointment."
+    )
+    ordering_days: int = Field(
+        30, ge=0, le=3650, description="Days after an order for who ordered or performs it."
+    )
+    care_team_days: int = Field(
+        30, ge=0, le=3650, description="Days after somebody has left the care team."
+    )
+    open_days_max: int = Field(
+        180,
+        ge=1,
+        le=3650,
+        description="Days after which a stay whose end nobody told counts as over.",
+    )
+    glass_hours: int = Field(8, ge=1, le=168, description="Hours for which a broken glass is open.")
+    glass_repeat_days: int = Field(
+        7,
+        ge=1,
+        le=365,
+        description="Days for which a reason may be given again without a new review.",
+    )
+
+
 class Settings(_Strict):
     """``chartloom.toml``."""
 
@@ -114,6 +175,7 @@ class Settings(_Strict):
     engines: EngineSettings = EngineSettings()
     console: ConsoleSettings = ConsoleSettings()
     keys: KeySettings = KeySettings()
+    access: AccessSettings = AccessSettings()
     retention: RetentionSettings = RetentionSettings()
 
 
@@ -168,6 +230,11 @@ class FeedSettings(_Strict):
         "landed", description="When a positive ACK is sent: durable, or durable and readable."
     )
     charset: str = Field("utf-8", description="Character set where the message names none.")
+    sensitive: bool = Field(
+        False,
+        description="What the feed sends is restricted (label R) until a rule has labelled it: "
+        "for a psychiatric ward, a substance use clinic.",
+    )
     freshness: FreshnessSettings = FreshnessSettings()
     limits: LimitSettings = LimitSettings()
     mllp: dict[str, str | int | float | bool] = Field(

@@ -188,6 +188,7 @@ def _feed(name: str, read: FeedSettings, site_zone: str) -> Feed:
         charset=read.charset,
         limits=FeedLimits(**read.limits.model_dump()),
         options=dict(read.options),
+        sensitive=read.sensitive,
     )
 
 

@@ -39,11 +39,33 @@ This folder is a Chartloom site.
 | `chartloom.toml` | site, store, processes, console |
 | `feeds/*.toml` | one file per feed: owner, transport, mapping, limits, promise of freshness |
 | `mappings/<name>/` | your own mapping tables, laid over the built-in ones |
+| `policies/*.cedar` | who may see what, and for which purpose |
+| `staff.toml` | who works here: roles, departments, practitioner numbers |
+| `sensitivity/*.csv` | your own rules for what is sensitive, laid over the built-in ones |
 | `var/` | data, keys, logs (not in git; back up `var/keys` separately) |
 
     chartloom check      # is everything in order?
     chartloom up         # run it
     chartloom send FILE --feed adt
+"""
+
+_STAFF = """\
+# Who works here. `subject` is what the identity provider calls the person (claim `sub`).
+#
+# [[staff]]
+# subject = "a.ames"
+# name = "Alice Ames"
+# roles = ["clinician"]             # clinician, department_head, integration_engineer, analyst,
+#                                   # privacy_officer, auditor, administrator
+# departments = ["3W"]              # names of places or organisations as the feeds write them
+# practitioner = ["NPI|1234567893"] # authority|number as the feeds write them
+# patient = ["HOSP|4711"]           # the person's own record numbers as a patient
+#
+# [claims]                          # roles and departments from the token
+# roles_claim = "groups"
+# departments_claim = ""
+# [claims.roles]
+# "hospital-doctors" = "clinician"
 """
 
 _CARRIES = {
@@ -127,6 +149,8 @@ def write_site(
 
     Raises ``ConfigurationError`` if there is a site already; nothing is overwritten.
     """
+    from chartloom.guard.policy import builtin_texts  # heavy: brings the policy engine
+
     if (folder / "chartloom.toml").exists():
         raise ConfigurationError(
             "There is a site here already.",
@@ -140,6 +164,8 @@ def write_site(
         "chartloom.toml": settings,
         ".gitignore": _GITIGNORE,
         "README.md": _README.format(name=name),
+        "staff.toml": _STAFF,
+        **{f"policies/{file}": text for file, text in builtin_texts().items()},
     }
     for offset, feed in enumerate(feeds or _default_feeds()):
         files[f"feeds/{feed.name}.toml"] = feed_toml(feed, first_port + offset, zone)

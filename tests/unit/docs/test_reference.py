@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
 
+import chartloom
 from chartloom.domain.issues import CATALOGUE
 
 ROOT = Path(__file__).parents[3]
@@ -29,6 +32,9 @@ def test_every_setting_has_a_meaning() -> None:
 
 
 def test_every_issue_code_says_what_to_do() -> None:
+    for module in pkgutil.walk_packages(chartloom.__path__, "chartloom."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
     assert CATALOGUE
     for code in CATALOGUE.values():
         assert code.title.endswith("."), code.code

@@ -272,8 +272,8 @@ def _facts(request: Request, named: bool) -> Any:
         person.relations, person.labels, person.denied, person.permitted, person.glass, person.own
     )  # fmt: skip
     return (
-        who.subject if named else "", who.service, who.roles, who.scopes,
-        request.action, request.purpose, request.reason, request.data_use, request.approved, request.mine, facts,
+        who.subject if named else "", who.service, who.roles, who.scopes, request.action,
+        request.purpose, request.reason, request.data_use, request.approved, request.mine, facts,
     )  # fmt: skip
 
 
