@@ -131,10 +131,7 @@ class HttpsOrigin:
         return content
 
     def _connect(self, deadline: float) -> socket.socket:
-        address = self._address()
-        sock = socket.create_connection(
-            (address, self._port), timeout=max(0.001, deadline - time.monotonic())
-        )
+        sock = self._open(deadline)
         if self._context is None:
             return sock
         try:
@@ -146,10 +143,22 @@ class HttpsOrigin:
             sock.close()
             raise
 
-    def _address(self) -> str:
-        """The address to connect to; every address of the name must be allowed."""
+    def _open(self, deadline: float) -> socket.socket:
+        """A connection to the first of the name's addresses that takes one."""
+        *others, last = self._addresses()
+        for address in others:
+            with suppress(OSError):
+                return self._dial(address, deadline)
+        return self._dial(last, deadline)
+
+    def _dial(self, address: str, deadline: float) -> socket.socket:
+        left = max(0.001, deadline - time.monotonic())
+        return socket.create_connection((address, self._port), timeout=left)
+
+    def _addresses(self) -> list[str]:
+        """The addresses to connect to; every address of the name must be allowed."""
         found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        addresses = [str(entry[4][0]) for entry in found]
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         if not self._allow_private and not all(map(is_public, addresses)):
             raise AddressRefused(
                 "the host has an address that is not public.",
@@ -158,7 +167,7 @@ class HttpsOrigin:
             )
         if not self._tls and not all(ipaddress.ip_address(a).is_loopback for a in addresses):
             raise AddressRefused("plain HTTP would leave this machine.", where=self.origin)
-        return addresses[0]
+        return addresses
 
 
 def is_public(address: str) -> bool:

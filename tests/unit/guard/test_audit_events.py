@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.audit_examples import NOW_US, OTHER, PATIENT, context, every_kind
 
@@ -146,6 +146,7 @@ def test_text_is_refused_and_not_repeated(build: Any) -> None:
     assert "Muster" not in str(refused.value)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 4_000_000_000_000_000))
 def test_instants_keep_microseconds(at_us: int) -> None:
     text = instant(at_us)

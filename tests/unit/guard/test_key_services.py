@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.clock import FakeClock
@@ -428,6 +429,30 @@ def test_origins_compare_exactly() -> None:
     assert origin_of("https://a.example:443") == origin_of("https://a.example")
     assert origin_of("https://a.example.evil.test") != origin_of("https://a.example")
     assert origin_of("https://[::1]:8200/") == "https://[::1]:8200"
+
+
+def test_the_next_address_is_tried_and_all_are_looked_at(
+    transit: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def resolve(*addresses: str) -> None:
+        entries = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, 0)) for a in addresses]
+        monkeypatch.setattr(socket, "getaddrinfo", _only_for("localhost", entries))
+
+    resolve("127.9.9.9", "127.0.0.1")  # nobody listens at the first
+    headers = {"X-Vault-Request": "true"}
+    assert origin(transit).request("GET", "/", headers).status == 403
+    resolve("93.184.216.34", "127.0.0.1")
+    with pytest.raises(AddressRefused):
+        HttpsOrigin(transit.url, ca=transit.ca).request("GET", "/")
+
+
+def _only_for(name: str, entries: list[Any]) -> Any:
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: str, *args: Any, **more: Any) -> Any:
+        return entries if host == name else real(host, *args, **more)
+
+    return getaddrinfo
 
 
 @pytest.mark.parametrize("path", ["", "x", "//evil.example/", "/a b", "/a\r\nX: y", "/\u00e4"])
