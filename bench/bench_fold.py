@@ -26,8 +26,8 @@ from chartloom.domain.codec import decode, encode
 from chartloom.domain.ids import EXAMPLE_NAMESPACE
 from chartloom.domain.message import Format, Message
 from chartloom.domain.resource import Contribution, Derived, ResourceState, Stamp
-from chartloom.domain.store import Batch, Prefetched, Wanted
-from chartloom.hot import Recent
+from chartloom.domain.store import Prefetched, Wanted
+from chartloom.engines.postgres.revisions import Kept
 from chartloom.normalize import load_mapping
 from chartloom.simulate import FEEDS, Hospital
 
@@ -39,12 +39,13 @@ _SEALER = AESGCM(bytes(32))
 class Shelf:
     """Sealed states and views in memory: the work a store does in Python, without its database."""
 
-    def __init__(self, *recent: int) -> None:
-        """``recent``: what the worker keeps in hand, if not the usual number of rows."""
+    def __init__(self, *kept_bytes_max: int) -> None:
+        """``kept_bytes_max``: how much is kept in hand, if not what a worker keeps."""
         self.states: dict[str, bytes] = {}
         self.views: dict[ViewKey, bytes] = {}
         self.refilled = 0
-        self.recent = Recent(*recent)
+        self.kept_states: Kept[str, ResourceState] = Kept(*kept_bytes_max)
+        self.kept_views: Kept[ViewKey, SectionView] = Kept(*kept_bytes_max)
 
     def apply(self, derived: Sequence[Derived]) -> None:
         """What the worker and the store do with one batch."""
@@ -59,20 +60,31 @@ class Shelf:
             all_states = map(self.state, self.states)
             mine = [s for s in all_states if s.source_patient == key.source_patient]
             folded.views[key] = chart.refill_view(folded.views[key], mine, changes)
-        self.recent.committed(_batch(derived, changes, folded, chart.rank_directory(derived)))
+        chart.rank_directory(derived)
         for message in derived:  # the bundle
             seal(encode([c.resource for c in message.contributions]))
         for id, change in changes.items():
             self.states[id] = seal(encode(change.after.state))
+            if not change.after.series:
+                self.kept_states.put(id, change.after.state, 1, len(self.states[id]))
         for key, view in folded.views.items():
             self.views[key] = seal(encode(view))
+            self.kept_views.put(key, view, 1, len(self.views[key]))
 
     def read(self, wanted: Wanted) -> Prefetched:
         """What the worker has in hand, else what is on the shelf."""
-        missing = self.recent.missing(wanted)
-        states = {i: self.state(i) for i in missing.resource_ids if i in self.states}
-        views = {k: self.view(k) for k in missing.views if k in self.views}
-        return self.recent.with_found(wanted, Prefetched(states, views))
+        states, views = {}, {}
+        for id in wanted.resource_ids:
+            if held := self.kept_states.get(id):
+                states[id] = held[0]
+            elif id in self.states:
+                states[id] = self.state(id)
+        for key in wanted.views:
+            if seen := self.kept_views.get(key):
+                views[key] = seen[0]
+            elif key in self.views:
+                views[key] = self.view(key)
+        return Prefetched(states, views)
 
     def state(self, id: str) -> ResourceState:
         value = decode(unseal(self.states[id]))
@@ -82,25 +94,6 @@ class Shelf:
     def view(self, key: ViewKey) -> SectionView:
         value = decode(unseal(self.views[key]))
         return SectionView(key, value["total"], tuple(value["entries"]))
-
-
-def _batch(
-    derived: Sequence[Derived],
-    changes: dict[str, chart.Change],
-    folded: chart.Folded,
-    directory: tuple[Any, ...],
-) -> Batch:
-    return Batch(
-        worker="bench",
-        project_version="",
-        lanes={},
-        messages=(),
-        derived=tuple(derived),
-        states=tuple(change.after for change in changes.values()),
-        directory=directory,
-        views=tuple(folded.views.values()),
-        applied_at_us=0,
-    )
 
 
 def seal(plain: bytes) -> bytes:

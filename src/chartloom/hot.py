@@ -13,15 +13,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
 from time import perf_counter
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
 import msgspec
 
 from chartloom import chart, normalize
-from chartloom.domain.chart import SectionView, ViewKey
 from chartloom.domain.errors import (
     BatchRefused,
     BatchStale,
@@ -45,8 +43,8 @@ from chartloom.domain.quarantine import (
     place_of,
     quarantined,
 )
-from chartloom.domain.resource import Derived, ResourceState
-from chartloom.domain.store import Batch, Prefetched, Wanted
+from chartloom.domain.resource import Derived
+from chartloom.domain.store import Batch, Wanted
 
 #: What a bug in pure code raises. Named, so that faults of the store or the machine pass through.
 DERIVE_FAULTS: Final = (
@@ -62,9 +60,6 @@ DERIVE_FAULTS: Final = (
 
 #: What one message of a batch may cause; the others go on without it.
 _NOT_ALL: Final = (BatchRefused, StoreDamaged, LimitExceeded, *DERIVE_FAULTS)
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 _STALE_ATTEMPTS_MAX = 20
 _WAIT_S = 1.0
@@ -86,57 +81,12 @@ class BatchReport(msgspec.Struct, frozen=True):
     commit_s: float
 
 
-class Recent:
-    """States and views as this worker committed them last: a patient of whom many messages come
-    is not read, opened and parsed again for each batch.
-
-    It may be wrong once another worker has written: then the store refuses the commit, because it
-    checks the revision of every row that a batch changes, and all of this is forgotten. Points of
-    series are not kept: results are seldom spoken of again, and there are many.
-    """
-
-    def __init__(self, states_max: int = 8_000, views_max: int = 2_000) -> None:
-        self._states_max, self._views_max = states_max, views_max
-        self.states: dict[str, ResourceState] = {}
-        self.views: dict[ViewKey, SectionView] = {}
-
-    def missing(self, wanted: Wanted) -> Wanted:
-        """What has to be read from the store."""
-        return Wanted(
-            wanted.resource_ids.difference(self.states), wanted.views.difference(self.views)
-        )
-
-    def with_found(self, wanted: Wanted, found: Prefetched) -> Prefetched:
-        """``found`` and what was known."""
-        states, views = self.states, self.views
-        return Prefetched(
-            found.states | {id: states[id] for id in wanted.resource_ids if id in states},
-            found.views | {key: views[key] for key in wanted.views if key in views},
-        )
-
-    def committed(self, batch: Batch) -> None:
-        """Keeps what a batch wrote; of what is older, at most the bounds."""
-        states = {p.state.id: p.state for p in batch.states if not p.series}
-        self.states = _newest(self.states, states, self._states_max)
-        views = {view.key: view for view in batch.views}
-        self.views = _newest(self.views, views, self._views_max)
-
-
-def _newest(held: dict[K, V], new: dict[K, V], limit: int) -> dict[K, V]:
-    """Both, what was written last at the end, and from the front no more than ``limit``."""
-    for key in new:
-        held.pop(key, None)
-    held.update(new)
-    for key in list(islice(held, max(0, len(held) - limit))):
-        del held[key]
-    return held
-
-
 class Worker:
     """Consumes lanes of the landing log.
 
     mappings: feed name -> the feed and its mapping. share: how many lanes to hold at most.
     live: False for a worker that only replays. on_batch: called after each commit.
+    when_idle: called by :meth:`run` when nothing is pending.
     """
 
     def __init__(
@@ -152,18 +102,20 @@ class Worker:
         *,
         live: bool = True,
         on_batch: Callable[[BatchReport], None] | None = None,
+        when_idle: Callable[[], None] | None = None,
     ) -> None:
         self.store, self.mappings, self.namespace = store, mappings, namespace
         self.clock, self.grant_source, self.name = clock, grant_source, name
         self.share, self.batch_max = share, batch_max
-        self.live, self.on_batch = live, on_batch
-        self._recent = Recent()
+        self.live, self.on_batch, self.when_idle = live, on_batch, when_idle
 
     def run(self, stop: threading.Event) -> None:
         """Works until ``stop`` is set, then gives the lanes back. Outlives the store's outages."""
         while not stop.is_set():
             try:
                 if not self.run_once():
+                    if self.when_idle:
+                        self.when_idle()
                     self.store.wait(_WAIT_S)
             except LaneLost:
                 _log.info("a lane went to another worker; claiming again")
@@ -237,12 +189,13 @@ class Worker:
         for attempts_left in reversed(range(_STALE_ATTEMPTS_MAX)):
             clock, grant = [perf_counter()], self.grant_source()
             wanted = chart.plan_batch(derived)
-            found = self._read(grant, wanted)
+            found = self.store.prefetch(grant, wanted)
             clock.append(perf_counter())
             changes = chart.merge_batch(derived, found.states)
             views = found.views
             if unforeseen := chart.views_of(changes) - wanted.views:
-                views = views | self._read(grant, Wanted(frozenset(), unforeseen)).views
+                more = self.store.prefetch(grant, Wanted(frozenset(), unforeseen))
+                views = views | more.views
             folded = chart.fold_batch(changes, views)
             for key in folded.refill:
                 where = (key.source_patient, key.section, key.part)
@@ -259,28 +212,19 @@ class Worker:
                 views=tuple(folded.views.values()),
                 applied_at_us=self.clock.now_us(),
                 live=self.live,
+                firsts=frozenset([id for id, change in changes.items() if change.first]),
             )
             clock.append(perf_counter())
-            recent, self._recent = self._recent, Recent()  # not to be believed if the commit fails
             try:
                 self.store.commit(batch)
             except BatchStale:
                 if not attempts_left:
                     raise
                 continue
-            recent.committed(batch)
-            self._recent = recent
             clock.append(perf_counter())
             if self.on_batch:
                 self.on_batch(_report(batch, len(folded.refill), derive_s, clock))
             return
-
-    def _read(self, grant: Grant, wanted: Wanted) -> Prefetched:
-        """States and views before the batch, from the store where they are not known."""
-        missing = self._recent.missing(wanted)
-        if not missing.resource_ids and not missing.views:
-            return self._recent.with_found(wanted, Prefetched({}, {}))
-        return self._recent.with_found(wanted, self.store.prefetch(grant, missing))
 
     def _by_version(self, messages: Sequence[Message]) -> Iterator[tuple[str, list[Message]]]:
         """Messages by the mapping version that applies to them, each lane's order kept: a message

@@ -5,13 +5,25 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 
 import msgspec
 import psycopg
 import pytest
-from tests.support.batches import apply, arrival, batch_of, consume, derived, everyone, patient
+from tests.support.batches import (
+    apply,
+    arrival,
+    batch_of,
+    consume,
+    derived,
+    everyone,
+    patient,
+    wanted_of,
+)
 from tests.support.postgres import StoreFactory
 
+from chartloom.chart import merge, place
+from chartloom.domain import codec
 from chartloom.domain.chart import Section, ViewKey
 from chartloom.domain.errors import (
     BatchRefused,
@@ -23,7 +35,7 @@ from chartloom.domain.errors import (
 from chartloom.domain.grant import Purpose
 from chartloom.domain.issues import Issue
 from chartloom.domain.message import MessageState
-from chartloom.domain.resource import Contribution
+from chartloom.domain.resource import Contribution, Stamp
 from chartloom.domain.store import MessageFilter, ReplayScope, Wanted
 from chartloom.engines.postgres import PostgresStore, trouble
 from chartloom.engines.postgres import lanes as lanes_module
@@ -316,6 +328,50 @@ def test_directory_keeps_the_best_whatever_the_order(store: PostgresStore) -> No
     assert state.resource["name"] == "best"
     assert state.directory
     assert {s.position for s in state.stamps.values()} == {1}
+
+
+def test_a_state_that_was_said_once_is_read_as_it_was_merged(store: PostgresStore) -> None:
+    """Its row holds the contribution, and the next writer, who has to read it, merges the same."""
+    grant = everyone(store)
+    store.land([arrival(i, "p1") for i in range(2)])
+    lanes = store.claim("w", 64)
+    stay = {
+        "resourceType": "Encounter",
+        "status": "planned",
+        "id": "e1",
+        "location": [{"location": {"display": "B"}}, {"location": {"display": "A"}}],
+        "length": {"value": Decimal("1.50")},
+    }
+    said = Contribution(stay, "p1", weak=("status",), cleared=("priority",))
+    (message,) = store.pending(grant, lanes, 1)
+    outcome = derived(message, said, event_us=70)
+    merged = merge(None, said, Stamp(1, 70, message.position))
+    batch = msgspec.structs.replace(
+        batch_of([message], [outcome]), states=(place(merged),), firsts=frozenset({"e1"})
+    )
+    apply(store, batch)
+    assert codec.encode(store.state(grant, "e1")) == codec.encode(merged)
+    store._revisions.clear()
+    found = store.prefetch(grant, Wanted(frozenset({"e1"}), frozenset()))
+    assert found.states == {"e1": merged}
+    (message,) = store.pending(grant, lanes, 1)
+    later = Contribution({"resourceType": "Encounter", "id": "e1", "status": "finished"}, "p1")
+    merged = merge(merged, later, Stamp(1, 80, message.position))
+    batch = batch_of([message], [derived(message, later, event_us=80)])
+    apply(store, msgspec.structs.replace(batch, states=(place(merged),)))
+    assert codec.encode(store.state(grant, "e1")) == codec.encode(merged)
+
+
+def test_what_a_worker_wrote_is_not_read_again(store: PostgresStore) -> None:
+    grant = everyone(store)
+    store.land([arrival(i, "p1") for i in range(2)])
+    lanes = store.claim("w", 64)
+    batch = batch_of(store.pending(grant, lanes, 1))
+    apply(store, batch)
+    (placed,), (view,) = batch.states, batch.views
+    found = store.prefetch(grant, wanted_of(batch))
+    assert found.states[placed.state.id] is placed.state
+    assert found.views[view.key] is view
 
 
 def test_every_lane_read_needs_a_grant(store: PostgresStore) -> None:

@@ -7,6 +7,7 @@ functions of what was said and not of the order, this gives the same as message 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -24,11 +25,15 @@ Ranked = tuple[Contribution, tuple[int, int, int]]
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One touched resource, before and after the batch, and the views in which it counts."""
+    """One touched resource, before and after the batch, and the views in which it counts.
+
+    first: it was never spoken of before, and once in the batch: ``after`` is that contribution.
+    """
 
     before: PlacedState | None
     after: PlacedState
     keys: tuple[ViewKey, ...]
+    first: bool = False
 
 
 class Folded(msgspec.Struct, frozen=True):
@@ -60,16 +65,17 @@ def merge_batch(
     for message in derived:
         stamp = Stamp(1, message.event_us, message.position)
         said += [(c, stamp) for c in message.contributions if not c.directory]
+    times = Counter([c.resource["id"] for c, _ in said])
     heard = merge_all(said, states)
-    return {id: _change(states.get(id), state) for id, state in heard.items()}
+    return {id: _change(states.get(id), state, times[id]) for id, state in heard.items()}
 
 
-def _change(before: ResourceState | None, after: ResourceState) -> Change:
+def _change(before: ResourceState | None, after: ResourceState, times: int) -> Change:
     now = place(after)
     key = view_key(now)
     keys = () if key is None else (key,)
     if before is None:
-        return Change(None, now, keys)
+        return Change(None, now, keys, times == 1)
     was = place(before)
     left = view_key(was)
     if left is not None and left != key:

@@ -33,7 +33,8 @@ class Batch(msgspec.Struct, frozen=True):
     states, views: the final value of each touched resource and view. directory: winning
     contributions to directory resources with their stamps' ``(rank, event_us, position)``; the
     store keeps the one with the highest rank tuple, atomically. live: False for replay.
-    applied_at_us: the worker's clock just before the commit.
+    applied_at_us: the worker's clock just before the commit. firsts: ids of those states that are
+    one contribution of this batch and nothing else, so that a store need not write it twice.
     """
 
     worker: str
@@ -46,6 +47,7 @@ class Batch(msgspec.Struct, frozen=True):
     views: tuple[SectionView, ...]
     applied_at_us: int
     live: bool = True
+    firsts: frozenset[str] = frozenset()
 
 
 class MessageRow(msgspec.Struct, frozen=True):

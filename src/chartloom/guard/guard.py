@@ -30,7 +30,22 @@ SEAL_OVERHEAD_BYTES = len(_SCHEME) + _NONCE_BYTES + 16
 DIRECTORY_KIND = "directory"
 
 _GRANTS_REMEMBERED = 256
+_NONCES_DRAWN = 512  #: at once; a system call for each would cost as much as the sealing
 _pack = msgspec.msgpack.Encoder().encode
+
+
+#: Random numbers drawn and not yet used; a forked process begins with none.
+_NONCES: list[bytes] = []
+os.register_at_fork(after_in_child=_NONCES.clear)
+
+
+def _draw_nonces() -> bytes:
+    """Draws a block of nonces and returns one of them; the others go where ``pop``, which is
+    atomic, gives each to one caller only."""
+    drawn = os.urandom(_NONCES_DRAWN * _NONCE_BYTES)
+    nonces = [drawn[at : at + _NONCE_BYTES] for at in range(0, len(drawn), _NONCE_BYTES)]
+    _NONCES.extend(nonces[1:])
+    return nonces[0]
 
 
 class SealBroken(StoreDamaged):
@@ -133,7 +148,10 @@ class Guard:
 
     def seal(self, subject: str, kind: str, id: str, version: str, plain: bytes) -> bytes:
         """Seals ``plain`` with the subject's key, bound to kind, id and version."""
-        nonce = os.urandom(_NONCE_BYTES)
+        try:
+            nonce = _NONCES.pop()
+        except IndexError:
+            nonce = _draw_nonces()
         aad = _pack((kind, subject, id, version))
         return _SCHEME + nonce + self._ring.cipher(subject).encrypt(nonce, plain, aad)
 

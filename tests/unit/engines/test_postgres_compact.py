@@ -45,15 +45,15 @@ def test_threads_share_a_compactor() -> None:
 def test_kept_values_are_bounded_and_the_unused_go_first() -> None:
     kept: Kept[str, int] = Kept(bytes_max=100)
     for i in range(10):
-        kept.put(str(i), i, 10)
-    assert kept.get("0") == 0  # used again: younger than 1
-    kept.put("9", 99, 20)
-    assert (kept.get("0"), kept.get("1"), kept.get("9")) == (0, None, 99)
+        kept.put(str(i), i, 1, 10)
+    assert kept.get("0") == (0, 1)  # used again: younger than 1
+    kept.put("9", 99, 2, 20)
+    assert (kept.get("0"), kept.get("1"), kept.get("9")) == ((0, 1), None, (99, 2))
     assert kept.size_bytes == 100
     kept.drop("9")
     kept.drop("absent")
     assert (kept.get("9"), kept.size_bytes, len(kept)) == (None, 80, 8)
-    kept.put("huge", 1, 1000)
+    kept.put("huge", 1, 1, 1000)
     assert (len(kept), kept.size_bytes) == (0, 0)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from chartloom.chart import merge
 from chartloom.domain import codec
 from chartloom.domain.chart import Section, SectionView, ViewKey
 from chartloom.domain.grant import Grant
@@ -17,11 +18,21 @@ from chartloom.engines.postgres.compact import Compactor
 from chartloom.guard import DIRECTORY_KIND, Guard
 
 
+class FirstSaid(msgspec.Struct, array_like=True):
+    """Stands for the stamps of a state that is one contribution and nothing else."""
+
+    event_us: int
+    position: int
+    weak: tuple[str, ...] = ()
+    cleared: tuple[str, ...] = ()
+
+
 class StateBody(msgspec.Struct, array_like=True):
-    """What is sealed of a resource state."""
+    """What is sealed of a resource state. With :class:`FirstSaid` for stamps, ``resource`` is the
+    contribution, from which the state is made again when it is read."""
 
     resource: dict[str, Any]
-    stamps: dict[str, Stamp]
+    stamps: dict[str, Stamp] | FirstSaid
 
 
 class BundleBody(msgspec.Struct, omit_defaults=True):
@@ -37,9 +48,15 @@ class BundleBody(msgspec.Struct, omit_defaults=True):
     links: tuple[LinkEvent, ...] = ()
 
 
+_encode = codec.encode
 _STATE = msgspec.json.Decoder(StateBody, float_hook=Decimal)
 _BUNDLE = msgspec.json.Decoder(BundleBody, float_hook=Decimal)
 _ENTRIES = msgspec.json.Decoder(tuple[dict[str, Any], ...], float_hook=Decimal)
+
+
+def _first_state(source_patient: str, resource: dict[str, Any], said: FirstSaid) -> ResourceState:
+    contribution = Contribution(resource, source_patient, False, said.weak, said.cleared)
+    return merge(None, contribution, Stamp(1, said.event_us, said.position))
 
 
 class Bodies:
@@ -48,10 +65,10 @@ class Bodies:
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._compactor = Compactor()
+        self._pack = self._compactor.pack
 
     def _seal(self, subject: str, kind: str, id: str, version: str, value: Any) -> bytes:
-        plain = self._compactor.pack(codec.encode(value))
-        return self._guard.seal(subject, kind, id, version, plain)
+        return self._guard.seal(subject, kind, id, version, self._pack(_encode(value)))
 
     def _unseal(
         self, grant: Grant, subject: str, kind: str, id: str, version: str, sealed: bytes
@@ -89,6 +106,11 @@ class Bodies:
         body = StateBody(state.resource, state.stamps)
         return self._seal(state.source_patient, "state", state.id, str(revision), body)
 
+    def seal_first(self, id: str, said: Contribution, event_us: int, position: int) -> bytes:
+        """A patient's resource state of which one message spoke; its resource may be encoded."""
+        body = StateBody(said.resource, FirstSaid(event_us, position, said.weak, said.cleared))
+        return self._seal(said.source_patient, "state", id, "1", body)
+
     def seal_directory(self, item: Contribution, rank: tuple[int, int, int]) -> bytes:
         """The winning statement about a directory resource.
 
@@ -113,6 +135,8 @@ class Bodies:
         else:
             plain = self._unseal(grant, source_patient, "state", id, str(revision), sealed)
         body = _STATE.decode(plain)
+        if isinstance(body.stamps, FirstSaid):
+            return _first_state(source_patient, body.resource, body.stamps)
         return ResourceState(body.resource, source_patient, body.stamps, directory)
 
     def seal_view(self, view: SectionView, revision: int) -> bytes:

@@ -19,7 +19,7 @@ from chartloom.engines.postgres.lanes import LanesPart
 from chartloom.engines.postgres.persons import PersonIndex
 from chartloom.engines.postgres.refusals import refusals
 from chartloom.engines.postgres.stats import Applied, FeedMinutes
-from chartloom.engines.postgres.writes import Writes, directory_row, fill
+from chartloom.engines.postgres.writes import Items, Writes, directory_row, fill
 
 
 class CommitPart(LanesPart):
@@ -28,6 +28,7 @@ class CommitPart(LanesPart):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._persons = PersonIndex(self._guard)
+        self._encoded = Items()
         self._directory: dict[str, tuple[int, int, int]] = {}
         self._versions: dict[str, int] = {}
         self._minutes: FeedMinutes | None = None
@@ -46,7 +47,9 @@ class CommitPart(LanesPart):
             minutes = self._statistics(conn)
             version = self._version(conn, batch.project_version)
             with refusals():
-                writes = fill(batch, self._bodies, self._revisions, version, minutes.shard)
+                writes = fill(
+                    batch, self._bodies, self._revisions, version, minutes.shard, self._encoded
+                )
                 writes.directory = self._directory_rows(batch)
                 try:
                     small = len(writes.bundles) + len(writes.new_states) < bulk.COPY_ROWS_MIN
@@ -195,16 +198,19 @@ class CommitPart(LanesPart):
 
     def _remember(self, batch: Batch, writes: Writes) -> None:
         seen = self._revisions
-        states = {placed.state.id: placed.state for placed in batch.states}
+        states = {placed.state.id: placed for placed in batch.states}
+        keep = seen.kept_states.put
         for row in (*writes.new_states, *writes.known_states):
-            id, revision, sealed = row[9], row[3], row[13]
-            seen.states[id] = revision
-            seen.kept_states.put(id, states[id], len(sealed))
+            placed = states[row[9]]
+            if placed.series:
+                seen.kept_states.drop(row[9])
+            else:
+                keep(row[9], placed.state, row[3], len(row[13]))
         views = {view.key: view for view in batch.views}
         rows = (*writes.new_views, *writes.known_views)
         for key, row in zip(_keys(rows), rows, strict=True):
-            seen.views[key] = row[0]
-            seen.kept_views.put(key, views[key], len(row[5]))
+            seen.kept_views.put(key, views[key], row[0], len(row[5]))
+        seen.settle()
         for item, rank in batch.directory:
             self._directory[item.id] = max(rank, self._directory.get(item.id, rank))
         self._persons.committed()

@@ -151,7 +151,6 @@ class LanesPart(StoreBase):
         self._verify(grant)
         with self._lane.use() as conn, refusals():
             self._still_held(conn)
-            self._revisions.make_room()
             found = self._kept(wanted) if self._guard.covers(grant, "") else Prefetched({}, {})
             ids = sorted(wanted.resource_ids.difference(found.states))
             keys = sorted(wanted.views.difference(found.views))
@@ -160,11 +159,14 @@ class LanesPart(StoreBase):
         return found
 
     def _kept(self, wanted: Wanted) -> Prefetched:
-        states, views = self._revisions.kept_states.get, self._revisions.kept_views.get
-        return Prefetched(
-            {id: state for id in wanted.resource_ids if (state := states(id)) is not None},
-            {key: view for key in wanted.views if (view := views(key)) is not None},
-        )
+        seen, found = self._revisions, Prefetched({}, {})
+        for id in wanted.resource_ids:
+            if (state := seen.kept_states.get(id)) is not None:
+                found.states[id], seen.states[id] = state
+        for key in wanted.views:
+            if (view := seen.kept_views.get(key)) is not None:
+                found.views[key], seen.views[key] = view
+        return found
 
     def _read(
         self,
@@ -184,18 +186,15 @@ class LanesPart(StoreBase):
             views = conn.execute(queries.VIEWS, columns, binary=True)
             state_rows, view_rows = states.fetchall(), views.fetchall()
         seen = self._revisions
-        seen.saw(
-            ids, {r[0]: r[3] for r in state_rows}, keys, {ViewKey(*r[:3]): r[4] for r in view_rows}
-        )
         for row in state_rows:
             state = self._bodies.open_state(grant, *row)
-            found.states[row[0]] = state
+            found.states[row[0]], seen.states[row[0]] = state, row[3]
             if not state.directory:
-                seen.kept_states.put(row[0], state, len(row[4]))
+                seen.kept_states.put(row[0], state, row[3], len(row[4]))
         for row in view_rows:
             view = self._bodies.open_view(grant, *row)
-            found.views[view.key] = view
-            seen.kept_views.put(view.key, view, len(row[5]))
+            found.views[view.key], seen.views[view.key] = view, row[4]
+            seen.kept_views.put(view.key, view, row[4], len(row[5]))
 
     def refill(
         self, grant: Grant, source_patient: str, section: Section, part: int, limit: int

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from chartloom.domain.resource import Contribution, Derived, LinkKind
+from chartloom.domain.resource import Contribution, Derived, LinkKind, PatientIdentifier
 from chartloom.engines.postgres import queries
 from chartloom.engines.postgres.connect import Connection
 from chartloom.guard import Guard
@@ -19,7 +20,11 @@ from chartloom.guard import Guard
 _RECORD_TYPES = {"MR", "PI"}
 _REMEMBERED_MAX = 400_000
 
+#: Of so many source patients the last word is remembered.
+_SAID_MAX = 20_000
+
 Pair = tuple[str, str]
+_Said = tuple[tuple[PatientIdentifier, ...], Any]
 
 
 def record_numbers(patient: Contribution) -> Iterator[str]:
@@ -52,16 +57,24 @@ class PersonIndex:
         self._guard = guard
         self._known: set[tuple[str, ...]] = set()
         self._fresh: list[tuple[str, ...]] = []
+        #: What the last message about a source patient said; the next one of the same sender (who
+        #: gives so many numbers and names) mostly says the same.
+        self._said: dict[tuple[str, int, int], _Said] = {}
+        self._fresh_said: dict[tuple[str, int, int], _Said] = {}
 
     def clear(self) -> None:
         """Forgets what is written (after a rebuild or a lost connection)."""
         self._known.clear()
+        self._said.clear()
 
     def committed(self) -> None:
         """The transaction of the last :meth:`write` is durable."""
         if len(self._known) > _REMEMBERED_MAX:
             self._known.clear()
+        if len(self._said) > _SAID_MAX:
+            self._said.clear()
         self._known.update(self._fresh)
+        self._said.update(self._fresh_said)
 
     def _new(self, *key: str) -> bool:
         if key in self._known:
@@ -72,7 +85,7 @@ class PersonIndex:
     def write(self, conn: Connection, derived: Sequence[Derived]) -> None:
         """All that a batch says about who is who. Must come last in its transaction: from the
         first new record number or link on, it holds the lock of all clusters."""
-        self._fresh = []
+        self._fresh, self._fresh_said = [], {}
         patients, identifiers, records = self._collect(derived)
         if identifiers:
             rows = sorted(identifiers)
@@ -98,6 +111,11 @@ class PersonIndex:
         identifiers: set[tuple[bytes, str]] = set()
         records: set[tuple[bytes, str]] = set()
         for d in derived:
+            if (said := _said(d)) is not None:
+                key = (d.source_patient, len(d.identifiers), len(said[1] or ()))
+                if self._said.get(key) == said:
+                    continue
+                self._fresh_said[key] = said
             for who in _patients(d):
                 if self._new("p", who):
                     patients.add(who)
@@ -112,6 +130,25 @@ class PersonIndex:
                             blind = self._guard.blind("record", number)
                             records.add((blind, c.source_patient))
         return patients, identifiers, records
+
+
+def _said(d: Derived) -> _Said | None:
+    """All that a message says about who is who, if it speaks of one source patient only."""
+    who, numbers = d.source_patient, None
+    if not who or d.links or d.quarantine:
+        return None
+    for c in d.contributions:
+        if not c.directory:
+            if c.source_patient != who:
+                return None
+            if c.resource["resourceType"] == "Patient":
+                if numbers is not None:
+                    return None
+                numbers = c.resource.get("identifier", ())
+    for i in d.identifiers:
+        if i.source_patient != who:
+            return None
+    return d.identifiers, numbers
 
 
 def _patients(d: Derived) -> set[str]:

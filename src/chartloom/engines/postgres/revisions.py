@@ -1,4 +1,4 @@
-"""What this worker has seen of the rows it writes: revisions for all, values for the recent.
+"""What this worker knows of the rows it writes: revisions for the batch, values for the recent.
 
 Most messages speak about patients that others spoke about just before. Keeping what was written
 saves reading, unsealing and decoding it again; that it is still current is proved by the commit,
@@ -8,14 +8,12 @@ which is refused if a row has another revision than the one it was folded on.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
 from chartloom.domain.chart import SectionView, ViewKey
 from chartloom.domain.resource import ResourceState
 
-#: Above this many rows remembered, all are forgotten at the next prefetch.
-_REMEMBERED_MAX = 400_000
 #: Sealed size of the values kept, for states and for views; in memory they take several times this.
 _KEPT_BYTES_MAX = 16 * 1024 * 1024
 
@@ -24,41 +22,41 @@ V = TypeVar("V")
 
 
 class Kept(Generic[K, V]):
-    """Values by key, the longest unused of them dropped when they become too much."""
+    """Values with their revision by key, the longest unused dropped when they become too much."""
 
     def __init__(self, bytes_max: int = _KEPT_BYTES_MAX) -> None:
         self._bytes_max = bytes_max
-        self._values: OrderedDict[K, tuple[V, int]] = OrderedDict()
+        self._values: OrderedDict[K, tuple[V, int, int]] = OrderedDict()
         self.size_bytes = 0
 
     def __len__(self) -> int:
         return len(self._values)
 
-    def get(self, key: K) -> V | None:
-        """The value, if it is kept."""
+    def get(self, key: K) -> tuple[V, int] | None:
+        """The value and its revision, if it is kept."""
         found = self._values.get(key)
         if found is None:
             return None
         self._values.move_to_end(key)
-        return found[0]
+        return found[:2]
 
-    def put(self, key: K, value: V, size_bytes: int) -> None:
+    def put(self, key: K, value: V, revision: int, size_bytes: int) -> None:
         """Keeps a value."""
         values = self._values
         found = values.pop(key, None)
         if found is not None:
-            self.size_bytes -= found[1]
-        values[key] = (value, size_bytes)
+            self.size_bytes -= found[2]
+        values[key] = (value, revision, size_bytes)
         self.size_bytes += size_bytes
         while self.size_bytes > self._bytes_max:
-            _, (_, size) = values.popitem(last=False)
+            _, (_, _, size) = values.popitem(last=False)
             self.size_bytes -= size
 
     def drop(self, key: K) -> None:
         """Forgets one value."""
         found = self._values.pop(key, None)
         if found is not None:
-            self.size_bytes -= found[1]
+            self.size_bytes -= found[2]
 
     def clear(self) -> None:
         """Forgets all."""
@@ -67,9 +65,11 @@ class Kept(Generic[K, V]):
 
 
 class Revisions:
-    """Revisions of states and views as last read or written; 0 means there was no row.
+    """Revisions of the rows that the next batch may write; one that is not here does not exist yet.
 
-    kept_states, kept_views: values of exactly these revisions.
+    states, views: as prefetched since the last commit. kept_states, kept_views: values as last
+    read or written. Points of series are not kept: results are seldom spoken of again, and there
+    are many.
     """
 
     def __init__(self) -> None:
@@ -80,28 +80,14 @@ class Revisions:
 
     def clear(self) -> None:
         """Forgets everything."""
-        self.states.clear()
-        self.views.clear()
+        self.settle()
         self.kept_states.clear()
         self.kept_views.clear()
 
-    def saw(
-        self,
-        ids: Iterable[str],
-        states: Mapping[str, int],
-        keys: Iterable[ViewKey],
-        views: Mapping[ViewKey, int],
-    ) -> None:
-        """Notes what a prefetch found, and what it did not find."""
-        for id in ids:
-            self.states[id] = states.get(id, 0)
-        for key in keys:
-            self.views[key] = views.get(key, 0)
-
-    def make_room(self) -> None:
-        """Forgets everything if it has become too much. Before a prefetch, never after."""
-        if len(self.states) + len(self.views) > _REMEMBERED_MAX:
-            self.clear()
+    def settle(self) -> None:
+        """The batch is committed: what comes next is prefetched again."""
+        self.states.clear()
+        self.views.clear()
 
     def forget(self, ids: Iterable[str], keys: Iterable[ViewKey]) -> None:
         """Forgets rows that turned out to be newer than we knew."""

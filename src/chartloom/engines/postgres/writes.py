@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
+from struct import pack
+from typing import Any
+from zlib import crc32
 
+import msgspec
+
+from chartloom.domain import codec
 from chartloom.domain.chart import PlacedState, SectionView
 from chartloom.domain.message import Message
-from chartloom.domain.resource import Contribution, Derived
+from chartloom.domain.resource import Contribution, Derived, ResourceState
 from chartloom.domain.store import Batch
 from chartloom.engines.postgres.bodies import Bodies, BundleBody
 from chartloom.engines.postgres.bulk import Row
 from chartloom.engines.postgres.landing import clean
 from chartloom.engines.postgres.revisions import Revisions
 
-_POSITION = attrgetter("position")
 _DAY_US = 86_400_000_000
+_DIRECTORY_ITEMS_MAX = 10_000
+
+
+def _view_order(view: SectionView) -> tuple[str, int, int]:
+    key = view.key
+    return key.source_patient, key.section, key.part
 
 
 def touch_of(resource_id: str) -> bytes:
     """A resource id as 4 bytes: enough to skip nearly all bundles without it."""
-    return zlib.crc32(resource_id.encode()).to_bytes(4, "big")
+    return crc32(resource_id.encode()).to_bytes(4, "big")
 
 
 @dataclass
@@ -72,47 +82,98 @@ def outcome_row(
     )
 
 
-def bundle_rows(bodies: Bodies, derived: Derived, message: Message) -> list[Row]:
+#: A contribution as bundles hold it: its ``resource`` is encoded already.
+Item = Contribution
+
+
+class Items:
+    """Contributions with their resources encoded: once, for the bundle and for the state.
+
+    Many messages name the same doctors, wards and houses, and the mapping gives the same object for
+    the same words; those of the directory are remembered.
+    """
+
+    def __init__(self) -> None:
+        self._directory: dict[int, tuple[Contribution, Item]] = {}
+
+    def of(self, contributions: Sequence[Contribution]) -> list[Item]:
+        """One item per contribution."""
+        encode, raw, known = codec.encode, msgspec.Raw, self._directory
+        items = []
+        for said in contributions:
+            if said.directory and (held := known.get(id(said))) is not None:
+                items.append(held[1])  # the entry holds the contribution, so its id is its own
+                continue
+            text: Any = raw(encode(said.resource))
+            item = Contribution(text, said.source_patient, said.directory, said.weak, said.cleared)
+            if said.directory:
+                if len(known) >= _DIRECTORY_ITEMS_MAX:
+                    known.clear()
+                known[id(said)] = (said, item)
+            items.append(item)
+        return items
+
+
+def bundle_rows(
+    bodies: Bodies, derived: Derived, message: Message, items: Sequence[Item]
+) -> list[Row]:
     """One row per source patient that the message speaks of; the first one is the message's own.
 
     Directory resources travel with the first: they are evidence of this message like the rest.
+    items: its contributions, encoded.
     """
     main = derived.source_patient or message.source_patient
-    by_patient: dict[str, list[Contribution]] = {main: []}
-    for item in derived.contributions:
-        by_patient.setdefault(main if item.directory else item.source_patient, []).append(item)
+    held: dict[str, list[Item]] = {main: []}
+    touched: dict[str, list[int]] = {main: []}
+    for said, item in zip(derived.contributions, items, strict=True):
+        if said.directory:
+            held[main].append(item)
+            continue
+        patient = said.source_patient
+        if patient not in held:
+            held[patient], touched[patient] = [], []
+        held[patient].append(item)
+        touched[patient].append(crc32(said.resource["id"].encode()))
+    position = derived.position
     rows = []
-    for ordinal, (patient, items) in enumerate(by_patient.items()):
-        body = BundleBody(contributions=tuple(items))
+    for ordinal, (patient, said_of) in enumerate(held.items()):
+        body = BundleBody(contributions=tuple(said_of))
         if ordinal == 0:
             body.provenance, body.issues = derived.provenance, derived.issues
             body.unmapped, body.links = derived.unmapped, derived.links
-        sealed = bodies.seal_bundle(patient, derived.position, ordinal, body)
-        touched = b"".join(touch_of(i.id) for i in items if not i.directory)
-        rows.append((derived.position, ordinal, patient, touched, sealed))
+        sealed = bodies.seal_bundle(patient, position, ordinal, body)
+        hashes = touched[patient]
+        rows.append((position, ordinal, patient, pack(f"!{len(hashes)}I", *hashes), sealed))
     return rows
 
 
-def state_row(bodies: Bodies, placed: PlacedState, revision: int) -> Row:
+def state_row(placed: PlacedState, revision: int, sealed: bytes) -> Row:
     """A patient's resource."""
     state = placed.state
-    version = max(map(_POSITION, state.stamps.values()), default=0)
+    resource = state.resource
     return (
         placed.sort_us,
-        version,
+        _version_of(state),
         0,
         revision,
         0,
         placed.part,
-        int(placed.section),
+        placed.section.value,
         placed.hidden,
         False,
-        state.id,
+        resource["id"],
         state.source_patient,
-        state.type,
+        resource["resourceType"],
         clean(placed.series),
-        bodies.seal_state(state, revision),
+        sealed,
     )
+
+
+def _version_of(state: ResourceState) -> int:
+    meta = state.resource.get("meta")
+    if meta is not None and "versionId" in meta:
+        return int(meta["versionId"])
+    return max([stamp.position for stamp in state.stamps.values()], default=0)
 
 
 def directory_row(bodies: Bodies, item: Contribution, rank: tuple[int, int, int]) -> Row:
@@ -128,26 +189,51 @@ def view_row(bodies: Bodies, view: SectionView, revision: int) -> Row:
     return (revision, view.total, key.part, int(key.section), key.source_patient, sealed)
 
 
-def fill(batch: Batch, bodies: Bodies, revisions: Revisions, version: int, shard: int) -> Writes:
+def fill(
+    batch: Batch, bodies: Bodies, revisions: Revisions, version: int, shard: int, encoded: Items
+) -> Writes:
     """All rows of a batch."""
     writes = Writes()
     issues: Counter[tuple[str, str]] = Counter()
+    firsts: dict[str, bytes] = {}
     for message, derived in messages_of(batch):
+        items = encoded.of(derived.contributions)
         writes.outcomes.append(outcome_row(bodies, message, derived, batch.applied_at_us, version))
-        writes.bundles += bundle_rows(bodies, derived, message)
-        issues.update((message.feed, issue.code) for issue in derived.issues)
-        writes.links += [
-            (derived.position, derived.event_us, i, e.kind, e.surviving, e.prior, e.rule)
-            for i, e in enumerate(derived.links)
-        ]
-    for placed in sorted(batch.states, key=lambda p: p.state.id):
-        base = revisions.states.get(placed.state.id, 0)
-        rows = writes.known_states if base else writes.new_states
-        rows.append(state_row(bodies, placed, base + 1))
-    for view in sorted(batch.views, key=lambda v: v.key):
+        writes.bundles += bundle_rows(bodies, derived, message, items)
+        for said, item in zip(derived.contributions, items, strict=True):
+            if not said.directory and (id := said.resource["id"]) in batch.firsts:
+                firsts[id] = bodies.seal_first(id, item, derived.event_us, derived.position)
+        if derived.issues:
+            issues.update((message.feed, issue.code) for issue in derived.issues)
+        if derived.links:
+            writes.links += [
+                (derived.position, derived.event_us, i, e.kind, e.surviving, e.prior, e.rule)
+                for i, e in enumerate(derived.links)
+            ]
+    _fill_states(writes, batch, bodies, revisions.states, firsts)
+    for view in sorted(batch.views, key=_view_order):
         base = revisions.views.get(view.key, 0)
         rows = writes.known_views if base else writes.new_views
         rows.append(view_row(bodies, view, base + 1))
     day = batch.applied_at_us // _DAY_US
     writes.issues = [(feed, day, code, shard, n) for (feed, code), n in sorted(issues.items())]
     return writes
+
+
+def _fill_states(
+    writes: Writes,
+    batch: Batch,
+    bodies: Bodies,
+    revisions: Mapping[str, int],
+    firsts: Mapping[str, bytes],
+) -> None:
+    placed_by_id = {placed.state.resource["id"]: placed for placed in batch.states}
+    for id in sorted(placed_by_id):
+        placed = placed_by_id[id]
+        base = revisions.get(id, 0)
+        if base:
+            sealed = bodies.seal_state(placed.state, base + 1)
+            writes.known_states.append(state_row(placed, base + 1, sealed))
+        else:
+            sealed = firsts.get(id) or bodies.seal_state(placed.state, 1)
+            writes.new_states.append(state_row(placed, 1, sealed))
