@@ -111,6 +111,8 @@ class Run:
         if definition.links:
             self.links = links_of(definition.links, instances, m)
         self.contributions.extend(m.directory.values())
+        for instance in instances:  # no cycles: what is left of a message is freed at once
+            instance.children.clear()
         return ""
 
     # -- ids
