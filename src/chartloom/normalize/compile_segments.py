@@ -34,6 +34,7 @@ class Filler:
     rules: tuple[Row, ...]
     covers: tuple[Cover, ...]
     source: str
+    fields: tuple[int, ...] | None  #: all that it reads of the segment; None: nobody knows
 
 
 class SegmentCompiler:
@@ -111,7 +112,17 @@ class _TableCompiler:
             tuple(ordered),
             tuple(self.covers),
             w.text,
+            self._fields(),
         )
+
+    def _fields(self) -> tuple[int, ...] | None:
+        rows, subject = self.table.rows, self.table.subject
+        if any(row.via in self.p.functions for row in rows):
+            return None
+        read = {row.source.field for row in rows if row.source and not row.ignore}
+        sources = [c.source for row in rows for c in row.conditions]
+        read.update(s.field for s in sources if s.segment == subject)
+        return tuple(sorted(read - {0}))
 
     def const(self, value: Any) -> str:
         """A name for an object that the code refers to."""
@@ -122,6 +133,8 @@ class _TableCompiler:
     # -- conditions
 
     def _conditions(self) -> None:
+        if any(_is_event(c) for row in self.table.rows for c in row.conditions):
+            self.w("event = m.event")
         for row in self.table.rows:
             if row.conditions and row.conditions not in self.bits:
                 bit = 1 << len(self.bits)
@@ -131,8 +144,8 @@ class _TableCompiler:
 
     def _test(self, c: Condition) -> str:
         source = c.source
-        if source.segment == "MSH" and (source.field, source.comp) == (9, 2):
-            value = "m.event"
+        if _is_event(c):
+            value = "event"
         elif source.segment == self.table.subject:
             text = f"f[{source.field}]"
             value = f"m.part({text}, {source.comp or 1})"
@@ -331,6 +344,11 @@ class _TableCompiler:
                 if row.weak:
                     w(f"weak.append({row.target[0].name!r})")
                 self._trace(number, path, source.field, rep, source.comp)
+
+
+def _is_event(c: Condition) -> bool:
+    """Whether a condition is about MSH-9.2."""
+    return (c.source.segment, c.source.field, c.source.comp) == ("MSH", 9, 2)
 
 
 def _parts(row: Row, found: Datatype) -> tuple[Part, ...]:

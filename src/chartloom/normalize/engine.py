@@ -19,6 +19,8 @@ from chartloom.normalize.recall import Worth
 from chartloom.normalize.registry import REGISTRY, Datatype
 from chartloom.normalize.structure import Structure
 
+#: Segments that hold the time and the number of the message.
+_HEADERS = ("MSH", "EVN")
 #: Sets of segment names for which a plan keeps what can run.
 NARROWED_MAX = 1024
 #: A note alone makes no resource.
@@ -64,8 +66,18 @@ class Builder:
     segments: frozenset[str]  #: of which one must be in the group itself
     plain: bool  #: needs no further look whether it is wanted
     keys: tuple[PlainKey, ...]
+    fields: dict[str, tuple[int, ...]]  #: all that is read of headers, which are never the same
     number: int  #: equal definitions, of whatever messages, have the same
     worth: Worth
+
+
+def _header_fields(fillers: list[Filler]) -> dict[str, tuple[int, ...]]:
+    result: dict[str, tuple[int, ...]] = {}
+    for name in _HEADERS:
+        fields = [f.fields for f in fillers if f.segment == name]
+        if None not in fields:
+            result[name] = tuple(sorted({n for f in fields for n in f or ()}))
+    return result
 
 
 def _may_run(builder: Builder, present: frozenset[str]) -> bool:
@@ -177,6 +189,7 @@ class Engine:
                 frozenset(fillers[n].segment for n in resource.maps) - _NOTES,
                 not resource.needs and not resource.unless,
                 tuple(plain_key(key) for key in resource.keys),
+                _header_fields([fillers[n] for n in resource.maps]),
                 *self._number(resource),
             )
             by_group.setdefault(resource.group, []).append(builder)

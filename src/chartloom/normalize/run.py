@@ -239,9 +239,16 @@ class Run:
         definition, worth = builder.definition, builder.worth
         if self.recall is None or definition.type == PROVENANCE or not worth.is_given():
             return None
-        lines = [segment.line for segment in self._segments(builder, instance)]
-        if "" in lines:
-            return None
+        lines: list[str] = []
+        for segment in self._segments(builder, instance):
+            fields = builder.fields.get(segment.name) if lines else None
+            if not segment.line:
+                return None
+            if fields is None:
+                lines.append(segment.line)
+            else:
+                held = segment.fields
+                lines.append("\r".join([held[n] for n in fields if n < len(held)]))
         m = self.m
         return (
             m.env,

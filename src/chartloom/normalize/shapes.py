@@ -40,18 +40,14 @@ class Shapes:
     def of(self, tree: Tree) -> list[bytes]:
         """One shape per segment; in headers the two delimiter fields are values."""
         text = tree.source.text
-        usual = self.early is None and text.isascii() and not tree.issues
-        if usual and not any(odd in text for odd in _ODD):
-            # One line is one segment.
-            lines = self._reduced(text.encode()).split(b"\r")
+        if self.early is None and not tree.issues and not any(odd in text for odd in _ODD):
+            # One line is one segment. No byte of a character beyond ASCII is a delimiter.
+            lines = self._reduced(text.encode("utf-8", "surrogatepass")).split(b"\r")
             shapes = [line for line in lines if line]
             if len(shapes) == len(tree.segments):
-                shapes[0] = self._header_shape(tree)
+                shapes[0] = _header_shape(shapes[0])
                 return shapes
         return self._one_by_one(tree)
-
-    def _header_shape(self, tree: Tree) -> bytes:
-        return self._reduced(self.field.join(_header_fields(tree.segments[0])).encode())
 
     def _one_by_one(self, tree: Tree) -> list[bytes]:
         shapes = []
@@ -68,6 +64,12 @@ class Shapes:
         while b"xx" in shape:
             shape = shape.replace(b"xx", b"x")
         return shape
+
+
+def _header_shape(line: bytes) -> bytes:
+    """The shape of MSH from its line, in which MSH-1 is no text and MSH-2 is made of delimiters."""
+    _, encoding, *rest = line.split(b"|", 2)
+    return b"|".join((b"x|x", b"x" if encoding else b"", *rest))
 
 
 def _header_fields(seg: Segment) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import msgspec
 
 from chartloom.domain.issues import Issue
@@ -181,6 +179,7 @@ class Tree:
         self.segments = segments
         self.issues = issues
         self.fatal = not segments
+        self._named: dict[str, list[Segment]] | None = None
 
     @property
     def data(self) -> bytes:
@@ -202,12 +201,13 @@ class Tree:
         """MSH, unless the tree is fatal."""
         return self.segments[0] if self.segments else None
 
-    @cached_property
+    @property
     def _by_name(self) -> dict[str, list[Segment]]:
-        by_name: dict[str, list[Segment]] = {}
-        for segment in self.segments:
-            by_name.setdefault(segment.name, []).append(segment)
-        return by_name
+        if self._named is None:
+            self._named = {}
+            for segment in self.segments:
+                self._named.setdefault(segment.name, []).append(segment)
+        return self._named
 
     def segments_named(self, name: str) -> list[Segment]:
         """All segments of one name, in order."""
@@ -215,8 +215,10 @@ class Tree:
 
     def first(self, name: str) -> Segment | None:
         """The first segment of one name."""
-        found = self._by_name.get(name)
-        return found[0] if found else None
+        for segment in self.segments:
+            if segment.name == name:
+                return segment
+        return None
 
     def _msh(self, field: int, comp: int = 1) -> str:
         return self.segments[0].value(field, 1, comp) if self.segments else ""

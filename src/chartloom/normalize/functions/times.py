@@ -23,14 +23,25 @@ _DTM = re.compile(
 _ISO = re.compile(r"\d{4}-\d\d(-\d\d([T ]\d\d(:\d\d){0,2}(\.\d+)?([+-]\d\d:?\d\d|Z)?)?)?", re.ASCII)
 _TM = re.compile(r"(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,9}))?)?)?(?:[+-]\d{4})?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _TS_READS = {"1": ""}
 _TS_IGNORES = {"2": "degree of precision (deprecated): the digits of the time say it"}
 
 
-@lru_cache(maxsize=65536)
 def _offset(zone: tzinfo, minute: str) -> str:
     """The zone's offset at a local minute ``YYYYMMDDHHMM`` as ``+HH:MM``."""
+    if int(minute[10:]) > 59:
+        raise ValueError("no minute")
+    return _offset_of_hour(zone, minute[:10]) or _offset_of_minute(zone, minute)
+
+
+@lru_cache(maxsize=16384)
+def _offset_of_hour(zone: tzinfo, hour: str) -> str:
+    """The zone's offset during a local hour ``YYYYMMDDHH``; ``""`` if it changes within it."""
+    first = _offset_of_minute(zone, hour + "00")
+    return first if first == _offset_of_minute(zone, hour + "59") else ""
+
+
+def _offset_of_minute(zone: tzinfo, minute: str) -> str:
     year, month, day = int(minute[:4]), int(minute[4:6]), int(minute[6:8])
     delta = datetime(year, month, day, int(minute[8:10]), int(minute[10:]), tzinfo=zone).utcoffset()
     seconds = int(delta.total_seconds()) if delta is not None else 0
@@ -105,7 +116,8 @@ def to_us(value: str) -> int | None:
         else:
             year, month, day = ([int(p) for p in value.split("-")] + [1, 1])[:3]
             stamp = datetime(year, month, day, tzinfo=UTC)
-        return (stamp - _EPOCH) // _MICROSECOND
+        since = stamp - _EPOCH
+        return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
     except (ValueError, OverflowError):
         return None
 
@@ -121,7 +133,7 @@ def _short_fraction(value: str) -> str:
 
 def instant_of_us(us: int) -> str:
     """A FHIR instant in UTC."""
-    return (_EPOCH + us * _MICROSECOND).isoformat().replace("+00:00", "Z")
+    return (_EPOCH + timedelta(0, *divmod(us, 1_000_000))).isoformat().replace("+00:00", "Z")
 
 
 def _first(x: str, s: Sink) -> str:
