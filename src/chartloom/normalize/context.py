@@ -275,7 +275,6 @@ class Instance:
     __slots__ = (
         "_lists",
         "_refs",
-        "_values",
         "children",
         "group",
         "held",
@@ -283,6 +282,7 @@ class Instance:
         "parent",
         "patient",
         "reads",
+        "sight",
     )
 
     def __init__(self, group: str, parent: Instance | None) -> None:
@@ -292,7 +292,8 @@ class Instance:
         self.children: list[Instance] = []
         self.ids: dict[str, tuple[str, str]] = {}  #: role -> (resource type, id)
         self.patient = ""
-        self._values: dict[tuple[str, int, int], str] = {}
+        #: its segments and, where it has none of a name, those of the groups around it
+        self.sight: dict[str, list[Segment]] = self.held
         self._refs: dict[tuple[str, str], FhirJson | None] = {}
         self._lists: dict[tuple[str, str], list[FhirJson]] | None = None
 
@@ -307,30 +308,21 @@ class Instance:
         """The segments of that name here or in the nearest enclosing group."""
         if self.reads is not None:
             self.reads.append((UNSURE, None, None))
-        at: Instance | None = self
-        while at is not None:
-            found = at.held.get(name)
-            if found is not None:
-                return found
-            at = at.parent
-        return None
+        return self.sight.get(name)
 
     def first(self, name: str, field: int, comp: int = 1) -> str:
         """A value (component, unescaped) of the first such segment in sight, or ``""``."""
-        at: Instance | None = self
-        value: str | None = ""
-        while at is not None:
-            found = at.held.get(name)
-            if found is not None:
-                key = (name, field, comp)
-                value = at._values.get(key)
-                if value is None:
-                    value = at._values[key] = found[0].value(field, 1, comp or 1, 1)
-                break
-            at = at.parent
+        found = self.sight.get(name)
+        value = ""
+        if found is not None:
+            segment = found[0]
+            fields = segment.fields
+            value = fields[field] if field < len(fields) else ""
+            if value and (comp > 1 or not value.isalnum()):
+                value = segment.value(field, 1, comp or 1, 1)
         if self.reads is not None:
             self.reads.append(("first", (name, field, comp), value))
-        return value or ""
+        return value
 
     def id_of(self, role: str) -> tuple[str, str] | None:
         """(type, id) of a role here, in an enclosing group, or in one of their sub-groups.
@@ -435,7 +427,7 @@ class Prim:
 def thaw(value: Any) -> Any:
     """A copy of a remembered value, for rows that will change parts of it."""
     if isinstance(value, dict):
-        return {k: thaw(v) for k, v in value.items()}
+        return {k: v if v.__class__ is str else thaw(v) for k, v in value.items()}
     return [thaw(v) for v in value] if isinstance(value, list) else value
 
 

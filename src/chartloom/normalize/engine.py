@@ -38,7 +38,7 @@ class Plan:
     definition: MessageDef
     structure: Structure
     by_group: dict[str, tuple[Builder, ...]]
-    names: frozenset[str]  #: segments that some table reads
+    names: frozenset[str]  #: segments that some table or key reads
     narrowed: dict[frozenset[str], dict[str, tuple[Builder, ...]]]
 
     def builders(self, present: frozenset[str]) -> dict[str, tuple[Builder, ...]]:
@@ -85,7 +85,14 @@ def _may_run(builder: Builder, present: frozenset[str]) -> bool:
 
 
 def _narrow(builder: Builder, present: frozenset[str]) -> Builder:
-    return replace(builder, fillers=tuple(f for f in builder.fillers if f[1] in present))
+    return replace(
+        builder,
+        fillers=tuple(f for f in builder.fillers if f[1] in present),
+        keys=tuple(
+            tuple((tuple(r for r in reads if r[0] in present), *rest) for reads, *rest in key)
+            for key in builder.keys
+        ),
+    )
 
 
 class Engine:
@@ -193,7 +200,10 @@ class Engine:
                 *self._number(resource),
             )
             by_group.setdefault(resource.group, []).append(builder)
-        names = frozenset(f[1] for found in by_group.values() for b in found for f in b.fillers)
+        every = [builder for found in by_group.values() for builder in found]
+        names = frozenset(f[1] for b in every for f in b.fillers) | frozenset(
+            segment for b in every for key in b.keys for part in key for segment, _, _ in part[0]
+        )
         builders = {g: tuple(b) for g, b in by_group.items()}
         return Plan(definition, Structure(definition), builders, names, {})
 

@@ -70,6 +70,7 @@ class Run:
         self.links: list[LinkEvent] = []
         self.identifiers: list[PatientIdentifier] = []
         self.source_patient = ""
+        self.groups: set[str] = set()  #: of which the message has an instance
         self.seen: dict[tuple[str, ...], int] = {}
         self.by_id: dict[str, int] = {}
         self.split: dict[str, str] = {}  #: id -> what it stands for, where a number may be shared
@@ -99,6 +100,7 @@ class Run:
             if instance.held:
                 m.issue("group-without-patient", next(iter(instance.held.values()))[0])
         by_group = self.plan.builders(frozenset([segment.name for segment in self.tree.segments]))
+        self.groups = {instance.group for instance in instances}
         # All ids first: resources may refer to those that are filled later.
         wanted = [
             (builder, instance)
@@ -176,7 +178,12 @@ class Run:
 
     def _wanted(self, builder: Builder, instance: Instance) -> bool:
         definition = builder.definition
-        if definition.unless and any(below.group in definition.unless for below in _walk(instance)):
+        unless = definition.unless
+        if (
+            unless
+            and not self.groups.isdisjoint(unless)
+            and any(below.group in unless for below in _walk(instance))
+        ):
             return False
         return not definition.needs or any(
             instance.first(s.segment, s.field, s.comp) for s in definition.needs

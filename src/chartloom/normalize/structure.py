@@ -55,6 +55,9 @@ class Structure:
                 current.held[name] = [segment]
             else:
                 held.append(segment)
+        for instance in instances:
+            if instance.parent is not None:
+                instance.sight = {**instance.parent.sight, **instance.held}
         return instances, unplaced
 
     @staticmethod
