@@ -15,6 +15,9 @@ from chartloom.domain.ids import make_id
 from chartloom.domain.issues import Issue
 from chartloom.domain.resource import Contribution, FhirJson
 from chartloom.formats.hl7v2 import Segment, Tree, unescape
+from chartloom.normalize.instance import UNSURE as UNSURE
+from chartloom.normalize.instance import Instance as Instance
+from chartloom.normalize.instance import Reads as Reads
 from chartloom.normalize.model import ConceptMap
 
 if TYPE_CHECKING:
@@ -27,10 +30,6 @@ MEMO_ENTRIES_MAX = 8192
 MEMO_LENGTH_MAX = 1024
 
 Function = Callable[..., Any]
-#: What was looked at beside a resource's own segments: (kind of question, question, answer).
-Reads = list[tuple[str, Any, Any]]
-#: The kind of a question whose answer cannot be compared.
-UNSURE = "unsure"
 
 
 class Env:
@@ -267,152 +266,6 @@ class Msg(Sink):
             where = f"{where}-{field}" + (f"[{rep}]" if rep else "")
             span = seg.span(field, rep or None)
         self.issues.append(Issue(code, where, detail, span))
-
-
-class Instance:
-    """One occurrence of a group: its segments, its sub-groups, the resources it yields."""
-
-    __slots__ = (
-        "_lists",
-        "_refs",
-        "children",
-        "group",
-        "held",
-        "ids",
-        "parent",
-        "patient",
-        "reads",
-        "sight",
-    )
-
-    def __init__(self, group: str, parent: Instance | None) -> None:
-        self.group, self.parent = group, parent
-        self.held: dict[str, list[Segment]] = {}  #: its segments by name
-        self.reads: Reads | None = None  #: notes what is looked at, if not None
-        self.children: list[Instance] = []
-        self.ids: dict[str, tuple[str, str]] = {}  #: role -> (resource type, id)
-        self.patient = ""
-        #: its segments and, where it has none of a name, those of the groups around it
-        self.sight: dict[str, list[Segment]] = self.held
-        self._refs: dict[tuple[str, str], FhirJson | None] = {}
-        self._lists: dict[tuple[str, str], list[FhirJson]] | None = None
-
-    @property
-    def segments(self) -> dict[str, list[Segment]]:
-        """Its segments by name, for functions."""
-        if self.reads is not None:
-            self.reads.append((UNSURE, None, None))
-        return self.held
-
-    def find(self, name: str) -> list[Segment] | None:
-        """The segments of that name here or in the nearest enclosing group."""
-        if self.reads is not None:
-            self.reads.append((UNSURE, None, None))
-        return self.sight.get(name)
-
-    def first(self, name: str, field: int, comp: int = 1) -> str:
-        """A value (component, unescaped) of the first such segment in sight, or ``""``."""
-        found = self.sight.get(name)
-        value = ""
-        if found is not None:
-            segment = found[0]
-            fields = segment.fields
-            value = fields[field] if field < len(fields) else ""
-            if value and (comp > 1 or not value.isalnum()):
-                value = segment.value(field, 1, comp or 1, 1)
-        if self.reads is not None:
-            self.reads.append(("first", (name, field, comp), value))
-        return value
-
-    def id_of(self, role: str) -> tuple[str, str] | None:
-        """(type, id) of a role here, in an enclosing group, or in one of their sub-groups.
-
-        A group that is repeated is no context of its repetitions: an order without a specimen does
-        not have that of the order before.
-        """
-        found = self._id_of(role)
-        if self.reads is not None:
-            self.reads.append(("id", role, found))
-        return found
-
-    def _id_of(self, role: str) -> tuple[str, str] | None:
-        at: Instance | None = self
-        came = ""
-        while at is not None:
-            found = at.ids.get(role)
-            if found is not None:
-                return found
-            for child in at.children:
-                if child.group != came and role in child.ids:
-                    return child.ids[role]
-            came, at = at.group, at.parent
-        return None
-
-    def ref(self, role: str) -> FhirJson | None:
-        """A reference to the resource in that role, or None if there is none.
-
-        To be called when all ids are known. Equal references are one object, not to be changed.
-        """
-        value = self._ref(role)
-        if self.reads is not None:
-            self.reads.append(("ref", role, value))
-        return value
-
-    def _ref(self, role: str, came: str = "") -> FhirJson | None:
-        """Like :meth:`ref`, for somebody in the sub-group ``came``."""
-        refs, key = self._refs, (came, role)
-        if key in refs:
-            return refs[key]
-        found = self.ids.get(role)
-        if found is None:
-            for child in self.children:
-                if child.group != came and role in child.ids:
-                    found = child.ids[role]
-                    break
-        value: FhirJson | None = None
-        if found is not None:
-            value = {"reference": f"{found[0]}/{found[1]}"}
-        elif self.parent is not None:
-            value = self.parent._ref(role, self.group)
-        refs[key] = value
-        return value
-
-    def refs(self, role: str) -> list[FhirJson]:
-        """References to all resources in that role here and below, else to those of the nearest
-        enclosing group: its own, or all beside this one in it."""
-        result: list[FhirJson] = []
-        if self.children or role in self.ids:
-            self._collect(role, result)
-        at, came = self.parent, self.group
-        while at is not None and not result:
-            result = at._around(role, came)
-            came, at = at.group, at.parent
-        if self.reads is not None:
-            self.reads.append(("refs", role, result))
-        return result
-
-    def _around(self, role: str, came: str) -> list[FhirJson]:
-        """This group's own, or those of its sub-groups but ``came``; not to be changed.
-
-        Remembered, for thousands of results in one order may ask.
-        """
-        if self._lists is None:
-            self._lists = {}
-        known = self._lists.get((came, role))
-        if known is None:
-            inside = role in self.ids
-            beside = [self] if inside else [c for c in self.children if c.group != came]
-            found = [c._ref(role) for c in beside if role in c.ids]
-            known = self._lists[came, role] = [one for one in found if one is not None]
-        return known
-
-    def _collect(self, role: str, result: list[FhirJson]) -> None:
-        if role in self.ids:
-            one = self._ref(role)
-            if one is not None:
-                result.append(one)
-        for child in self.children:
-            child._collect(role, result)
 
 
 class Prim:

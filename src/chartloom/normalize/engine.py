@@ -89,7 +89,7 @@ def _narrow(builder: Builder, present: frozenset[str]) -> Builder:
         builder,
         fillers=tuple(f for f in builder.fillers if f[1] in present),
         keys=tuple(
-            tuple((tuple(r for r in reads if r[0] in present), *rest) for reads, *rest in key)
+            tuple((tuple(r for r in part[0] if r[0] in present), *part[1:]) for part in key)
             for key in builder.keys
         ),
     )

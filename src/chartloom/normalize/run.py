@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from chartloom.domain.ids import source_patient_id
 from chartloom.domain.issues import Issue
@@ -24,38 +24,16 @@ from chartloom.normalize.context import (
 )
 from chartloom.normalize.engine import Builder, Plan, first_value
 from chartloom.normalize.functions.times import instant_of_us, to_us
+from chartloom.normalize.joining import gone, joined
 from chartloom.normalize.links import links_of, mark_moved
 from chartloom.normalize.recall import Key, Recall, Statement
+from chartloom.normalize.sight import in_sight
 
 #: Pads segments that are shorter than what the code looks at.
 _EMPTY = [""] * 256
 #: Elements that say what a resource is about: two of them under one number are two things.
 _TELLING = ("medicationCodeableConcept", "vaccineCode", "code")
 PROVENANCE = "Provenance"
-
-
-def notes_of(instance: Instance) -> list[Segment] | None:
-    """NTE comments on what stands right before it: on a result its own, not on all of a patient's.
-
-    Groups within an order or a specimen that are no observations share the order's notes.
-    """
-    at: Instance | None = instance
-    while at is not None and (found := at.held.get("NTE")) is None:
-        if "OBX" in at.held or "PID" in at.held:
-            return None
-        at = at.parent
-        if at is None or "PID" in at.held:
-            return None
-    return found
-
-
-def in_sight(builder: Builder, instance: Instance, name: str) -> Sequence[Segment]:
-    """The segments of that name that speak about a resource of this instance."""
-    if name == "NTE":
-        return notes_of(instance) or ()
-    if name in builder.definition.own:
-        return instance.held.get(name, ())
-    return instance.find(name) or ()
 
 
 class Run:
@@ -351,10 +329,10 @@ class Run:
         found = validate(out)
         if found and not self._repaired(out, found):
             return None
-        gone = _gone(cleared, out) if cleared else ()
+        back = gone(cleared, out) if cleared else ()
         if found:
             weak = [name for name in weak if name in out]
-        return Contribution(out, patient, False, tuple(weak), gone)
+        return Contribution(out, patient, False, tuple(weak), back)
 
     def _add(self, contribution: Contribution) -> None:
         out = contribution.resource
@@ -367,9 +345,9 @@ class Run:
             before = self.contributions[known]
             if any(out.get(n) != before.resource.get(n) for n in _TELLING if n in out):
                 self.m.issues.append(Issue("statements-differ", out["resourceType"]))
-            joined = _joined(before, contribution)
-            if not (found := validate(joined.resource)) or self._repaired(joined.resource, found):
-                self.contributions[known] = joined
+            both = joined(before, contribution)
+            if not (found := validate(both.resource)) or self._repaired(both.resource, found):
+                self.contributions[known] = both
 
     def _repaired(self, out: FhirJson, found: list[Issue]) -> bool:
         """Takes out the elements that are not valid R4; False if the rest is not valid either.
@@ -438,37 +416,10 @@ class Run:
             self.provenance = None
 
 
-def _gone(cleared: list[str], out: FhirJson) -> tuple[str, ...]:
-    """What was cleared and not stated all the same; ``=`` marks what a row clears in any case."""
-    names = (c[1:] if c[0] == "=" else c if c not in out else "" for c in cleared)
-    return tuple(dict.fromkeys(n for n in names if n))
-
-
 def _walk(instance: Instance) -> Iterator[Instance]:
     yield instance
     for below in instance.children:
         yield from _walk(below)
-
-
-def _joined(one: Contribution, other: Contribution) -> Contribution:
-    """Two statements of one message about the same resource: the later one wins per element."""
-    resource = {**one.resource}
-    weak, cleared = set(one.weak), set(one.cleared)
-    for name, value in other.resource.items():
-        if name in other.weak and name in resource:
-            continue
-        resource[name] = value
-        cleared.discard(name)
-        weak.discard(name)
-        if name in other.weak:
-            weak.add(name)
-    for name in other.cleared:
-        resource.pop(name, None)
-        weak.discard(name)
-        cleared.add(name)
-    return Contribution(
-        resource, one.source_patient, False, tuple(sorted(weak)), tuple(sorted(cleared))
-    )
 
 
 def event_time_us(tree: Tree, m: Msg) -> int:
