@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import itertools
+import json
 import time
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.corpora import corpora_dir
 
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.labels import Label
@@ -289,6 +293,36 @@ def test_mistakes_name_file_and_line(row: bytes, what: str) -> None:
         load_rules({"site.csv": b"system,code,label,basis\n# comment\n" + row + b"\n"})
     assert caught.value.where == "site.csv:3"
     assert caught.value.cure
+
+
+def test_contained_resources_are_looked_into() -> None:
+    inner = condition("F11.20") | {"text": {"status": "generated", "div": "<div>x</div>"}}
+    assert labels_of({"resourceType": "Basic", "id": "b", "contained": [inner]}) == {ETH}
+    drug = prescription("x") | {
+        "contained": [{"resourceType": "Medication", "id": "d", "code": {"text": "Truvada"}}]
+    }
+    assert labels_of(drug) == {HIV}
+    report = observation("1-8") | {"contained": [inner]}
+    assert labels_of(report) == {ETH}
+
+
+def test_corpora_are_labelled_without_a_stumble() -> None:
+    """Every synthetic resource is judged; demographics and most of the rest carry no label."""
+    folder = corpora_dir() / "synthea-bulk-10"
+    files = sorted(folder.glob("*.ndjson.gz"))
+    if not files:
+        pytest.skip(f"no corpus in {folder}")
+    judged = labelled = 0
+    for file in files:
+        with gzip.open(file, "rt", encoding="utf-8") as lines:
+            for line in itertools.islice(lines, 200):
+                resource = json.loads(line)
+                found = labels_of(resource)
+                judged, labelled = judged + 1, labelled + bool(found)
+                if resource["resourceType"] in ("Patient", "Practitioner", "Organization"):
+                    assert found == set()
+    assert judged > 100
+    assert 0 < labelled < judged / 5
 
 
 def test_ordinary_observation_is_quick() -> None:

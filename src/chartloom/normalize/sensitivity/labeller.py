@@ -78,6 +78,8 @@ class Labeller:
                 self._walk(resource[element], found)
         if "valueString" in resource and len(resource["valueString"]) <= _VALUE_TEXT_MAX:
             found |= self._text(resource["valueString"])
+        if "contained" in resource:
+            self._walk(resource["contained"], found)
         if "extension" in resource:
             self._extensions(kind, resource["extension"], found)
         meta = resource.get("meta")
@@ -100,7 +102,7 @@ class Labeller:
                             known = self._coding(coding)
                         if known:
                             found |= known
-                elif key == "text":
+                elif key == "text" and type(inner) is str:  # not the narrative of a contained one
                     known = self._texts.get(inner)
                     found |= self._text(inner) if known is None else known
                 elif isinstance(inner, dict | list):
