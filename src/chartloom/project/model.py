@@ -163,7 +163,8 @@ class AccessSettings(_Strict):
         7,
         ge=1,
         le=365,
-        description="Days for which a reason may be given again without a new review.",
+        description="Days within which the reason once given may open the same chart again; "
+        "after them a new reason is asked.",
     )
 
 
