@@ -8,40 +8,13 @@ ids only, no names.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from enum import StrEnum
 from typing import Any, Final
 
-import msgspec
-
 from chartloom.chart.times import to_us
+from chartloom.domain.access import Relation, RelationKind
 from chartloom.domain.resource import FhirJson, ResourceState
 
-
-class RelationKind(StrEnum):
-    """How somebody is related to a patient. The values are stored and stand in policies."""
-
-    ATTENDING = "attending"
-    ENCOUNTER = "encounter"  #: took part in a stay or visit in another role
-    ORDERING = "ordering"  #: requested or was asked to perform something
-    APPOINTMENT = "appointment"
-    CARE_TEAM = "care_team"
-    PRIMARY_CARE = "primary_care"
-    DEPARTMENT = "department"  #: the patient was or is to be at this place or with this provider
-
-
-class Relation(msgspec.Struct, frozen=True, order=True):
-    """One relation of a source patient to ``who``.
-
-    who: id of a Practitioner, Location or Organization. start_us, end_us: UTC microseconds; 0 is
-    unknown (start) or open (end). An instant has ``end_us == start_us``.
-    """
-
-    source_patient: str
-    who: str
-    kind: RelationKind
-    start_us: int
-    end_us: int
-
+__all__ = ["RELATED_TYPES", "Relation", "RelationKind", "parents_of", "relations"]
 
 _WHO = ("Practitioner/", "Location/", "Organization/")
 _NEVER = frozenset({"cancelled", "entered-in-error", "proposed", "revoked"})

@@ -10,12 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from chartloom.domain.access import (
+    DataUse,
+    Glass,
+    KnownOfPerson,
+    Relation,
+    StoredSession,
+    Target,
+)
 from chartloom.domain.audit import AuditEntry, LogEnd, LoggedEvent
 from chartloom.domain.chart import PlacedState, Section, SectionView
 from chartloom.domain.grant import Grant
 from chartloom.domain.keys import Tombstone, WrappedKey
 from chartloom.domain.message import Arrival, Message, Receipt
-from chartloom.domain.resource import ResourceState
+from chartloom.domain.resource import FhirJson, ResourceState
 from chartloom.domain.store import (
     Batch,
     FeedStatus,
@@ -278,4 +286,118 @@ class UsedTokens(Protocol):
 
     def first_use(self, issuer: str, token_id: str, until_us: int) -> bool:
         """Whether this is the token's first use; atomically remembers it until ``until_us``."""
+        ...
+
+
+class AccessFacts(Protocol):
+    """What access is decided from. The grant is the decider's own, for everyone; no PHI but the
+    Consents comes out of it."""
+
+    def known_of(self, grant: Grant, any_id: str) -> KnownOfPerson:
+        """What is known of the person of a person id or source patient id; empty for nobody.
+
+        Always the same queries, so that its time does not tell whether there is such a person.
+        """
+        ...
+
+    def consents(self, grant: Grant, source_patients: Sequence[str]) -> list[FhirJson]:
+        """The FHIR Consents of some source patients, opened."""
+        ...
+
+    def related_to(self, grant: Grant, who: Sequence[str]) -> list[Relation]:
+        """All relations of patients to any of these directory resources."""
+        ...
+
+    def clusters(self, grant: Grant, source_patients: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Source patient -> all source patients of the same person, itself included."""
+        ...
+
+    def directory(self, grant: Grant) -> list[FhirJson]:
+        """Practitioner, Location and Organization resources, to tell who somebody is."""
+        ...
+
+    def target_of_resource(self, grant: Grant, resource_id: str) -> Target:
+        """Whom a resource is about."""
+        ...
+
+    def target_of_message(self, grant: Grant, position: int) -> Target:
+        """Whom a message is about."""
+        ...
+
+
+class GlassRecords(Protocol):
+    """Broken glass. ``grant`` covers ``GLASS_SUBJECT``, and the patients whose texts are read."""
+
+    def open_of(
+        self, grant: Grant, actor: str, source_patients: Sequence[str], now_us: int
+    ) -> Glass | None:
+        """The glass of ``actor`` for any of these patients that is open, without its text."""
+        ...
+
+    def add(self, grant: Grant, glass: Glass) -> None:
+        """Keeps a new record, durably."""
+        ...
+
+    def list(self, grant: Grant, *, actor: str = "", limit: int = 200) -> list[Glass]:
+        """Records, newest first, of one actor or all; texts only of patients the grant covers."""
+        ...
+
+    def get(self, grant: Grant, glass_id: str) -> Glass:
+        """One record; raises ``NotFound``."""
+        ...
+
+    def review(self, grant: Grant, glass_id: str, by: str, outcome: str, now_us: int) -> bool:
+        """Closes the review and ends what is still open; False if it was reviewed before."""
+        ...
+
+    def end(self, grant: Grant, glass_id: str, now_us: int) -> bool:
+        """Ends emergency access before its time; False if it was over."""
+        ...
+
+
+class DataUses(Protocol):
+    """Data uses. ``grant`` covers ``USES_SUBJECT``."""
+
+    def add(self, grant: Grant, use: DataUse) -> None:
+        """Keeps a request, durably."""
+        ...
+
+    def list(self, grant: Grant, limit: int = 200) -> list[DataUse]:
+        """Newest first."""
+        ...
+
+    def get(self, grant: Grant, use_id: str) -> DataUse:
+        """One of them; raises ``NotFound``."""
+        ...
+
+    def decide(self, grant: Grant, use: DataUse) -> bool:
+        """Keeps state and decider if nobody decided before (withdrawing is always possible)."""
+        ...
+
+
+class Sessions(Protocol):
+    """Sessions of signed-in people, for all processes. ``grant`` covers ``SESSIONS_SUBJECT``."""
+
+    def put(self, grant: Grant, stored: StoredSession) -> None:
+        """Keeps a session or its changed body."""
+        ...
+
+    def get(self, grant: Grant, key: bytes) -> StoredSession | None:
+        """The session under a key."""
+        ...
+
+    def touch(self, grant: Grant, key: bytes, seen_us: int) -> None:
+        """Remembers that it was used."""
+        ...
+
+    def end(self, grant: Grant, key: bytes) -> bool:
+        """Removes it; False if it was not there."""
+        ...
+
+    def end_of(self, grant: Grant, subject: str) -> int:
+        """Removes all sessions of a person; how many."""
+        ...
+
+    def tidy(self, grant: Grant, now_us: int, idle_us: int) -> int:
+        """Removes what is over; how many."""
         ...

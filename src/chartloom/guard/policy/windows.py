@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from chartloom.chart.relations import Relation, RelationKind
+from chartloom.domain.access import Relation, RelationKind
 
 _DAY_US: Final = 86_400_000_000
 
