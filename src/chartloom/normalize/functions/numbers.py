@@ -23,8 +23,10 @@ _COMPARATORS = {
     "=<": "<=",
     "=>": ">=",
 }
+#: Blanks are taken whole (``*+``): to try each split of a long run of them would take its square.
 _RANGE = re.compile(
-    rf"\(?\s*({_NUMBER})\s*(?:-|–|—|to|TO|\.\.)\s*({_NUMBER})\s*\)?(?:\s*([A-Za-zµ°%/(\[].*))?",
+    rf"\(?\s*+({_NUMBER})\s*+(?:-|–|—|to|TO|\.\.)\s*+({_NUMBER})\s*+\)?"
+    r"(?:\s*+([A-Za-zµ°%/(\[].*))?",
     re.ASCII,
 )
 _BOUND = re.compile(
