@@ -308,12 +308,16 @@ class AccessFacts(Protocol):
         """All relations of patients to any of these directory resources."""
         ...
 
-    def clusters(self, grant: Grant, source_patients: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """Source patient -> all source patients of the same person, itself included."""
+    def known_of_all(self, grant: Grant, source_patients: Sequence[str]) -> list[KnownOfPerson]:
+        """What is known of the persons of several source patients, each person once."""
         ...
 
     def directory(self, grant: Grant) -> list[FhirJson]:
         """Practitioner, Location and Organization resources, to tell who somebody is."""
+        ...
+
+    def holders(self, grant: Grant, numbers: Sequence[str]) -> frozenset[str]:
+        """Source patients that carry one of these numbers (``authority|number``)."""
         ...
 
     def target_of_resource(self, grant: Grant, resource_id: str) -> Target:

@@ -59,6 +59,7 @@ class Guard:
         self._clock = clock or SystemClock()
         self._grant_key = keys.grant
         self._blind_key = keys.blind
+        self._claim_key = self.database_secret("claims")
         self._ring = KeyRing(keys.encryption)
         self._field_keys: dict[str, bytes] = {}
         self._known: OrderedDict[int, tuple[Grant, frozenset[str]]] = OrderedDict()
@@ -85,6 +86,7 @@ class Guard:
         persons: Sequence[str] = EVERYONE,
         labels: Sequence[str] = ("*",),
         ttl_s: float = 900,
+        policy_version: str = "",
     ) -> Grant:
         """A signed grant for ``ttl_s`` seconds. Raises ``GrantRefused`` without an actor."""
         if not actor.strip():
@@ -96,6 +98,7 @@ class Guard:
             labels=tuple(labels),
             expires_at_us=self._clock.now_us() + int(ttl_s * 1e6),
             grant_id=uuid4().hex,
+            policy_version=policy_version,
         )
         return msgspec.structs.replace(grant, mac=self._mac(grant))
 
@@ -143,6 +146,22 @@ class Guard:
             grant.policy_version,
         )
         return hmac.digest(self._grant_key, _pack(fields), "sha256")
+
+    # The store, which checks grants once more
+
+    def database_secret(self, name: str) -> bytes:
+        """32 bytes for ``name`` (the key of claims, the password of a role); never stored here."""
+        info = b"chartloom database secret 1\x00" + name.encode()
+        return hmac.digest(self._grant_key, info, "sha256")
+
+    def claim_mac(self, text: str) -> bytes:
+        """HMAC-SHA256 by which the store believes a claim; see ``engines/postgres/access.py``."""
+        return hmac.digest(self._claim_key, text.encode(), "sha256")
+
+    def remaining_us(self, grant: Grant) -> int:
+        """How long a verified ``grant`` is still good for."""
+        self.verify(grant)
+        return grant.expires_at_us - self._clock.now_us()
 
     # Sealing
 

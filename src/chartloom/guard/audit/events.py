@@ -82,6 +82,12 @@ def patient_read(
     return _counted(event, count)
 
 
+def with_patients(event: Event, patients: Sequence[str]) -> Event:
+    """The event with further patients: all records of one joined person, for example."""
+    _patients(event, patients)
+    return event
+
+
 def search(
     about: Context,
     fingerprints: Mapping[str, bytes],
