@@ -10,6 +10,7 @@ quarantine with a reason, and its lane goes on; retried later, it finds its plac
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from chartloom.domain.errors import (
     LaneLost,
     LimitExceeded,
     StoreDamaged,
+    StoreDefect,
     StoreUnavailable,
 )
 from chartloom.domain.feed import Feed
@@ -110,7 +112,10 @@ class Worker:
         self.live, self.on_batch, self.when_idle = live, on_batch, when_idle
 
     def run(self, stop: threading.Event) -> None:
-        """Works until ``stop`` is set, then gives the lanes back. Outlives the store's outages."""
+        """Works until ``stop`` is set, then gives the lanes back. Outlives the store's outages.
+
+        Raises ``StoreDefect``: then every batch would fail alike, and no message is to blame.
+        """
         while not stop.is_set():
             try:
                 if not self.run_once():
@@ -125,6 +130,13 @@ class Worker:
             except StoreUnavailable:
                 _log.warning("the store is unavailable; nothing is lost, trying again")
                 stop.wait(_WAIT_S)
+            except StoreDefect as fault:
+                fields = {"sqlstate": fault.code}
+                _log.critical("the store does not do what it is asked", extra={"chartloom": fields})
+                # Else whoever takes the lanes next would count a death over a message.
+                with contextlib.suppress(ChartloomError):
+                    self.store.release(self.name)
+                raise
             except (StoreDamaged, BatchRefused, LimitExceeded) as fault:
                 # Not even the bare record of a message can be kept, or nothing can be read.
                 fields = {"fault": type(fault).__name__, "what": fault.what}

@@ -23,6 +23,22 @@ class StoreDamaged(ChartloomError):
     """Something stored cannot be read: it is damaged, or was sealed with other keys."""
 
 
+class StoreDefect(ChartloomError):
+    """The store cannot understand or does not permit what we ask of it: a mistake of ours, a right
+    that is missing, another schema. No message is to blame, so none may be quarantined for it.
+
+    ``code`` is the SQLSTATE. Stop the process loudly; trying another message is of no use.
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(
+            f"the store does not do what it is asked ({code}).",
+            cure="Its log says why: a right that is missing (GRANT it), or a schema of another "
+            "version (`chartloom up` brings it up to date). Nothing is lost meanwhile.",
+        )
+        self.code = code
+
+
 class LandingRefused(ChartloomError):
     """The landing cannot hold an arrival, and never will; nothing of the group was kept.
 

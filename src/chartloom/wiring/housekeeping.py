@@ -7,7 +7,12 @@ import logging
 import threading
 from collections.abc import Iterator
 
-from chartloom.domain.errors import LimitExceeded, StoreDamaged, StoreUnavailable
+from chartloom.domain.errors import (
+    LimitExceeded,
+    StoreDamaged,
+    StoreDefect,
+    StoreUnavailable,
+)
 from chartloom.engines.postgres import PostgresStore, Retention
 from chartloom.project.model import RetentionSettings
 
@@ -31,7 +36,7 @@ def housekeeping(
         while not stop.is_set():
             try:
                 store.tidy(keep, stop.is_set)
-            except (StoreUnavailable, StoreDamaged, LimitExceeded) as error:
+            except (StoreUnavailable, StoreDamaged, StoreDefect, LimitExceeded) as error:
                 _log.warning("housekeeping failed", extra={"chartloom": {"why": error.what}})
             stop.wait(every_s)
 

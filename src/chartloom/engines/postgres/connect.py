@@ -18,6 +18,7 @@ from chartloom.domain.errors import (
     ConfigurationError,
     LimitExceeded,
     StoreDamaged,
+    StoreDefect,
     StoreUnavailable,
 )
 from chartloom.engines.postgres import arrays
@@ -42,7 +43,8 @@ _SAFE_SSL = {"require", "verify-ca", "verify-full"}
 
 @contextmanager
 def our_errors() -> Iterator[None]:
-    """Turns a lost or refusing server into ``StoreUnavailable``; data errors pass through.
+    """Turns a lost or refusing server into ``StoreUnavailable``, one that does not understand or
+    permit what we ask into ``StoreDefect``; data errors pass through.
 
     The server's own words stay out of our errors: they may quote rows.
     """
@@ -59,6 +61,10 @@ def our_errors() -> Iterator[None]:
             f"the store cannot read what it holds ({error.sqlstate}).",
             cure="Its log says what; restore it from a backup.",
         ) from None
+    except errors.CardinalityViolation:
+        raise  # of a statement that names one row twice: which rows it names is data
+    except (psycopg.ProgrammingError, psycopg.NotSupportedError) as error:
+        raise StoreDefect(error.sqlstate or type(error).__name__) from None
     except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
         code = getattr(error, "sqlstate", None) or "no answer"
         raise StoreUnavailable(

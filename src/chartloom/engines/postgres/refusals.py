@@ -15,13 +15,15 @@ from chartloom.domain.errors import (
     LandingRefused,
     LimitExceeded,
     StoreDamaged,
+    StoreDefect,
     StoreUnavailable,
 )
 
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Errors that speak about the data, as ``BatchRefused``.
+    """Errors that speak about the data, as ``BatchRefused``. What speaks about our statements or
+    rights (SQLSTATE classes 42, 0A, 26, 3F ...) is no refusal of data: it goes on as it is.
 
     The original is cut off (``from None``), for its text may quote what it complains about.
     """
@@ -29,7 +31,12 @@ def refusals() -> Iterator[None]:
         yield
     except (errors.DeadlockDetected, errors.SerializationFailure):
         raise BatchStale("the batch collided with another writer.") from None
-    except (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError) as error:
+    except (
+        psycopg.DataError,
+        psycopg.IntegrityError,
+        errors.CardinalityViolation,
+        errors.ProgramLimitExceeded,
+    ) as error:
         name = error.sqlstate or type(error).__name__
         raise BatchRefused(f"the store cannot hold the batch ({name}).") from None
     except (UnicodeError, OverflowError, ValueError, TypeError, struct.error) as error:
@@ -49,6 +56,10 @@ def landing_refusals() -> Iterator[None]:
         name = getattr(error, "sqlstate", None) or type(error).__name__
         raise LandingRefused(
             f"the store cannot hold the message ({name}).", cure="Have the source correct it."
+        ) from None
+    except StoreDefect as error:
+        raise StoreUnavailable(
+            f"the store cannot append ({error.code}).", cure=error.cure
         ) from None
     except (psycopg.Error, StoreDamaged, LimitExceeded) as error:
         name = getattr(error, "sqlstate", None) or type(error).__name__
