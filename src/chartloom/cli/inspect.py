@@ -56,13 +56,15 @@ def _mapping(site: Path | None, name: str, format_: Format) -> Mapping:
 
     if site is not None and name:
         from chartloom.project import load_project
+        from chartloom.project.sensitivity import load_labeller
 
-        source = load_project(site).mappings.get(name)
+        project = load_project(site)
+        source = project.mappings.get(name)
         if source is None:
             raise ChartloomError(
                 f"The site has no mapping {name!r}.", where=str(site), cure="See its mappings/."
             )
-        return load_mapping(source.base, source.overlays)
+        return load_mapping(source.base, source.overlays, load_labeller(project))
     return load_mapping(name or format_.value)
 
 

@@ -30,11 +30,16 @@ class Section(IntEnum):
 
 
 class ViewKey(msgspec.Struct, frozen=True, order=True):
-    """Names one view row. ``part`` splits large sections so that every row stays bounded."""
+    """Names one view row. ``part`` splits large sections so that every row stays bounded.
+
+    labels: the compartment; a row holds resources of exactly this mask of sensitivity labels, so
+    that whoever may not see them sees neither them nor how many there are.
+    """
 
     source_patient: str
     section: Section
     part: int = 0
+    labels: int = 0
 
 
 class SectionView(msgspec.Struct, frozen=True):
@@ -54,7 +59,7 @@ class PlacedState(msgspec.Struct, frozen=True):
 
     sort_us: clinically relevant time for ordering in timeline and section (0 if none is known).
     series: stable small key that groups comparable results, "" otherwise. hidden: entered in error
-    or cancelled, so that it does not count in its section.
+    or cancelled, so that it does not count in its section. labels: its compartment.
     """
 
     state: ResourceState
@@ -63,3 +68,4 @@ class PlacedState(msgspec.Struct, frozen=True):
     sort_us: int = 0
     series: str = ""
     hidden: bool = False
+    labels: int = 0

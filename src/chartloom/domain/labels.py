@@ -40,6 +40,9 @@ BIT: Final[dict[Label, int]] = {
 #: Labels that are about the person rather than about one thing in the chart.
 OF_THE_PERSON: Final = frozenset({Label.VIP, Label.EMP})
 
+#: The bits of those.
+PERSON_MASK: Final = sum(BIT[label] for label in OF_THE_PERSON)
+
 #: The mask with every label.
 ALL_LABELS_MASK: Final = sum(BIT.values())
 

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from chartloom.domain.issues import Issue
+from chartloom.domain.labels import BIT, PERSON_MASK, Label
 
 #: A FHIR JSON object. Decimals are ``decimal.Decimal`` so that 1.50 stays 1.50.
 FhirJson = dict[str, Any]
@@ -37,7 +38,8 @@ class Contribution(msgspec.Struct, frozen=True):
     weak: top-level elements that are defaults (strength 0). cleared: top-level elements that the
     source explicitly set to null (HL7 v2 ``""``); they are absent from ``resource``.
     directory: the resource is about the hospital (Practitioner, Organization, Location), not in a
-    patient's compartment. source_patient: "" for directory resources.
+    patient's compartment. source_patient: "" for directory resources. labels: mask of the
+    sensitivity labels that stand in ``resource.meta.security`` (``domain.labels``).
     """
 
     resource: FhirJson
@@ -45,6 +47,7 @@ class Contribution(msgspec.Struct, frozen=True):
     directory: bool = False
     weak: tuple[str, ...] = ()
     cleared: tuple[str, ...] = ()
+    labels: int = 0
 
     @property
     def id(self) -> str:
@@ -116,18 +119,34 @@ class Derived(msgspec.Struct, frozen=True):
     provenance: FhirJson | None = None
     quarantine: str = ""
 
+    @property
+    def labels(self) -> int:
+        """Mask of the labels of everything it says; those of the person do not count.
+
+        What could not be read could not be judged, so it is restricted.
+        """
+        if self.quarantine:
+            return BIT[Label.R]
+        found = 0
+        for contribution in self.contributions:
+            found |= contribution.labels
+        return found & ~PERSON_MASK
+
 
 class ResourceState(msgspec.Struct, frozen=True):
     """What is believed of one resource: the merge of its contributions.
 
     stamps: per top-level element (cleared ones too) the stamp of the winning statement. A stamp's
-    ``position`` leads to the message, and from there to the bytes.
+    ``position`` leads to the message, and from there to the bytes. labels: mask of every label that
+    any of its contributions ever had, but for those of the person: a later statement without a
+    label does not make earlier ones harmless.
     """
 
     resource: FhirJson
     source_patient: str
     stamps: dict[str, Stamp]
     directory: bool = False
+    labels: int = 0
 
     @property
     def id(self) -> str:

@@ -18,8 +18,9 @@ from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.feed import Feed
 from chartloom.domain.message import Message
 from chartloom.domain.resource import Derived, Traced
+from chartloom.normalize.sensitivity import Labeller
 
-__all__ = ["Mapping", "builtin_files", "load_mapping"]
+__all__ = ["Labeller", "Mapping", "builtin_files", "load_mapping"]
 
 
 class Mapping(Protocol):
@@ -38,19 +39,25 @@ class Mapping(Protocol):
         ...
 
 
-def load_mapping(name: str = "hl7v2", overlays: MappingOf[str, bytes] | None = None) -> Mapping:
+def load_mapping(
+    name: str = "hl7v2",
+    overlays: MappingOf[str, bytes] | None = None,
+    labeller: Labeller | None = None,
+) -> Mapping:
     """The mapping ``hl7v2`` or ``fhir``; overlay files (relative path -> content) go on top.
+
+    labeller: the site's rules of sensitivity; the built-in ones if there is none.
 
     Raises ``ConfigurationError`` naming file, line, key and cure.
     """
     if name == "hl7v2":
         from chartloom.normalize.mapping import Hl7Mapping
 
-        return Hl7Mapping(name, builtin_files(name), overlays or {})
+        return Hl7Mapping(name, builtin_files(name), overlays or {}, labeller)
     if name == "fhir":
         from chartloom.normalize.fhir_feed import load_fhir_mapping
 
-        return load_fhir_mapping(overlays or {})
+        return load_fhir_mapping(overlays or {}, labeller)
     raise ConfigurationError(
         f"there is no mapping {name!r}.", where="mapping", cure="Use hl7v2 or fhir."
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from chartloom.domain.labels import labels_of
 from chartloom.domain.resource import Contribution, FhirJson
+from chartloom.normalize.sensitivity import with_labels
 
 
 def gone(cleared: list[str], out: FhirJson) -> tuple[str, ...]:
@@ -27,6 +29,9 @@ def joined(one: Contribution, other: Contribution) -> Contribution:
         resource.pop(name, None)
         weak.discard(name)
         cleared.add(name)
+    labels = one.labels | other.labels
+    if labels:
+        resource = with_labels(resource, labels_of(labels))
     return Contribution(
-        resource, one.source_patient, False, tuple(sorted(weak)), tuple(sorted(cleared))
+        resource, one.source_patient, False, tuple(sorted(weak)), tuple(sorted(cleared)), labels
     )

@@ -14,9 +14,12 @@ from chartloom.normalize.code_version import fingerprint
 from chartloom.normalize.context import Env, Msg
 from chartloom.normalize.engine import Engine
 from chartloom.normalize.functions.times import sender_shift
+from chartloom.normalize.marking import evidence as marking_evidence
+from chartloom.normalize.marking import files_of
 from chartloom.normalize.read_mapping import read_mapping
 from chartloom.normalize.recall import Recall
 from chartloom.normalize.run import Run, event_time_us
+from chartloom.normalize.sensitivity import Labeller, builtin
 from chartloom.normalize.shapes import Shapes, count_losses
 from chartloom.normalize.trace import Tracer
 
@@ -28,13 +31,19 @@ class Hl7Mapping:
     """A mapping of HL7 v2 messages. ``files`` are the built-in tables with the overlay on top."""
 
     def __init__(
-        self, name: str, files: MappingOf[str, bytes], overlay: MappingOf[str, bytes]
+        self,
+        name: str,
+        files: MappingOf[str, bytes],
+        overlay: MappingOf[str, bytes],
+        labeller: Labeller | None = None,
     ) -> None:
         self.name = name
         self.files: dict[str, bytes] = {
             **files,
             **{f"overlay/{path}": content for path, content in overlay.items()},
+            **files_of(labeller := labeller or builtin()),
         }
+        self.labeller = labeller
         self.fingerprint = fingerprint(self.files)
         self.engine = Engine(read_mapping(files, overlay))
         self._envs: dict[tuple[object, ...], tuple[Env, Shapes]] = {}
@@ -50,6 +59,7 @@ class Hl7Mapping:
         tracer = Tracer(self.engine)
         derived, tree, msg = self._derive(message, feed, namespace, tracer)
         evidence = tracer.evidence(derived) if not derived.quarantine else ()
+        evidence += tuple(marking_evidence(derived.contributions, evidence, self.labeller))
         ran = msg.coverage if msg is not None and not derived.quarantine else None
         return Traced(derived, evidence, LossReport(tracer.loss(tree, ran)))
 
@@ -59,6 +69,7 @@ class Hl7Mapping:
         What it derives does not change, only how fast.
         """
         self._recall.clear()
+        self.labeller.forget()
         for env, _ in self._envs.values():
             env.forget()
 
@@ -82,7 +93,7 @@ class Hl7Mapping:
         msg.event = kind.partition("^")[2]
         msg.special = _special(tree)
         msg.event_us = event_time_us(tree, msg)
-        run = Run(plan, msg, message.sha256, self._recall)
+        run = Run(plan, msg, message.sha256, self._recall, self.labeller)
         reason = run.apply()
         if reason:
             derived = self._quarantined(
@@ -149,6 +160,7 @@ class Hl7Mapping:
             feed.zone,
             shift,
             feed.owner,
+            feed.sensitive,
             namespace,
             d.field,
             d.encoding,

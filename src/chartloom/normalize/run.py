@@ -26,7 +26,9 @@ from chartloom.normalize.engine import Builder, Plan, first_value
 from chartloom.normalize.functions.times import instant_of_us, to_us
 from chartloom.normalize.joining import gone, joined
 from chartloom.normalize.links import links_of, mark_moved
+from chartloom.normalize.marking import marked, spread
 from chartloom.normalize.recall import Key, Recall, Statement
+from chartloom.normalize.sensitivity import Labeller
 from chartloom.normalize.sight import in_sight
 
 #: Pads segments that are shorter than what the code looks at.
@@ -39,7 +41,10 @@ PROVENANCE = "Provenance"
 class Run:
     """The mapping of one message; its attributes are the parts of a ``Derived``."""
 
-    def __init__(self, plan: Plan, m: Msg, sha256: bytes, recall: Recall) -> None:
+    def __init__(
+        self, plan: Plan, m: Msg, sha256: bytes, recall: Recall, labeller: Labeller
+    ) -> None:
+        self.labeller = labeller
         self.plan, self.m, self.tree, self.sha256 = plan, m, m.tree, sha256
         #: Where remembered resources are looked for; None if this message takes part in nothing.
         self.recall = recall if m.tracer is None and not m.tree.issues else None
@@ -88,6 +93,7 @@ class Run:
         ]
         for builder, instance in wanted:
             self._make(builder, instance)
+        spread(self.contributions)
         if definition.links:
             self.links = links_of(definition.links, instances, m)
         self.contributions.extend(m.directory.values())
@@ -332,7 +338,8 @@ class Run:
         back = gone(cleared, out) if cleared else ()
         if found:
             weak = [name for name in weak if name in out]
-        return Contribution(out, patient, False, tuple(weak), back)
+        out, labels = marked(out, self.labeller, self.m.env.feed)
+        return Contribution(out, patient, False, tuple(weak), back, labels)
 
     def _add(self, contribution: Contribution) -> None:
         out = contribution.resource

@@ -8,8 +8,8 @@ from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.issues import CATALOGUE, Issue
 from chartloom.guard.policy import Policies, Windows, builtin_texts, check_policies
 from chartloom.guard.staff import Staff, read_staff
-from chartloom.normalize.sensitivity import Labeller, load_rules
 from chartloom.project.read import Finding, Project
+from chartloom.project.sensitivity import load_labeller
 
 
 def load_policies(project: Project) -> Policies:
@@ -32,12 +32,6 @@ def load_staff(project: Project) -> Staff:
             what, where=issues[0].location, cure=CATALOGUE[issues[0].code].cure
         )
     return staff
-
-
-def load_labeller(project: Project) -> Labeller:
-    """The sensitivity rules of a site over the built-in ones. Raises ``ConfigurationError``."""
-    folder = project.folder / project.settings.access.sensitivity
-    return load_rules({p.name: p.read_bytes() for p in sorted(folder.glob("*.csv"))})
 
 
 def windows(project: Project) -> Windows:

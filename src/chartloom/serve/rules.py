@@ -16,6 +16,9 @@ import msgspec
 _WITHOUT_ROWS = {
     "fhir:copy": "Taken over as it came: the feed sends FHIR.",
     "fhir:id": "The feed's own id, made unique within this site.",
+    "feed.sensitive": "The feed is declared sensitive, and no rule labels this: restricted.",
+    "sensitivity/flag": "The source flagged it as confidential.",
+    "sensitivity/unknown-code": "The source's code restricts, and no rule knows it.",
     "fhir:reference": "A reference, following the resource that it points to.",
 }
 _ROWS_MAX = 12
@@ -34,6 +37,7 @@ def rows_of(files: Mapping[str, bytes], rules: Iterable[str]) -> list[RuleRow]:
     """The rows of some rules; rows of a site's own tables come first, since they win."""
     wanted = list(dict.fromkeys(rules))
     found = [RuleRow(r, "", (), _WITHOUT_ROWS[r]) for r in wanted if r in _WITHOUT_ROWS]
+    found += [row for r in wanted if (row := _sensitivity_row(files, r)) is not None]
     subjects = {r.partition("-")[0] for r in wanted if not r.startswith("=")}
     constants = any(r.startswith("=") for r in wanted)
     for path in sorted(files, key=lambda p: (not p.startswith("overlay/"), p)):
@@ -45,6 +49,17 @@ def rows_of(files: Mapping[str, bytes], rules: Iterable[str]) -> list[RuleRow]:
             continue
         found += _rows(path, files[path], resource.partition("-")[0], set(wanted))
     return sorted(found, key=lambda row: wanted.index(row.rule))[:_ROWS_MAX]
+
+
+def _sensitivity_row(files: Mapping[str, bytes], rule: str) -> RuleRow | None:
+    """The row of a rule of sensitivity: ``sensitivity/laboratory.csv:7``."""
+    path, _, line = rule.rpartition(":")
+    if not path.startswith("sensitivity/") or path not in files or not line.isdigit():
+        return None
+    reader = csv.reader(io.StringIO(files[path].decode("utf-8-sig", "replace"), newline=""))
+    header = next(reader, [])
+    cells = next((cells for cells in reader if reader.line_num == int(line)), [])
+    return RuleRow(rule, f"{path}, line {line}", tuple(zip(header, cells, strict=False)))
 
 
 def _rows(path: str, content: bytes, resource: str, wanted: set[str]) -> list[RuleRow]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.feed import Feed
 from chartloom.domain.grant import EVERYONE, Grant, Purpose
-from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore
+from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore, has_store
 from chartloom.guard import Guard, SystemClock
 from chartloom.project import Project
 
@@ -35,13 +35,15 @@ class OpenSite:
     def load_mappings(self) -> dict[str, tuple[Feed, Mapping]]:
         """Each feed with its compiled mapping; equal mappings are compiled once."""
         from chartloom.normalize import load_mapping
+        from chartloom.project.sensitivity import load_labeller
 
+        labeller = load_labeller(self.project)
         compiled: dict[str, Mapping] = {}
         result = {}
         for feed in self.project.feeds:
             if feed.mapping not in compiled:
                 source = self.project.mappings[feed.mapping]
-                compiled[feed.mapping] = load_mapping(source.base, source.overlays)
+                compiled[feed.mapping] = load_mapping(source.base, source.overlays, labeller)
             result[feed.name] = (feed, compiled[feed.mapping])
         return result
 
@@ -64,12 +66,25 @@ def dsn_of(project: Project) -> str:
     return dsn
 
 
+def refuse_lost_keys(project: Project, dsn: str) -> None:
+    """Raises ``ConfigurationError`` if there is a store and the key folder is empty or absent."""
+    if not (project.key_dir / "site.json").exists() and has_store(dsn):
+        raise ConfigurationError(
+            "The keys of this site are gone, and there is a store that was made with them.",
+            where=str(project.key_dir),
+            cure="Put the copy of the key folder back. No new keys were made: they would open "
+            "nothing of what is kept. To begin anew, move the data folder away as well.",
+        )
+
+
 @contextlib.contextmanager
 def open_site(project: Project) -> Iterator[OpenSite]:
-    """Opens the store of a site that is up; raises ``StoreUnavailable`` if it is not."""
-    clock = SystemClock()
+    """Opens the store of a site that is up; raises ``StoreUnavailable`` if it is not, and
+    ``ConfigurationError`` if its keys are gone: new ones would open nothing that is kept."""
+    clock, dsn = SystemClock(), dsn_of(project)
+    refuse_lost_keys(project, dsn)
     guard = Guard.open(project.key_dir, clock)
-    store = PostgresStore(dsn_of(project), guard, clock)
+    store = PostgresStore(dsn, guard, clock)
     try:
         yield OpenSite(project, guard, store, clock)
     finally:

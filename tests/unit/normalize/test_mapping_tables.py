@@ -13,6 +13,7 @@ from chartloom.domain.ids import EXAMPLE_NAMESPACE
 from chartloom.domain.resource import Derived
 from chartloom.normalize import builtin_files, code_version, load_mapping
 from chartloom.normalize.mapping import Hl7Mapping
+from chartloom.normalize.sensitivity import builtin
 
 HEAD = b"source,target,via,concept,value,when,is,weak,ignore,rule\n"
 
@@ -118,7 +119,8 @@ def test_equal_files_have_equal_fingerprints() -> None:
     one, two = load_mapping("hl7v2"), load_mapping("hl7v2")
     other = load_mapping("hl7v2", {"systems.csv": b"name,value\nX,urn:x\n"})
     assert one.fingerprint == two.fingerprint != other.fingerprint
-    assert one.files == builtin_files("hl7v2")
+    rules = {f"sensitivity/{name}": content for name, content in builtin().files.items()}
+    assert one.files == builtin_files("hl7v2") | rules
     assert set(other.files) - set(one.files) == {"overlay/systems.csv"}
 
 

@@ -228,8 +228,8 @@ def test_codes_of_published_systems_are_not_taken_for_loinc() -> None:
     race = {"system": "urn:oid:2.16.840.1.113883.6.238", "code": "2106-3"}
     about = observation("72826-1", valueCodeableConcept={"coding": [race]})
     assert labels_of(about) == set()
-    race["system"] = "urn:id:LAB"
-    assert labels_of(about | {"id": "o2"}) == {SEX}
+    local = {"coding": [race | {"system": "urn:id:LAB"}]}
+    assert labels_of(about | {"valueCodeableConcept": local}) == {SEX}
 
 
 def test_demographics_are_not_a_finding() -> None:

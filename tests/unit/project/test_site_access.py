@@ -9,9 +9,10 @@ import pytest
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.labels import Label
 from chartloom.guard.policy import Policies, Windows, builtin_texts
-from chartloom.project.access import load_labeller, load_policies, load_staff, windows
+from chartloom.project.access import load_policies, load_staff, windows
 from chartloom.project.check import check_site
 from chartloom.project.read import load_project
+from chartloom.project.sensitivity import load_labeller
 from chartloom.project.template import write_site
 
 

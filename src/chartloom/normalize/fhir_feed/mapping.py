@@ -9,6 +9,8 @@ from importlib.resources import files
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
+
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.feed import Feed
 from chartloom.domain.ids import make_id
@@ -26,10 +28,13 @@ from chartloom.domain.resource import (
     Traced,
 )
 from chartloom.formats.fhir import decode_json, moment
+from chartloom.normalize import marking
 from chartloom.normalize.code_version import fingerprint
 from chartloom.normalize.fhir_feed import loss
 from chartloom.normalize.fhir_feed.plan import Plan, make_plan
 from chartloom.normalize.fhir_feed.types import FILE, read_types
+from chartloom.normalize.marking import files_of
+from chartloom.normalize.sensitivity import Labeller, builtin
 
 _DAY_US: Final = 86_400_000_000
 
@@ -39,7 +44,9 @@ def _shipped() -> bytes:
     return files("chartloom.normalize").joinpath("tables", "fhir", FILE).read_bytes()
 
 
-def load_fhir_mapping(overlays: Mapping[str, bytes]) -> FhirMapping:
+def load_fhir_mapping(
+    overlays: Mapping[str, bytes], labeller: Labeller | None = None
+) -> FhirMapping:
     """The mapping; an overlay ``types.csv`` replaces ours. Raises ``ConfigurationError``."""
     for path in overlays:
         if path not in (FILE, "README.md"):
@@ -48,7 +55,7 @@ def load_fhir_mapping(overlays: Mapping[str, bytes]) -> FhirMapping:
                 where=path,
                 cure=f"Only {FILE} can be given.",
             )
-    return FhirMapping(overlays)
+    return FhirMapping(overlays, labeller)
 
 
 class FhirMapping:
@@ -56,11 +63,15 @@ class FhirMapping:
 
     name = "fhir"
 
-    def __init__(self, overlays: Mapping[str, bytes] | None = None) -> None:
+    def __init__(
+        self, overlays: Mapping[str, bytes] | None = None, labeller: Labeller | None = None
+    ) -> None:
+        self.labeller = labeller or builtin()
         self.files: dict[str, bytes] = {FILE: _shipped()}
         if overlays and FILE in overlays:
             self.files[f"overlay/{FILE}"] = overlays[FILE]
         self._types = read_types(list(self.files.values())[-1])
+        self.files.update(files_of(self.labeller))
         self.fingerprint = fingerprint(self.files)
 
     def derive(self, message: Message, feed: Feed, namespace: UUID) -> Derived:
@@ -73,7 +84,9 @@ class FhirMapping:
         if plan is None:
             return Traced(derived, (), LossReport(()))
         rows = loss.report(message.body, plan)
-        return Traced(derived, tuple(loss.evidence(rows, plan)), rows)
+        copied = tuple(loss.evidence(rows, plan))
+        why = marking.evidence(derived.contributions, copied, self.labeller)
+        return Traced(derived, (*copied, *why), rows)
 
     def _derive(self, message: Message, feed: Feed, namespace: UUID) -> tuple[Derived, Plan | None]:
         value, issues = decode_json(message.body, size_bytes_max=feed.limits.message_size_bytes_max)
@@ -87,7 +100,7 @@ class FhirMapping:
             return derived, plan
         event_us, late = _event_us(value, message)
         issues.extend(late)
-        contributions = plan.contributions
+        contributions = self._marked(plan.contributions, feed)
         patients = {c.source_patient for c in contributions if c.source_patient}
         derived = Derived(
             position=message.position,
@@ -105,6 +118,18 @@ class FhirMapping:
             provenance=_provenance(contributions, message, feed, namespace, event_us),
         )
         return derived, plan
+
+    def _marked(self, said: tuple[Contribution, ...], feed: Feed) -> tuple[Contribution, ...]:
+        """With their sensitivity labels."""
+        found = []
+        for one in said:
+            if not one.directory:
+                resource, labels = marking.marked(one.resource, self.labeller, feed)
+                if labels:
+                    one = msgspec.structs.replace(one, resource=resource, labels=labels)
+            found.append(one)
+        marking.spread(found)
+        return tuple(found)
 
     def _nothing(
         self, message: Message, issues: list[Issue], code: str, counts: LossCounts | None = None

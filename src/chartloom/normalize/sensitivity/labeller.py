@@ -15,7 +15,14 @@ from typing import Any, Final
 from chartloom.domain.labels import SYSTEM, Label, security
 from chartloom.domain.resource import FhirJson
 from chartloom.normalize.sensitivity.patterns import canonical, one_of
-from chartloom.normalize.sensitivity.read_rules import TEXT, Rules, dotless, read_rules
+from chartloom.normalize.sensitivity.read_rules import (
+    TEXT,
+    Rule,
+    Rules,
+    dotless,
+    read_rules,
+    rules_of,
+)
 
 Labels = frozenset[Label]
 _NO: Final[Labels] = frozenset()
@@ -32,19 +39,22 @@ _ELEMENTS: Final[dict[str, tuple[str, ...]]] = {
     "Provenance": (),
 }
 _SKIPPED = frozenset({"resourceType", "id", "meta", "text", "identifier", "subject", "patient"})
-_VALUE_TEXT_MAX = 256
+VALUE_TEXT_MAX = 256
 _REMEMBERED = 50_000
+#: Types that come by the thousand, with the same few concepts; and how many of those are held.
+_SHARED = frozenset({"Observation", "DiagnosticReport"})
+_CONCEPTS_MAX = 4096
 
 _ICD10_SHAPE = re.compile(r"[A-Z]\d[0-9A-Z](\.?[0-9A-Z]{1,4})?")
 _LOINC_SHAPE = re.compile(r"\d{1,7}-\d")
 _FLAGS = ("confidential", "protection", "visit-protection")
 _LEVELS = ("confidentiality", "sensitivity")
 _LOCAL = "urn:chartloom:extension:"
-_FLAG_URLS = frozenset(_LOCAL + name for name in _FLAGS)
-_LEVEL_URLS = frozenset(_LOCAL + name for name in _LEVELS)
+FLAG_URLS = frozenset(_LOCAL + name for name in _FLAGS)
+LEVEL_URLS = frozenset(_LOCAL + name for name in _LEVELS)
 #: Allergy sensitivity (IAM-9) is no confidentiality.
-_NO_LEVELS = frozenset({"AllergyIntolerance"})
-_STRICT = frozenset({"ACTCODE", "CONFIDENTIALITY"})
+NO_LEVELS = frozenset({"AllergyIntolerance"})
+STRICT = frozenset({"ACTCODE", "CONFIDENTIALITY"})
 
 
 class Labeller:
@@ -52,13 +62,15 @@ class Labeller:
 
     def __init__(self, rules: Rules) -> None:
         self.fingerprint = rules.fingerprint  #: SHA-256 of the rule files, hexadecimal
+        self.files = rules.files  #: what the rules were read from, name -> content
+        self._rules: dict[str, list[Rule]] = {}
+        for rule in rules.rules:
+            self._rules.setdefault(rule.system, []).append(rule)
         self._systems = rules.systems
-        self._judges = {
-            system: _judge([r for r in rules.rules if r.system == system])
-            for system in {r.system for r in rules.rules}
-        }
+        self._judges = {system: _judge(held) for system, held in self._rules.items()}
         self._codes: dict[tuple[Any, Any, Any], Labels] = {}
         self._texts: dict[str, Labels] = {}
+        self._concepts: dict[int, tuple[FhirJson, Labels]] = {}
 
     def labels_of(self, resource: FhirJson, feed_sensitive: bool = False) -> Labels:
         """The labels of one resource; of the empty set most are.
@@ -70,13 +82,17 @@ class Labeller:
         if kind in _DIRECTORY:
             return _NO
         found: set[Label] = set()
-        elements = _ELEMENTS.get(kind)
-        if elements is None:
-            elements = tuple(k for k in resource if k not in _SKIPPED)
-        for element in elements:
-            if element in resource:
-                self._walk(resource[element], found)
-        if "valueString" in resource and len(resource["valueString"]) <= _VALUE_TEXT_MAX:
+        shared = kind in _SHARED
+        for element in elements_of(resource):
+            value = resource.get(element)
+            if value is None or type(value) is str:
+                continue
+            if shared and type(value) is dict:
+                if known := self._concept(value):
+                    found |= known
+            else:
+                self._walk(value, found)
+        if "valueString" in resource and len(resource["valueString"]) <= VALUE_TEXT_MAX:
             found |= self._text(resource["valueString"])
         if "contained" in resource:
             self._walk(resource["contained"], found)
@@ -89,6 +105,25 @@ class Labeller:
         if feed_sensitive and not found - {Label.VIP, Label.EMP}:
             found.add(Label.R)
         return frozenset(found) if found else _NO
+
+    def forget(self) -> None:
+        """Forgets every text that was judged; what it judges does not change."""
+        for known in (self._codes, self._texts, self._concepts):
+            known.clear()
+
+    def _concept(self, concept: FhirJson) -> Labels:
+        """The labels of a concept, remembered by the object itself: mappings give the same one for
+        the same words, and nobody changes it."""
+        known = self._concepts.get(id(concept))
+        if known is not None and known[0] is concept:
+            return known[1]
+        found: set[Label] = set()
+        self._walk(concept, found)
+        if len(self._concepts) >= _CONCEPTS_MAX:
+            self._concepts.clear()
+        labels = frozenset(found)
+        self._concepts[id(concept)] = concept, labels
+        return labels
 
     def _walk(self, value: Any, found: set[Label]) -> None:
         if isinstance(value, dict):
@@ -116,10 +151,10 @@ class Labeller:
     def _extensions(self, kind: str, extensions: list[FhirJson], found: set[Label]) -> None:
         for extension in extensions:
             url = extension.get("url")
-            if url in _FLAG_URLS:
+            if url in FLAG_URLS:
                 if extension.get("valueBoolean"):
                     found.add(Label.R)
-            elif url in _LEVEL_URLS and kind not in _NO_LEVELS:
+            elif url in LEVEL_URLS and kind not in NO_LEVELS:
                 found |= self._level(extension.get("valueCodeableConcept") or {})
             elif kind != "Patient":  # demographics are the head of the chart, not a finding
                 self._walk(extension, found)
@@ -140,7 +175,7 @@ class Labeller:
         judge = self._judges.get(system, _silent)
         verdict = judge(canonical(coding.get("code", ""), dotless=False))
         if verdict is None:
-            return _R if system in _STRICT else _NO
+            return _R if system in STRICT else _NO
         return verdict
 
     def _coding(self, coding: FhirJson) -> Labels:
@@ -156,14 +191,27 @@ class Labeller:
         labels: Labels = self._text(display) if display else _NO
         if not code:
             return labels
+        system = self.system_of(url, code)
+        judge = self._judges.get(system, _silent)
+        return labels | (judge(canonical(code, dotless=dotless(system))) or _NO)
+
+    def system_of(self, url: str | None, code: str) -> str:
+        """The system by whose rules a code is judged: its own, or the one whose shape it has."""
         system = self._systems.get(url or "", url or "")
         if system not in self._judges:
             if _ICD10_SHAPE.fullmatch(code.strip().upper()):
-                system = "ICD10"
-            elif not _elsewhere(system) and _LOINC_SHAPE.fullmatch(code.strip()):
-                system = "LOINC"
-        judge = self._judges.get(system, _silent)
-        return labels | (judge(canonical(code, dotless=dotless(system))) or _NO)
+                return "ICD10"
+            if not _elsewhere(system) and _LOINC_SHAPE.fullmatch(code.strip()):
+                return "LOINC"
+        return system
+
+    def named(self, url: str) -> str:
+        """The short name of a code system, "" if it has none."""
+        return self._systems.get(url, "")
+
+    def rules_of(self, system: str) -> list[Rule]:
+        """The rules of one system, in the order of files and lines."""
+        return self._rules.get(system, [])
 
     def _text(self, text: str) -> Labels:
         known = self._texts.get(text)
@@ -175,6 +223,12 @@ class Labeller:
         return known
 
 
+def elements_of(resource: FhirJson) -> tuple[str, ...]:
+    """The elements that are looked at, besides extensions, contained resources and ``meta``."""
+    found = _ELEMENTS.get(resource["resourceType"])
+    return tuple([k for k in resource if k not in _SKIPPED]) if found is None else found
+
+
 def _elsewhere(system: str) -> bool:
     """A published code system without rules: its codes may look like LOINC (CDC race 2106-3)."""
     return system.startswith(("http:", "https:", "urn:oid:"))
@@ -184,7 +238,7 @@ def _silent(code: str) -> Labels | None:
     return None
 
 
-def _judge(rules: list[Any]) -> Callable[[str], Labels | None]:
+def _judge(rules: list[Rule]) -> Callable[[str], Labels | None]:
     """Code (or text) to labels; ``None`` where no rule says anything."""
     by_label = {
         label: pattern
@@ -215,6 +269,14 @@ def load_rules(overlays: Mapping[str, bytes] | None = None) -> Labeller:
     Raises ``ConfigurationError`` with file and line.
     """
     return Labeller(read_rules(overlays))
+
+
+def load_files(files: Mapping[str, bytes]) -> Labeller:
+    """The labeller of these files alone: those of an earlier version, for example.
+
+    Raises ``ConfigurationError`` with file and line.
+    """
+    return Labeller(rules_of(files))
 
 
 @cache

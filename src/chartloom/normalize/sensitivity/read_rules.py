@@ -32,11 +32,15 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """All rules of a site. systems: URL -> short name. fingerprint: SHA-256 over the files."""
+    """All rules of a site. systems: URL -> short name. fingerprint: SHA-256 over the files.
+
+    files: what they were read from, name -> content.
+    """
 
     systems: dict[str, str]
     rules: tuple[Rule, ...]
     fingerprint: str
+    files: dict[str, bytes] = {}
 
 
 def dotless(system: str) -> bool:
@@ -49,12 +53,19 @@ def read_rules(overlays: Mapping[str, bytes] | None = None) -> Rules:
 
     Raises ``ConfigurationError`` with file and line.
     """
-    files = {**_builtin_files(), **(overlays or {})}
+    return rules_of({**_builtin_files(), **(overlays or {})})
+
+
+def rules_of(files: Mapping[str, bytes]) -> Rules:
+    """The rules in these files alone (those of an earlier version, for example).
+
+    Raises ``ConfigurationError`` with file and line.
+    """
     systems: dict[str, str] = {}
     digest = hashlib.sha256()
     for name in sorted(files):
         digest.update(f"{name}\0{len(files[name])}\0".encode() + files[name])
-    for where, row in _rows(_SYSTEMS, files[_SYSTEMS], {"name", "url"}):
+    for where, row in _rows(_SYSTEMS, files.get(_SYSTEMS, b""), {"name", "url"}):
         if not row["name"] or not row["url"]:
             raise _bad(where, "name or url is empty.", "Fill both.")
         systems[row["url"]] = row["name"]
@@ -65,7 +76,7 @@ def read_rules(overlays: Mapping[str, bytes] | None = None) -> Rules:
         if name != _SYSTEMS
         for where, row in _rows(name, files[name], _COLUMNS)
     )
-    return Rules(systems, rules, digest.hexdigest())
+    return Rules(systems, rules, digest.hexdigest(), dict(files))
 
 
 def _builtin_files() -> dict[str, bytes]:
