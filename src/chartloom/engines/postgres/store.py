@@ -9,13 +9,16 @@ from chartloom.engines.postgres.commit import CommitPart
 from chartloom.engines.postgres.digest import DigestPart
 from chartloom.engines.postgres.landing import LandingPart
 from chartloom.engines.postgres.messages import MessagesPart
+from chartloom.engines.postgres.probe import ProbePart
 from chartloom.engines.postgres.tidy import TidyPart
 
 if TYPE_CHECKING:
     from chartloom.domain.ports import Charts, Landing, Lanes, Messages
 
 
-class PostgresStore(LandingPart, CommitPart, ChartsPart, MessagesPart, DigestPart, TidyPart):
+class PostgresStore(
+    LandingPart, CommitPart, ChartsPart, MessagesPart, DigestPart, TidyPart, ProbePart
+):
     """Implements ``Landing``, ``Lanes``, ``Charts`` and ``Messages``.
 
     dsn: of the embedded server or any PostgreSQL >= 15. lanes: fixed when the store is made.
