@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 
-from chartloom.domain.errors import GrantRefused
+from chartloom.domain.errors import ConfigurationError, GrantRefused
 from chartloom.domain.grant import Grant
 from chartloom.domain.ports import Clock
-from chartloom.engines.postgres import migrate
+from chartloom.engines.postgres import migrate, protection
+from chartloom.engines.postgres.access import Claim, ServiceClaims, claim, entered
 from chartloom.engines.postgres.bodies import Bodies
 from chartloom.engines.postgres.connect import HOT_SETTINGS, Connection, Connector, Dedicated, Pool
+from chartloom.engines.postgres.protection_rules import Role
 from chartloom.guard import Guard
 
 LANES_DEFAULT = 64
@@ -32,14 +36,18 @@ class StoreBase:
         #: What it was opened with.
         self.dsn, self.guard, self.clock, self.lanes = dsn, guard, clock, lanes
         self._bodies = Bodies(guard)
-        connector = Connector(dsn, patience_s)
-        self._pool = Pool(connector, size_max=readers_max)
-        self._landing = Dedicated(connector, "landing", HOT_SETTINGS)
-        self._lane = Dedicated(connector, "lanes", HOT_SETTINGS)
-        self._listening = Dedicated(connector, "listener")
-        self._admin = Dedicated(connector, "admin")
+        self._services = ServiceClaims(guard, "store")
+        owner = Connector(dsn, patience_s)
+        ingest, worker, serve = (self._as(owner, role) for role in Role)
+        self._pool = Pool(serve, size_max=readers_max)
+        self._reading_all = Dedicated(serve, "digest")
+        self._landing = Dedicated(ingest, "landing", HOT_SETTINGS)
+        self._lane = Dedicated(worker, "lanes", HOT_SETTINGS)
+        self._listening = Dedicated(worker, "listener")
+        # Who owns the store: to migrate, rebuild and tidy, and for nothing else.
+        self._admin = Dedicated(owner, "admin")
         # What is removed once more after a crash is no loss.
-        self._tidying = Dedicated(connector, "housekeeping", {"synchronous_commit": "off"})
+        self._tidying = Dedicated(owner, "housekeeping", {"synchronous_commit": "off"})
         self._site_lock = Lock()
         self._first_day_known = -1
 
@@ -51,16 +59,56 @@ class StoreBase:
 
     def close(self) -> None:
         """Closes all connections (and with them gives all lanes back)."""
-        for dedicated in (self._landing, self._lane, self._listening, self._admin, self._tidying):
+        for dedicated in (
+            *(self._landing, self._lane, self._listening, self._reading_all),
+            *(self._admin, self._tidying),
+        ):
             dedicated.close()
         self._pool.close()
 
+    def _as(self, owner: Connector, role: Role) -> Connector:
+        name = protection.role_name(self._guard, role)
+        return owner.as_role(name, protection.password(self._guard, role), self._why_refused)
+
+    def _why_refused(self) -> None:
+        """Raises why the store does not let one of our roles in."""
+        with self._admin.use() as conn:
+            migrate.check_site(conn, self._guard, self._lanes)
+        self._admin.close()
+        raise ConfigurationError(
+            "the store does not let this site's roles in.", cure="Run: chartloom up"
+        )
+
+    @contextmanager
+    def _reading(self, grant: Grant) -> Iterator[Connection]:
+        """A connection in a transaction that shows what ``grant`` covers, and nothing else."""
+        claimed = claim(self._guard, grant)
+        with self._pool.use() as conn:
+            self._first_day(conn)
+            with entered(conn, claimed):
+                yield conn
+
+    @contextmanager
+    def _serving(self) -> Iterator[Connection]:
+        """The same for what the store does by itself."""
+        with self._pool.use() as conn:
+            self._first_day(conn)
+            with entered(conn, self._service()):
+                yield conn
+
+    def _service(self) -> Claim:
+        """The claim of what the store does by itself."""
+        return self._services.current()
+
     def _first_day(self, conn: Connection) -> int:
-        """The site's first day; the first caller also checks that keys and lanes fit the store."""
+        """The site's first day. The first caller, whose connection must be idle, also checks that
+        keys and lanes fit the store, and that the store is protected."""
         with self._site_lock:
             if self._first_day_known < 0:
-                migrate.check_site(conn, self._guard, self._lanes)
-                self._first_day_known = migrate.first_day(conn)
+                protection.verify_protection(conn, self._guard)
+                with entered(conn, self._service()):
+                    migrate.check_site(conn, self._guard, self._lanes)
+                    self._first_day_known = migrate.first_day(conn)
             return self._first_day_known
 
     def _verify(self, grant: Grant) -> None:

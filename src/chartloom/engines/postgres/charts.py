@@ -36,7 +36,7 @@ class ChartsPart(StoreBase):
         if not value.strip():
             return []
         wanted = self._fingerprints(field, value)
-        with self._pool.use() as conn:
+        with self._reading(grant) as conn:
             # More than asked for: several source patients may be one person.
             found = conn.execute(queries_read.FIND_IDENTIFIER, (wanted, limit * 8)).fetchall()
             ids = [row[0] for row in found]
@@ -70,7 +70,7 @@ class ChartsPart(StoreBase):
             "window": _RECENT_WINDOW,
             "limit": limit * 4,
         }
-        with self._pool.use() as conn:
+        with self._reading(grant) as conn:
             ids = [row[0] for row in conn.execute(queries_read.RECENT, values).fetchall()]
             hits = self._hits(conn, grant, ids)
         place = {id: i for i, id in enumerate(ids)}
@@ -80,7 +80,7 @@ class ChartsPart(StoreBase):
     def person(self, grant: Grant, any_id: str) -> SearchHit:
         """The person of a person id or source patient id; raises ``NotFound``."""
         self._verify(grant)
-        with self._pool.use() as conn:
+        with self._reading(grant) as conn:
             hits = self._hits(conn, grant, [any_id])
         if not hits:
             raise NotFound("there is no such person.")
@@ -96,7 +96,7 @@ class ChartsPart(StoreBase):
         covered = self._covered(grant, source_patients)
         if not covered:
             return []
-        with self._pool.use() as conn:
+        with self._reading(grant) as conn:
             rows = conn.execute(queries_read.SECTIONS, (covered,), binary=True).fetchall()
         return [self._bodies.open_view(grant, *row) for row in rows]
 
@@ -112,7 +112,7 @@ class ChartsPart(StoreBase):
         self._verify(grant)
         if not resource_ids:
             return {}
-        with self._pool.use() as conn:
+        with self._reading(grant) as conn:
             rows = conn.execute(queries.STATES, (list(resource_ids),), binary=True).fetchall()
         return {
             row[0]: self._bodies.open_state(grant, *row)
@@ -148,7 +148,7 @@ class ChartsPart(StoreBase):
             "series": series,
         }
         query = queries_read.SERIES if series else queries_read.TIMELINE
-        with self._pool.use() as conn:
+        with self._reading(grant) as conn:
             rows = conn.execute(query, values, binary=True).fetchall()
         return [self._placed(grant, row) for row in rows]
 

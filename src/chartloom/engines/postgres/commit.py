@@ -12,6 +12,7 @@ from chartloom.domain.chart import ViewKey
 from chartloom.domain.errors import BatchStale, LaneLost
 from chartloom.domain.store import Batch
 from chartloom.engines.postgres import bulk, queries
+from chartloom.engines.postgres.access import Claim, entered
 from chartloom.engines.postgres.arrays import array
 from chartloom.engines.postgres.bulk import Row
 from chartloom.engines.postgres.connect import Connection
@@ -44,16 +45,16 @@ class CommitPart(LanesPart):
         """
         with self._lane.use() as conn:
             self._require(conn, list(batch.lanes))
-            minutes = self._statistics(conn)
-            version = self._version(conn, batch.project_version)
+            claimed = self._entry()
+            minutes = self._statistics(conn, claimed)
+            version = self._version(conn, claimed, batch.project_version)
             with refusals():
                 writes = fill(
                     batch, self._bodies, self._revisions, version, minutes.shard, self._encoded
                 )
                 writes.directory = self._directory_rows(batch)
                 try:
-                    small = len(writes.bundles) + len(writes.new_states) < bulk.COPY_ROWS_MIN
-                    with self._collisions(writes), bulk.transaction(conn, small=small):
+                    with self._collisions(writes), bulk.transaction(conn, claimed):
                         replay_until = self._fence(conn, batch)
                         self._write_rows(conn, writes)
                         items = _applied(batch, replay_until)
@@ -65,18 +66,20 @@ class CommitPart(LanesPart):
 
     # Before
 
-    def _statistics(self, conn: Connection) -> FeedMinutes:
+    def _statistics(self, conn: Connection, claimed: Claim) -> FeedMinutes:
         if self._minutes is None:
-            row = conn.execute(queries.SHARD).fetchone()
+            with entered(conn, claimed):
+                row = conn.execute(queries.SHARD).fetchone()
             assert row is not None
             self._minutes = FeedMinutes(row[0])
         return self._minutes
 
-    def _version(self, conn: Connection, fingerprint: str) -> int:
+    def _version(self, conn: Connection, claimed: Claim, fingerprint: str) -> int:
         known = self._versions.get(fingerprint)
         if known is None:
-            conn.execute(queries.VERSION_INSERT, (fingerprint, None))
-            row = conn.execute(queries.VERSION_ID, (fingerprint,)).fetchone()
+            with entered(conn, claimed):
+                conn.execute(queries.VERSION_INSERT, (fingerprint, None))
+                row = conn.execute(queries.VERSION_ID, (fingerprint,)).fetchone()
             assert row is not None
             known = self._versions[fingerprint] = int(row[0])
         return known
@@ -95,10 +98,9 @@ class CommitPart(LanesPart):
         """Locks the lanes and makes sure that the batch is exactly what comes next in them."""
         lanes = sorted(batch.lanes)
         upto = [batch.lanes[lane] for lane in lanes]
-        with bulk.together(conn):
-            locked = conn.execute(queries.FENCE, (array("int2", lanes),))
-            head = conn.execute(queries.GENERATION)
-            between = conn.execute(queries.BETWEEN, (array("int2", lanes), array("int8", upto)))
+        locked = conn.execute(queries.FENCE, (array("int2", lanes),))
+        head = conn.execute(queries.GENERATION)
+        between = conn.execute(queries.BETWEEN, (array("int2", lanes), array("int8", upto)))
         cursors: dict[int, int] = dict(locked.fetchall())
         row = head.fetchone()
         expected: dict[int, int] = dict(between.fetchall())
@@ -169,29 +171,28 @@ class CommitPart(LanesPart):
     ) -> None:
         assert self._minutes is not None
         patients = sorted({row[2] for row in writes.bundles} - {""})
-        with bulk.together(conn):
-            if writes.links:
-                bulk.insert(conn, queries.LINK, writes.links)
-            if writes.issues:
-                conn.execute(queries.ISSUES, bulk.columns(queries.ISSUE_DAY, writes.issues))
-            rows = self._minutes.rows(batch.applied_at_us, items)
-            conn.execute(queries.FEED_OUT, bulk.columns(queries.FEED_MINUTE_OUT, rows))
-            conn.execute(
-                queries.OUTBOX,
-                (
-                    batch.applied_at_us,
-                    replay_until,
-                    batch.live,
-                    version,
-                    batch.worker,
-                    array("int8", [m.position for m in batch.messages]),
-                    array("text", patients),
-                ),
-            )
-            conn.execute(
-                queries.CURSORS,
-                (array("int2", list(batch.lanes)), array("int8", list(batch.lanes.values()))),
-            )
+        if writes.links:
+            bulk.insert(conn, queries.LINK, writes.links)
+        if writes.issues:
+            conn.execute(queries.ISSUES, bulk.columns(queries.ISSUE_DAY, writes.issues))
+        rows = self._minutes.rows(batch.applied_at_us, items)
+        conn.execute(queries.FEED_OUT, bulk.columns(queries.FEED_MINUTE_OUT, rows))
+        conn.execute(
+            queries.OUTBOX,
+            (
+                batch.applied_at_us,
+                replay_until,
+                batch.live,
+                version,
+                batch.worker,
+                array("int8", [m.position for m in batch.messages]),
+                array("text", patients),
+            ),
+        )
+        conn.execute(
+            queries.CURSORS,
+            (array("int2", list(batch.lanes)), array("int8", list(batch.lanes.values()))),
+        )
         self._persons.write(conn, batch.derived)
 
     # After

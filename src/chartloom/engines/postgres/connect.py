@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Condition, RLock
 from typing import Any
@@ -92,12 +93,23 @@ class Connector:
             **given,
             "connect_timeout": 5,
         }
+        self._why_refused: Callable[[], None] = lambda: None
+
+    def as_role(self, user: str, password: str, why_refused: Callable[[], None]) -> Connector:
+        """The same server as another role. ``why_refused`` is asked when that is not let in, and
+        raises what there is to say about it."""
+        other = copy.copy(self)
+        login = {"user": user, "password": password, "passfile": os.devnull}
+        other._parameters = {**self._parameters, **login}
+        other._why_refused = why_refused
+        return other
 
     def open(self, role: str, settings: Mapping[str, str]) -> Connection:
         """A new connection in autocommit; tries again for a while, then ``StoreUnavailable``."""
         options = {
             "default_transaction_isolation": r"read\ committed",
             "timezone": "UTC",
+            "search_path": "public",
             # Hot statements switch plans off, which makes any other look dear enough to compile.
             "jit": "off",
             **settings,
@@ -117,6 +129,8 @@ class Connector:
                 arrays.register(connection.adapters)
                 return connection
             except psycopg.OperationalError as error:
+                if error.pgconn is not None and error.pgconn.used_password:
+                    self._why_refused()
                 if time.monotonic() + wait_s > deadline:
                     code = error.sqlstate or "no answer"
                     raise StoreUnavailable(

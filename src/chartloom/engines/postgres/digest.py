@@ -9,6 +9,7 @@ from typing import Any
 from chartloom.domain import codec
 from chartloom.domain.grant import Grant
 from chartloom.engines.postgres import queries_read
+from chartloom.engines.postgres.access import BEGIN_SNAPSHOT, claim, entered
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.connect import Connection
 
@@ -27,11 +28,14 @@ class DigestPart(StoreBase):
         """
         self._verify_for_all(grant)
         total = 0
+        claimed = claim(self._guard, grant)
         # A connection without time limit, and one snapshot for all tables.
-        with self._admin.use() as conn, conn.transaction():
-            conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            for item in self._items(conn, grant):
-                total += int.from_bytes(hashlib.sha256(codec.encode_sorted(item)).digest(), "big")
+        with self._reading_all.use() as conn:
+            self._first_day(conn)
+            with entered(conn, claimed, BEGIN_SNAPSHOT):
+                for item in self._items(conn, grant):
+                    digest = hashlib.sha256(codec.encode_sorted(item)).digest()
+                    total += int.from_bytes(digest, "big")
         return f"{total % _MODULUS:064x}"
 
     def _items(self, conn: Connection, grant: Grant) -> Iterator[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from chartloom.domain.message import Arrival, LandingOutcome, Receipt
 from chartloom.engines.postgres import bulk, migrate, queries
+from chartloom.engines.postgres.access import entered
 from chartloom.engines.postgres.arrays import array, packed
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.calls import Call, int8
@@ -65,10 +66,10 @@ class LandingPart(StoreBase):
         keys = [self._keys(a) for a in arrivals]
         with landing_refusals(), self._landing.use() as conn:
             first_day = self._first_day(conn)
-            self._keep_partitions(conn, first_day)
+            self._keep_partitions(conn)
             receipts = self._append_new(conn, first_day, arrivals, keys)
             if receipts is None:
-                with bulk.transaction(conn, small=len(arrivals) < bulk.COPY_ROWS_MIN):
+                with bulk.transaction(conn, self._service()):
                     receipts = self._append(conn, first_day, arrivals, keys)
             self._last_position = max(self._last_position, *(r.position for r in receipts))
             return receipts
@@ -100,9 +101,12 @@ class LandingPart(StoreBase):
         control_label, type_label = self._bodies.control_label, self._bodies.type_label
         minutes = [a.received_at_us // MINUTE_US for a in arrivals]
         statistics = _counts_new(arrivals, minutes)
+        claim, mac = self._service()
         done = self._land_new(
             conn,
             (
+                claim.encode(),
+                mac,
                 int8(first),
                 packed("int8", [a.received_at_us for a in arrivals]),
                 packed("int4", [len(a.body) for a in arrivals]),
@@ -130,12 +134,11 @@ class LandingPart(StoreBase):
     def _append(
         self, conn: Connection, first_day: int, arrivals: Sequence[Arrival], keys: list[_Keys]
     ) -> list[Receipt]:
-        with bulk.together(conn):
-            head_cursor = conn.execute(queries.HEAD_LOCK)
-            # A statement of its own: its snapshot is taken when the lock is held.
-            known_cursor = conn.execute(
-                queries.KEYS_KNOWN, (array("int8", [k for k, _ in keys]),), binary=True
-            )
+        head_cursor = conn.execute(queries.HEAD_LOCK)
+        # A statement of its own: its snapshot is taken when the lock is held.
+        known_cursor = conn.execute(
+            queries.KEYS_KNOWN, (array("int8", [k for k, _ in keys]),), binary=True
+        )
         head_row, known_rows = head_cursor.fetchone(), known_cursor.fetchall()
         assert head_row is not None
         known: dict[int, dict[bytes, int]] = {}
@@ -169,12 +172,11 @@ class LandingPart(StoreBase):
             receipts.append(Receipt(position, outcome))
             position += 1
         counts = bulk.columns(queries.FEED_COUNTS, _statistics(arrivals, receipts))
-        rest = (*bulk.columns(queries.LANDED_KEY, new_keys), *counts, position - 1)
-        if conn.pgconn.pipeline_status:
-            conn.execute(queries.LAND_WITH_ROWS, (*bulk.columns(queries.LANDING, rows), *rest))
-        else:
-            bulk.insert(conn, queries.LANDING, rows)
-            conn.execute(queries.LAND_AFTER_COPY, rest)
+        columns = (
+            *bulk.columns(queries.LANDING, rows),
+            *bulk.columns(queries.LANDED_KEY, new_keys),
+        )
+        conn.execute(queries.LAND, (*columns, *counts, position - 1))
         return receipts
 
     def _row(self, a: Arrival, position: int, conflict: bool) -> bulk.Row:
@@ -191,10 +193,11 @@ class LandingPart(StoreBase):
             self._bodies.seal_message(a.source_patient, position, a.body),
         )
 
-    def _keep_partitions(self, conn: Connection, first_day: int) -> None:
+    def _keep_partitions(self, conn: Connection) -> None:
         today = self._clock.now_us() // 86_400_000_000
         if today >= self._partitions_through:
-            self._partitions_through = migrate.create_partitions(conn, first_day, today)
+            with entered(conn, self._service()):
+                self._partitions_through = migrate.keep_partitions(conn, today)
 
 
 def _counts_new(arrivals: Sequence[Arrival], minutes: Sequence[int]) -> tuple[bytes, ...]:

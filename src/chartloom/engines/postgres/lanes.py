@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from chartloom.domain.chart import Section, ViewKey
@@ -18,6 +19,7 @@ from chartloom.domain.message import Message
 from chartloom.domain.resource import ResourceState
 from chartloom.domain.store import Prefetched, Wanted
 from chartloom.engines.postgres import queries, trouble
+from chartloom.engines.postgres.access import Claim, claim, entered
 from chartloom.engines.postgres.arrays import array
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.connect import Connection
@@ -34,7 +36,12 @@ class LanesPart(StoreBase):
     _held: frozenset[int] = frozenset()
     _held_by: Connection | None = None
     _asked_at_s = 0.0
+    _asked_now = False
     _worker = ""
+    _fair = 1
+    _present_on: Connection | None = None
+    _last_grant: Grant | None = None
+    _last_claim: Claim = ("", b"")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -43,21 +50,38 @@ class LanesPart(StoreBase):
         self._survived: frozenset[int] = frozenset()  # held before our connection broke
 
     def claim(self, worker: str, share: int) -> list[int]:
-        """Leases up to ``share`` lanes and gives back what is above it; cheap when satisfied."""
+        """Leases a fair part of the lanes, at most ``share``, and gives back what is above it.
+
+        Fair is what all workers that are alive now can have alike; it is looked at now and then, so
+        that calling this often is cheap.
+        """
         with self._lane.use() as conn:
             held = self._still_held(conn)
+            if self._due(worker):
+                self._first_day(conn)
+                self._fair = self._fair_share(conn)
+            share = min(share, self._fair)
             if len(held) > share:
                 self._give(conn, sorted(held)[share:])
-            elif len(held) < share and self._due(worker):
-                self._first_day(conn)
+            elif len(held) < share and self._asked_now:
                 self._take(conn, worker, share - len(held))
             return sorted(self._held)
+
+    def _fair_share(self, conn: Connection) -> int:
+        """All lanes by all workers; each tells by an advisory lock that it is alive."""
+        if self._present_on is not conn:
+            conn.execute(queries.WORKER_PRESENT, (queries.WORKER_KEY_CLASS,))
+            self._present_on = conn
+        row = conn.execute(queries.WORKERS_PRESENT, (queries.WORKER_KEY_CLASS,)).fetchone()
+        workers = int(row[0]) if row is not None else 1
+        return -(-self._lanes // max(1, workers))
 
     def _due(self, worker: str) -> bool:
         now = time.monotonic()
         due = worker != self._worker or now - self._asked_at_s >= CLAIM_EVERY_S or not self._held
         if due:
             self._worker, self._asked_at_s = worker, now
+        self._asked_now = due
         return due
 
     def _still_held(self, conn: Connection) -> frozenset[int]:
@@ -91,20 +115,39 @@ class LanesPart(StoreBase):
                 "survived": array("int2", sorted(self._survived)),
                 "lanes": array("int2", sorted(got)),
             }
-            self._deaths.took(conn.execute(queries.LANE_TAKE, values).fetchall())
+            with entered(conn, self._service()):
+                self._deaths.took(conn.execute(queries.LANE_TAKE, values).fetchall())
             self._survived -= got
 
     def _give(self, conn: Connection, lanes: Sequence[int]) -> None:
-        conn.execute(queries.LANE_OWNER, ("", list(lanes)))
+        with entered(conn, self._service()):
+            conn.execute(queries.LANE_OWNER, ("", list(lanes)))
+        # After the commit: whoever takes them next must not find our name there.
         conn.execute(queries.LANE_UNLOCK, (queries.LANE_KEY_CLASS, list(lanes)))
         self._held -= frozenset(lanes)
 
     def release(self, worker: str) -> None:
-        """Gives all lanes back."""
+        """Gives all lanes back, and no share is kept for this worker any more."""
         with self._lane.use() as conn:
             if held := sorted(self._still_held(conn)):
                 self._give(conn, held)
-        self._worker = ""
+            if self._present_on is conn:
+                conn.execute(queries.WORKER_GONE, (queries.WORKER_KEY_CLASS,))
+        self._worker, self._present_on = "", None
+
+    def _entry(self, grant: Grant | None = None) -> Claim:
+        """The claim of a grant, or of the last one: a commit goes on under what was read by it.
+
+        Raises ``GrantRefused`` if it is not valid (any more).
+        """
+        if grant is None:
+            grant = self._last_grant
+        if grant is None:
+            return self._service()
+        self._verify(grant)
+        if grant is not self._last_grant:
+            self._last_grant, self._last_claim = grant, claim(self._guard, grant)
+        return self._last_claim
 
     def _require(self, conn: Connection, lanes: Sequence[int]) -> None:
         if not self._still_held(conn).issuperset(lanes):
@@ -117,20 +160,23 @@ class LanesPart(StoreBase):
         again and again, has a ``fault``. Raises ``LaneLost`` for lanes that this store
         object does not hold (any more).
         """
-        self._verify(grant)
+        claimed = self._entry(grant)
         try:
             with self._lane.use() as conn:
                 self._require(conn, lanes)
+                enter = partial(entered, conn, claimed)
                 if self._deaths:
-                    alone = self._deaths.single(conn, self._bodies, grant, lanes, limit)
+                    alone = self._deaths.single(enter, self._bodies, grant, lanes, limit)
                     if alone:
                         return alone
-                rows = self._pending_rows(conn, lanes, limit)
+                with enter():
+                    rows = self._pending_rows(conn, lanes, limit)
             return [trouble.message(self._bodies, grant, row) for row in rows]
         except (StoreDamaged, LimitExceeded):
             with self._lane.use() as conn:
                 self._require(conn, lanes)
-                return trouble.apart(conn, self._bodies, grant, lanes, limit)
+                enter = partial(entered, conn, claimed)
+                return trouble.apart(enter, self._bodies, grant, lanes, limit)
 
     def _pending_rows(
         self, conn: Connection, lanes: Sequence[int], limit: int
@@ -148,7 +194,7 @@ class LanesPart(StoreBase):
         What this worker wrote or read shortly before is not read again: if another worker has
         changed it meanwhile, the commit is refused as stale, and then it is.
         """
-        self._verify(grant)
+        self._entry(grant)
         with self._lane.use() as conn, refusals():
             self._still_held(conn)
             found = self._kept(wanted) if self._guard.covers(grant, "") else Prefetched({}, {})
@@ -181,7 +227,7 @@ class LanesPart(StoreBase):
             array("int2", [k.section for k in keys]),
             array("int4", [k.part for k in keys]),
         )
-        with conn.pipeline():
+        with entered(conn, self._entry()), conn.pipeline():
             states = conn.execute(queries.STATES, (array("text", ids),), binary=True)
             views = conn.execute(queries.VIEWS, columns, binary=True)
             state_rows, view_rows = states.fetchall(), views.fetchall()
@@ -200,8 +246,8 @@ class LanesPart(StoreBase):
         self, grant: Grant, source_patient: str, section: Section, part: int, limit: int
     ) -> list[ResourceState]:
         """The newest visible states of one section part, newest first."""
-        self._verify(grant)
-        with self._lane.use() as conn, refusals():
+        claimed = self._entry(grant)
+        with self._lane.use() as conn, refusals(), entered(conn, claimed):
             cursor = conn.execute(
                 queries.REFILL, (source_patient, int(section), part, limit), binary=True
             )

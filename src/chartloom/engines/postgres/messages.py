@@ -20,6 +20,7 @@ from chartloom.domain.store import (
     ReplayScope,
 )
 from chartloom.engines.postgres import migrate, queries, queries_read, trouble
+from chartloom.engines.postgres.access import entered
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.landing import MINUTE_US
@@ -41,7 +42,7 @@ class MessagesPart(StoreBase):
         self._verify(grant)
         everyone = "*" in grant.persons
         waiting = where.state in (None, MessageState.LANDED)
-        with self._pool.use() as conn:
+        with self._reading(grant) as conn:
             table = "m" if everyone and waiting and not where.source_patients else "o"
             conditions, values = self._conditions(conn, grant, where, table)
             query = queries_read.SEARCH_LANDING if table == "m" else queries_read.SEARCH_OUTCOME
@@ -103,7 +104,7 @@ class MessagesPart(StoreBase):
         If its bytes do not open, ``message.fault`` says so.
         """
         self._verify(grant)
-        with self._pool.use() as conn, conn.pipeline():
+        with self._reading(grant) as conn, conn.pipeline():
             found = conn.execute(queries_read.DETAIL, (position,), binary=True)
             parts = conn.execute(queries_read.BUNDLES, (position,), binary=True)
             row, bundles = found.fetchone(), parts.fetchall()
@@ -145,7 +146,7 @@ class MessagesPart(StoreBase):
         Of a directory resource only the message that won: too many speak of it.
         """
         self._verify(grant)
-        with self._pool.use() as conn:
+        with self._reading(grant) as conn:
             place = conn.execute(queries_read.RESOURCE_PLACE, (resource_id,)).fetchone()
             if place is None:
                 return []
@@ -181,7 +182,7 @@ class MessagesPart(StoreBase):
         self._verify(grant)
         this_minute = self._clock.now_us() // MINUTE_US
         oldest = this_minute - _RATE_MINUTES
-        with self._pool.use() as conn, conn.pipeline():
+        with self._reading(grant) as conn, conn.pipeline():
             cursors = [
                 conn.execute(queries_read.FEEDS_IN),
                 conn.execute(queries_read.FEEDS_OUT),
@@ -218,7 +219,7 @@ class MessagesPart(StoreBase):
     def waiting(self, grant: Grant) -> int:
         """How many messages are landed but not yet consumed."""
         self._verify(grant)
-        with self._pool.use() as conn:
+        with self._reading(grant) as conn:
             row = conn.execute(queries_read.WAITING).fetchone()
         assert row is not None
         return int(row[0])
@@ -239,7 +240,7 @@ class MessagesPart(StoreBase):
                 conditions.append(condition)
                 values[name] = value
         text = queries_read.RETRY_PUT.format(where=" AND ".join(conditions))
-        with self._admin.use() as conn, conn.transaction():
+        with self._reading(grant) as conn:
             positions = [row[0] for row in conn.execute(text.encode(), values).fetchall()]
             if positions:
                 forgotten = conn.execute(queries_read.RETRY_FORGET_OUTCOME, (positions,)).fetchall()
@@ -271,7 +272,7 @@ class MessagesPart(StoreBase):
     def project_version(self, grant: Grant, fingerprint: str) -> dict[str, bytes]:
         """The mapping files of an earlier project version: path -> content."""
         self._verify(grant)
-        with self._pool.use() as conn:
+        with self._reading(grant) as conn:
             row = conn.execute(queries.VERSION_FILES, (fingerprint,)).fetchone()
         if row is None or row[0] is None:
             raise NotFound("the files of that project version were not kept.")
@@ -280,8 +281,10 @@ class MessagesPart(StoreBase):
     def save_project_version(self, fingerprint: str, files: dict[str, bytes]) -> None:
         """Keeps the mapping files under their fingerprint; a known fingerprint is left alone."""
         packed = msgspec.msgpack.encode(dict(sorted(files.items())))
-        with self._admin.use() as conn:
-            conn.execute(queries.VERSION_INSERT, (fingerprint, packed))
+        with self._lane.use() as conn:
+            self._first_day(conn)
+            with entered(conn, self._service()):
+                conn.execute(queries.VERSION_INSERT, (fingerprint, packed))
 
 
 def message_row(row: tuple[Any, ...]) -> MessageRow:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib.resources
 import re
-from datetime import UTC, datetime, timedelta
 
 import psycopg
-from psycopg import sql
 
 from chartloom.domain.errors import ConfigurationError
-from chartloom.engines.postgres import queries
+from chartloom.engines.postgres import protection, queries
+from chartloom.engines.postgres.access import BEGIN_ACCESS, ServiceClaims
 from chartloom.engines.postgres.connect import SERVER_VERSION_MIN, Connection
 from chartloom.guard import Guard
 
@@ -21,7 +20,6 @@ _NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 #: Each day of the log owns this many positions: day 3 begins at 3,000,000,001.
 POSITIONS_PER_DAY = 1_000_000_000
 _DAY_US = 86_400_000_000
-_DAYS_AHEAD = 2
 
 
 def migrations() -> list[tuple[int, str, str]]:
@@ -54,7 +52,9 @@ def migrate(conn: Connection, guard: Guard, lanes: int, now_us: int) -> None:
                 conn.execute(text.encode())
                 conn.execute("INSERT INTO schema_version VALUES (%s, %s)", (number, name))
         _settle_site(conn, guard, lanes, now_us)
-        create_partitions(conn, first_day(conn), now_us // _DAY_US)
+        protection.install(conn, guard)
+        conn.execute(BEGIN_ACCESS, ServiceClaims(guard, "migration").current())
+        keep_partitions(conn, now_us // _DAY_US)
 
 
 def _settle_site(conn: Connection, guard: Guard, lanes: int, now_us: int) -> None:
@@ -90,24 +90,12 @@ def first_day(conn: Connection) -> int:
     return int(row[0])
 
 
-def create_partitions(conn: Connection, first: int, today: int) -> int:
-    """Makes the partitions from ``today`` on for a few days; the last day that has one."""
-    last = today + _DAYS_AHEAD
-    for day in range(max(today, first), last + 1):
-        date = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
-        name = f"landing_{date:%Y%m%d}"
-        known = conn.execute("SELECT to_regclass(%s)", (name,)).fetchone()
-        if known is not None and known[0] is not None:
-            continue
-        low = (day - first) * POSITIONS_PER_DAY
-        bounds = (sql.Literal(low), sql.Literal(low + POSITIONS_PER_DAY))
-        try:
-            with conn.transaction():
-                conn.execute(sql.SQL(queries.PARTITION).format(sql.Identifier(name), *bounds))
-        except (psycopg.errors.CheckViolation, psycopg.errors.DuplicateTable):
-            # Rows of that day are in the default partition already, or another process was faster.
-            continue
-    return last
+def keep_partitions(conn: Connection, today: int) -> int:
+    """Makes the partitions from ``today`` on for a few days, in a transaction under a claim; the
+    last day that has one."""
+    row = conn.execute(queries.PARTITIONS, (today,)).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def position_floor(first: int, now_us: int) -> int:

@@ -18,9 +18,7 @@ CREATE TABLE IF NOT EXISTS schema_version (
     applied_at timestamptz NOT NULL DEFAULT now()
 )"""
 
-PARTITION = """
-CREATE TABLE {} PARTITION OF landing FOR VALUES FROM ({}) TO ({}) WITH (toast_tuple_target = 8160)
-"""
+PARTITIONS = "SELECT keep_partitions(%s::int4)"
 
 SITE = "SELECT namespace, key_check, lanes, first_day FROM site"
 
@@ -86,13 +84,13 @@ counts AS (
 head AS (UPDATE log_head SET position = %s::int8)
 SELECT pg_notify('{CHANNEL}', '')"""
 
-#: All that a landing writes, as one statement; and all but the messages, which COPY put in before.
-LAND_WITH_ROWS = f"WITH {_LANDING_INSERT} {_LAND}"
-LAND_AFTER_COPY = f"WITH {_LAND}"
+#: All that a landing writes, as one statement.
+LAND = f"WITH {_LANDING_INSERT} {_LAND}"
 
-#: The usual case as one call, see 0002_land.sql: function and parameters.
+#: The usual case as one call, see 0005_access.sql: function and parameters.
 LAND_NEW = "land_new"
 LAND_NEW_KINDS = (
+    *("text", "bytea"),  # claim
     "int8",  # first position
     *("int8[]", "int4[]", "int2[]", "text[]", "text[]", "text[]", "text[]", "bytea[]"),
     *("int8[]", "bytea[]"),  # keys
@@ -102,6 +100,13 @@ LAND_NEW_KINDS = (
 # Lanes
 
 LANE_KEY_CLASS = 0x4C4E  #: first key of the advisory locks that are the leases
+
+WORKER_KEY_CLASS = 0x574B  #: first key of the advisory locks by which workers say they are alive
+WORKER_PRESENT = "SELECT pg_advisory_lock(%s, pg_backend_pid())"
+WORKER_GONE = "SELECT pg_advisory_unlock(%s, pg_backend_pid())"
+WORKERS_PRESENT = """
+SELECT count(DISTINCT pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s::int8::oid
+AND objsubid = 2 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 LANE_TRY = "SELECT pg_try_advisory_lock(%s, %s)"
 LANE_UNLOCK = "SELECT pg_advisory_unlock(%s, l) FROM unnest(%b::int4[]) l"
@@ -331,7 +336,7 @@ ON CONFLICT (feed, minute, shard) DO UPDATE SET
     quarantined_count = f.quarantined_count + excluded.quarantined_count,
     issue_count = f.issue_count + excluded.issue_count"""
 
-SHARD = "SELECT nextval('shard')"
+SHARD = "SELECT next_shard()"
 
 OUTBOX = """
 INSERT INTO outbox

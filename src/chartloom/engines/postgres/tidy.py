@@ -97,23 +97,23 @@ class TidyPart(StoreBase):
 
     def add_outbox_consumer(self, name: str) -> None:
         """From now on nothing is removed from the outbox that ``name`` has not acknowledged."""
-        with self._admin.use() as conn:
+        with self._serving() as conn:
             conn.execute(queries_tidy.CONSUMER_ADD, (name,))
 
     def acknowledge_outbox(self, name: str, seq: int) -> None:
         """``name`` has consumed all rows up to ``seq``; raises ``NotFound`` for an unknown one."""
-        with self._admin.use() as conn:
+        with self._serving() as conn:
             if conn.execute(queries_tidy.CONSUMER_ACKNOWLEDGE, (seq, name)).rowcount == 0:
                 raise NotFound("there is no such consumer of the outbox.")
 
     def remove_outbox_consumer(self, name: str) -> None:
         """Nothing is kept for ``name`` any more."""
-        with self._admin.use() as conn:
+        with self._serving() as conn:
             conn.execute(queries_tidy.CONSUMER_REMOVE, (name,))
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each table with its indexes, the largest first."""
-        with self._pool.use() as conn:
+        with self._serving() as conn:
             return {name: int(size) for name, size in conn.execute(queries_tidy.SIZES).fetchall()}
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from psycopg import errors
@@ -38,6 +39,8 @@ _DAMAGED: Final = (errors.InternalError_, errors.DataCorrupted, errors.IndexCorr
 _log = logging.getLogger(__name__)
 
 Row = tuple[Any, ...]
+#: Begins a transaction under the grant. Each step has its own: an error ends what it happened in.
+Enter = Callable[[], AbstractContextManager[Connection]]
 
 
 def bounds(lanes: Sequence[int], limit: int) -> dict[str, Any]:
@@ -75,7 +78,7 @@ def message(bodies: Bodies, grant: Grant, row: Row) -> Message:
 
 
 def apart(
-    conn: Connection, bodies: Bodies, grant: Grant, lanes: Sequence[int], limit: int
+    enter: Enter, bodies: Bodies, grant: Grant, lanes: Sequence[int], limit: int
 ) -> list[Message]:
     """What is pending, lane by lane and body by body: what cannot be read holds up nothing else.
 
@@ -84,7 +87,7 @@ def apart(
     rows: list[Row] = []
     for lane in lanes:
         try:
-            rows += _headers(conn, [lane], limit)
+            rows += _headers(enter, [lane], limit)
         except _DAMAGED as error:
             fields = {"lane": lane, "sqlstate": error.sqlstate}
             _log.error("a lane of the log cannot be read", extra={"chartloom": fields})
@@ -92,7 +95,7 @@ def apart(
     found: list[Message] = []
     size_bytes = 0
     for row in rows[:limit]:
-        sealed = _body(conn, row[0])
+        sealed = _body(enter, row[0])
         size_bytes += len(sealed or b"")
         if found and size_bytes > PENDING_BYTES_MAX:
             break
@@ -100,16 +103,18 @@ def apart(
     return found
 
 
-def _headers(conn: Connection, lanes: Sequence[int], limit: int) -> list[Row]:
+def _headers(enter: Enter, lanes: Sequence[int], limit: int) -> list[Row]:
     values = bounds(lanes, limit)
-    again = conn.execute(queries.PENDING_RETRY_HEADERS, values, binary=True).fetchall()
-    return again or conn.execute(queries.PENDING_HEADERS, values, binary=True).fetchall()
+    with enter() as conn:
+        again = conn.execute(queries.PENDING_RETRY_HEADERS, values, binary=True).fetchall()
+        return again or conn.execute(queries.PENDING_HEADERS, values, binary=True).fetchall()
 
 
-def _body(conn: Connection, position: int) -> bytes | None:
+def _body(enter: Enter, position: int) -> bytes | None:
     """The sealed body, None if it cannot be read."""
     try:
-        row = conn.execute(queries.BODY_AT, (position,), binary=True).fetchone()
+        with enter() as conn:
+            row = conn.execute(queries.BODY_AT, (position,), binary=True).fetchone()
     except (*_DAMAGED, errors.QueryCanceled) as error:
         fields = {"position": position, "sqlstate": error.sqlstate}
         _log.error("a stored message cannot be read", extra={"chartloom": fields})
@@ -140,7 +145,7 @@ class Deaths:
         self.__init__()  # type: ignore[misc]
 
     def single(
-        self, conn: Connection, bodies: Bodies, grant: Grant, lanes: Sequence[int], limit: int
+        self, enter: Enter, bodies: Bodies, grant: Grant, lanes: Sequence[int], limit: int
     ) -> list[Message]:
         """The next message to be taken alone; none when a batch may be tried (again).
 
@@ -151,23 +156,25 @@ class Deaths:
             self._singles_left = limit
         done = False
         if careful and self._singles_left:
-            if rows := _headers(conn, careful, 1):
+            if rows := _headers(enter, careful, 1):
                 self._singles_left -= 1
-                return [_tried(conn, bodies, grant, rows[0])]
+                return [_tried(enter, bodies, grant, rows[0])]
             self._singles_left, done = 0, True
         if self._outlived or done:
-            conn.execute(queries.LANE_WELL, (sorted(self._lanes),))
+            with enter() as conn:
+                conn.execute(queries.LANE_WELL, (sorted(self._lanes),))
             self.clear()
         else:
             self._outlived = True
         return []
 
 
-def _tried(conn: Connection, bodies: Bodies, grant: Grant, row: Row) -> Message:
-    """A message that is taken alone, after that was written down."""
-    tried = conn.execute(queries.LANE_TRYING, {"position": row[0], "lane": row[3]}).fetchone()
+def _tried(enter: Enter, bodies: Bodies, grant: Grant, row: Row) -> Message:
+    """A message that is taken alone, after that was written down for good."""
+    with enter() as conn:
+        tried = conn.execute(queries.LANE_TRYING, {"position": row[0], "lane": row[3]}).fetchone()
     if tried is None or tried[0] < TRIES_MAX:
-        return message(bodies, grant, (*row, _body(conn, row[0])))
+        return message(bodies, grant, (*row, _body(enter, row[0])))
     _log.error("workers died over a message", extra={"chartloom": {"position": row[0]}})
     position, feed, received, lane, control, kind, source_patient, conflict = row
     return Message(

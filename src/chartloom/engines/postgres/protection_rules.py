@@ -1,0 +1,154 @@
+"""Who may do what in the store, as tables: one place to review, compared with the server.
+
+A new table needs a line in :data:`TABLES`; without one no role can do anything with it, and a test
+fails. Kinds of rows and what opens them are in :class:`Rule`.
+"""
+
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from chartloom.domain.labels import ALL_LABELS_MASK
+
+
+class Role(StrEnum):
+    """The roles that log in. None owns anything, none may make anything."""
+
+    INGEST = "ingest"
+    WORKER = "worker"
+    SERVE = "serve"
+
+
+#: Owns all tables and functions; nobody logs in as it.
+OWNER: Final = "owner"
+
+
+class Rule(StrEnum):
+    """What opens a row: the condition of its table's policy."""
+
+    NOBODY = ""
+    SITE = "(SELECT access_granted())"
+    EVERYONE = "(SELECT access_everyone())"
+    PERSON = """(SELECT access_everyone())
+        OR source_patient = ANY ((SELECT access_persons())::text[])"""
+    LINK = """(SELECT access_everyone())
+        OR surviving = ANY ((SELECT access_persons())::text[])
+            AND prior = ANY ((SELECT access_persons())::text[])"""
+    LABELLED = """(SELECT access_all())
+        OR ((SELECT access_everyone()) OR source_patient = ANY ((SELECT access_persons())::text[]))
+            AND labels & (SELECT access_forbidden()) = 0"""
+    #: What is about the hospital is open to any grant.
+    RESOURCE = """(SELECT access_all())
+        OR ((SELECT access_everyone()) OR directory AND (SELECT access_granted())
+                OR source_patient = ANY ((SELECT access_persons())::text[]))
+            AND labels & (SELECT access_forbidden()) = 0"""
+    #: What a message holds is known once it was applied; before, only a grant for all labels.
+    LANDING = f"""(SELECT access_all())
+        OR ((SELECT access_everyone()) OR source_patient = ANY ((SELECT access_persons())::text[]))
+            AND ((SELECT access_forbidden()) & {ALL_LABELS_MASK} = 0
+                OR EXISTS (SELECT FROM outcome o WHERE o.position = landing.position))"""
+
+    @property
+    def check(self) -> Rule:
+        """What a row must fulfil to be written: what it must to be read, except that a message is
+        landed by those who cannot look at what became of it."""
+        return Rule.EVERYONE if self is Rule.LANDING else self
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A table: which rows the grant opens, and what each role may do with those.
+
+    S(elect), I(nsert), U(pdate), D(elete); ``S(position)`` for one column only.
+    """
+
+    rule: Rule
+    ingest: str = ""
+    worker: str = ""
+    serve: str = ""
+
+    def of(self, role: Role) -> str:
+        """The privileges of a role."""
+        return {Role.INGEST: self.ingest, Role.WORKER: self.worker, Role.SERVE: self.serve}[role]
+
+
+TABLES: Final[dict[str, Table]] = {
+    "schema_version": Table(Rule.NOBODY),
+    "access_secret": Table(Rule.NOBODY),
+    "site": Table(Rule.SITE, ingest="S", worker="S", serve="S"),
+    "log_head": Table(Rule.SITE, ingest="SU", worker="S"),
+    "landing": Table(Rule.LANDING, ingest="I", worker="S", serve="S"),
+    "landed_key": Table(Rule.SITE, ingest="SI"),
+    "lane": Table(Rule.SITE, worker="SU"),
+    "retry": Table(Rule.SITE, worker="SD", serve="SI"),
+    "project_version": Table(Rule.SITE, worker="SIU", serve="S"),
+    # The policy of landing looks for the position.
+    "outcome": Table(Rule.LABELLED, worker="IS(position)", serve="SD"),
+    "bundle": Table(Rule.LABELLED, worker="I", serve="SD"),
+    "resource": Table(Rule.RESOURCE, worker="SIU", serve="S"),
+    "view": Table(Rule.LABELLED, worker="SIU", serve="S"),
+    "person": Table(Rule.PERSON, worker="SIU", serve="S"),
+    "record_number": Table(Rule.PERSON, worker="SI", serve="S"),
+    "link": Table(Rule.LINK, worker="SI", serve="SD"),
+    "identifier": Table(Rule.PERSON, worker="SI", serve="S"),
+    "feed_minute_in": Table(Rule.SITE, ingest="SIU", serve="S"),
+    "feed_minute_out": Table(Rule.SITE, worker="SIU", serve="SIU"),
+    "feed_total": Table(Rule.SITE, serve="S"),
+    "issue_day": Table(Rule.SITE, worker="SIU", serve="S"),
+    "outbox": Table(Rule.EVERYONE, worker="I", serve="S"),
+    "outbox_consumer": Table(Rule.SITE, serve="SIUD"),
+    # Only functions get at these.
+    "subject_key": Table(Rule.NOBODY),
+    "subject_key_state": Table(Rule.NOBODY),
+    "audit_event": Table(Rule.NOBODY),
+    "audit_end": Table(Rule.NOBODY),
+    "used_token": Table(Rule.NOBODY),
+}
+
+_ALL: Final = frozenset(Role)
+
+#: Functions of ours by name, and who may call them. Nobody else may, not even by default.
+FUNCTIONS: Final[dict[str, frozenset[Role]]] = {
+    "access_signed": frozenset(),
+    "begin_access": _ALL,
+    "access_claim": _ALL,
+    "access_granted": _ALL,
+    "access_everyone": _ALL,
+    "access_persons": _ALL,
+    "access_forbidden": _ALL,
+    "access_all": _ALL,
+    "next_shard": frozenset({Role.WORKER}),
+    "keep_partitions": frozenset({Role.INGEST}),
+    "land_new": frozenset({Role.INGEST}),
+    "require_everyone": frozenset(),
+    "subject_keys_get": _ALL,
+    "subject_keys_put": frozenset({Role.INGEST, Role.WORKER}),
+    "subject_keys_epoch": _ALL,
+    "subject_keys_raise_floor": frozenset(),
+    "subject_keys_below": frozenset(),
+    "subject_keys_rewrap": frozenset(),
+    "subject_keys_destroy": frozenset(),
+    "subject_keys_count": frozenset({Role.SERVE}),
+    "audit_append": _ALL,
+    "require_audit_reader": frozenset(),
+    "audit_read": frozenset({Role.SERVE}),
+    "audit_now": frozenset({Role.SERVE}),
+    "use_token": frozenset({Role.INGEST, Role.SERVE}),
+}
+
+_WORDS: Final = {"S": "SELECT", "I": "INSERT", "U": "UPDATE", "D": "DELETE"}
+
+
+def privileges(short: str) -> frozenset[tuple[str, str]]:
+    """``"IS(position)"`` as (privilege, column) pairs; the column is "" for the whole table."""
+    found: set[tuple[str, str]] = set()
+    while short:
+        word, short, column = _WORDS[short[0]], short[1:], ""
+        if short.startswith("("):
+            column, _, short = short[1:].partition(")")
+        found.add((word, column))
+    return frozenset(found)
