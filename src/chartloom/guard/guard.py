@@ -5,26 +5,31 @@ from __future__ import annotations
 import hmac
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Lock
 from uuid import UUID, uuid4
 
 import msgspec
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from chartloom.domain.errors import GrantRefused, StoreDamaged
 from chartloom.domain.grant import EVERYONE, Grant, Purpose
+from chartloom.domain.keys import DIRECTORY_SUBJECT
 from chartloom.domain.ports import Clock
 from chartloom.guard.clock import SystemClock
 from chartloom.guard.keyfiles import SiteKeys, load_or_create
 from chartloom.guard.keyring import KeyRing
+from chartloom.guard.keys.broker import KeyBroker
 
-#: First byte of a sealed body: which scheme opens it.
-_SCHEME = b"\x01"
+#: First byte of a sealed body: which scheme opens it. 1: keys derived from the encryption key, as
+#: sites had them first. 2: a random key per subject, which can be destroyed (``keys/``).
+_DERIVED = b"\x01"
+_SUBJECT = b"\x02"
 _NONCE_BYTES = 12
 #: How many bytes sealing adds: scheme, nonce, tag.
-SEAL_OVERHEAD_BYTES = len(_SCHEME) + _NONCE_BYTES + 16
+SEAL_OVERHEAD_BYTES = len(_SUBJECT) + _NONCE_BYTES + 16
 
 #: Bodies of this kind are about the hospital, not about a patient: any valid grant opens them.
 DIRECTORY_KIND = "directory"
@@ -61,6 +66,7 @@ class Guard:
         self._blind_key = keys.blind
         self._claim_key = self.database_secret("claims")
         self._ring = KeyRing(keys.encryption)
+        self._broker: KeyBroker | None = None
         self._field_keys: dict[str, bytes] = {}
         self._known: OrderedDict[int, tuple[Grant, frozenset[str]]] = OrderedDict()
         self._lock = Lock()
@@ -165,45 +171,77 @@ class Guard:
 
     # Sealing
 
+    def use(self, broker: KeyBroker) -> None:
+        """From now on bodies are sealed with subject keys; what was sealed before still opens."""
+        self._broker = broker
+
+    @property
+    def broker(self) -> KeyBroker | None:
+        """Where subject keys come from, if they are used."""
+        return self._broker
+
+    def prepare(self, subjects: Iterable[str]) -> frozenset[str]:
+        """Makes the keys of all subjects ready in one go; the subjects whose key was destroyed."""
+        return self._broker.ensure(subjects) if self._broker is not None else frozenset()
+
     def seal(self, subject: str, kind: str, id: str, version: str, plain: bytes) -> bytes:
-        """Seals ``plain`` with the subject's key, bound to kind, id and version."""
+        """Seals ``plain`` with the subject's key, bound to kind, id and version.
+
+        Raises ``SubjectShredded`` if that key was destroyed.
+        """
         try:
             nonce = _NONCES.pop()
         except IndexError:
             nonce = _draw_nonces()
         aad = _pack((kind, subject, id, version))
-        return _SCHEME + nonce + self._ring.cipher(subject).encrypt(nonce, plain, aad)
+        if self._broker is None:
+            return _DERIVED + nonce + self._ring.cipher(subject).encrypt(nonce, plain, aad)
+        whose = DIRECTORY_SUBJECT if kind == DIRECTORY_KIND else subject
+        return _SUBJECT + nonce + self._broker.sealing_key(whose).encrypt(nonce, plain, aad)
+
+    @staticmethod
+    def seal_for_nobody(plain: bytes) -> bytes:
+        """As large as the sealed body would be, but with a key that is gone at once: what came for
+        a subject whose key was destroyed. That something came, and how much, is all that stays."""
+        nonce = _draw_nonces()
+        return _SUBJECT + nonce + AESGCM(os.urandom(32)).encrypt(nonce, plain, b"")
 
     def unseal(
         self, grant: Grant, subject: str, kind: str, id: str, version: str, sealed: bytes
     ) -> bytes:
         """The plain bytes.
 
-        Raises ``GrantRefused`` if the grant does not cover ``subject``, ``SealBroken`` if the body
-        is damaged or belongs elsewhere.
+        Raises ``GrantRefused`` if the grant does not cover ``subject``, ``SubjectShredded`` if its
+        key was destroyed, ``SealBroken`` if the body is damaged or belongs elsewhere.
         """
-        persons = self._persons(grant)
-        if (
-            "*" not in persons
-            and kind != DIRECTORY_KIND
-            and (not subject or subject not in persons)
-        ):
-            raise GrantRefused(
-                "the grant does not cover this record.", cure="Ask for one that does."
-            )
-        if sealed[:1] != _SCHEME or len(sealed) < SEAL_OVERHEAD_BYTES:
-            raise SealBroken("a body was not sealed in a known way.", where=f"{kind} {id}")
+        if len(sealed) < SEAL_OVERHEAD_BYTES:
+            raise self._unknown(kind, id)
+        scheme, nonce = bytes(sealed[:1]), bytes(sealed[1 : 1 + _NONCE_BYTES])
         aad = _pack((kind, subject, id, version))
+        whose = DIRECTORY_SUBJECT if kind == DIRECTORY_KIND else subject
         try:
-            return self._ring.cipher(subject).decrypt(
-                bytes(sealed[1 : 1 + _NONCE_BYTES]), bytes(sealed[1 + _NONCE_BYTES :]), aad
-            )
+            rest = bytes(sealed[1 + _NONCE_BYTES :])
+            if scheme == _SUBJECT and self._broker is not None:  # which looks at the grant
+                return self._broker.opening_key(grant, whose).decrypt(nonce, rest, aad)
+            if whose == DIRECTORY_SUBJECT:
+                self.verify(grant)
+            elif not self.covers(grant, whose):
+                raise GrantRefused(
+                    "the grant does not cover this record.", cure="Ask for one that does."
+                )
+            if scheme == _DERIVED:
+                return self._ring.cipher(subject).decrypt(nonce, rest, aad)
         except InvalidTag as error:
             raise SealBroken(
                 "a sealed body does not open.",
                 where=f"{kind} {id}",
                 cure="It is damaged or was sealed with other keys: restore it, or rebuild.",
             ) from error
+        raise self._unknown(kind, id)
+
+    @staticmethod
+    def _unknown(kind: str, id: str) -> SealBroken:
+        return SealBroken("a body was not sealed in a known way.", where=f"{kind} {id}")
 
     def blind(self, field: str, value: str) -> bytes:
         """16-byte keyed fingerprint for equality look-ups on ``field``; each field has its key."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 from typing import Final
@@ -93,7 +92,10 @@ class KeyBroker:
         self._cached_max = cached_max
         self._forget_within_us = int(forget_within_s * 1e6)
         self._lock = Lock()
-        self._ready: OrderedDict[str, tuple[SealingKey, OpeningKey]] = OrderedDict()
+        #: Keys that were used lately, and those that were used before that: when there are too
+        #: many of the first, they become the second. Reading them takes no lock.
+        self._ready: dict[str, tuple[SealingKey, OpeningKey]] = {}
+        self._earlier: dict[str, tuple[SealingKey, OpeningKey]] = {}
         #: Counts emptyings, so that a key read before one is not cached after it.
         self._emptied = 0
         self._epoch = -1
@@ -126,7 +128,7 @@ class KeyBroker:
         if ready is None:
             if self.ensure((subject,)):
                 raise SubjectShredded((subject,))
-            ready = self._ready.get(subject)
+            ready = self._at_hand(subject)
             if ready is None:  # emptied in this very moment, or the cache is tiny
                 return self._fetch((subject,), make=True)[subject][0]
         return ready[0]
@@ -165,12 +167,13 @@ class KeyBroker:
         with self._lock:
             self._emptied += 1
             self._ready.pop(subject, None)
+            self._earlier.pop(subject, None)
 
     def clear(self) -> None:
         """Drops all keys from memory here."""
         with self._lock:
             self._emptied += 1
-            self._ready.clear()
+            self._ready, self._earlier = {}, {}
 
     # Keeping keys
 
@@ -228,26 +231,32 @@ class KeyBroker:
     # Inside
 
     def _require(self, grant: Grant, subjects: Sequence[str]) -> None:
-        self._coverage.verify(grant)
         for subject in subjects:
-            if subject != DIRECTORY_SUBJECT and not self._coverage.covers(grant, subject):
+            if subject == DIRECTORY_SUBJECT:
+                self._coverage.verify(grant)
+            elif not self._coverage.covers(grant, subject):
                 raise GrantRefused(
                     "the grant does not cover this record.", cure="Ask for one that does."
                 )
 
     def _at_hand(self, subject: str) -> tuple[SealingKey, OpeningKey] | None:
         self._look()
-        ready = self._ready.get(subject)
-        if ready is not None:
-            with self._lock:
-                if subject in self._ready:
-                    self._ready.move_to_end(subject)
-        return ready
+        return self._ready.get(subject) or self._again(subject)
+
+    def _again(self, subject: str) -> tuple[SealingKey, OpeningKey] | None:
+        """A key that was used earlier counts as used lately."""
+        if subject not in self._earlier:
+            return None
+        with self._lock:
+            ready = self._earlier.get(subject)
+            if ready is not None:
+                self._put({subject: ready})
+            return ready
 
     def _missing(self, subjects: Iterable[str]) -> list[str]:
         self._look()
         ready = self._ready
-        return [s for s in dict.fromkeys(subjects) if s not in ready]
+        return [s for s in dict.fromkeys(subjects) if s not in ready and self._again(s) is None]
 
     def _look(self) -> None:
         """Asks now and then whether any process destroyed a key."""
@@ -292,9 +301,15 @@ class KeyBroker:
         with self._lock:
             if emptied != self._emptied:
                 return
-            self._ready.update(opened)
-            while len(self._ready) > self._cached_max:
-                self._ready.popitem(last=False)
+            self._put(opened)
+
+    def _put(self, opened: dict[str, tuple[SealingKey, OpeningKey]]) -> None:
+        """Under the lock. At most ``cached_max`` keys are held."""
+        half = max(1, self._cached_max // 2)
+        for subject, keys in opened.items():
+            if len(self._ready) >= half:
+                self._ready, self._earlier = {}, self._ready
+            self._ready[subject] = keys
 
     def _make(self, subjects: Sequence[str]) -> dict[str, WrappedKey | Tombstone]:
         now_us = self._clock.now_us()
