@@ -102,7 +102,7 @@ def fingerprint(store: PostgresStore, grant: Grant) -> str:
             binary=True,
         ).fetchall()
         for row in rows:
-            state = store._bodies.open_state(grant, *row[:5])
+            state = store._bodies.open_state(grant, *row[:6])
             digest.update(codec.encode((state, row[0:3], row[5:])))
         views = conn.execute(
             "SELECT source_patient, section, part, total, revision, body FROM view"

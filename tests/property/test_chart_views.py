@@ -12,17 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.memory_lanes import MemoryLanes
 
-from chartloom.chart import BOUNDS, place, rebuild_part
+from chartloom.chart import BOUNDS, place, rebuild_part, summary
 from chartloom.chart.fold import Bound
 from chartloom.chart.place import section_part
-from chartloom.domain.chart import Section, ViewKey
+from chartloom.domain.chart import PlacedState, Section, ViewKey
 from chartloom.domain.codec import decode, encode, encode_sorted
 from chartloom.domain.feed import Feed
 from chartloom.domain.grant import EVERYONE, Grant, Purpose
 from chartloom.domain.ids import EXAMPLE_NAMESPACE
+from chartloom.domain.labels import BIT, PERSON_MASK, Label, labels_of, visible
 from chartloom.domain.message import Format, Message
 from chartloom.domain.resource import Contribution, Derived
 from chartloom.hot import Worker
+from chartloom.normalize.sensitivity import with_labels
 
 FEED = Feed("adt", "it", "it", "mllp", Format.HL7V2)
 GRANT = Grant("test", Purpose.OPERATIONS, EVERYONE, ("*",), 2**62, "g")
@@ -147,6 +149,14 @@ PERSON = st.fixed_dictionaries(
 EVERYTHING = st.one_of(RESULT, STAY, ORDER, DOSE, PERSON)
 
 
+LABELS = st.sampled_from([0, 0, 0, *(BIT[x] for x in (Label.HIV, Label.PSY, Label.VIP)), 3, 5])
+
+
+def labelled(resource: dict[str, Any], labels: int) -> dict[str, Any]:
+    """What normalisation makes of a resource that rules label: ``resource`` and ``labels``."""
+    return {"resource": with_labels(resource, labels_of(labels)), "labels": labels}
+
+
 @st.composite
 def logs(draw: st.DrawFn) -> list[Message]:
     """A log over two patients; positions 1..n, events in any order, ids often met again."""
@@ -156,7 +166,8 @@ def logs(draw: st.DrawFn) -> list[Message]:
         patient = draw(st.sampled_from("AAAB"))
         said = draw(st.lists(kinds, min_size=1, max_size=4))
         contributions = [
-            {"resource": {**r, "id": patient + r["id"]}, "source_patient": patient} for r in said
+            {**labelled(r | {"id": patient + r["id"]}, draw(LABELS)), "source_patient": patient}
+            for r in said
         ]
         event_us = draw(st.integers(1, 6))
         log.append(message_of(position, patient, [event_us, contributions]))
@@ -204,9 +215,56 @@ def test_order_batching_and_duplicates_change_nothing(data: st.DataObject) -> No
 def test_a_rebuild_gives_the_same_views(log: list[Message], size: int) -> None:
     store = play(log, size)
     placed = [place(store.state(i)) for i in store.states]
-    keys = {ViewKey(p.state.source_patient, p.section, p.part) for p in placed}
+    keys = {ViewKey(p.state.source_patient, p.section, p.part, p.labels) for p in placed}
+    assert {k for k in store.views if store.view(k).total} <= keys
     for key in keys:
         rebuilt = rebuild_part(key, placed)
         held = store.view(key) if key in store.views else rebuild_part(key, ())
         assert encode_sorted(held) == encode_sorted(rebuilt)
         assert len(held.entries) <= 4
+
+
+@settings(max_examples=150, deadline=None)
+@given(logs(), st.integers(0, 255))
+def test_what_is_labelled_shows_only_to_those_who_may_see_it(log: list[Message], mask: int) -> None:
+    """The chart from the compartments that a grant opens is the chart of what it may see."""
+    store = play(log, 2)
+    states = [store.state(i) for i in store.states]
+    said: dict[str, int] = {}
+    for message in log:
+        for contribution in Spoken().derive(message, FEED, None).contributions:
+            before = said.get(contribution.id, 0)
+            said[contribution.id] = before | contribution.labels & ~PERSON_MASK
+    assert {s.id: s.labels for s in states} == said
+    for state in states:
+        codes = {c["code"] for c in state.resource["meta"].get("security", ())}
+        assert {label.value for label in labels_of(state.labels)} <= codes
+    for patient in "AB":
+        chart = summary(
+            [
+                store.view(k)
+                for k in store.views
+                if k.source_patient == patient and visible(k.labels, mask)
+            ],
+            0,
+        )
+        seen = [
+            p
+            for p in map(place, states)
+            if p.state.source_patient == patient and not p.hidden and visible(p.labels, mask)
+        ]
+        for section in chart.sections.values():
+            mine = [p for p in seen if p.section is section.section]
+            assert section.total == len(mine)
+            shown = {e["id"] for e in section.entries}
+            assert shown <= {p.state.id for p in mine}
+            series = [e for e in section.entries if "series" in e]
+            for entry in series:
+                points = sorted((p for p in mine if p.series == entry["series"]), key=_newest)
+                newest = [p.state.id for p in points[: len(entry["points"])]]
+                assert [x["id"] for x in entry["points"]] == newest
+
+
+def _newest(placed: PlacedState) -> Any:
+    said_us = max(s.event_us for s in placed.state.stamps.values())
+    return -placed.sort_us, -said_us, placed.state.id

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from chartloom.chart.compartments import labels_said
 from chartloom.chart.fold import Pages, rebuild_part, view_key
 from chartloom.chart.merge import merge_all
 from chartloom.chart.place import place, section_part
@@ -46,13 +47,14 @@ class Folded(msgspec.Struct, frozen=True):
 def plan_batch(derived: Iterable[Derived]) -> Wanted:
     """What must be read before the batch can be merged and folded."""
     ids: set[str] = set()
-    places: set[tuple[str, Section, int]] = set()
+    places: set[tuple[str, Section, int, int]] = set()
     for message in derived:
         for contribution in message.contributions:
             if not contribution.directory:
                 resource = contribution.resource
                 ids.add(resource["id"])
-                places.add((contribution.source_patient, *section_part(resource)))
+                where = section_part(resource)
+                places.add((contribution.source_patient, *where, labels_said(contribution)))
     views = [ViewKey(*place) for place in places if place[1] is not Section.NONE]
     return Wanted(frozenset(ids), frozenset(views))
 
@@ -85,7 +87,7 @@ def _change(before: ResourceState | None, after: ResourceState, times: int) -> C
 
 def views_of(changes: Mapping[str, Change]) -> frozenset[ViewKey]:
     """The views that the changes touch; rarely more than :func:`plan_batch` foresaw (a resource
-    that moves to another part is in two)."""
+    that moves to another part or compartment is in two)."""
     return frozenset(key for change in changes.values() for key in change.keys)
 
 

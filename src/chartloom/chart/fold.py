@@ -59,7 +59,7 @@ def view_key(placed: PlacedState | None) -> ViewKey | None:
     """The view in which a state counts; None if it counts in none."""
     if placed is None or placed.hidden or placed.section is Section.NONE:
         return None
-    return ViewKey(placed.state.source_patient, placed.section, placed.part)
+    return ViewKey(placed.state.source_patient, placed.section, placed.part, placed.labels)
 
 
 def _counts(key: ViewKey, placed: PlacedState) -> bool:
@@ -68,6 +68,7 @@ def _counts(key: ViewKey, placed: PlacedState) -> bool:
         not placed.hidden
         and placed.section == key.section
         and placed.part == key.part
+        and placed.labels == key.labels
         and placed.state.source_patient == key.source_patient
     )
 

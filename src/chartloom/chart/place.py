@@ -112,7 +112,8 @@ def place(state: ResourceState) -> PlacedState:
         if row.series:
             series = _series(resource["resourceType"], system, code, unit_group(resource))
     sort_us = first_us(resource, row.times)
-    return PlacedState(state, row.section, part, sort_us, series, is_hidden(resource, row))
+    hidden = is_hidden(resource, row)
+    return PlacedState(state, row.section, part, sort_us, series, hidden, state.labels)
 
 
 def section_part(resource: FhirJson) -> tuple[Section, int]:

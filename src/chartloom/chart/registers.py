@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from chartloom.chart import apart
+from chartloom.chart.compartments import with_labels, without_labels
 from chartloom.chart.merge_policy import Keyed, Together, policy_of
 from chartloom.chart.statement import by_key, children_of, form_of, in_order, larger, slice_of
 from chartloom.domain.resource import Contribution, FhirJson, ResourceState, Stamp
@@ -34,6 +35,7 @@ class Registers:
         self._objects: set[str] = set()
         self.stamps: dict[str, Stamp]
         self.resource: FhirJson
+        self.labels = 0 if state is None else state.labels
         if state is None:
             incoming = contribution.resource
             self.source_patient = contribution.source_patient
@@ -119,11 +121,12 @@ class Registers:
             if name in resource:
                 resource[name] = dict(sorted(resource[name].items()))
         meta = {"versionId": str(self.version)}
-        meta.update((k, v) for k, v in resource["meta"].items() if k != "versionId")
-        resource["meta"] = meta
+        said = without_labels(resource["meta"], self.labels)
+        meta.update((k, v) for k, v in said.items() if k != "versionId")
+        resource["meta"] = with_labels(meta, self.labels)
         if tuple(resource) != self._properties_before:
             head = {name: resource.pop(name) for name in ("resourceType", "id", "meta")}
             resource = head | {name: resource[name] for name in sorted(resource)}
         if tuple(stamps) != self._registers_before:
             stamps = {name: stamps[name] for name in sorted(stamps)}
-        return ResourceState(resource, self.source_patient, stamps, self.directory)
+        return ResourceState(resource, self.source_patient, stamps, self.directory, self.labels)

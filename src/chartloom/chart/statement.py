@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from chartloom.chart import apart
+from chartloom.chart.compartments import labels_said, with_labels, without_labels
 from chartloom.chart.merge_policy import Keyed, Together, policy_of
 from chartloom.domain.codec import encode_sorted
 from chartloom.domain.resource import Contribution, FhirJson, ResourceState, Stamp
@@ -116,6 +117,7 @@ def first_statement(contribution: Contribution, stamp: Stamp) -> ResourceState |
     if contribution.cleared or defaults is None:
         return None
     meta: FhirJson = {"versionId": str(stamp.position)}
+    labels = labels_said(contribution) if contribution.labels else 0
     resource: FhirJson = {
         "resourceType": incoming["resourceType"],
         "id": incoming["id"],
@@ -125,15 +127,18 @@ def first_statement(contribution: Contribution, stamp: Stamp) -> ResourceState |
         resource[name] = incoming[name]
     if form.keyed or form.parts or form.has_meta:
         registers = [*form.registers, *_compose(resource, form)]
-        if form.has_meta and _take_meta(meta, incoming["meta"]):
+        if form.has_meta and _take_meta(meta, incoming["meta"], labels):
             registers.append("meta")
+        if labels:
+            resource["meta"] = with_labels(meta, labels)
         registers.sort()
         stamps = dict.fromkeys(registers, stamp)
     else:
         stamps = dict.fromkeys(form.registers, stamp)
     if defaults:
         stamps.update(dict.fromkeys(defaults, Stamp(0, stamp.event_us, stamp.position)))
-    return ResourceState(resource, contribution.source_patient, stamps, contribution.directory)
+    patient, directory = contribution.source_patient, contribution.directory
+    return ResourceState(resource, patient, stamps, directory, labels)
 
 
 @lru_cache(maxsize=8192)
@@ -174,8 +179,9 @@ def _reordered(group: list[Any], name: str) -> tuple[list[Any], str, FhirJson]:
     return body, name, value
 
 
-def _take_meta(meta: FhirJson, incoming: FhirJson) -> bool:
-    content = {k: v for k, v in incoming.items() if k not in VOLATILE_META}
+def _take_meta(meta: FhirJson, incoming: FhirJson, labels: int) -> bool:
+    said = without_labels(incoming, labels)
+    content = {k: v for k, v in said.items() if k not in VOLATILE_META}
     meta.update(content)
     return bool(content)
 

@@ -40,13 +40,13 @@ class DigestPart(StoreBase):
 
     def _items(self, conn: Connection, grant: Grant) -> Iterator[Any]:
         for row in _stream(conn, queries_read.DIGEST_STATES):
-            state = self._bodies.open_state(grant, *row[:5])
+            state = self._bodies.open_state(grant, *row[:6])
             yield "state", state.resource, state.stamps, row[1:3], row[5:]
         for row in _stream(conn, queries_read.DIGEST_VIEWS):
             view = self._bodies.open_view(grant, *row)
             yield "view", view.key, view.total, view.entries
-        for position, ordinal, patient, sealed in _stream(conn, queries_read.DIGEST_BUNDLES):
-            body = self._bodies.open_bundle(grant, position, ordinal, patient, sealed)
+        for position, ordinal, patient, *sealed in _stream(conn, queries_read.DIGEST_BUNDLES):
+            body = self._bodies.open_bundle(grant, position, ordinal, patient, *sealed)
             yield "bundle", position, patient, body
         for number, query in enumerate(queries_read.DIGEST_PLAIN):
             for row in _stream(conn, query):

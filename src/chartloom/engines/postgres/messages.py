@@ -10,6 +10,7 @@ import msgspec
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
 from chartloom.domain.issues import Issue
+from chartloom.domain.labels import ALL_LABELS_MASK
 from chartloom.domain.message import Message, MessageState
 from chartloom.domain.resource import LinkEvent
 from chartloom.domain.store import (
@@ -22,6 +23,7 @@ from chartloom.domain.store import (
 from chartloom.engines.postgres import migrate, queries, queries_read, trouble
 from chartloom.engines.postgres.access import entered
 from chartloom.engines.postgres.base import StoreBase
+from chartloom.engines.postgres.compartments import forbidden, of_message, sees_everything
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.landing import MINUTE_US
 from chartloom.engines.postgres.stats import add_histograms, percentile_ms
@@ -86,6 +88,11 @@ class MessagesPart(StoreBase):
             add("o.quarantine = ''")
         elif where.state is MessageState.QUARANTINED:
             add("o.quarantine <> ''")
+        if not sees_everything(grant):
+            add(
+                f"coalesce(o.labels, {ALL_LABELS_MASK}) & %(closed)s::int4 = 0",
+                closed=forbidden(grant),
+            )
         patients = self._patients(grant, where.source_patients)
         if patients is not None:
             mine = "SELECT b.position FROM bundle b WHERE b.source_patient = ANY(%(patients)s)"
@@ -108,9 +115,13 @@ class MessagesPart(StoreBase):
             found = conn.execute(queries_read.DETAIL, (position,), binary=True)
             parts = conn.execute(queries_read.BUNDLES, (position,), binary=True)
             row, bundles = found.fetchone(), parts.fetchall()
-        if row is None or not self._guard.covers(grant, row[15]):
+        if (
+            row is None
+            or not self._guard.covers(grant, row[15])
+            or of_message(row[-1]) & forbidden(grant)
+        ):
             raise NotFound("there is no such message.")
-        *shown, lane, conflict, control, kind, patient, sealed, fingerprint = row
+        *shown, lane, conflict, control, kind, patient, sealed, fingerprint, _ = row
         stored = (position, shown[1], shown[4], lane, control, kind, patient, conflict, sealed)
         message = trouble.message(self._bodies, grant, stored)
         return self._with_bundles(grant, message_row(tuple(shown)), message, fingerprint, bundles)
@@ -128,10 +139,11 @@ class MessagesPart(StoreBase):
         issues: tuple[Issue, ...] = ()
         unmapped: tuple[str, ...] = ()
         links: tuple[LinkEvent, ...] = ()
-        for ordinal, patient, sealed in bundles:
-            if not self._guard.covers(grant, patient):
+        for ordinal, patient, sealed, labels in bundles:
+            if not self._guard.covers(grant, patient) or labels & forbidden(grant):
                 continue
-            part = self._bodies.open_bundle(grant, message.position, ordinal, patient, sealed)
+            name = (message.position, ordinal, patient)
+            part = self._bodies.open_bundle(grant, *name, sealed, labels)
             resources += [c.resource for c in part.contributions]
             if ordinal == 0:
                 provenance, issues = part.provenance, part.issues
@@ -147,7 +159,8 @@ class MessagesPart(StoreBase):
         """
         self._verify(grant)
         with self._reading(grant) as conn:
-            place = conn.execute(queries_read.RESOURCE_PLACE, (resource_id,)).fetchone()
+            asked = (resource_id, forbidden(grant))
+            place = conn.execute(queries_read.RESOURCE_PLACE, asked).fetchone()
             if place is None:
                 return []
             patient, directory, version = place
@@ -166,7 +179,7 @@ class MessagesPart(StoreBase):
         self, conn: Connection, grant: Grant, resource_id: str, patient: str
     ) -> list[int]:
         """Hashes find the bundles; opening them makes sure."""
-        touched = (patient, touch_of(resource_id), _HISTORY_MAX)
+        touched = (patient, touch_of(resource_id), forbidden(grant), _HISTORY_MAX)
         likely = [row[0] for row in conn.execute(queries_read.HISTORY, touched).fetchall()]
         rows = conn.execute(queries_read.BUNDLES_AT, (likely, patient), binary=True).fetchall()
         return [

@@ -23,16 +23,19 @@ RECENT = """
 SELECT source_patient, max(position) AS newest FROM (
     SELECT source_patient, position FROM bundle
     WHERE source_patient <> '' AND (%(everyone)s OR source_patient = ANY(%(persons)b::text[]))
+        AND labels & %(forbidden)s::int4 = 0
     ORDER BY position DESC LIMIT %(window)s
 ) b GROUP BY source_patient ORDER BY newest DESC LIMIT %(limit)s"""
 
 # Charts
 
 SECTIONS = """
-SELECT source_patient, section, part, total, revision, body FROM view
-WHERE source_patient = ANY(%b::text[]) ORDER BY source_patient, section, part"""
+SELECT source_patient, section, part, total, revision, body, labels FROM view
+WHERE source_patient = ANY(%b::text[]) AND labels & %s::int4 = 0
+ORDER BY source_patient, section, part, labels"""
 
-_PLACED = "id, source_patient, directory, revision, body, section, part, sort_us, series, hidden"
+_STATE = "id, source_patient, directory, revision, body, labels"
+_PLACED = f"{_STATE}, section, part, sort_us, series, hidden"
 
 #: The rows are chosen by index; only those that are shown are then read whole.
 TIMELINE = f"""
@@ -42,6 +45,7 @@ SELECT {_PLACED} FROM (
     CROSS JOIN LATERAL (
         SELECT r.id, r.sort_us FROM resource r
         WHERE r.source_patient = p AND r.section = s AND r.section <> 0 AND NOT r.hidden
+            AND r.labels & %(forbidden)s::int4 = 0
             AND r.sort_us <= %(before)s AND (r.sort_us, r.id) < (%(before)s, %(before_id)s)
         ORDER BY r.sort_us DESC, r.id DESC LIMIT %(limit)s
     ) newest ORDER BY newest.sort_us DESC, newest.id DESC LIMIT %(limit)s
@@ -53,13 +57,15 @@ SELECT {_PLACED} FROM (
     CROSS JOIN LATERAL (
         SELECT r.id, r.sort_us FROM resource r
         WHERE r.source_patient = p AND r.series = %(series)s AND r.series <> '' AND NOT r.hidden
+            AND r.labels & %(forbidden)s::int4 = 0
             AND r.section = ANY(%(sections)b::int2[])
             AND r.sort_us <= %(before)s AND (r.sort_us, r.id) < (%(before)s, %(before_id)s)
         ORDER BY r.sort_us DESC, r.id DESC LIMIT %(limit)s
     ) newest ORDER BY newest.sort_us DESC, newest.id DESC LIMIT %(limit)s
 ) chosen JOIN resource USING (id) ORDER BY sort_us DESC, id DESC"""
 
-RESOURCE_PLACE = "SELECT source_patient, directory, version FROM resource WHERE id = %s"
+RESOURCE_PLACE = """
+SELECT source_patient, directory, version FROM resource WHERE id = %s AND labels & %s::int4 = 0"""
 
 # Messages
 
@@ -81,19 +87,20 @@ FROM outcome o WHERE {where} ORDER BY o.position DESC LIMIT %(limit)s"""
 
 DETAIL = f"""
 SELECT {_ROW}, m.lane, m.conflict, m.control_id, m.message_type, m.source_patient, m.body,
-       coalesce(v.fingerprint, '')
+       coalesce(v.fingerprint, ''), o.labels
 FROM landing m LEFT JOIN outcome o USING (position)
 LEFT JOIN project_version v ON v.version = o.project_version WHERE m.position = %s"""
 
 BUNDLES = """
-SELECT ordinal, source_patient, body FROM bundle WHERE position = %s ORDER BY ordinal"""
+SELECT ordinal, source_patient, body, labels FROM bundle WHERE position = %s ORDER BY ordinal"""
 
 HISTORY = """
-SELECT position FROM bundle WHERE source_patient = %s AND position(%b in touched) > 0
+SELECT position FROM bundle
+WHERE source_patient = %s AND position(%b in touched) > 0 AND labels & %s::int4 = 0
 ORDER BY position DESC LIMIT %s"""
 
 BUNDLES_AT = """
-SELECT position, ordinal, source_patient, body FROM bundle
+SELECT position, ordinal, source_patient, body, labels FROM bundle
 WHERE position = ANY(%b::int8[]) AND source_patient = %s"""
 
 FEEDS_IN = """
@@ -147,12 +154,13 @@ UPDATE log_head SET generation = generation + 1, replay_until = position"""
 DIGEST_STATES = f"SELECT {_PLACED}, rank, event_us, version FROM resource"
 # An empty view says the same as none; which of the two there is depends on batching.
 DIGEST_VIEWS = """
-SELECT source_patient, section, part, total, revision, body FROM view WHERE total > 0"""
-DIGEST_BUNDLES = "SELECT position, ordinal, source_patient, body FROM bundle"
+SELECT source_patient, section, part, total, revision, body, labels FROM view
+WHERE total > 0"""
+DIGEST_BUNDLES = "SELECT position, ordinal, source_patient, body, labels FROM bundle"
 DIGEST_PLAIN = (
     "SELECT source_patient, person_id FROM person",
     "SELECT position, ordinal, kind, surviving, prior, rule, event_us FROM link",
     "SELECT encode(blind, 'hex'), source_patient FROM identifier",
     "SELECT encode(blind, 'hex'), source_patient FROM record_number",
-    "SELECT position, feed, event_us, issue_count, unmapped_count, quarantine FROM outcome",
+    "SELECT position, feed, event_us, issue_count, unmapped_count, quarantine, labels FROM outcome",
 )

@@ -13,6 +13,7 @@ import msgspec
 
 from chartloom.domain import codec
 from chartloom.domain.chart import PlacedState, SectionView
+from chartloom.domain.labels import BIT, PERSON_MASK, Label
 from chartloom.domain.message import Message
 from chartloom.domain.resource import Contribution, Derived, ResourceState
 from chartloom.domain.store import Batch
@@ -25,9 +26,9 @@ _DAY_US = 86_400_000_000
 _DIRECTORY_ITEMS_MAX = 10_000
 
 
-def _view_order(view: SectionView) -> tuple[str, int, int]:
+def _view_order(view: SectionView) -> tuple[str, int, int, int]:
     key = view.key
-    return key.source_patient, key.section, key.part
+    return key.source_patient, key.section, key.part, key.labels
 
 
 def touch_of(resource_id: str) -> bytes:
@@ -79,6 +80,7 @@ def outcome_row(
         bodies.control_label(derived.control_id or message.control_id),
         derived.source_patient or message.source_patient,
         derived.quarantine,
+        derived.labels,
     )
 
 
@@ -105,7 +107,9 @@ class Items:
                 items.append(held[1])  # the entry holds the contribution, so its id is its own
                 continue
             text: Any = raw(encode(said.resource))
-            item = Contribution(text, said.source_patient, said.directory, said.weak, said.cleared)
+            item = Contribution(
+                text, said.source_patient, said.directory, said.weak, said.cleared, said.labels
+            )
             if said.directory:
                 if len(known) >= _DIRECTORY_ITEMS_MAX:
                     known.clear()
@@ -124,6 +128,7 @@ def bundle_rows(
     """
     main = derived.source_patient or message.source_patient
     held: dict[str, list[Item]] = {main: []}
+    labels: dict[str, int] = {main: BIT[Label.R] if derived.quarantine else 0}
     touched: dict[str, list[int]] = {main: []}
     for said, item in zip(derived.contributions, items, strict=True):
         if said.directory:
@@ -131,8 +136,9 @@ def bundle_rows(
             continue
         patient = said.source_patient
         if patient not in held:
-            held[patient], touched[patient] = [], []
+            held[patient], touched[patient], labels[patient] = [], [], 0
         held[patient].append(item)
+        labels[patient] |= said.labels & ~PERSON_MASK
         touched[patient].append(crc32(said.resource["id"].encode()))
     position = derived.position
     rows = []
@@ -141,9 +147,9 @@ def bundle_rows(
         if ordinal == 0:
             body.provenance, body.issues = derived.provenance, derived.issues
             body.unmapped, body.links = derived.unmapped, derived.links
-        sealed = bodies.seal_bundle(patient, position, ordinal, body)
-        hashes = touched[patient]
-        rows.append((position, ordinal, patient, pack(f"!{len(hashes)}I", *hashes), sealed))
+        sealed = bodies.seal_bundle(patient, position, ordinal, labels[patient], body)
+        hashes = pack(f"!{len(touched[patient])}I", *touched[patient])
+        rows.append((position, ordinal, patient, hashes, sealed, labels[patient]))
     return rows
 
 
@@ -166,6 +172,7 @@ def state_row(placed: PlacedState, revision: int, sealed: bytes) -> Row:
         resource["resourceType"],
         clean(placed.series),
         sealed,
+        state.labels,
     )
 
 
@@ -179,14 +186,16 @@ def _version_of(state: ResourceState) -> int:
 def directory_row(bodies: Bodies, item: Contribution, rank: tuple[int, int, int]) -> Row:
     """A resource about the hospital."""
     sealed = bodies.seal_directory(item, rank)
-    return (0, rank[2], rank[1], 1, rank[0], 0, 0, False, True, item.id, "", item.type, "", sealed)
+    place = (0, rank[2], rank[1], 1, rank[0], 0, 0, False, True)
+    return (*place, item.id, "", item.type, "", sealed, 0)
 
 
 def view_row(bodies: Bodies, view: SectionView, revision: int) -> Row:
     """A view."""
     key = view.key
     sealed = bodies.seal_view(view, revision)
-    return (revision, view.total, key.part, int(key.section), key.source_patient, sealed)
+    where = (key.part, int(key.section), key.source_patient)
+    return (revision, view.total, *where, sealed, key.labels)
 
 
 def fill(
