@@ -48,6 +48,7 @@ from chartloom.domain.quarantine import (
 from chartloom.domain.resource import Derived
 from chartloom.domain.store import Batch, Wanted
 
+from chartloom.domain.shredding import subjects, without
 #: What a bug in pure code raises. Named, so that faults of the store or the machine pass through.
 DERIVE_FAULTS: Final = (
     ArithmeticError,
@@ -211,7 +212,7 @@ class Worker:
             folded = chart.fold_batch(changes, views)
             for key in folded.refill:
                 where = (key.source_patient, key.section, key.part)
-                stored = self.store.refill(grant, *where, chart.REFILL_LIMIT)
+                stored = self.store.refill(grant, *where, chart.REFILL_LIMIT, key.labels)
                 folded.views[key] = chart.refill_view(folded.views[key], stored, changes)
             batch = Batch(
                 worker=self.name,

@@ -57,13 +57,20 @@ class MemoryLanes:
         return Prefetched(states, views)
 
     def refill(
-        self, grant: Grant, source_patient: str, section: Section, part: int, limit: int
+        self,
+        grant: Grant,
+        source_patient: str,
+        section: Section,
+        part: int,
+        limit: int,
+        labels: int = 0,
     ) -> list[ResourceState]:
         placed = [p for p in map(place, map(self.state, self.states)) if not p.hidden]
         mine = [
             p
             for p in placed
-            if p.state.source_patient == source_patient and (p.section, p.part) == (section, part)
+            if p.state.source_patient == source_patient
+            and (p.section, p.part, p.labels) == (section, part, labels)
         ]
         mine.sort(key=lambda p: (p.sort_us, p.state.id), reverse=True)
         return [p.state for p in mine[:limit]]
@@ -111,6 +118,7 @@ class MemoryLanes:
 
     def view(self, key: ViewKey) -> SectionView:
         total, entries = decode(self.views[key])
+            value["labels"],
         return SectionView(key, total, tuple(entries))
 
     def digest(self) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chartloom.chart import apart
+from chartloom.chart.compartments import labels_said, without_labels
 from chartloom.chart.merge_policy import Keyed, Parts, Together
 from chartloom.chart.registers import WHOLE, Registers
 from chartloom.chart.statement import (
@@ -27,6 +28,8 @@ class Draft(Registers):
     def hear(self, contribution: Contribution, stamp: Stamp) -> None:
         """One more statement; see :func:`chartloom.chart.merge.merge`."""
         cleared = contribution.cleared
+        if contribution.labels:
+            self.labels |= labels_said(contribution)
         if WHOLE in cleared:
             self._state_whole(stamp)
         self._state_elements(contribution, stamp)
@@ -72,7 +75,7 @@ class Draft(Registers):
         for name in form.parts:
             self._state_parts(name, incoming[name], default if name in weak else stamp)
         if form.has_meta:
-            self._state_meta(incoming["meta"], stamp)
+            self._state_meta(without_labels(incoming["meta"], labels_said(contribution)), stamp)
 
     def _state_plain(self, name: str, incoming: FhirJson, said: Stamp) -> None:
         old = self.stamps.get(name)
@@ -187,7 +190,8 @@ class Draft(Registers):
         old = self.stamps.get("meta")
         if not content or (self.floor is not None and said < self.floor):
             return
-        held = {k: v for k, v in self.resource["meta"].items() if k != "versionId"}
+        there = without_labels(self.resource["meta"], self.labels)
+        held = {k: v for k, v in there.items() if k != "versionId"}
         if old is None or old < said or (old == said and larger(content, held)):
             self.stamps["meta"] = said
             self.resource["meta"] = content

@@ -107,9 +107,18 @@ class Lanes(Protocol):
         ...
 
     def refill(
-        self, grant: Grant, source_patient: str, section: Section, part: int, limit: int
+        self,
+        grant: Grant,
+        source_patient: str,
+        section: Section,
+        part: int,
+        limit: int,
+        labels: int = 0,
     ) -> list[ResourceState]:
-        """The newest visible states of one section part, for the rare rebuild of a bounded view."""
+        """The newest visible states of one section part, for the rare rebuild of a bounded view.
+
+        labels: only those of this compartment (exactly this mask).
+        """
         ...
 
     def commit(self, batch: Batch) -> None:

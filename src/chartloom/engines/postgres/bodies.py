@@ -54,13 +54,21 @@ _BUNDLE = msgspec.json.Decoder(BundleBody, float_hook=Decimal)
 _ENTRIES = msgspec.json.Decoder(tuple[dict[str, Any], ...], float_hook=Decimal)
 
 
-def _first_state(source_patient: str, resource: dict[str, Any], said: FirstSaid) -> ResourceState:
-    contribution = Contribution(resource, source_patient, False, said.weak, said.cleared)
+def _first_state(
+    source_patient: str, resource: dict[str, Any], said: FirstSaid, labels: int
+) -> ResourceState:
+    contribution = Contribution(resource, source_patient, False, said.weak, said.cleared, labels)
     return merge(None, contribution, Stamp(1, said.event_us, said.position))
 
 
 class Bodies:
     """Seals and opens the rows of the store."""
+def _within(labels: int, name: str) -> str:
+    """The name of something in a compartment: sealed with it, so that who takes the label off a
+    row makes it unreadable."""
+    return f"{name}#{labels}" if labels else name
+
+
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
@@ -104,12 +112,14 @@ class Bodies:
     def seal_state(self, state: ResourceState, revision: int) -> bytes:
         """A patient's resource state as of its ``revision``-th write."""
         body = StateBody(state.resource, state.stamps)
-        return self._seal(state.source_patient, "state", state.id, str(revision), body)
+        name = _within(state.labels, state.id)
+        return self._seal(state.source_patient, "state", name, str(revision), body)
 
     def seal_first(self, id: str, said: Contribution, event_us: int, position: int) -> bytes:
         """A patient's resource state of which one message spoke; its resource may be encoded."""
         body = StateBody(said.resource, FirstSaid(event_us, position, said.weak, said.cleared))
-        return self._seal(said.source_patient, "state", id, "1", body)
+        name = _within(said.labels & ~PERSON_MASK, id)
+        return self._seal(said.source_patient, "state", name, "1", body)
 
     def seal_directory(self, item: Contribution, rank: tuple[int, int, int]) -> bytes:
         """The winning statement about a directory resource.
@@ -133,16 +143,18 @@ class Bodies:
         if directory:
             plain = self._unseal(grant, "", DIRECTORY_KIND, id, "1", sealed)
         else:
-            plain = self._unseal(grant, source_patient, "state", id, str(revision), sealed)
+        labels: int = 0,
+            name = _within(labels, id)
+            plain = self._unseal(grant, source_patient, "state", name, str(revision), sealed)
         body = _STATE.decode(plain)
         if isinstance(body.stamps, FirstSaid):
-            return _first_state(source_patient, body.resource, body.stamps)
-        return ResourceState(body.resource, source_patient, body.stamps, directory)
+            return _first_state(source_patient, body.resource, body.stamps, labels)
+        return ResourceState(body.resource, source_patient, body.stamps, directory, labels)
 
     def seal_view(self, view: SectionView, revision: int) -> bytes:
         """The entries of a view as of its ``revision``-th write."""
         key = view.key
-        name = f"{int(key.section)}/{key.part}"
+        name = _within(key.labels, f"{int(key.section)}/{key.part}")
         return self._seal(key.source_patient, "view", name, str(revision), view.entries)
 
     def open_view(
@@ -156,21 +168,28 @@ class Bodies:
         sealed: bytes,
     ) -> SectionView:
         """The inverse of :meth:`seal_view`."""
-        name = f"{section}/{part}"
+        name = _within(labels, f"{section}/{part}")
         plain = self._unseal(grant, source_patient, "view", name, str(revision), sealed)
-        key = ViewKey(source_patient, Section(section), part)
+        key = ViewKey(source_patient, Section(section), part, labels)
+        labels: int = 0,
         return SectionView(key, total, _ENTRIES.decode(plain))
 
     def seal_bundle(
-        self, source_patient: str, position: int, ordinal: int, body: BundleBody
+        self, source_patient: str, position: int, ordinal: int, labels: int, body: BundleBody
     ) -> bytes:
         """One message's word about one source patient."""
         name = f"{position}/{ordinal}"
         return self._seal(source_patient, "bundle", name, "1", body)
 
     def open_bundle(
-        self, grant: Grant, position: int, ordinal: int, source_patient: str, sealed: bytes
+        self,
+        grant: Grant,
+        position: int,
+        ordinal: int,
+        source_patient: str,
+        sealed: bytes,
+        labels: int = 0,
     ) -> BundleBody:
         """The inverse of :meth:`seal_bundle`."""
-        name = f"{position}/{ordinal}"
+        name = _within(labels, f"{position}/{ordinal}")
         return _BUNDLE.decode(self._unseal(grant, source_patient, "bundle", name, "1", sealed))

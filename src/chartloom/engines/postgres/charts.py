@@ -12,6 +12,7 @@ from chartloom.domain.resource import ResourceState
 from chartloom.domain.store import SearchHit
 from chartloom.engines.postgres import queries, queries_read
 from chartloom.engines.postgres.base import StoreBase
+from chartloom.engines.postgres.compartments import forbidden
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.persons import blinds
 
@@ -68,6 +69,7 @@ class ChartsPart(StoreBase):
             "everyone": "*" in grant.persons,
             "persons": [] if "*" in grant.persons else list(grant.persons),
             "window": _RECENT_WINDOW,
+            "forbidden": forbidden(grant),
             "limit": limit * 4,
         }
         with self._reading(grant) as conn:
@@ -97,7 +99,8 @@ class ChartsPart(StoreBase):
         if not covered:
             return []
         with self._reading(grant) as conn:
-            rows = conn.execute(queries_read.SECTIONS, (covered,), binary=True).fetchall()
+            asked = (covered, forbidden(grant))
+            rows = conn.execute(queries_read.SECTIONS, asked, binary=True).fetchall()
         return [self._bodies.open_view(grant, *row) for row in rows]
 
     def state(self, grant: Grant, resource_id: str) -> ResourceState:
@@ -117,7 +120,7 @@ class ChartsPart(StoreBase):
         return {
             row[0]: self._bodies.open_state(grant, *row)
             for row in rows
-            if row[2] or self._guard.covers(grant, row[1])
+            if row[2] or (self._guard.covers(grant, row[1]) and not row[5] & forbidden(grant))
         }
 
     def timeline(
@@ -145,6 +148,7 @@ class ChartsPart(StoreBase):
             "before": before_us if before_us or before_id else _FOREVER_US,
             "before_id": before_id,
             "limit": limit,
+            "forbidden": forbidden(grant),
             "series": series,
         }
         query = queries_read.SERIES if series else queries_read.TIMELINE
@@ -153,6 +157,6 @@ class ChartsPart(StoreBase):
         return [self._placed(grant, row) for row in rows]
 
     def _placed(self, grant: Grant, row: tuple[Any, ...]) -> PlacedState:
-        section, part, sort_us, series, hidden = row[5:10]
-        state = self._bodies.open_state(grant, *row[:5])
-        return PlacedState(state, Section(section), part, sort_us, series, hidden)
+        section, part, sort_us, series, hidden = row[6:11]
+        state = self._bodies.open_state(grant, *row[:6])
+        return PlacedState(state, Section(section), part, sort_us, series, hidden, state.labels)

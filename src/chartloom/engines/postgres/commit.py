@@ -249,4 +249,4 @@ def _applied(batch: Batch, replay_until: int) -> list[Applied]:
 
 
 def _keys(rows: Sequence[Row]) -> list[ViewKey]:
-    return [ViewKey(row[4], row[3], row[2]) for row in rows]
+    return [ViewKey(row[4], row[3], row[2], row[6]) for row in rows]

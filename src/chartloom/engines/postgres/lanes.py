@@ -243,13 +243,20 @@ class LanesPart(StoreBase):
             seen.kept_views.put(view.key, view, row[4], len(row[5]))
 
     def refill(
-        self, grant: Grant, source_patient: str, section: Section, part: int, limit: int
+            array("int4", [k.labels for k in keys]),
+        self,
+        grant: Grant,
+        source_patient: str,
+        section: Section,
+        part: int,
+        limit: int,
+        labels: int = 0,
     ) -> list[ResourceState]:
         """The newest visible states of one section part, newest first."""
         claimed = self._entry(grant)
         with self._lane.use() as conn, refusals(), entered(conn, claimed):
             cursor = conn.execute(
-                queries.REFILL, (source_patient, int(section), part, limit), binary=True
+                queries.REFILL, (source_patient, int(section), part, labels, limit), binary=True
             )
             return [self._bodies.open_state(grant, *row) for row in cursor.fetchall()]
 

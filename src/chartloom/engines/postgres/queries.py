@@ -161,16 +161,19 @@ PENDING_RETRY_HEADERS = _PENDING_RETRY.format(row=_HEADER)
 BODY_AT = "SELECT body FROM landing WHERE position = %s"
 
 STATES = """
-SELECT id, source_patient, directory, revision, body FROM resource WHERE id = ANY(%b::text[])"""
+SELECT id, source_patient, directory, revision, body, labels FROM resource
+WHERE id = ANY(%b::text[])"""
 
 VIEWS = """
-SELECT v.source_patient, v.section, v.part, v.total, v.revision, v.body
-FROM unnest(%b::text[], %b::int2[], %b::int4[]) k (source_patient, section, part)
-JOIN view v USING (source_patient, section, part)"""
+SELECT v.source_patient, v.section, v.part, v.total, v.revision, v.body, v.labels
+FROM unnest(%b::text[], %b::int2[], %b::int4[], %b::int4[])
+    k (source_patient, section, part, labels)
+JOIN view v USING (source_patient, section, part, labels)"""
 
 REFILL = """
-SELECT id, source_patient, directory, revision, body FROM resource
+SELECT id, source_patient, directory, revision, body, labels FROM resource
 WHERE source_patient = %s AND section = %s AND section <> 0 AND part = %s AND NOT hidden
+    AND labels = %s
 ORDER BY sort_us DESC, id DESC LIMIT %s"""
 
 # Commit
@@ -212,6 +215,7 @@ OUTCOME = Table(
         ("control_id", "text"),
         ("source_patient", "text"),
         ("quarantine", "text"),
+        ("labels", "int4"),
     ),
 )
 BUNDLE = Table(
@@ -222,6 +226,7 @@ BUNDLE = Table(
         ("source_patient", "text"),
         ("touched", "bytea"),
         ("body", "bytea"),
+        ("labels", "int4"),
     ),
 )
 RESOURCE = Table(
@@ -241,6 +246,7 @@ RESOURCE = Table(
         ("type", "text"),
         ("series", "text"),
         ("body", "bytea"),
+        ("labels", "int4"),
     ),
 )
 VIEW = Table(
@@ -252,6 +258,7 @@ VIEW = Table(
         ("section", "int2"),
         ("source_patient", "text"),
         ("body", "bytea"),
+        ("labels", "int4"),
     ),
 )
 
@@ -259,7 +266,7 @@ RESOURCE_UPDATE = f"""
 UPDATE resource r SET
     sort_us = u.sort_us, version = u.version, revision = u.revision, part = u.part,
     section = u.section, hidden = u.hidden, source_patient = u.source_patient,
-    series = u.series, body = u.body
+    series = u.series, body = u.body, labels = u.labels
 FROM unnest({RESOURCE.arrays}) u ({RESOURCE.names})
 WHERE r.id = u.id AND r.revision = u.revision - 1 AND NOT r.directory
 RETURNING r.id"""
@@ -277,7 +284,7 @@ VIEW_UPDATE = f"""
 UPDATE view v SET revision = u.revision, total = u.total, body = u.body
 FROM unnest({VIEW.arrays}) u ({VIEW.names})
 WHERE v.source_patient = u.source_patient AND v.section = u.section AND v.part = u.part
-    AND v.revision = u.revision - 1
+    AND v.labels = u.labels AND v.revision = u.revision - 1
 RETURNING v.source_patient"""
 
 IDENTIFIERS = """
