@@ -46,9 +46,9 @@ from chartloom.domain.quarantine import (
     quarantined,
 )
 from chartloom.domain.resource import Derived
+from chartloom.domain.shredding import subjects, without
 from chartloom.domain.store import Batch, Wanted
 
-from chartloom.domain.shredding import subjects, without
 #: What a bug in pure code raises. Named, so that faults of the store or the machine pass through.
 DERIVE_FAULTS: Final = (
     ArithmeticError,

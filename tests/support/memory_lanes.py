@@ -114,11 +114,11 @@ class MemoryLanes:
             value["source_patient"],
             {k: msgspec.convert(v, Stamp) for k, v in value["stamps"].items()},
             value["directory"],
+            value["labels"],
         )
 
     def view(self, key: ViewKey) -> SectionView:
         total, entries = decode(self.views[key])
-            value["labels"],
         return SectionView(key, total, tuple(entries))
 
     def digest(self) -> bytes:

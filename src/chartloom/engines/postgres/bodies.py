@@ -61,14 +61,14 @@ def _first_state(
     return merge(None, contribution, Stamp(1, said.event_us, said.position))
 
 
-class Bodies:
-    """Seals and opens the rows of the store."""
 def _within(labels: int, name: str) -> str:
     """The name of something in a compartment: sealed with it, so that who takes the label off a
     row makes it unreadable."""
     return f"{name}#{labels}" if labels else name
 
 
+class Bodies:
+    """Seals and opens the rows of the store."""
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
@@ -138,12 +138,12 @@ def _within(labels: int, name: str) -> str:
         directory: bool,
         revision: int,
         sealed: bytes,
+        labels: int = 0,
     ) -> ResourceState:
         """The inverse of both: columns in the order in which the queries name them."""
         if directory:
             plain = self._unseal(grant, "", DIRECTORY_KIND, id, "1", sealed)
         else:
-        labels: int = 0,
             name = _within(labels, id)
             plain = self._unseal(grant, source_patient, "state", name, str(revision), sealed)
         body = _STATE.decode(plain)
@@ -166,12 +166,12 @@ def _within(labels: int, name: str) -> str:
         total: int,
         revision: int,
         sealed: bytes,
+        labels: int = 0,
     ) -> SectionView:
         """The inverse of :meth:`seal_view`."""
         name = _within(labels, f"{section}/{part}")
         plain = self._unseal(grant, source_patient, "view", name, str(revision), sealed)
         key = ViewKey(source_patient, Section(section), part, labels)
-        labels: int = 0,
         return SectionView(key, total, _ENTRIES.decode(plain))
 
     def seal_bundle(

@@ -144,11 +144,11 @@ class ChartsPart(StoreBase):
             return []
         values: dict[str, Any] = {
             "patients": covered,
+            "forbidden": forbidden(grant),
             "sections": [int(s) for s in sections] or _EVERY_SECTION,
             "before": before_us if before_us or before_id else _FOREVER_US,
             "before_id": before_id,
             "limit": limit,
-            "forbidden": forbidden(grant),
             "series": series,
         }
         query = queries_read.SERIES if series else queries_read.TIMELINE

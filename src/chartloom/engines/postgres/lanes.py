@@ -226,6 +226,7 @@ class LanesPart(StoreBase):
             array("text", [k.source_patient for k in keys]),
             array("int2", [k.section for k in keys]),
             array("int4", [k.part for k in keys]),
+            array("int4", [k.labels for k in keys]),
         )
         with entered(conn, self._entry()), conn.pipeline():
             states = conn.execute(queries.STATES, (array("text", ids),), binary=True)
@@ -243,7 +244,6 @@ class LanesPart(StoreBase):
             seen.kept_views.put(view.key, view, row[4], len(row[5]))
 
     def refill(
-            array("int4", [k.labels for k in keys]),
         self,
         grant: Grant,
         source_patient: str,
