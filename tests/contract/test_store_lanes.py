@@ -60,10 +60,26 @@ def test_a_lane_has_one_worker(store_factory: StoreFactory) -> None:
     assert one.claim("a", 40) == a
     assert len(one.claim("a", 10)) == 10  # gives the rest back
     time.sleep(lanes_module.CLAIM_EVERY_S)
-    assert len(two.claim("b", 64)) == 54
+    assert len(two.claim("b", 64)) == 32  # half of all, for there are two workers
     one.release("a")
     time.sleep(lanes_module.CLAIM_EVERY_S)
     assert len(two.claim("b", 64)) == 64
+
+
+def test_workers_share_the_lanes_fairly_however_many_they_are(store_factory: StoreFactory) -> None:
+    """The first one up does not keep everything for itself."""
+    first = store_factory()
+    workers = [first, store_factory.second(first), store_factory.second(first)]
+    assert len(first.claim("0", 64)) == 64
+    deadline = time.monotonic() + 20
+    held: list[list[int]] = []
+    while time.monotonic() < deadline:
+        held = [store.claim(str(i), 64) for i, store in enumerate(workers)]
+        if sum(len(lanes) for lanes in held) == 64 and max(len(lanes) for lanes in held) <= 22:
+            break
+        time.sleep(0.1)
+    assert sorted(len(lanes) for lanes in held) == [20, 22, 22]
+    assert sorted(lane for lanes in held for lane in lanes) == list(range(64))
 
 
 def test_lanes_of_a_dead_worker_are_free_at_once(store_factory: StoreFactory) -> None:
@@ -189,7 +205,9 @@ def test_wait_returns_when_something_lands(store_factory: StoreFactory) -> None:
     assert not one.wait(0.01)
 
 
-def test_a_stale_state_or_view_is_refused(store_factory: StoreFactory) -> None:
+def test_a_stale_state_or_view_is_refused(
+    store_factory: StoreFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two lanes may touch one resource (messages whose patient the quick look could not tell)."""
     one = store_factory()
     two = store_factory.second(one)
@@ -198,6 +216,7 @@ def test_a_stale_state_or_view_is_refused(store_factory: StoreFactory) -> None:
     lane_x, lane_y = one.lane_of("lab", "x"), one.lane_of("lab", "y")
     assert lane_x != lane_y
     for store, name, mine in ((one, "a", lane_x), (two, "b", lane_y)):
+        monkeypatch.setattr(store, "_fair_share", lambda conn: 64)
         store.claim(name, 64)
         with store._lane.use() as conn:  # keep exactly one lane each
             store._give(conn, [lane for lane in store._held if lane != mine])

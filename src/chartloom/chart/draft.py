@@ -202,13 +202,17 @@ class Draft(Registers):
         """A source said that an element, or one key or child of it, is gone."""
         if name in IDENTITY or self._clear_apart(name, said):
             return
-        if self.floor is not None and said <= self.floor:
-            return
+        below_floor = self.floor is not None and said <= self.floor
         for mark in (":", "."):
             element, found, part = name.partition(mark)
-            if found and isinstance(self.policy[element], Keyed | Parts):
+            rule = self.policy[element] if found else None
+            if isinstance(rule, Keyed) and rule.apart and below_floor:
+                self._end_apart(element, rule.apart, part, said)  # it also holds at the floor
+            elif isinstance(rule, Keyed | Parts) and not below_floor:
                 self._clear_part(element, part, name, said)
                 return
+        if below_floor:
+            return
         rule = self.policy[name]
         if isinstance(rule, Together):
             old = self._group_stamp(rule)
