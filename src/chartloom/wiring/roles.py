@@ -9,6 +9,7 @@ import hashlib
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 
@@ -24,6 +25,7 @@ from chartloom.wiring.supervisor import die_with_parent, say_ready
 _SERVICE_GRANT_S = 3600
 _RENEW_BEFORE_US = 600 * 1_000_000
 _COLLECTED_MAX = 100_000  #: objects that are looked at in one go: some tens of milliseconds
+_WHOLE_EVERY_S = 900.0  #: how often an idle worker looks at everything: about a second
 
 
 class ServiceGrants:
@@ -66,17 +68,28 @@ def _spare_the_collector() -> None:
     gc.set_threshold(100_000, 20, 20)
 
 
-def collect_when_idle() -> None:
+class IdleCollector:
     """The collector's turn in a worker, where it does not run by itself.
 
     A batch makes several hundred thousand objects without cycles, and caches hold millions; to
     look through them again and again costs more than to map the messages. So it looks when nothing
     is waiting, only at what is new since, and sets that aside: caches drop it without its help.
-    After a long rush there is too much to look at without keeping the next message waiting.
+    After a long rush there is too much to look at without keeping the next message waiting; what
+    was set aside then is looked through now and then, so that nothing is kept for ever.
     """
-    if gc.get_count()[0] < _COLLECTED_MAX:
-        gc.collect(0)
-    gc.freeze()
+
+    def __init__(self) -> None:
+        self._whole_at_s = time.monotonic()
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now - self._whole_at_s > _WHOLE_EVERY_S:
+            gc.unfreeze()
+            gc.collect()
+            self._whole_at_s = time.monotonic()
+        elif gc.get_count()[0] < _COLLECTED_MAX:
+            gc.collect(0)
+        gc.freeze()
 
 
 def _on_stop(stop: Callable[[], None]) -> None:
@@ -105,7 +118,7 @@ def _worker(opened: OpenSite, name: str) -> None:
         name=name,
         share=engines.lanes_per_worker_max,
         batch_max=engines.batch_max,
-        when_idle=collect_when_idle,
+        when_idle=IdleCollector(),
     )
     _spare_the_collector()
     gc.disable()

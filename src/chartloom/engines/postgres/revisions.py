@@ -14,8 +14,8 @@ from typing import Generic, TypeVar
 from chartloom.domain.chart import SectionView, ViewKey
 from chartloom.domain.resource import ResourceState
 
-#: Sealed size of the values kept, for states and for views; in memory they take several times this.
-_KEPT_BYTES_MAX = 16 * 1024 * 1024
+#: Sealed size of the values kept, for states and for views; in memory about 25 times as much.
+_KEPT_BYTES_MAX = 4 * 1024 * 1024
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
