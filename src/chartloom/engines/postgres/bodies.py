@@ -12,6 +12,7 @@ from chartloom.domain import codec
 from chartloom.domain.chart import Section, SectionView, ViewKey
 from chartloom.domain.grant import Grant
 from chartloom.domain.issues import Issue
+from chartloom.domain.labels import PERSON_MASK
 from chartloom.domain.plain import usual_control_id, usual_message_type
 from chartloom.domain.resource import Contribution, LinkEvent, ResourceState, Stamp
 from chartloom.engines.postgres.compact import Compactor
