@@ -112,7 +112,8 @@ class Feed(threading.Thread):
                 raise ConnectionError("closed")
             *answers, rest = (rest + chunk).split(END)
             for answer in answers:
-                _, _, acknowledged = answer.partition(b"\rMSA")
+                # To a message in UTF-16 the answer is in UTF-16 too.
+                _, _, acknowledged = answer.replace(b"\0", b"").partition(b"\rMSA")
                 line = acknowledged.split(b"\r", 1)[0]
                 code = line[1:3]  # behind the separator, which is the mutant's own
                 if line[3:] != mine:
@@ -235,7 +236,9 @@ class Account:
         rows: list[MessageRow] | None,
         answers: list[bytes],
     ) -> None:
-        seen, self._sent[feed] = body in self._sent[feed], self._sent[feed] | {body}
+        bare = body.strip(_BLANK)  # what surrounds a message is not part of it
+        seen = bare in self._sent[feed]
+        self._sent[feed].add(bare)
         if rows is None:
             what = "witness missing"
         elif rows:
