@@ -35,6 +35,9 @@ def init(
     zone: Annotated[str, typer.Option(help="IANA time zone of the site.")] = "UTC",
     first_port: Annotated[int, typer.Option(help="MLLP port of the first feed.")] = 26610,
     console_port: Annotated[int, typer.Option(help="Port of the console.")] = 8420,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="TLS on every door, from an authority of the site's own.")
+    ] = False,
 ) -> None:
     """Makes a new site folder with one feed per kind of message."""
     from chartloom.project import write_site
@@ -46,7 +49,14 @@ def init(
         first_port=first_port,
         console_port=console_port,
         workers=max(2, min(4, os.cpu_count() or 2)),
+        tls=tls,
     )
+    if tls:
+        from chartloom.guard import SystemClock
+        from chartloom.project import load_project
+        from chartloom.wiring.internal_ca import InternalCa
+
+        written.append(InternalCa(load_project(folder), SystemClock()).init())
     for path in written:
         OUT.print(f"  {path}", highlight=False)
     OUT.print(f"\nNext:  chartloom check --site {folder}   then   chartloom up --site {folder}")

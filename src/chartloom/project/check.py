@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 from chartloom.domain.errors import ConfigurationError
@@ -13,6 +14,7 @@ from chartloom.project.read import Finding, MappingSource, Project, line_of, rea
 def check_site(folder: Path) -> tuple[list[Finding], str]:
     """All findings, and one sentence that sums the site up when there are none."""
     from chartloom.project.access import access_findings  # heavy: brings the policy engine
+    from chartloom.project.clients import client_findings
 
     project, findings = read_project(folder)
     if project is None:
@@ -22,6 +24,8 @@ def check_site(folder: Path) -> tuple[list[Finding], str]:
         *(f for feed in project.feeds for f in _option_findings(project, feed)),
         *(f for source in project.mappings.values() for f in _mapping_findings(source)),
         *access_findings(project),
+        *client_findings(project),
+        *_door_findings(project),
     ]
     if not project.feeds:
         cure = "Add a feeds/<name>.toml; `chartloom init` shows what one looks like."
@@ -70,6 +74,26 @@ def _option_findings(project: Project, feed: Feed) -> list[Finding]:
         for problem in validate_options(feed, project.folder)
         if problem.severity == "error"
     ]
+
+
+def _door_findings(project: Project) -> Iterator[Finding]:
+    """Doors that are open to the network without asking who comes."""
+    from chartloom.project.clients import load_clients
+    from chartloom.sources import asks_nobody
+
+    try:
+        clients = load_clients(project)
+    except ConfigurationError:
+        return  # found already
+    for feed in project.feeds:
+        if asks_nobody(feed, clients):
+            yield Finding(
+                f"feeds/{feed.name}.toml",
+                line_of(_text(project, feed), (feed.source, "host")),
+                f"{feed.source}.host",
+                "Anybody in the network could send to this feed.",
+                "Name a service for it in clients.toml, set token_file, or listen on 127.0.0.1.",
+            )
 
 
 def _mapping_findings(source: MappingSource) -> list[Finding]:

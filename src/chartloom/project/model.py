@@ -71,6 +71,52 @@ class ConsoleSettings(_Strict):
 
     host: str = Field("127.0.0.1", description="Address the console listens on.")
     port: int = Field(8420, ge=1, le=65535, description="Port of the console.")
+    url: str = Field(
+        "",
+        pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._/-]*)?)?$",
+        description="Address under which people and services reach the console, if it is another "
+        "than host and port say (behind a proxy). Access tokens of services are made for it.",
+    )
+    metrics_token_env: str = Field(
+        "",
+        description="Environment variable that holds the bearer token for ``/metrics``. Empty: "
+        "``metrics_local`` decides.",
+    )
+    metrics_local: bool = Field(
+        True,
+        description="Without a token, ``/metrics`` answers those who ask from this very machine "
+        "(not through a proxy), and nobody else.",
+    )
+
+
+class TlsSettings(_Strict):
+    """``[tls]``: one certificate for the console and for every feed that names none of its own.
+
+    ``internal`` in place of a file means the site's own authority (``chartloom ca``).
+    """
+
+    certificate: str = Field(
+        "",
+        description="PEM file with the certificate chain, or ``internal``; turns TLS on for the "
+        'console and all listening feeds. A feed with ``tls_cert = "off"`` goes without.',
+    )
+    key: str = Field(
+        "", description="PEM file of the key, unless it stands in the file of the certificate."
+    )
+    names: list[str] = Field(
+        ["localhost", "127.0.0.1"],
+        description="Names and addresses under which others reach this machine, for the internal "
+        "certificate.",
+    )
+    client_ca: str = Field(
+        "",
+        description="PEM file of the authority of clients' certificates, or ``internal``: the "
+        "console looks at those that are shown (for tokens bound to them), and feeds with "
+        "``tls_client_ca`` demand them.",
+    )
+    authority: str = Field(
+        "", description="Folder of the internal authority. Empty: ``ca`` in the data folder."
+    )
 
 
 class KeySettings(_Strict):
@@ -168,6 +214,46 @@ class AccessSettings(_Strict):
     )
 
 
+class SignInSettings(_Strict):
+    """``[sign_in]``: how people sign in. Without an issuer, only the local operator does."""
+
+    issuer: str = Field(
+        "", description="Address of the OpenID Connect provider, exactly as it names itself."
+    )
+    client_id: str = Field("", description="What the provider calls this console.")
+    client_secret_env: str = Field(
+        "", description="Name of the environment variable with the client secret."
+    )
+    scopes: list[str] = Field(["openid", "profile"], description="Scopes to ask the provider for.")
+    algorithms: list[Literal["RS256", "RS384", "PS256", "ES256", "ES384", "EdDSA"]] = Field(
+        ["RS256"], description="Algorithms in which id tokens may be signed."
+    )
+    origins: list[str] = Field(
+        default_factory=list,
+        description="Further origins at which the provider may have its endpoints.",
+    )
+    builtin: bool = Field(
+        False,
+        description="For trying only: a provider without passwords that offers everybody in "
+        "``staff.toml``.",
+    )
+    builtin_port: int = Field(
+        8421, ge=1, le=65535, description="Port of the provider for trying, on this machine."
+    )
+    idle_minutes: int = Field(
+        15, ge=1, le=720, description="Minutes without use after which a session ends."
+    )
+    session_hours: int = Field(12, ge=1, le=24, description="Hours after which a session ends.")
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> SignInSettings:
+        if self.builtin and self.issuer:
+            raise ValueError("builtin is for trying; with an issuer, remove it")
+        if self.issuer and not (self.client_id and self.client_secret_env):
+            raise ValueError("an issuer needs client_id and client_secret_env")
+        return self
+
+
 class Settings(_Strict):
     """``chartloom.toml``."""
 
@@ -175,8 +261,10 @@ class Settings(_Strict):
     store: StoreSettings = StoreSettings()
     engines: EngineSettings = EngineSettings()
     console: ConsoleSettings = ConsoleSettings()
+    tls: TlsSettings = TlsSettings()
     keys: KeySettings = KeySettings()
     access: AccessSettings = AccessSettings()
+    sign_in: SignInSettings = SignInSettings()
     retention: RetentionSettings = RetentionSettings()
 
 

@@ -15,6 +15,7 @@ from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.feed import Feed, FeedLimits
 from chartloom.domain.message import Format
 from chartloom.project.model import FeedSettings, Settings
+from chartloom.project.tls import with_tls
 
 SETTINGS_FILE = "chartloom.toml"
 BUILTIN_MAPPINGS = ("hl7v2", "fhir")
@@ -159,6 +160,8 @@ def read_project(folder: Path) -> tuple[Project | None, list[Finding]]:
         if read is not None:
             name = path.relative_to(folder).as_posix()
             feed = _feed(path.stem, read, settings.site.zone if settings else "UTC")
+            if settings is not None:
+                feed = with_tls(feed, settings, folder)
             if feed.mapping not in mappings:
                 line = line_of(path.read_text(encoding="utf-8"), ("mapping",))
                 cure = (

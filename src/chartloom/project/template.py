@@ -27,6 +27,13 @@ host = "127.0.0.1"
 port = {console_port}
 """
 
+_TLS = """
+[tls]                       # one certificate for the console and all feeds
+certificate = "internal"    # of the site's own authority (`chartloom ca`), or a PEM file
+names = ["localhost", "127.0.0.1"]  # under which others reach this machine
+client_ca = "internal"      # who signs the certificates of senders and services
+"""
+
 _GITIGNORE = "var/\n"
 
 _README = """\
@@ -100,7 +107,7 @@ _WHAT = {
 }
 
 _TLS_HINT = """\
-# tls_cert = "tls/server.crt"       # TLS: certificate and key of this server
+# tls_cert = "tls/server.crt"       # TLS: certificate and key of this server; default: [tls]
 # tls_key = "tls/server.key"
 # tls_client_ca = "tls/clients.crt" # demand client certificates of this authority
 """
@@ -144,8 +151,10 @@ def write_site(
     console_port: int = 8420,
     first_port: int = 26610,
     feeds: Sequence[Feed] = (),
+    tls: bool = False,
 ) -> list[Path]:
     """Writes a new site; returns the files written. ``feeds``: by default one per kind of message.
+    tls: every door speaks TLS with certificates of the internal authority.
 
     Raises ``ConfigurationError`` if there is a site already; nothing is overwritten.
     """
@@ -161,7 +170,7 @@ def write_site(
         name=name.replace('"', "'"), zone=zone, workers=workers, console_port=console_port
     )
     files = {
-        "chartloom.toml": settings,
+        "chartloom.toml": settings + (_TLS if tls else ""),
         ".gitignore": _GITIGNORE,
         "README.md": _README.format(name=name),
         "staff.toml": _STAFF,

@@ -4,14 +4,18 @@ A source makes bytes durable through ``Landing`` before it says anything positiv
 See README.md for options, answers and limits.
 """
 
+from chartloom.sources.admission import Admission, asks_nobody
 from chartloom.sources.grouping import GroupCommitter
-from chartloom.sources.guarded_http import HttpLimits, guarded_http
+from chartloom.sources.guarded_http import PEER, HttpLimits, guarded_http
 from chartloom.sources.options import OPTIONS, Option, Problem, validate_options
 from chartloom.sources.server import IngestServer, IngestSettings
 from chartloom.sources.stats import FeedStats
+from chartloom.sources.tls import server_context
 
 __all__ = [
     "OPTIONS",
+    "PEER",
+    "Admission",
     "FeedStats",
     "GroupCommitter",
     "HttpLimits",
@@ -19,6 +23,8 @@ __all__ = [
     "IngestSettings",
     "Option",
     "Problem",
+    "asks_nobody",
     "guarded_http",
+    "server_context",
     "validate_options",
 ]

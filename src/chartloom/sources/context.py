@@ -11,6 +11,7 @@ from uuid import UUID
 
 from chartloom.domain.feed import Feed
 from chartloom.domain.ports import Clock
+from chartloom.sources.admission import Admission
 from chartloom.sources.common import Lander
 from chartloom.sources.limits import ByteBudget
 from chartloom.sources.stats import FeedStats
@@ -21,7 +22,8 @@ _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 @dataclass(frozen=True, slots=True)
 class SourceContext:
-    """The site around one source. base: what relative paths in options are relative to."""
+    """The site around one source. base: what relative paths in options are relative to.
+    admission: who may send; ``None`` knows no services."""
 
     feed: Feed
     lander: Lander
@@ -31,6 +33,7 @@ class SourceContext:
     budget: ByteBudget
     next_control_id: Callable[[], str]
     base: Path = field(default_factory=Path)
+    admission: Admission | None = None
 
     def path(self, option: str) -> Path | None:
         """The path in an option, or None if the option is not set."""

@@ -22,6 +22,7 @@ BATCH: Final = "ingest-batch-limit"
 MEMORY: Final = "ingest-memory-budget"
 RATE: Final = "ingest-rate-limit"
 CONNECTIONS: Final = "ingest-connection-limit"
+STRANGER: Final = "ingest-unknown-sender"
 STORE: Final = "ingest-store-unavailable"
 REFUSED: Final = "ingest-refused-by-store"
 HTTP_REFUSED: Final = "http-refused"
@@ -106,6 +107,13 @@ CODES: Final = (
         _W,
         "A feed has more connections than its connections_max; the newest was refused.",
         "Close connections that are not needed, or raise connections_max in [limits].",
+    ),
+    IssueCode(
+        STRANGER,
+        _W,
+        "Somebody connected whose certificate is not that of a service that may send to the feed, "
+        "or is denied; the connection was closed.",
+        "Name the certificate and the feed in clients.toml, or find out who that was.",
     ),
     IssueCode(
         STORE,

@@ -8,6 +8,8 @@ connections beyond a number are told so and closed, however little they have sen
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 import httptools
@@ -16,7 +18,15 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from chartloom.domain.errors import ConfigurationError
+from chartloom.sources.tls import certificate_shown
+
+#: In the ASGI scope: DER of the client's certificate that TLS verified, ``b""`` without one.
+PEER: Final = "chartloom.peer"
+
+_LOG = logging.getLogger(__name__)
 _ANSWERS: Final = {
+    403: b"403 Forbidden",
     408: b"408 Request Timeout",
     414: b"414 URI Too Long",
     431: b"431 Request Header Fields Too Large",
@@ -34,11 +44,15 @@ class HttpLimits(msgspec.Struct, frozen=True):
     connections_max: int = 512
 
 
-def guarded_http(limits: HttpLimits) -> type[asyncio.Protocol]:
-    """A class for uvicorn's setting ``http``."""
+def guarded_http(
+    limits: HttpLimits, denied: Callable[[bytes], bool] | None = None
+) -> type[asyncio.Protocol]:
+    """A class for uvicorn's setting ``http``. denied: whether a client's certificate (DER) must not
+    be taken although it verifies."""
 
     class Guarded(_GuardedHttp):
         _limits = limits
+        _denied = staticmethod(denied) if denied else None
 
     return Guarded
 
@@ -51,6 +65,8 @@ class _GuardedHttp(HttpToolsProtocol):
     """uvicorn calls the parser's ``on_...`` methods; each is kept and only narrowed."""
 
     _limits: HttpLimits
+    _denied: Callable[[bytes], bool] | None = None
+    _peer = b""
 
     def __init__(
         self,
@@ -72,8 +88,19 @@ class _GuardedHttp(HttpToolsProtocol):
         super().connection_made(transport)
         if len(self.connections) > self._limits.connections_max:
             self._refuse(503)
+            return
+        self._peer = certificate_shown(transport)
+        if self._peer and self._is_denied(self._peer):
+            self._refuse(403)
         else:
             self._start_clock()
+
+    def _is_denied(self, certificate: bytes) -> bool:
+        try:
+            return self._denied is not None and self._denied(certificate)
+        except ConfigurationError:
+            _LOG.error("the list of denied certificates cannot be read; nobody is let in")
+            return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Also stops the clock."""
@@ -108,6 +135,7 @@ class _GuardedHttp(HttpToolsProtocol):
         self._head_number += 1
         self._pieces_bytes = self._parsed_bytes = 0
         super().on_message_begin()
+        self.scope[PEER] = self._peer  # type: ignore[typeddict-unknown-key]
 
     def on_url(self, url: bytes) -> None:
         """The target, possibly in pieces."""

@@ -36,9 +36,20 @@ class Option(NamedTuple):
 _LISTEN: Final = (
     Option("host", str, "127.0.0.1", "Address to listen on; ``0.0.0.0`` for all of IPv4."),
     Option("port", int, None, "Port to listen on.", 0, 65535),
-    Option("tls_cert", str, "", "PEM file of the server's certificate chain; turns TLS on."),
+    Option(
+        "tls_cert",
+        str,
+        "",
+        "PEM file with the server's certificate, or ``internal``; turns TLS on. "
+        "By default that of ``[tls]``; ``off`` goes without.",
+    ),
     Option("tls_key", str, "", "PEM file of the certificate's key."),
-    Option("tls_client_ca", str, "", "PEM file of the authority; clients must show its papers."),
+    Option(
+        "tls_client_ca",
+        str,
+        "",
+        "PEM file of the authority, or ``internal``; clients must show its papers.",
+    ),
 )
 
 #: source -> its options, in the order in which they are documented.
@@ -57,6 +68,12 @@ OPTIONS: Final[dict[str, tuple[Option, ...]]] = {
     "http": (
         *_LISTEN,
         Option("path", str, "", "Path of the base, such as ``/fhir``."),
+        Option(
+            "tls_client_optional",
+            bool,
+            False,
+            "With ``tls_client_ca``: senders may come without a certificate, if a token will do.",
+        ),
         Option(
             "token_env", str, "", "Environment variable that holds the bearer token to ask for."
         ),
@@ -142,7 +159,10 @@ def _files_exist(feed: Feed, base: Path) -> Iterator[Problem]:
     for key in ("tls_cert", "tls_key", "tls_client_ca", "token_file"):
         value = str(feed.options.get(key, ""))
         if value and not (base / value).is_file():
-            yield Problem(key, "There is no such file.", f"Put it at {base / value}.")
+            cure = f"Put it at {base / value}."
+            if key.startswith("tls_"):
+                cure += " The internal ones are made by `chartloom ca init`."
+            yield Problem(key, "There is no such file.", cure)
 
 
 def _listening(feed: Feed) -> Iterator[Problem]:
@@ -155,7 +175,7 @@ def _listening(feed: Feed) -> Iterator[Problem]:
             "Client certificates need TLS, which is off.",
             "Add tls_cert and tls_key.",
         )
-    if not options.get("tls_cert") and not _is_loopback(str(options.get("host", "127.0.0.1"))):
+    if not options.get("tls_cert") and not is_loopback(str(options.get("host", "127.0.0.1"))):
         yield Problem(
             "host",
             "Patient data would cross the network in the clear.",
@@ -164,7 +184,8 @@ def _listening(feed: Feed) -> Iterator[Problem]:
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on is this machine's own."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -185,7 +206,7 @@ def _http(feed: Feed) -> Iterator[Problem]:
     if (
         has_token
         and not feed.options.get("tls_cert")
-        and not _is_loopback(str(feed.options.get("host", "127.0.0.1")))
+        and not is_loopback(str(feed.options.get("host", "127.0.0.1")))
     ):
         yield Problem("token_env", "The token would cross the network in the clear.", "Add TLS.")
 

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.feed import Feed
 from chartloom.domain.ports import Clock, Landing
+from chartloom.sources.admission import Admission
 from chartloom.sources.context import Source, SourceContext, control_ids
 from chartloom.sources.fhir_rest.source import HttpSource
 from chartloom.sources.files.source import FilesSource
@@ -51,6 +52,7 @@ class IngestServer:
     """Receives for all feeds: start it, wait on :meth:`failed`, stop it. Needs a running loop.
 
     base: the site's folder, for relative paths in options. registry: where to show metrics.
+    admission: which services may send where.
     """
 
     def __init__(
@@ -63,10 +65,11 @@ class IngestServer:
         base: Path | None = None,
         settings: IngestSettings | None = None,
         registry: CollectorRegistry | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self._feeds = feeds
         self._landing, self._clock, self._namespace = landing, clock, namespace
-        self._base = base or Path()
+        self._base, self._admission = base or Path(), admission
         self._settings = settings or IngestSettings()
         self._committer: GroupCommitter | None = None
         self._sources: dict[str, Source] = {}
@@ -102,6 +105,7 @@ class IngestServer:
                     budget,
                     next_control_id,
                     self._base,
+                    self._admission,
                 )
                 source = _SOURCES[feed.source](context)
                 self._sources[feed.name] = source

@@ -7,7 +7,6 @@ import contextlib
 import gc
 import hashlib
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -136,6 +135,7 @@ def _ingest(opened: OpenSite, name: str) -> None:
 
 async def _ingest_async(opened: OpenSite) -> None:
     from chartloom.sources import IngestServer
+    from chartloom.wiring.services import admission_of
 
     server = IngestServer(
         opened.project.feeds,
@@ -143,6 +143,7 @@ async def _ingest_async(opened: OpenSite) -> None:
         opened.clock,
         opened.guard.namespace,
         base=opened.project.folder,
+        admission=admission_of(opened.project, opened.clock),
     )
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -162,16 +163,15 @@ async def _ingest_async(opened: OpenSite) -> None:
 
 
 def _serve(opened: OpenSite, name: str) -> None:
-    import uvicorn
     from prometheus_client import CollectorRegistry
 
     from chartloom.serve import ProjectInfo, create_app, earlier_mapping
-    from chartloom.sources import HttpLimits, guarded_http
+    from chartloom.wiring.address import console_hosts
+    from chartloom.wiring.console_server import ConsoleServer
     from chartloom.wiring.housekeeping import housekeeping, retention_of
     from chartloom.wiring.metrics import FeedCollector
 
     settings = opened.project.settings
-    console = settings.console
     registry = CollectorRegistry()
     registry.register(FeedCollector(opened))
     mappings = opened.load_mappings()
@@ -187,25 +187,8 @@ def _serve(opened: OpenSite, name: str) -> None:
         opened.guard.namespace,
         console_token(opened.project),
         earlier_mapping=earlier_mapping,
-        hosts=(console.host, "127.0.0.1", "localhost", "[::1]"),
+        hosts=console_hosts(opened.project),
         registry=registry,
     )
-    config = uvicorn.Config(
-        app,
-        host=console.host,
-        port=console.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        http=guarded_http(HttpLimits()),
-        timeout_graceful_shutdown=3,
-    )
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if self.started:
-                say_ready()
-
     with housekeeping(opened.store, retention_of(settings.retention)):
-        Server(config).run()
+        ConsoleServer(opened.project, app).run()

@@ -11,7 +11,9 @@ from chartloom.domain.feed import Feed
 from chartloom.engines.postgres import EmbeddedPostgres
 from chartloom.guard import SystemClock
 from chartloom.project import Project
+from chartloom.wiring.address import console_address
 from chartloom.wiring.console_token import console_token, make_console_token
+from chartloom.wiring.internal_ca import internal_certificates
 from chartloom.wiring.logs import configure_logging
 from chartloom.wiring.site import open_site
 from chartloom.wiring.supervisor import Supervisor, only_one
@@ -25,7 +27,7 @@ class RunningSite:
 
     @property
     def console_url(self) -> str:
-        """A link that opens the console and signs the local operator in; it works once."""
+        """Where to sign in; without an identity provider, a link that works once."""
         return console_url(self.project)
 
     @property
@@ -48,12 +50,13 @@ class RunningSite:
 
 
 def console_url(project: Project) -> str:
-    """A fresh sign-in link for the console of a site, for whoever can read its token."""
+    """Where people sign in; without an identity provider, a fresh link for the local operator."""
     from chartloom.serve.access import sign_in_path
 
-    console = project.settings.console
+    if project.settings.sign_in.builtin or project.settings.sign_in.issuer:
+        return console_address(project) + "/sign-in"
     path = sign_in_path(console_token(project), SystemClock().now_us())
-    return f"http://{console.host}:{console.port}{path}"
+    return console_address(project) + path
 
 
 def _address(feed: Feed) -> str:
@@ -80,6 +83,7 @@ def running_site(
         with open_site(project) as opened:
             opened.store.migrate()
         make_console_token(project)
+        stack.enter_context(internal_certificates(project, SystemClock()))
         supervisor = Supervisor(project, report, embedded)
         stack.callback(supervisor.stop)
         supervisor.start()

@@ -12,50 +12,71 @@ from chartloom.domain.errors import ConfigurationError
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
-def server_tls(chain: Path, *, client_ca: Path | None = None) -> ssl.SSLContext:
-    """For a server. chain: PEM with key, leaf and authority (``Leaf.pem``).
+def server_tls(
+    chain: Path,
+    *,
+    key: Path | None = None,
+    client_ca: Path | None = None,
+    optional: bool = False,
+    strict: bool = True,
+) -> ssl.SSLContext:
+    """For a server. chain: PEM with key, leaf and authority (``Leaf.pem``); ``key`` if the key lies
+    in a file of its own.
 
-    client_ca: clients must show a certificate of that authority (mTLS). Raises
-    ``ConfigurationError``.
+    client_ca: clients must show a certificate of that authority (mTLS), or may, if ``optional``.
+    strict: clients' certificates must keep to RFC 5280 to the letter, as those of our authority do.
+    Raises ``ConfigurationError``.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _strict(context)
+    _modern(context, strict)
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
-    _load(context, chain)
+    load_chain(context, chain, key)
     if client_ca is not None:
         _trust(context, client_ca)
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_OPTIONAL if optional else ssl.CERT_REQUIRED
     return context
 
 
-def client_tls(ca: Path, *, chain: Path | None = None) -> ssl.SSLContext:
-    """For a client that believes only ``ca``. chain: shown to servers that ask (mTLS).
+def client_tls(
+    ca: Path | None, *, chain: Path | None = None, key: Path | None = None, strict: bool = True
+) -> ssl.SSLContext:
+    """For a client that believes only ``ca`` (``None``: the system's authorities). chain, key:
+    shown to servers that ask (mTLS). strict: as for :func:`server_tls`.
 
     Raises ``ConfigurationError``.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and name
-    _strict(context)
-    _trust(context, ca)
+    _modern(context, strict)
+    if ca is None:
+        context.load_default_certs()
+    else:
+        _trust(context, ca)
     if chain is not None:
-        _load(context, chain)
+        load_chain(context, chain, key)
     return context
 
 
-def _strict(context: ssl.SSLContext) -> None:
+def _modern(context: ssl.SSLContext, strict: bool) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION
-    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    if strict:
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
 
 
-def _load(context: ssl.SSLContext, chain: Path) -> None:
+def load_chain(context: ssl.SSLContext, chain: Path, key: Path | None = None) -> None:
+    """What the context shows from now on: a running server takes a renewed certificate so.
+
+    Raises ``ConfigurationError``; then it goes on with what it had.
+    """
     try:
-        context.load_cert_chain(chain)
+        context.load_cert_chain(chain, key)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
             f"the certificate and its key cannot be used ({type(error).__name__}).",
             where=str(chain),
-            cure="Give a readable PEM file with key and certificate; the key unencrypted.",
+            cure="Give readable PEM files that belong together, the key unencrypted; `chartloom ca "
+            "issue` makes the internal one.",
         ) from error
 
 

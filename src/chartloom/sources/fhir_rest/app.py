@@ -19,12 +19,14 @@ from starlette.routing import Route
 
 from chartloom.domain.errors import LandingRefused, StoreUnavailable
 from chartloom.domain.message import Arrival, Format, LandingOutcome, Receipt
+from chartloom.guard.tokens import TokenRefused
 from chartloom.sources import events
 from chartloom.sources.common import land, room
 from chartloom.sources.context import SourceContext
 from chartloom.sources.fhir_rest import hl7, outcome
 from chartloom.sources.fhir_rest.outcome import Refusal
 from chartloom.sources.fhir_rest.quick_look import FhirLook, quick_look
+from chartloom.sources.guarded_http import PEER
 from chartloom.sources.limits import TokenBucket
 
 _METHODS: Final = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
@@ -76,7 +78,7 @@ class Door:
 
     async def _receive(self, request: Request) -> Response:
         path_type = self._check_target(request)
-        self._check_token(request)
+        self._check_sender(request, path_type)
         self._check_content_type(request)
         declared = self._declared_size(request)
         if not self._bucket.take(1, asyncio.get_running_loop().time()):
@@ -108,18 +110,35 @@ class Door:
             return rest
         raise Refusal(404, "not-found", "Post to the base of this feed, or to a resource type.")
 
-    def _check_token(self, request: Request) -> None:
-        if not self._token:
+    def _check_sender(self, request: Request, path_type: str) -> None:
+        """By the feed's own token, an access token or a certificate of a service that may send."""
+        admission = self._context.admission
+        guarded = admission is not None and admission.guards(self._feed)
+        if not self._token and not guarded:
             return
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        matches = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
-        if scheme.lower() != "bearer" or not matches:
-            raise Refusal(
-                401,
-                "login",
-                "A valid bearer token is needed.",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
+        token = given.strip() if scheme.lower() == "bearer" else ""
+        if self._token and hmac.compare_digest(token.encode("utf-8", "replace"), self._token):
+            return
+        certificate: bytes = request.scope.get(PEER, b"")
+        if not guarded or admission is None:
+            raise _stranger()
+        if not token:
+            if admission.by_certificate(self._feed, certificate, path_type):
+                return
+            raise _stranger()
+        try:
+            admission.by_token(self._feed, token, certificate, path_type)
+        except TokenRefused as error:
+            if error.reason == "scope":
+                raise Refusal(
+                    403,
+                    "forbidden",
+                    "The access token does not cover this.",
+                    event=events.HTTP_REFUSED,
+                    headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
+                ) from None
+            raise _stranger() from None
 
     def _check_content_type(self, request: Request) -> None:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -236,6 +255,16 @@ class Door:
         now_us = self._context.clock.now_us()
         stats.durable(receipt.outcome, len(arrival.body), arrival.received_at_us, now_us)
         return receipt
+
+
+def _stranger() -> Refusal:
+    return Refusal(
+        401,
+        "login",
+        "A valid bearer token, or the certificate of a service that may send here, is needed.",
+        event=events.HTTP_REFUSED,
+        headers={"WWW-Authenticate": "Bearer"},
+    )
 
 
 def _look(body: bytes) -> tuple[bytes, FhirLook]:

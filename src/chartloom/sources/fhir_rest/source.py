@@ -14,10 +14,12 @@ from typing import Final
 import uvicorn
 
 from chartloom.domain.errors import ConfigurationError
+from chartloom.guard.clients import Clients
+from chartloom.sources.admission import asks_nobody
 from chartloom.sources.context import SourceContext
 from chartloom.sources.fhir_rest.app import Door
 from chartloom.sources.guarded_http import HttpLimits, guarded_http
-from chartloom.sources.tls import server_context
+from chartloom.sources.tls import Renewing, server_context
 
 _START_S: Final = 10.0
 _BACKLOG: Final = 1024
@@ -39,6 +41,7 @@ class HttpSource:
         self._server: _Server | None = None
         self._socket: socket.socket | None = None
         self._task: asyncio.Task[None] | None = None
+        self._renewing: Renewing | None = None
 
     @property
     def address(self) -> tuple[str, int] | None:
@@ -51,6 +54,14 @@ class HttpSource:
     async def start(self) -> None:
         """Listens; raises ``ConfigurationError`` if port, token or TLS files cannot be used."""
         feed = self._context.feed
+        if asks_nobody(feed, self._clients()):
+            raise ConfigurationError(
+                f"Feed {feed.name} would take messages from anybody in the network.",
+                where=f"feeds/{feed.name}.toml",
+                cure="Name a service for it in clients.toml, set token_file, or listen on "
+                "127.0.0.1.",
+            )
+        admission = self._context.admission
         door = Door(self._context, bearer_token(self._context))
         config = uvicorn.Config(
             door.app(),
@@ -59,7 +70,10 @@ class HttpSource:
             lifespan="off",
             server_header=False,
             date_header=False,
-            http=guarded_http(HttpLimits(connections_max=feed.limits.connections_max)),
+            http=guarded_http(
+                HttpLimits(connections_max=feed.limits.connections_max),
+                admission.denied if admission else None,
+            ),
             timeout_keep_alive=int(feed.limits.idle_timeout_s) or 75,
         )
         config.load()
@@ -79,6 +93,8 @@ class HttpSource:
             return
         self._server.config.timeout_graceful_shutdown = max(1, int(drain_s))
         self._server.should_exit = True
+        if self._renewing is not None:
+            self._renewing.stop()
         await self._task
         if self._socket is not None:
             self._socket.close()
@@ -102,7 +118,16 @@ class HttpSource:
         cert, key = self._context.path("tls_cert"), self._context.path("tls_key")
         if cert is None:
             return None
-        return server_context(cert, key or cert, self._context.path("tls_client_ca"))
+        # Where a token will do as well, a certificate is looked at and not demanded.
+        optional = bool(self._context.feed.options.get("tls_client_optional", False))
+        client_ca = self._context.path("tls_client_ca")
+        context = server_context(cert, key or cert, client_ca, optional=optional)
+        self._renewing = Renewing(context, cert, key or cert)
+        self._renewing.start(asyncio.get_running_loop())
+        return context
+
+    def _clients(self) -> Clients:
+        return self._context.admission.clients if self._context.admission else Clients()
 
 
 def bearer_token(context: SourceContext) -> str:

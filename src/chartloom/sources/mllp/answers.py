@@ -63,6 +63,7 @@ _ERRORS: Final[dict[str, tuple[str, str]]] = {
     events.MEMORY: ("207", "Too many large messages at once. Nothing was kept. Send again."),
     events.RATE: ("207", "Rate limit of this feed. Nothing was kept. Send again later."),
     events.CONNECTIONS: ("207", "Too many connections on this feed. Nothing was kept."),
+    events.STRANGER: ("207", "This sender is not known to this feed. Nothing was kept."),
     events.FRAME_TIMEOUT: ("207", "Message not complete in time. Nothing was kept. Send again."),
     events.REFUSED: ("207", "The store cannot hold this message. Nothing was kept."),
     events.STORE: ("207", "Not stored: the store is not available. Send again later."),

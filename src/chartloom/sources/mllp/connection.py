@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 from chartloom.sources import events
 from chartloom.sources.mllp.framing import Frame, Framer
 from chartloom.sources.mllp.reception import Reception, is_blank
+from chartloom.sources.tls import certificate_shown
 
 if TYPE_CHECKING:
     from chartloom.sources.mllp.source import MllpSource
@@ -51,7 +52,7 @@ class MllpConnection(asyncio.Protocol):
         """A sender connected."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
         self._heard_s = self._source.loop.time()
-        self._refuse_all = self._source.admit(self)
+        self._refuse_all = self._source.admit(self, certificate_shown(transport))
         link = transport.get_extra_info("socket")
         if link is not None:  # finds out about senders that vanished without a word
             link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

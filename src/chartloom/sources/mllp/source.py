@@ -13,7 +13,7 @@ from chartloom.sources.intake import Hl7Intake
 from chartloom.sources.limits import TokenBucket
 from chartloom.sources.mllp.answers import Acknowledger
 from chartloom.sources.mllp.connection import MllpConnection
-from chartloom.sources.tls import server_context
+from chartloom.sources.tls import Renewing, server_context
 
 _LOG = logging.getLogger(__name__)
 _SWEEP_S = 0.25
@@ -41,6 +41,7 @@ class MllpSource:
         self._all_gone = asyncio.Event()
         self._all_gone.set()
         self._stopping = False
+        self._renewing: Renewing | None = None
 
     @property
     def address(self) -> tuple[str, int] | None:
@@ -64,10 +65,14 @@ class MllpSource:
                 cure="Choose a free port and an address of this machine in [mllp] of the feed.",
             ) from e
         self._sweeper = self.loop.call_later(_SWEEP_S, self._sweep)
+        if self._renewing is not None:
+            self._renewing.start(self.loop)
 
     async def stop(self, drain_s: float) -> None:
         """Stops listening and reading, answers what is on its way, closes."""
         self._stopping = True
+        if self._renewing is not None:
+            self._renewing.stop()
         if self._server is not None:
             self._server.close()
         for connection in [*self._connections, *self._refused]:
@@ -85,10 +90,28 @@ class MllpSource:
         if self._sweeper is not None:
             self._sweeper.cancel()
 
-    def admit(self, connection: MllpConnection) -> str:
-        """Registers a connection; an event code if it is one too many."""
+    def knows(self, certificate: bytes) -> bool:
+        """Whether whoever shows a certificate (``b""``: none) may send to this feed at all."""
+        admission = self.context.admission
+        if admission is None:
+            return True
+        try:
+            if admission.guards(self.context.feed):
+                return bool(admission.by_certificate(self.context.feed, certificate))
+            return not admission.denied(certificate)
+        except ConfigurationError:
+            _LOG.error("the list of denied certificates cannot be read; nobody is let in")
+            return False
+
+    def admit(self, connection: MllpConnection, certificate: bytes) -> str:
+        """Registers a connection; an event code if it is one too many or comes from a stranger."""
         self._all_gone.clear()
         self.context.stats.connections_total += 1
+        if not self.knows(certificate):
+            self._refused.add(connection)
+            self.context.note(events.STRANGER)
+            self.loop.call_soon(connection.abort)
+            return events.STRANGER
         if len(self._connections) < self.context.feed.limits.connections_max:
             self._connections.add(connection)
             self.context.stats.connections = len(self._connections)
@@ -119,4 +142,6 @@ class MllpSource:
         cert, key = self.context.path("tls_cert"), self.context.path("tls_key")
         if cert is None:
             return None
-        return server_context(cert, key or cert, self.context.path("tls_client_ca"))
+        context = server_context(cert, key or cert, self.context.path("tls_client_ca"))
+        self._renewing = Renewing(context, cert, key or cert)
+        return context
