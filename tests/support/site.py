@@ -18,20 +18,47 @@ from typing import Any
 
 import uvicorn
 from prometheus_client import CollectorRegistry
+from tests.support.memory_audit import MemoryAudit
 
 from chartloom.domain.feed import Feed
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.ids import source_patient_id
 from chartloom.domain.message import Arrival, Format
+from chartloom.engines.postgres.doors import PostgresGlass, PostgresSessions, PostgresUses
+from chartloom.engines.postgres.facts import PostgresFacts
 from chartloom.formats import hl7v2
+from chartloom.guard.audit import Recorder
+from chartloom.guard.authority import Authority
+from chartloom.guard.policy import Policies, builtin_texts
+from chartloom.guard.staff import Role, Staff, StaffMember
+from chartloom.guard.tokens import MemoryUsedTokens
 from chartloom.hot import Worker
 from chartloom.normalize import load_mapping
-from chartloom.serve import ProjectInfo, create_app, sign_in_path
+from chartloom.serve import Doors, ProjectInfo, create_app, sign_in_path
+from chartloom.serve.sessions import SessionBook
 from chartloom.simulate import FEEDS, Hospital
+from chartloom.simulate.house import CLINICS, WARDS, clinicians
 
 TOKEN = "test-console-token-0123456789abcdef0123456789"
 ZONE = "Etc/GMT+7"
 HOUR_US = 3_600_000_000
+
+
+#: Somebody who cares for every simulated patient and runs the site: no such person exists.
+EVERYBODYS_HELP = StaffMember(
+    "everybodys.help",
+    "Ada Everybody",
+    tuple(Role),
+    departments=(*WARDS, *CLINICS, "SGH", "MLAB"),
+    practitioner=tuple(f"SGH|{c.number}" for c in clinicians(0)),
+)
+
+
+#: What is labelled too: tests of the console look at everything there is.
+EVERYTHING_SHOWN = """
+@id("everybodys-help")
+permit (principal == User::"everybodys.help", action == Action::"see_label", resource);
+"""
 
 
 class ShiftedClock:
@@ -55,6 +82,12 @@ class Site:
         for mapping in loaded.values():
             store.save_project_version(mapping.fingerprint, mapping.files)
         self.namespace = self.guard.namespace
+        self.audit = MemoryAudit()
+        self.recorder = Recorder(self.audit)
+        self.facts, self.sessions = PostgresFacts(store), PostgresSessions(store)
+        self.glass, self.uses = PostgresGlass(store), PostgresUses(store)
+        self.used = MemoryUsedTokens(clock)
+        self.staff = Staff((EVERYBODYS_HELP,))
         self.worker = Worker(
             store, self.mappings, self.namespace, clock, self.grant, "test", 64, 500
         )
@@ -92,12 +125,41 @@ class Site:
         )
         return Arrival(feed.name, body, now_us, digest, seen.control_id, seen.message_type, patient)
 
-    def app(self, **options: Any) -> Any:
+    def doors(self, **changes: Any) -> Doors:
+        """What its console decides and records with."""
+        authority = Authority(
+            Policies(builtin_texts() | {"tests.cedar": EVERYTHING_SHOWN}),
+            self.facts,
+            self.glass,
+            self.uses,
+            self.guard,
+            self.recorder,
+            self.clock,
+            observer="serve",
+        )
+        parts: dict[str, Any] = {
+            "authority": authority,
+            "minter": self.guard,
+            "sessions": self.sessions,
+            "used": self.used,
+            "glass": self.glass,
+            "uses": self.uses,
+            "audit": self.audit,
+            "staff": lambda: self.staff,
+        }
+        return Doors(**(parts | changes))
+
+    def sign_in(self, subject: str = "everybodys.help", *, method: str = "oidc") -> str:
+        """A session of somebody on the list of staff: ``name=value`` of the cookie."""
+        book = SessionBook(self.sessions, self.guard, self.clock, lambda: self.staff)
+        return f"chartloom_session={book.open(subject, method, {})}"
+
+    def app(self, doors: Doors | None = None, **options: Any) -> Any:
         """The console of this site."""
         project = ProjectInfo("Saltmarsh General", "7c1f0a9e52d4", self.feeds, ZONE)
         return create_app(
             self.store,
-            self.guard,
+            doors or self.doors(),
             project,
             self.clock,
             self.mappings,

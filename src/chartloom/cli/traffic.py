@@ -156,6 +156,7 @@ def demo(
     from chartloom.project import load_project
     from chartloom.wiring import running_site
     from chartloom.wiring.demo import DemoDriver, prepare_demo_site
+    from chartloom.wiring.demo_people import PEOPLE
 
     began_s = time.monotonic()
     if prepare_demo_site(folder):
@@ -163,15 +164,20 @@ def demo(
     with running_site(load_project(folder)) as running:
         OUT.print(f"[green]Chartloom is up[/] after {time.monotonic() - began_s:.1f} s.\n")
         link = running.console_url
-        OUT.print(f"  Console   [bold]{link}[/]", highlight=False, soft_wrap=True)
-        OUT.print(f"            (works once; another: chartloom console --site {folder})\n")
+        OUT.print(f"  Console   [bold]{link}[/]\n", highlight=False, soft_wrap=True)
+        if running.project.settings.sign_in.builtin:
+            OUT.print("Sign in, without a password, as one of:")
+            for who, what in PEOPLE:
+                OUT.print(f"  {who:18} {what}", highlight=False)
+            OUT.print()
         with DemoDriver(running.project, seed, patients, speed) as driver:
             OUT.print(
                 "What to look at:\n"
                 "  Feeds       ten feeds of a hospital; rate, latency, freshness\n"
                 "  Chart       pick a recently changed patient; click any value for its bytes\n"
                 "  Messages    what each message became, and what of it was not carried over\n"
-                "  Quarantine  the simulated hospital also sends some garbage on purpose\n\n"
+                "  Quarantine  the simulated hospital also sends some garbage on purpose\n"
+                "  Audit       (privacy officer) who saw whom, and when\n\n"
                 f"In another terminal:  chartloom feeds --site {folder}\n"
                 "Ctrl-C stops everything; a second start keeps the data.\n"
             )

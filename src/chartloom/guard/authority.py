@@ -228,8 +228,10 @@ class Authority:
             return None
         # Of what is not there, the same is asked as of what is.
         known = self.gatherer.known_of(target.source_patients[0] if target.found else "-")
-        others = set(target.source_patients) - set(known.source_patients)
-        if not others:
+        if not known.source_patients and len(target.source_patients) == 1:
+            # Of somebody in a message that was not applied yet, nothing else is known.
+            return KnownOfPerson(target.source_patients)
+        if set(target.source_patients) <= set(known.source_patients):
             return known
         # A message about two persons is shown to nobody who may not see both.
         return KnownOfPerson()
@@ -321,7 +323,10 @@ class Authority:
     def _describe(
         self, need: Need, action: Action, denied: str = ""
     ) -> Callable[[Context, Sequence[str], int | None], events.Event]:
-        what = (*need.what, *(f"message/{need.position}",) * bool(need.position))
+        what = list(need.what)
+        if not denied:  # of what is not there, or may not be seen, no id is believed
+            what += [f"message/{need.position}"] if need.position else []
+            what += [f"resource/{need.resource}"] if need.resource else []
 
         def event(about: Context, patients: Sequence[str], count: int | None) -> events.Event:
             if action in _SEARCHES or need.terms:

@@ -1,7 +1,7 @@
-"""Who may use the console: one-time links, signed sessions, CSRF tokens, opaque search handles.
+"""What proves things without a session: one-time links, opaque search handles, sign-ins under way.
 
 Everything hangs on one secret, the *console token* of the running site (at least 32 random
-characters, kept with the keys). Sessions are stateless: a signed cookie that ends by itself.
+characters, kept with the run files).
 """
 
 from __future__ import annotations
@@ -17,107 +17,65 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from chartloom.domain import codec
-from chartloom.domain.ports import Clock
+from chartloom.domain.ports import Clock, UsedTokens
 
-COOKIE = "chartloom_session"
-SESSION_S = 12 * 3600
 LINK_S = 24 * 3600
 _TOKEN_CHARS_MIN = 32
-_SEARCH_CHARS_MAX = 2000
-
-
-class Session(msgspec.Struct, frozen=True):
-    """A signed-in browser."""
-
-    id: str
-    actor: str
-    expires_at_us: int
+_HANDLE_CHARS_MAX = 4000
 
 
 def sign_in_path(token: str, now_us: int, *, valid_s: int = LINK_S) -> str:
     """A link for one sign-in, relative to the console's address: ``/enter?token=...``.
 
-    Printed by whoever holds the console token (``chartloom up``). It works once, until it expires.
+    Printed by whoever holds the console token (``chartloom up``). It works once, until it expires,
+    and only where no identity provider is configured.
     """
     body = f"{now_us // 1_000_000 + valid_s}.{secrets.token_urlsafe(12)}"
     return f"/enter?token={body}.{_mac(token, 'link', body)}"
 
 
-class Access:
-    """Issues and checks everything that proves a request may be answered."""
+class Handles:
+    """Makes and reads what travels through the browser without being readable there."""
 
-    def __init__(self, token: str, clock: Clock, actor: str = "local-operator") -> None:
+    def __init__(self, token: str, clock: Clock, used: UsedTokens) -> None:
         if len(token) < _TOKEN_CHARS_MIN:
             raise ValueError(f"the console token needs at least {_TOKEN_CHARS_MIN} characters")
-        self._token, self._clock, self._actor = token, clock, actor
-        self._used: dict[str, int] = {}
-        self._search_cipher = AESGCM(
-            hmac.digest(token.encode(), b"chartloom search handles", sha256)
-        )
+        self._token, self._clock, self._used = token, clock, used
+        self._ciphers: dict[str, AESGCM] = {}
 
-    def redeem(self, link_token: str) -> Session | None:
-        """A session for a link's token; None if it is forged, expired or was used before."""
+    def redeem(self, link_token: str) -> bool:
+        """Whether a link's token is good: not forged, not expired, not used before."""
         body, _, mac = link_token.rpartition(".")
         if not _equal(mac, _mac(self._token, "link", body)):
-            return None
+            return False
         now_s = self._clock.now_us() // 1_000_000
-        expires = body.partition(".")[0]
+        expires, _, name = body.partition(".")
         if not expires.isdecimal() or int(expires) < now_s:
-            return None
-        self._used = {used: until for used, until in self._used.items() if until >= now_s}
-        if body in self._used:
-            return None
-        self._used[body] = int(expires)
-        return Session(
-            secrets.token_urlsafe(16), self._actor, self._clock.now_us() + SESSION_S * 1_000_000
-        )
+            return False
+        return self._used.first_use("console-link", name, (int(expires) + 1) * 1_000_000)
 
-    def cookie(self, session: Session) -> str:
-        """The cookie's value: the session and its signature."""
-        body = _b64(codec.encode(session))
-        return f"{body}.{_mac(self._token, 'session', body)}"
-
-    def session(self, cookie: str) -> Session | None:
-        """The session of a cookie; None if it is forged, damaged or over."""
-        body, _, mac = cookie.rpartition(".")
-        if not body or not _equal(mac, _mac(self._token, "session", body)):
-            return None
-        try:
-            session = msgspec.json.decode(_unb64(body), type=Session)
-        except (binascii.Error, msgspec.DecodeError):
-            return None
-        return session if session.expires_at_us > self._clock.now_us() else None
-
-    def bearer(self, header: str) -> Session | None:
-        """A session for ``Authorization: Bearer <console token>``, for scripts on this machine."""
-        scheme, _, presented = header.partition(" ")
-        if scheme.lower() != "bearer" or not _equal(presented.strip(), self._token):
-            return None
-        return Session("bearer", self._actor, self._clock.now_us() + 60_000_000)
-
-    def csrf(self, session: Session) -> str:
-        """The token that every form of this session carries."""
-        return _mac(self._token, "csrf", session.id)
-
-    def csrf_holds(self, session: Session, presented: str) -> bool:
-        """Does a form's token belong to this session?"""
-        return _equal(presented, self.csrf(session))
-
-    def hide(self, terms: dict[str, str]) -> str:
-        """Search terms as an opaque handle, so that no name or number stands in a URL."""
+    def hide(self, terms: dict[str, str], purpose: str = "search") -> str:
+        """Terms as an opaque handle, so that no name or number stands in a URL."""
         nonce = secrets.token_bytes(12)
-        return _b64(nonce + self._search_cipher.encrypt(nonce, codec.encode(terms), b"search"))
+        sealed = self._cipher(purpose).encrypt(nonce, codec.encode(terms), purpose.encode())
+        return _b64(nonce + sealed)
 
-    def reveal(self, handle: str) -> dict[str, str]:
+    def reveal(self, handle: str, purpose: str = "search") -> dict[str, str]:
         """The terms of a handle; empty if it is not one of ours (for example after a restart)."""
-        if not handle or len(handle) > _SEARCH_CHARS_MAX:
+        if not handle or len(handle) > _HANDLE_CHARS_MAX:
             return {}
         try:
             raw = _unb64(handle)
-            plain = self._search_cipher.decrypt(raw[:12], raw[12:], b"search")
+            plain = self._cipher(purpose).decrypt(raw[:12], raw[12:], purpose.encode())
         except (binascii.Error, InvalidTag, ValueError):
             return {}
         return msgspec.json.decode(plain, type=dict[str, str])
+
+    def _cipher(self, purpose: str) -> AESGCM:
+        if purpose not in self._ciphers:
+            info = f"chartloom {purpose} handles".encode()
+            self._ciphers[purpose] = AESGCM(hmac.digest(self._token.encode(), info, sha256))
+        return self._ciphers[purpose]
 
 
 def _mac(token: str, purpose: str, body: str) -> str:
@@ -125,8 +83,12 @@ def _mac(token: str, purpose: str, body: str) -> str:
     return _b64(hmac.digest(token.encode(), text, sha256))
 
 
+def equal(presented: str, expected: str) -> bool:
+    """Compares without telling by its time how much was right; nothing equals nothing."""
+    return bool(expected) and _equal(presented, expected)
+
+
 def _equal(presented: str, expected: str) -> bool:
-    """Compares without telling by its time how much was right."""
     return hmac.compare_digest(presented.encode("utf-8", "surrogatepass"), expected.encode())
 
 

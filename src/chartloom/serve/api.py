@@ -10,12 +10,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from chartloom.domain import codec
-from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.grant import Grant
 from chartloom.domain.store import MessageDetail
+from chartloom.serve import needs
 from chartloom.serve.chart_pages import read_person
 from chartloom.serve.console import Console, whole_number
 from chartloom.serve.freshness import judge
-from chartloom.serve.messages import asked_of, find_rows
+from chartloom.serve.messages import asked_of, find_rows, known, needed
 
 _PAGE_ROWS = 50
 
@@ -24,7 +25,7 @@ def routes(console: Console) -> list[BaseRoute]:
     """``/api/feeds``, ``/api/messages``, ``/api/messages/{position}``, ``/api/chart/{person}``."""
 
     async def feeds(request: Request) -> Response:
-        statuses = await console.ask(request, Purpose.OPERATIONS, console.store.feeds)
+        statuses = await console.ask(request, needs.SITE, console.store.feeds)
         by_name = {s.feed: s for s in statuses}
         now_us = console.clock.now_us()
         return _json(
@@ -41,19 +42,20 @@ def routes(console: Console) -> list[BaseRoute]:
 
     async def messages(request: Request) -> Response:
         asked = asked_of(console, request)
-        rows = await console.ask(request, Purpose.OPERATIONS, find_rows, console, asked) or []
+        rows = await console.ask(request, needed(asked), find_rows, console, asked) or []
         more = len(rows) > _PAGE_ROWS
         shown = rows[:_PAGE_ROWS]
         return _json({"messages": shown, "before": shown[-1].position if more else None})
 
     async def message(request: Request) -> Response:
         position = whole_number(request.path_params["position"])
-        detail = await console.ask(request, Purpose.OPERATIONS, console.store.detail, position)
+        need = needs.message(known(position))
+        detail = await console.ask(request, need, console.store.detail, position)
         return _json(_detail(detail))
 
     async def chart(request: Request) -> Response:
         any_id = request.path_params["person"]
-        return _json(await console.ask(request, Purpose.TREATMENT, _chart, console, any_id))
+        return _json(await console.ask(request, needs.chart(any_id), _chart, console, any_id))
 
     return [
         Route("/api/feeds", feeds),

@@ -19,10 +19,10 @@ from chartloom.chart import ChartSection, ChartSummary, summary
 from chartloom.chart.shape import ENTRIES, POINTS, entry_of, point_of
 from chartloom.domain.chart import PlacedState, Section
 from chartloom.domain.errors import NotFound
-from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.grant import Grant
 from chartloom.domain.store import MessageFilter, MessageRow, SearchHit
-from chartloom.serve import people, results, svg, words
-from chartloom.serve.console import Console, first, form_of
+from chartloom.serve import needs, people, results, svg, words
+from chartloom.serve.console import Console, first, form_of, purpose_of
 from chartloom.serve.freshness import FreshnessLabel, judge, worst
 from chartloom.serve.tracing import evidence_href
 
@@ -100,10 +100,12 @@ def routes(console: Console) -> list[BaseRoute]:
     """``/chart`` and everything below it, and ``/documents``."""
 
     async def find(request: Request) -> Response:
-        terms = console.access.reveal(request.query_params.get("find", ""))
+        terms = console.handles.reveal(request.query_params.get("find", ""), purpose_of(request))
         field, value = terms.get("field", "any"), terms.get("value", "")
-        found = await console.ask(request, Purpose.TREATMENT, people.find, console, field, value)
-        latest = await console.ask(request, Purpose.TREATMENT, people.recent, console)
+        need = needs.search(field, value)
+        found, latest = await console.seek(
+            request, need, _in_both, people.find_and_recent, console, field, value
+        )
         return console.page(
             request, "find.html", fields=people.FIELDS, field=field, value=value, found=found,
             latest=latest, age=words.age,
@@ -114,32 +116,35 @@ def routes(console: Console) -> list[BaseRoute]:
         field, value = first(form, "field") or "any", first(form, "value")
         if not value:
             return RedirectResponse("/chart", 303)
-        found = await console.ask(request, Purpose.TREATMENT, people.find, console, field, value)
+        need = needs.search(field, value)
+        found = await console.seek(
+            request, need, people.patients_in, people.find, console, field, value
+        )
         if len(found) == 1:
             return RedirectResponse(f"/chart/{found[0].id}", 303)
-        handle = console.access.hide({"field": field, "value": value})
+        handle = console.handles.hide({"field": field, "value": value}, purpose_of(request))
         return RedirectResponse(f"/chart?find={handle}", 303)
 
     async def person(request: Request) -> Response:
-        shown = await console.ask(
-            request, Purpose.TREATMENT, _person, console, request.path_params["person"]
-        )
+        any_id = request.path_params["person"]
+        shown = await console.ask(request, needs.chart(any_id), _person, console, any_id)
         return _page(console, request, "person.html", shown, tab="summary")
 
     async def section(request: Request) -> Response:
         chosen = _BY_NAME.get(request.path_params["section"])
         if chosen is None:
             raise NotFound("There is no such section.", cure="Choose one from the chart.")
-        shown = await console.ask(
-            request, Purpose.TREATMENT, _person, console, request.path_params["person"]
-        )
+        any_id = request.path_params["person"]
+        need = needs.chart(any_id, chosen.name.lower())
+        shown = await console.ask(request, need, _person, console, any_id)
         return _page(
             console, request, "section.html", shown, tab=chosen.name.lower(), chosen=chosen
         )
 
     async def series(request: Request) -> Response:
+        any_id = request.path_params["person"]
         values = await console.ask(
-            request, Purpose.TREATMENT, _series, console, request.path_params["person"],
+            request, needs.chart(any_id, "series"), _series, console, any_id,
             request.path_params["series"],
         )  # fmt: skip
         return _page(console, request, "series.html", values.pop("shown"), tab="results", **values)
@@ -147,19 +152,18 @@ def routes(console: Console) -> list[BaseRoute]:
     async def timeline(request: Request) -> Response:
         chosen = [_BY_NAME[n] for n in request.query_params.getlist("section") if n in _BY_NAME]
         before = _place(request.query_params.get("before", ""))
+        any_id = request.path_params["person"]
         values = await console.ask(
-            request, Purpose.TREATMENT, _timeline, console, request.path_params["person"], chosen,
-            *before,
-        )  # fmt: skip
+            request, needs.chart(any_id, "timeline"), _timeline, console, any_id, chosen, *before
+        )
         return _page(
             console, request, "timeline.html", values.pop("shown"), tab="timeline", chosen=chosen,
             before=before != _NEWEST, **values,
         )  # fmt: skip
 
     async def document(request: Request) -> Response:
-        values = await console.ask(
-            request, Purpose.TREATMENT, _document, console, request.path_params["resource"]
-        )
+        resource = request.path_params["resource"]
+        values = await console.ask(request, needs.document(resource), _document, console, resource)
         return _page(
             console, request, "document.html", values.pop("shown"), tab="documents", **values
         )
@@ -200,6 +204,10 @@ def _page(
         shown_total=shown_total,
         **values,
     )
+
+
+def _in_both(answer: tuple[list[people.PersonRow], list[people.PersonRow]]) -> list[str]:
+    return [*people.patients_in(answer[0]), *people.patients_in(answer[1])]
 
 
 def denies(entry: dict[str, Any]) -> bool:

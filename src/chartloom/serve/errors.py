@@ -6,6 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from chartloom.domain.audit import AuditUnavailable
 from chartloom.domain.errors import (
     GrantRefused,
     LimitExceeded,
@@ -13,6 +14,7 @@ from chartloom.domain.errors import (
     StoreDamaged,
     StoreUnavailable,
 )
+from chartloom.guard.authority import AccessDenied
 from chartloom.serve.console import Console
 from chartloom.serve.shield import HEADERS
 
@@ -26,7 +28,7 @@ PAGES: dict[int, tuple[str, str, str]] = {
     401: (
         "Please sign in",
         "You are not signed in, or your session is over.",
-        "Run `chartloom console` on the machine Chartloom runs on and open the link it prints.",
+        "Sign in, then open the address again.",
     ),
     403: (
         "Not permitted",
@@ -84,8 +86,8 @@ class Handlers:
         return answer(self._console, request, status)
 
     def not_found(self, request: Request, error: Exception) -> Response:
-        """``NotFound``."""
-        return answer(self._console, request, 404, getattr(error, "cure", ""))
+        """``NotFound`` and ``AccessDenied``: the same bytes, whatever the reason."""
+        return answer(self._console, request, 404)
 
     def refused(self, request: Request, error: Exception) -> Response:
         """``GrantRefused``."""
@@ -114,6 +116,8 @@ class Handlers:
         return {
             HTTPException: self.http,
             NotFound: self.not_found,
+            AccessDenied: self.not_found,
+            AuditUnavailable: self.store_down,
             GrantRefused: self.refused,
             StoreUnavailable: self.store_down,
             LimitExceeded: self.limit,

@@ -9,10 +9,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from chartloom.domain.errors import NotFound
-from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.grant import Grant
 from chartloom.domain.resource import Evidence, ResourceState, Stamp
 from chartloom.domain.store import MessageRow
-from chartloom.serve import json_view
+from chartloom.serve import json_view, needs
 from chartloom.serve.bytes_view import Page
 from chartloom.serve.console import Console
 from chartloom.serve.elements import element_in, resolve, stamp_at, stated_elements
@@ -62,13 +62,14 @@ def routes(console: Console) -> list[BaseRoute]:
 
     async def evidence(request: Request) -> Response:
         resource_id, element = request.path_params["resource"], request.path_params["element"]
-        proof = await console.ask(request, Purpose.TREATMENT, prove, console, resource_id, element)
+        need = needs.evidence(resource_id)
+        proof = await console.ask(request, need, prove, console, resource_id, element)
         return console.page(request, "evidence.html", proof=proof, href=evidence_href)
 
     async def resource(request: Request) -> Response:
         resource_id = request.path_params["resource"]
         state, history = await console.ask(
-            request, Purpose.TREATMENT, _resource, console, resource_id
+            request, needs.evidence(resource_id), _resource, console, resource_id
         )
         return console.page(
             request,

@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from chartloom.domain.feed import Feed
-from chartloom.domain.grant import Purpose
 from chartloom.domain.store import FeedStatus
+from chartloom.serve import needs
 from chartloom.serve.console import Console
 from chartloom.serve.freshness import FreshnessLabel, judge
 from chartloom.serve.svg import sparkline
@@ -71,7 +71,7 @@ def routes(console: Console) -> list[BaseRoute]:
     """``/`` and ``/feeds``."""
 
     async def feeds(request: Request) -> Response:
-        statuses = await console.ask(request, Purpose.OPERATIONS, console.store.feeds)
+        statuses = await console.ask(request, needs.SITE, console.store.feeds)
         now_us = console.clock.now_us()
         shown = cards(console, statuses, now_us)
         known = {card.feed.name for card in shown}

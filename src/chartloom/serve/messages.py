@@ -13,16 +13,19 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from chartloom.domain.errors import StoreDamaged
-from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.grant import Grant
 from chartloom.domain.issues import CATALOGUE, Issue, IssueCode, Severity
 from chartloom.domain.message import MessageState
 from chartloom.domain.resource import Evidence, LossRow
 from chartloom.domain.store import MessageFilter
-from chartloom.serve import json_view, words
+from chartloom.guard.authority import Need
+from chartloom.serve import json_view, needs, words
 from chartloom.serve.bytes_view import visible
-from chartloom.serve.console import Console, first, form_of, whole_number
+from chartloom.serve.console import Console, first, form_of, purpose_of, whole_number
 from chartloom.serve.tracing import Trace, draw, evidence_href, field_values, trace
 
+#: The position of no message.
+NO_POSITION = 2**62
 _PAGE_ROWS = 50
 _PERSONS_MAX = 50
 _FIELDS_SHOWN_MAX = 3000
@@ -78,7 +81,7 @@ def routes(console: Console) -> list[BaseRoute]:
 
     async def search(request: Request) -> Response:
         asked = asked_of(console, request)
-        rows = await console.ask(request, Purpose.OPERATIONS, find_rows, console, asked)
+        rows = await console.ask(request, needed(asked), find_rows, console, asked)
         more = rows is not None and len(rows) > _PAGE_ROWS
         return console.page(
             request,
@@ -99,19 +102,21 @@ def routes(console: Console) -> list[BaseRoute]:
             state=first(form, "state"),
             received_from=first(form, "from"),
             received_to=first(form, "to"),
-            find=console.access.hide(terms) if terms else "",
+            find=console.handles.hide(terms, purpose_of(request)) if terms else "",
             person=first(form, "person", 64),
         )
         return RedirectResponse(f"/messages?{asked.query()}", 303)
 
     async def one(request: Request) -> Response:
         position = whole_number(request.path_params["position"])
-        explained = await console.ask(request, Purpose.OPERATIONS, _explain, console, position)
+        need = needs.message(known(position))
+        explained = await console.ask(request, need, _explain, console, position)
         return console.page(request, "message.html", **explained)
 
     async def raw(request: Request) -> Response:
         position = whole_number(request.path_params["position"])
-        detail = await console.ask(request, Purpose.OPERATIONS, console.store.detail, position)
+        need = needs.message(known(position), "message/raw")
+        detail = await console.ask(request, need, console.store.detail, position)
         if detail.message.fault:  # no bytes rather than wrong ones
             entry = entry_of(detail.message.fault)
             raise StoreDamaged(entry.title, cure=entry.cure)
@@ -129,9 +134,21 @@ def routes(console: Console) -> list[BaseRoute]:
     ]
 
 
+def known(position: int) -> int:
+    """A position to ask for; that of no message for what is no number."""
+    return position or NO_POSITION
+
+
+def needed(asked: Search) -> Need:
+    """What a search among messages asks for: those of one person, or all."""
+    need = needs.messages_of(asked.person) if asked.person else needs.MESSAGES
+    terms = {"any": " ".join(asked.patient.casefold().split())} if asked.patient else {}
+    return msgspec.structs.replace(need, terms=terms)
+
+
 def asked_of(console: Console, request: Request) -> Search:
     query = request.query_params
-    terms = console.access.reveal(query.get("find", ""))
+    terms = console.handles.reveal(query.get("find", ""), purpose_of(request))
     return Search(
         feed=query.get("feed", "")[:100],
         type=query.get("type", "")[:100],

@@ -8,28 +8,29 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from chartloom.domain.errors import StoreUnavailable
-from chartloom.domain.grant import Purpose
 from chartloom.serve.console import Console, static_files
+from chartloom.serve.readiness import MetricsRule, Readiness
 
 
-def routes(console: Console, registry: CollectorRegistry) -> list[BaseRoute]:
-    """``/healthz`` (this process lives), ``/readyz`` (the store answers), ``/metrics``, static."""
+def routes(console: Console, registry: CollectorRegistry, rule: MetricsRule) -> list[BaseRoute]:
+    """``/healthz`` (this process lives), ``/readyz`` (the store answers and can be written; no
+    details), ``/metrics`` (for those whom ``rule`` admits), static."""
     files = static_files()
 
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
+    readiness = Readiness(lambda: console.store.check_writable())
+
     async def readyz(request: Request) -> Response:
-        grant = console.guard.mint("readiness", Purpose.OPERATIONS, ttl_s=30)
-        try:
-            waiting = await run_in_threadpool(console.store.waiting, grant)
-        except StoreUnavailable as e:
-            return JSONResponse({"ready": False, "why": e.what, "cure": e.cure}, 503)
-        return JSONResponse({"ready": True, "waiting": waiting})
+        ready = await run_in_threadpool(readiness.ready)
+        return JSONResponse({"ready": ready}, 200 if ready else 503)
 
     async def metrics(request: Request) -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        if not rule.admits(request):
+            return PlainTextResponse("Metrics need a token.\n", 401, {"www-authenticate": "Bearer"})
+        content = await run_in_threadpool(generate_latest, registry)
+        return Response(content, media_type=CONTENT_TYPE_LATEST)
 
     async def static(request: Request) -> Response:
         known = files.get(request.path_params["name"])

@@ -31,6 +31,7 @@ class PersonRow(msgspec.Struct, frozen=True):
     records: int  #: source patients joined in this person
     demographics: dict[str, Any]  #: of the newest record; empty if none was sent
     said_us: int
+    source_patients: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -45,6 +46,18 @@ def find(grant: Grant, console: Console, field: str, value: str) -> list[PersonR
         return []
     value = _iso_day(value)
     return rows(grant, console, console.store.find_persons(grant, field, value, _HITS_MAX))
+
+
+def find_and_recent(
+    grant: Grant, console: Console, field: str, value: str
+) -> tuple[list[PersonRow], list[PersonRow]]:
+    """What was searched for, and whose chart changed last."""
+    return find(grant, console, field, value), recent(grant, console)
+
+
+def patients_in(rows: list[PersonRow]) -> list[str]:
+    """The source patients of the rows, for the record."""
+    return [p for row in rows for p in row.source_patients]
 
 
 def recent(grant: Grant, console: Console) -> list[PersonRow]:
@@ -63,9 +76,13 @@ def _row(hit: SearchHit, states: dict[str, ResourceState]) -> PersonRow:
     held = [states[p] for p in hit.source_patients if p in states]
     newest = max(held, key=_said_us, default=None)
     if newest is None or newest.type != "Patient":
-        return PersonRow(hit.person_id, len(hit.source_patients), {}, 0)
+        return PersonRow(hit.person_id, len(hit.source_patients), {}, 0, hit.source_patients)
     return PersonRow(
-        hit.person_id, len(hit.source_patients), patient(newest.resource), _said_us(newest)
+        hit.person_id,
+        len(hit.source_patients),
+        patient(newest.resource),
+        _said_us(newest),
+        hit.source_patients,
     )
 
 

@@ -7,10 +7,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.grant import Grant
 from chartloom.domain.issues import IssueCode
 from chartloom.domain.message import MessageState
 from chartloom.domain.store import MessageFilter, MessageRow, ReplayScope
+from chartloom.serve import needs
 from chartloom.serve.console import Console, first, form_of, whole_number
 from chartloom.serve.messages import entry_of
 
@@ -33,7 +34,7 @@ def routes(console: Console) -> list[BaseRoute]:
     async def page(request: Request) -> Response:
         chosen = request.query_params.get("reason", "")[:100]
         before = whole_number(request.query_params.get("before", ""))
-        rows = await console.ask(request, Purpose.OPERATIONS, _all, console)
+        rows = await console.ask(request, needs.QUARANTINE, _all, console)
         counts: dict[str, int] = {}
         for row in rows:
             counts[row.quarantine] = counts.get(row.quarantine, 0) + 1
@@ -62,7 +63,7 @@ def routes(console: Console) -> list[BaseRoute]:
         form = form_of(request)
         scope, reason = first(form, "scope"), first(form, "reason")
         selected = tuple(n for text in form.get("position", []) if (n := whole_number(text)))
-        n = await console.ask(request, Purpose.OPERATIONS, _retry, console, scope, reason, selected)
+        n = await console.ask(request, needs.RETRY, _retry, console, scope, reason, selected)
         return RedirectResponse(f"/quarantine?retried={n}", 303)
 
     return [

@@ -8,19 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import parse_qsl
+from uuid import uuid4
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chartloom.serve.access import COOKIE, Access
+from chartloom.domain.errors import StoreUnavailable
+from chartloom.guard.staff import Principal
+from chartloom.guard.tokens import TokenRefused
+from chartloom.serve.access import equal
+from chartloom.serve.doors import Services
+from chartloom.serve.sessions import SessionBook, Visitor
 
+#: What no browser uses: never a session, no form of ours.
+MACHINE_PATHS = frozenset({"/token", "/jwks.json", "/healthz", "/readyz", "/metrics"})
 #: Reachable without a session: no page here shows anything about a patient or a message.
-OPEN_PATHS = frozenset({"/enter", "/healthz", "/readyz", "/metrics"})
+OPEN_PATHS = frozenset({"/sign-in", "/sign-in/start", "/callback", "/enter"}) | MACHINE_PATHS
 OPEN_FOLDERS = ("/static/",)
 FORM_BYTES_MAX = 64 * 1024
 _FORM_FIELDS_MAX = 1000
+COOKIE = "chartloom_session"
 
 #: On every answer.
 HEADERS = {
@@ -43,18 +53,32 @@ class Shield:
     """Wraps the application. ``refuse`` draws the page for a status (400, 401, 403, 413)."""
 
     def __init__(
-        self, app: ASGIApp, *, access: Access, hosts: Sequence[str], refuse: Refuse
+        self,
+        app: ASGIApp,
+        *,
+        sessions: SessionBook,
+        services: Services | None,
+        https: bool,
+        hosts: Sequence[str],
+        refuse: Refuse,
     ) -> None:
-        self._app, self._access, self._refuse = app, access, refuse
+        self._app, self._sessions, self._services = app, sessions, services
+        self._cookie, self._refuse, self._https = cookie_name(https), refuse, https
         self._hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        shielded = _with_headers(send, scope["path"])
+        shielded = _with_headers(send, scope["path"], self._https)
+        scope["chartloom.request_id"] = uuid4().hex
+        scope["chartloom.visitor"] = None
+        scope["chartloom.form"] = {}
         request = Request(scope, receive)
-        refusal = await self._admit(request, scope)
+        try:
+            refusal = await self._admit(request, scope)
+        except StoreUnavailable:
+            refusal = self._refuse(request, 503)
         if refusal is not None:
             await refusal(scope, receive, shielded)
         else:
@@ -62,40 +86,79 @@ class Shield:
 
     async def _admit(self, request: Request, scope: Scope) -> Response | None:
         """None to go on; otherwise the answer."""
-        scope["chartloom.session"] = None
-        scope["chartloom.form"] = {}
         if _host_name(request.headers.get("host", "")) not in self._hosts:
             return self._refuse(request, 400)
-        session = self._access.session(request.cookies.get(COOKIE, ""))
-        if session is None and request.url.path.startswith("/api/"):
-            session = self._access.bearer(request.headers.get("authorization", ""))
-        scope["chartloom.session"] = session
-        is_open = scope["path"] in OPEN_PATHS or scope["path"].startswith(OPEN_FOLDERS)
-        if session is None and not is_open:
+        path = scope["path"]
+        if path not in MACHINE_PATHS and not path.startswith(OPEN_FOLDERS):
+            scope["chartloom.visitor"] = await self._visitor(request)
+        visitor: Visitor | None = scope["chartloom.visitor"]
+        is_open = path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
+        if visitor is None and not is_open:
             return self._refuse(request, 401)
-        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+        if "\0" in path or b"%00" in scope["query_string"]:
             return self._refuse(request, 404)  # no id or word holds one, and no database can
         if request.method in ("GET", "HEAD"):
             return None
         if request.method != "POST":
             return self._refuse(request, 405)
-        if not _same_site(request.headers):
+        if path not in MACHINE_PATHS and not _same_site(request.headers):
             return self._refuse(request, 403)
         form = await _read_form(request)
         if form is None:
             return self._refuse(request, 413)
         scope["chartloom.form"] = form
         presented = form.get("csrf", [""])[0]
-        if session is not None and not self._access.csrf_holds(session, presented):
+        if visitor is not None and not equal(presented, visitor.csrf):
             return self._refuse(request, 403)
         return None
 
+    async def _visitor(self, request: Request) -> Visitor | None:
+        """Who asks: a person by the session's cookie, for the API also a service by its token."""
+        word = request.cookies.get(self._cookie, "")
+        if word:
+            found = await run_in_threadpool(self._sessions.find, word)
+            if found is not None:
+                return found
+        if not request.url.path.startswith("/api/") or self._services is None:
+            return None
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        try:
+            access = self._services.verifier.verify(token.strip())
+        except TokenRefused:
+            return None
+        return Visitor(Principal(access.client, scopes=access.scopes, service=True))
 
-def signed_out(path: str = "/enter") -> Response:
-    """Ends the session in the browser."""
-    response = RedirectResponse(path, 303)
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
-    return response
+
+def cookie_name(https: bool, base: str = COOKIE) -> str:
+    """Browsers take a ``__Host-`` cookie only over HTTPS, from this very host."""
+    return f"__Host-{base}" if https else base
+
+
+def set_cookie(
+    response: Response, https: bool, value: str, *, base: str = COOKIE, max_age_s: int, lax: bool
+) -> None:
+    """A cookie for this host, out of reach of scripts and of other sites.
+
+    lax: sent when another site leads here (the answer of an identity provider), never with a form.
+    """
+    response.set_cookie(
+        cookie_name(https, base),
+        value,
+        max_age=max_age_s,
+        path="/",
+        httponly=True,
+        samesite="lax" if lax else "strict",
+        secure=https,
+    )
+
+
+def drop_cookie(response: Response, https: bool, base: str = COOKIE) -> None:
+    """Takes a cookie back."""
+    response.delete_cookie(
+        cookie_name(https, base), path="/", httponly=True, samesite="strict", secure=https
+    )
 
 
 def _host_name(host: str) -> str:
@@ -135,7 +198,7 @@ async def _read_form(request: Request) -> dict[str, list[str]] | None:
     return form
 
 
-def _with_headers(send: Send, path: str) -> Callable[[Message], Awaitable[None]]:
+def _with_headers(send: Send, path: str, https: bool) -> Callable[[Message], Awaitable[None]]:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
@@ -143,6 +206,8 @@ def _with_headers(send: Send, path: str) -> Callable[[Message], Awaitable[None]]
                 headers[name] = value
             if not path.startswith("/static/"):
                 headers["cache-control"] = "no-store"
+            if https:
+                headers["strict-transport-security"] = "max-age=31536000"
         await send(message)
 
     return sending

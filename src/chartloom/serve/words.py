@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
+from chartloom.domain.grant import Purpose
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _FHIR_TIME = re.compile(
@@ -20,6 +22,16 @@ _FHIR_TIME = re.compile(
     r"(?:T(?P<H>\d\d):(?P<M>\d\d)(?::(?P<S>\d\d)(?:\.\d+)?)?(?P<z>Z|[+-]\d\d:\d\d)?)?)?)?\Z"
 )
 ABSENT = "—"
+
+
+#: What purposes of use are called.
+PURPOSES = {
+    Purpose.TREATMENT: "Treatment",
+    Purpose.OPERATIONS: "Running the hospital and this site",
+    Purpose.QUALITY: "Quality improvement",
+    Purpose.RESEARCH: "Research",
+    Purpose.BREAK_GLASS: "Emergency (glass broken)",
+}
 
 
 def moment(us: int, zone: ZoneInfo) -> datetime | None:

@@ -19,6 +19,7 @@ from chartloom.domain.feed import Feed
 from chartloom.project import Project, feeds_by_name, write_site
 from chartloom.simulate import FEEDS, Due, Hospital
 from chartloom.sources.send import SendOptions, SendReport, send_http, send_mllp
+from chartloom.wiring.demo_people import SIGN_IN_TOML, STAFF_TOML
 
 _LOG = logging.getLogger(__name__)
 
@@ -50,6 +51,9 @@ def prepare_demo_site(folder: Path) -> bool:
         zone=FEEDS["adt"].zone,
         feeds=tuple(FEEDS.values()),
     )
+    (folder / "staff.toml").write_text(STAFF_TOML, encoding="utf-8")
+    with (folder / "chartloom.toml").open("a", encoding="utf-8") as settings:
+        settings.write(SIGN_IN_TOML)
     return True
 
 

@@ -37,7 +37,7 @@ class StoreBase:
         self.dsn, self.guard, self.clock, self.lanes = dsn, guard, clock, lanes
         self._bodies = Bodies(guard)
         self._services = ServiceClaims(guard, "store")
-        owner = Connector(dsn, patience_s)
+        owner = self._owner = Connector(dsn, patience_s)
         ingest, worker, serve = (self._as(owner, role) for role in Role)
         self._pool = Pool(serve, size_max=readers_max)
         self._reading_all = Dedicated(serve, "digest")
@@ -66,6 +66,10 @@ class StoreBase:
             dedicated.close()
         self._pool.close()
 
+    def connector(self, role: Role) -> Connector:
+        """Connections of one of our roles, for what keeps its own (audit log, tokens, keys)."""
+        return self._as(self._owner, role)
+
     def _as(self, owner: Connector, role: Role) -> Connector:
         name = protection.role_name(self._guard, role)
         return owner.as_role(name, protection.password(self._guard, role), self._why_refused)
@@ -87,6 +91,12 @@ class StoreBase:
             self._first_day(conn)
             with entered(conn, claimed):
                 yield conn
+
+    @contextmanager
+    def entered(self, grant: Grant) -> Iterator[Connection]:
+        """The same for what is kept beside the chart: sessions, glass, data uses, facts."""
+        with self._reading(grant) as conn:
+            yield conn
 
     @contextmanager
     def _serving(self) -> Iterator[Connection]:

@@ -123,6 +123,10 @@ class ChartsPart(StoreBase):
             if row[2] or (self._guard.covers(grant, row[1]) and not row[5] & forbidden(grant))
         }
 
+    def open_state(self, grant: Grant, row: tuple[Any, ...]) -> ResourceState:
+        """A state from its columns, as :mod:`chartloom.engines.postgres.facts` reads them."""
+        return self._bodies.open_state(grant, *row)
+
     def timeline(
         self,
         grant: Grant,

@@ -101,6 +101,9 @@ TABLES: Final[dict[str, Table]] = {
     "issue_day": Table(Rule.SITE, worker="SIU", serve="S"),
     "outbox": Table(Rule.EVERYONE, worker="I", serve="S"),
     "outbox_consumer": Table(Rule.SITE, serve="SIUD"),
+    "session": Table(Rule.PERSON, serve="SIUD"),
+    "glass": Table(Rule.PERSON, serve="SIU"),
+    "data_use": Table(Rule.PERSON, serve="SIU"),
     # Only functions get at these.
     "subject_key": Table(Rule.NOBODY),
     "subject_key_state": Table(Rule.NOBODY),

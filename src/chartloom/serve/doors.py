@@ -1,0 +1,70 @@
+"""What the console's doors are made of: who decides, keeps sessions and records, signs in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from chartloom.domain.ports import AuditLog, DataUses, GlassRecords, Sessions, UsedTokens
+from chartloom.guard.audit import Head
+from chartloom.guard.authority import Authority
+from chartloom.guard.facts import Minter
+from chartloom.guard.staff import Staff
+from chartloom.guard.tokens import AccessVerifier, RelyingParty, TokenEndpoint
+from chartloom.serve.sessions import Limits
+
+
+class GlassRules(msgspec.Struct, frozen=True):
+    """For how long a broken glass is open, and for how many days its reason may serve again."""
+
+    open_s: int = 8 * 3600
+    repeat_days: int = 7
+
+
+class Services(msgspec.Struct, frozen=True):
+    """How services get in: the token endpoint, what verifies its tokens, and its public keys."""
+
+    endpoint: TokenEndpoint
+    verifier: AccessVerifier
+    key_set: dict[str, Any]
+
+
+class KeyStatus(msgspec.Struct, frozen=True):
+    """What may be said of keys: never the keys. generations: (number, subject keys wrapped)."""
+
+    scheme: str
+    generations: tuple[tuple[int, int], ...] = ()
+    newest: int = 0
+    newest_made_us: int = 0
+    destroyed_count: int = 0
+    kept_in: str = ""
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Everything that stands between a request and the store.
+
+    staff: today's list of staff. sign_in: builds the relying party when it is first needed (the
+    provider may start later than the console); ``None``: there is no identity provider, and the
+    local operator signs in with one-time links. https: whether people reach the console by HTTPS.
+    """
+
+    authority: Authority
+    minter: Minter
+    sessions: Sessions
+    used: UsedTokens
+    glass: GlassRecords
+    uses: DataUses
+    audit: AuditLog
+    staff: Callable[[], Staff]
+    sign_in: Callable[[], RelyingParty] | None = None
+    builtin_provider: bool = False
+    services: Services | None = None
+    https: bool = False
+    limits: Limits = Limits()  # noqa: RUF009 - frozen
+    glass_rules: GlassRules = GlassRules()  # noqa: RUF009 - frozen
+    newest_head: Callable[[], Head | None] = lambda: None
+    key_status: Callable[[], KeyStatus] | None = None

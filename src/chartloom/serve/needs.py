@@ -1,0 +1,88 @@
+"""What each page asks for: the one place where pages, actions and purposes meet."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from chartloom.domain.grant import Purpose
+from chartloom.guard.authority import Need
+from chartloom.guard.policy import Action
+
+_TREAT, _OPERATE, _GLASS = Purpose.TREATMENT, Purpose.OPERATIONS, Purpose.BREAK_GLASS
+_SECONDARY: Final = (Purpose.QUALITY, Purpose.RESEARCH)
+
+SITE: Final = Need(((Action.VIEW_SITE, _OPERATE),), what=("site/feeds",))
+QUARANTINE: Final = Need(((Action.MANAGE_QUARANTINE, _OPERATE),), what=("site/quarantine",))
+RETRY: Final = Need(((Action.MANAGE_QUARANTINE, _OPERATE),), what=("site/quarantine-retry",))
+MESSAGES: Final = Need(((Action.VIEW_MESSAGE, _OPERATE),), what=("site/messages",))
+OWN_ACCESS: Final = Need(((Action.VIEW_OWN_ACCESS, _OPERATE),), what=("site/own-access",))
+REVIEWS: Final = Need(((Action.REVIEW_GLASS, _OPERATE),), what=("site/glass-reviews",))
+AUDIT: Final = Need(((Action.VIEW_AUDIT, _OPERATE),), what=("site/audit",))
+KEYS: Final = Need(((Action.MANAGE_KEYS, _OPERATE),), what=("site/keys",))
+
+
+def chart(person: str, part: str = "summary") -> Need:
+    """A chart, or a part of it. part: a word of ours, never what somebody typed."""
+    return Need(((Action.VIEW_CHART, _TREAT),), person=person, what=(f"chart/{part}",))
+
+
+def document(resource: str) -> Need:
+    """The text of a document."""
+    return Need(((Action.VIEW_CHART, _TREAT),), resource=resource, what=("chart/document",))
+
+
+def evidence(resource: str) -> Need:
+    """A resource with its history, or the evidence for a value."""
+    options = ((Action.VIEW_EVIDENCE, _TREAT), (Action.VIEW_EVIDENCE, _OPERATE))
+    return Need(options, resource=resource, what=("evidence",))
+
+
+def message(position: int, part: str = "message") -> Need:
+    """One message: as work on the feed, or as evidence for a patient of one's own."""
+    options = ((Action.VIEW_MESSAGE, _OPERATE), (Action.VIEW_EVIDENCE, _TREAT))
+    return Need(options, position=position, what=(part,))
+
+
+def messages_of(person: str) -> Need:
+    """The messages about one person."""
+    options = ((Action.VIEW_EVIDENCE, _TREAT), (Action.VIEW_MESSAGE, _OPERATE))
+    return Need(options, person=person, what=("chart/messages",))
+
+
+def search(field: str = "", value: str = "") -> Need:
+    """A search among one's own patients; without terms, those whose chart changed last."""
+    terms = {field: " ".join(value.casefold().split())} if value else {}
+    return Need(((Action.SEARCH_PERSONS, _TREAT),), terms=terms)
+
+
+def glass_search(identifier: str, birth_date: str) -> Need:
+    """The exact look-up before breaking the glass."""
+    terms = {"identifier": " ".join(identifier.casefold().split()), "birthdate": birth_date}
+    return Need(((Action.FIND_PERSON, _GLASS),), terms=terms)
+
+
+def glass_break(person: str) -> Need:
+    """Breaking the glass for one person, with a reason."""
+    return Need(((Action.BREAK_GLASS, _GLASS),), person=person, reason=True, what=("glass",))
+
+
+def glass_review(*, mine: bool) -> Need:
+    """Judging emergency access; one's own is for somebody else."""
+    return Need(((Action.REVIEW_GLASS, _OPERATE),), mine=mine, what=("site/glass-review",))
+
+
+def disclosures(person: str) -> Need:
+    """Who saw a person, and the accounting of disclosures."""
+    options = ((Action.VIEW_DISCLOSURES, _OPERATE),)
+    return Need(options, person=person, what=("disclosures",))
+
+
+def use_request(purpose: Purpose | None = None) -> Need:
+    """Asking for a data use."""
+    wanted = (purpose,) if purpose else _SECONDARY
+    return Need(tuple((Action.REQUEST_DATA_USE, p) for p in wanted), what=("data-use",))
+
+
+def use_decision(*, mine: bool) -> Need:
+    """Approving or refusing a data use of somebody else."""
+    return Need(((Action.APPROVE_DATA_USE, _OPERATE),), mine=mine, what=("data-use",))

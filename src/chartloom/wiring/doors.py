@@ -1,0 +1,219 @@
+"""The console's doors put together: policies, facts, records, sign-in, and the demo's provider."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import uvicorn
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from chartloom.domain.audit import AuditUnavailable
+from chartloom.domain.errors import ConfigurationError
+from chartloom.engines.postgres.audit_log import PostgresAuditLog
+from chartloom.engines.postgres.doors import PostgresGlass, PostgresSessions, PostgresUses
+from chartloom.engines.postgres.facts import PostgresFacts
+from chartloom.engines.postgres.protection_rules import Role
+from chartloom.engines.postgres.used_tokens import PostgresUsedTokens
+from chartloom.guard.audit import HeadFile, HeadKeeper, Recorder
+from chartloom.guard.authority import Authority
+from chartloom.guard.https import HttpsOrigin, origin_of
+from chartloom.guard.keyfiles import load_or_create
+from chartloom.guard.staff import Staff
+from chartloom.guard.tokens import FetchedKeys, RelyingParty, Secret, discover
+from chartloom.project import Project
+from chartloom.project.access import load_policies, load_staff, windows
+from chartloom.serve import Doors, GlassRules, Limits
+from chartloom.serve.demo_idp import DemoProvider
+from chartloom.wiring.address import console_address
+from chartloom.wiring.site import OpenSite
+
+_LOG = logging.getLogger(__name__)
+
+#: The file of signed heads in the data folder: ship it to where nobody here can write.
+HEADS = "audit-heads.jsonl"
+EVERY_S = 10.0
+
+
+def _keep_heads(keeper: HeadKeeper, stop: threading.Event) -> None:
+    """Signs heads until the end; what keeps it from that is said, and tried again."""
+    while not stop.is_set():
+        try:
+            keeper.run(stop)
+        except AuditUnavailable as error:
+            _LOG.error("no head of the audit log is signed: %s", error.what)
+            stop.wait(EVERY_S)
+
+
+class StaffList:
+    """Today's list of staff: read again when the file changes; a broken file lets nobody in."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._path = project.folder / project.settings.access.staff
+        self._lock = threading.Lock()
+        self._known: tuple[tuple[int, int], Staff] | None = None
+
+    def __call__(self) -> Staff:
+        try:
+            stat = self._path.stat()
+            mark = (stat.st_mtime_ns, stat.st_size)
+        except FileNotFoundError:
+            mark = (0, 0)
+        with self._lock:
+            if self._known is None or self._known[0] != mark:
+                try:
+                    staff = load_staff(self._project)
+                except ConfigurationError:
+                    staff = Staff()
+                self._known = (mark, staff)
+            return self._known[1]
+
+
+@contextlib.contextmanager
+def open_doors(opened: OpenSite) -> Iterator[Doors]:
+    """The doors of a site that is up; keeps the record and its heads until the end."""
+    project, store, guard, clock = opened.project, opened.store, opened.guard, opened.clock
+    settings = project.settings
+    connector = store.connector(Role.SERVE)
+    log = PostgresAuditLog(connector, guard)
+    used = PostgresUsedTokens(connector, guard, clock)
+    recorder = Recorder(log)
+    glass, uses = PostgresGlass(store), PostgresUses(store)
+    staff = StaffList(project)
+    authority = Authority(
+        load_policies(project),
+        PostgresFacts(store),
+        glass,
+        uses,
+        guard,
+        recorder,
+        clock,
+        windows(project),
+        observer="serve",
+    )
+    heads = HeadFile(project.data_dir / HEADS)
+    key = Ed25519PrivateKey.from_private_bytes(load_or_create(project.key_dir).audit)
+    keeper = HeadKeeper(log, heads, key, clock)
+    stop = threading.Event()
+    signing = threading.Thread(
+        target=_keep_heads, args=(keeper, stop), name="audit-heads", daemon=True
+    )
+    address = console_address(project)
+    with contextlib.ExitStack() as stack:
+        stack.callback(used.close)
+        stack.callback(log.close)
+        stack.callback(recorder.close)
+        signing.start()
+        stack.callback(signing.join, 10)
+        stack.callback(stop.set)
+        sign_in = _sign_in(project, address, staff, opened, stack)
+        yield Doors(
+            authority=authority,
+            minter=guard,
+            sessions=PostgresSessions(store),
+            used=used,
+            glass=glass,
+            uses=uses,
+            audit=log,
+            staff=staff,
+            sign_in=sign_in,
+            builtin_provider=settings.sign_in.builtin,
+            https=address.startswith("https://"),
+            limits=Limits(
+                settings.sign_in.idle_minutes * 60, settings.sign_in.session_hours * 3600
+            ),
+            glass_rules=GlassRules(
+                settings.access.glass_hours * 3600, settings.access.glass_repeat_days
+            ),
+            newest_head=heads.last,
+        )
+
+
+def _sign_in(
+    project: Project,
+    address: str,
+    staff: Callable[[], Staff],
+    opened: OpenSite,
+    stack: contextlib.ExitStack,
+) -> Callable[[], RelyingParty] | None:
+    settings = project.settings.sign_in
+    redirect_uri = f"{address}/callback"
+    if settings.builtin:
+        issuer = f"http://127.0.0.1:{settings.builtin_port}"
+        provider = DemoProvider(issuer, redirect_uri, staff, opened.clock)
+        stack.enter_context(_serving(provider, settings.builtin_port))
+        connect: Callable[[str], HttpsOrigin] = partial(HttpsOrigin, allow_loopback_http=True)
+        auth = Secret(provider.client_secret)
+        return _Party(issuer, provider.client_id, redirect_uri, auth, connect, opened, ("ES256",))
+    if not settings.issuer:
+        return None
+    secret = os.environ.get(settings.client_secret_env, "")
+    if not secret:
+        raise ConfigurationError(
+            f"The environment variable {settings.client_secret_env} is not set.",
+            where="chartloom.toml",
+            cure="Set it to the client secret of this console at the identity provider.",
+        )
+    connect = partial(HttpsOrigin, allow_private=True)
+    return _Party(
+        settings.issuer, settings.client_id, redirect_uri, Secret(secret), connect, opened,
+        tuple(settings.algorithms), tuple(settings.scopes), tuple(settings.origins),
+    )  # fmt: skip
+
+
+class _Party:
+    """The relying party, made when it is first needed: the provider may start after us."""
+
+    def __init__(
+        self,
+        issuer: str,
+        client_id: str,
+        redirect_uri: str,
+        auth: Secret,
+        connect: Callable[[str], HttpsOrigin],
+        opened: OpenSite,
+        algorithms: tuple[str, ...],
+        scopes: tuple[str, ...] = ("openid", "profile"),
+        origins: tuple[str, ...] = (),
+    ) -> None:
+        self._issuer, self._client_id, self._redirect_uri = issuer, client_id, redirect_uri
+        self._auth, self._connect, self._clock = auth, connect, opened.clock
+        self._algorithms, self._scopes, self._origins = algorithms, scopes, origins
+        self._lock = threading.Lock()
+        self._made: RelyingParty | None = None
+
+    def __call__(self) -> RelyingParty:
+        with self._lock:
+            if self._made is None:
+                client = self._connect(origin_of(self._issuer))
+                provider = discover(self._issuer, client, self._origins)
+                keys = FetchedKeys(
+                    provider.jwks_uri, self._connect(origin_of(provider.jwks_uri)), self._clock
+                )
+                self._made = RelyingParty(
+                    provider, self._client_id, self._redirect_uri, self._auth, keys, self._connect,
+                    self._clock, algorithms=self._algorithms, scopes=self._scopes,
+                )  # fmt: skip
+            return self._made
+
+
+@contextlib.contextmanager
+def _serving(provider: DemoProvider, port: int) -> Iterator[None]:
+    """The demo's provider on its own port, in a thread, for as long as the console lives."""
+    config = uvicorn.Config(
+        provider.app(), host="127.0.0.1", port=port, log_config=None, access_log=False,
+        server_header=False, lifespan="off", timeout_graceful_shutdown=1,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="demo-provider", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(5)
