@@ -20,7 +20,7 @@ def routes(console: Console, registry: CollectorRegistry, rule: MetricsRule) -> 
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
-    readiness = Readiness(lambda: console.store.check_writable())
+    readiness = Readiness(console.store.check_writable)
 
     async def readyz(request: Request) -> Response:
         ready = await run_in_threadpool(readiness.ready)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from chartloom.domain.errors import ConfigurationError
+
 if TYPE_CHECKING:
+    from chartloom.project.model import ConsoleSettings
+    from chartloom.serve import MetricsRule
     from chartloom.wiring.site import OpenSite
 
 #: metric, FeedStatus attribute, help
@@ -26,6 +31,22 @@ _GAUGES = (
     ("chartloom_feed_latency_p50_s", "latency_p50_ms", 1e-3, "Accepted to in the chart, p50."),
     ("chartloom_feed_latency_p99_s", "latency_p99_ms", 1e-3, "Accepted to in the chart, p99."),
 )
+
+
+def metrics_rule(console: ConsoleSettings) -> MetricsRule:
+    """Who may read the metrics. Raises ``ConfigurationError`` if the token is not to be had."""
+    from chartloom.serve import MetricsRule
+
+    if not console.metrics_token_env:
+        return MetricsRule(local=console.metrics_local)
+    token = os.environ.get(console.metrics_token_env, "").strip()
+    if not token:
+        raise ConfigurationError(
+            f"The environment variable {console.metrics_token_env} is empty.",
+            where="chartloom.toml",
+            cure="Put the token for /metrics there, or remove metrics_token_env.",
+        )
+    return MetricsRule(token)
 
 
 class FeedCollector(Collector):
