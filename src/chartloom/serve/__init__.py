@@ -3,13 +3,20 @@
 from chartloom.serve.access import sign_in_path
 from chartloom.serve.app import LOCAL_HOSTS, create_app
 from chartloom.serve.console import ProjectInfo
+from chartloom.serve.doors import Doors, GlassRules, KeyStatus, Services
 from chartloom.serve.earlier import earlier_mapping
 from chartloom.serve.readiness import MetricsRule
+from chartloom.serve.sessions import Limits
 
 __all__ = [
     "LOCAL_HOSTS",
+    "Doors",
+    "GlassRules",
+    "KeyStatus",
+    "Limits",
     "MetricsRule",
     "ProjectInfo",
+    "Services",
     "create_app",
     "earlier_mapping",
     "sign_in_path",

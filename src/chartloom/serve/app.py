@@ -25,11 +25,13 @@ from chartloom.serve import (
     ops,
     quarantine,
 )
-from chartloom.serve.access import Access
-from chartloom.serve.console import Console, Minter, ProjectInfo, Store, Tracer
+from chartloom.serve.access import Handles
+from chartloom.serve.console import Console, ProjectInfo, Store, Tracer
+from chartloom.serve.doors import Doors
 from chartloom.serve.earlier import earlier_mapping
 from chartloom.serve.errors import Handlers, answer
 from chartloom.serve.readiness import MetricsRule
+from chartloom.serve.sessions import SessionBook
 from chartloom.serve.shield import Shield
 
 #: Names under which a console bound to this machine may be asked for.
@@ -38,7 +40,7 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 def create_app(
     store: Store,
-    guard: Minter,
+    doors: Doors,
     project_info: ProjectInfo,
     clock: Clock,
     mappings: Mapping[str, tuple[Feed, Tracer]],
@@ -52,20 +54,22 @@ def create_app(
 ) -> Starlette:
     """The console for one site.
 
-    token: the console token (>= 32 random characters); links for signing in are made from it with
-    :func:`~chartloom.serve.access.sign_in_path`. earlier_mapping: loads the mapping of an earlier
-    project version from its name and files, None if it cannot be loaded any more. hosts: what the
-    ``Host`` header may say (protection against DNS rebinding). Serve it without an access log, or
-    with one that does not log query strings.
+    doors: who decides and who keeps sessions and records. token: the console token (>= 32 random
+    characters); where there is no identity provider, links for the local operator are made from it
+    with :func:`~chartloom.serve.access.sign_in_path`. earlier_mapping: loads the mapping of an
+    earlier project version from its name and files, None if it cannot be loaded any more. hosts:
+    what the ``Host`` header may say (protection against DNS rebinding). Serve it without an access
+    log, or with one that does not log query strings.
     """
     console = Console(
         store,
-        guard,
+        doors,
         project_info,
         clock,
         mappings,
         namespace,
-        Access(token, clock),
+        Handles(token, clock, doors.used),
+        SessionBook(doors.sessions, doors.minter, clock, doors.staff, doors.limits),
         earlier_mapping,
     )
 
@@ -76,7 +80,16 @@ def create_app(
     return Starlette(
         routes=[route for room in rooms for route in room.routes(console)]
         + ops.routes(console, registry, metrics),
-        middleware=[Middleware(Shield, access=console.access, hosts=hosts, refuse=refuse)],
+        middleware=[
+            Middleware(
+                Shield,
+                sessions=console.sessions,
+                services=doors.services,
+                https=doors.https,
+                hosts=hosts,
+                refuse=refuse,
+            )
+        ],
         exception_handlers=cast(
             "Mapping[type[Exception] | int, ExceptionHandler]", Handlers(console).table()
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -17,18 +18,22 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from chartloom.domain.feed import Feed
-from chartloom.domain.grant import EVERYONE, Grant, Purpose
+from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.message import Message
 from chartloom.domain.ports import Charts, Clock, Messages
 from chartloom.domain.resource import Traced
+from chartloom.guard.authority import Asking, Need, Permit
+from chartloom.guard.policy import Action
+from chartloom.guard.staff import Role
 from chartloom.serve import words
-from chartloom.serve.access import Access, Session
+from chartloom.serve.access import Handles
+from chartloom.serve.doors import Doors
+from chartloom.serve.sessions import SessionBook, Visitor
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_GRANT_S = 900
-_GRANT_SPARE_US = 60_000_000
+ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 _EARLIER_MAX = 8
 _STATIC = Path(__file__).parent / "static"
 
@@ -38,21 +43,6 @@ class Store(Charts, Messages, Protocol):
 
     def check_writable(self) -> None:
         """Raises ``StoreUnavailable`` if the store cannot take anything new."""
-        ...
-
-
-class Minter(Protocol):
-    """The guard, as far as the console needs it."""
-
-    def mint(
-        self,
-        actor: str,
-        purpose: Purpose,
-        persons: Sequence[str] = EVERYONE,
-        labels: Sequence[str] = ("*",),
-        ttl_s: int = 900,
-    ) -> Grant:
-        """A signed grant."""
         ...
 
 
@@ -88,41 +78,70 @@ class Console:
     """One running console. Store calls are synchronous and run in the thread pool."""
 
     store: Store
-    guard: Minter
+    doors: Doors
     project: ProjectInfo
     clock: Clock
     mappings: Mapping[str, tuple[Feed, Tracer]]
     namespace: UUID
-    access: Access
+    handles: Handles
+    sessions: SessionBook
     earlier_mapping: Callable[[str, Mapping[str, bytes]], Tracer | None]
-    _grants: dict[tuple[str, Purpose], Grant] = field(default_factory=dict)
     _earlier: dict[str, Tracer] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.zone = ZoneInfo(self.project.zone)
         self.feeds = {feed.name: feed for feed in self.project.feeds}
+        self.authority = self.doors.authority
         self._templates = _environment(self)
 
     async def ask(
         self,
         request: Request,
-        purpose: Purpose,
+        need: Need,
         call: Callable[Concatenate[Grant, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """``call(grant, ...)`` in the thread pool, with a grant for whoever is signed in."""
-        grant = self.grant(session_of(request), purpose)
-        return await run_in_threadpool(call, grant, *args, **kwargs)
+        """``call(grant, ...)`` in the thread pool, if it is permitted, and once it is on record.
 
-    def grant(self, session: Session, purpose: Purpose) -> Grant:
-        """The session's grant for a purpose; minted anew shortly before it ends."""
-        key = (session.actor, purpose)
-        known = self._grants.get(key)
-        if known is None or known.expires_at_us < self.clock.now_us() + _GRANT_SPARE_US:
-            known = self.guard.mint(session.actor, purpose, ttl_s=_GRANT_S)
-            self._grants[key] = known
-        return known
+        Raises ``AccessDenied``.
+        """
+
+        def work() -> T:
+            return self._permit(request, need).run(call, *args, **kwargs)
+
+        return await run_in_threadpool(work)
+
+    async def seek(
+        self,
+        request: Request,
+        need: Need,
+        found: Callable[[T], Sequence[str]],
+        call: Callable[Concatenate[Grant, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """The same for a search; found: source patients in its answer, for the record."""
+
+        def work() -> T:
+            return self._permit(request, need).search(found, call, *args, **kwargs)
+
+        return await run_in_threadpool(work)
+
+    def _permit(self, request: Request, need: Need) -> Permit:
+        visitor = visitor_of(request)
+        need = msgspec.structs.replace(need, options=ordered(need.options, visitor))
+        permit = self.authority.permit(visitor.principal, need, asking_of(request))
+        request.scope["chartloom.permit"] = permit
+        return permit
+
+    def may(self, request: Request, action: Action, *purposes: Purpose) -> bool:
+        """Whether something about the site is permitted to the visitor, for menus and buttons."""
+        visitor: Visitor | None = request.scope.get("chartloom.visitor")
+        if visitor is None:
+            return False
+        wanted = purposes or (Purpose.OPERATIONS,)
+        return any(self.authority.may(visitor.principal, action, p) for p in wanted)
 
     def mapping_of(self, name: str, version: str, files: Mapping[str, bytes]) -> Tracer | None:
         """The mapping of an earlier project version; compiled once, a few are kept."""
@@ -137,21 +156,94 @@ class Console:
 
     def page(self, request: Request, template: str, code: int = 200, **values: Any) -> Response:
         """A rendered page."""
-        session: Session | None = request.scope.get("chartloom.session")
+        visitor: Visitor | None = request.scope.get("chartloom.visitor")
+        permit: Permit | None = request.scope.get("chartloom.permit")
         html = self._templates.get_template(template).render(
             path=request.url.path,
-            signed_in=session is not None,
-            csrf=self.access.csrf(session) if session else "",
+            visitor=visitor,
+            signed_in=visitor is not None,
+            rooms=rooms_of(self, request),
+            csrf=visitor.csrf if visitor else "",
+            purpose=permit.purpose if permit else None,
+            glass_until_us=permit.glass_until_us if permit else 0,
+            purposes=purposes_of(visitor),
             now_us=self.clock.now_us(),
+            builtin_provider=self.doors.builtin_provider,
             **values,
         )
         return HTMLResponse(html, code)
 
 
-def session_of(request: Request) -> Session:
-    """The session that the shield let through."""
-    session: Session = request.scope["chartloom.session"]
-    return session
+def visitor_of(request: Request) -> Visitor:
+    """Who asks; the shield let nobody else through."""
+    visitor: Visitor = request.scope["chartloom.visitor"]
+    return visitor
+
+
+def purpose_of(request: Request) -> str:
+    """Ties an opaque handle to the session that it was made in."""
+    return f"search {visitor_of(request).key.hex()}"
+
+
+def asking_of(request: Request) -> Asking:
+    """Where a request came from, for the record."""
+    client = request.client
+    address = client.host if client and ADDRESS.fullmatch(client.host) else ""
+    return Asking(address, request.scope["chartloom.request_id"])
+
+
+def ordered(
+    options: Sequence[tuple[Action, Purpose]], visitor: Visitor
+) -> tuple[tuple[Action, Purpose], ...]:
+    """The options, those for the purpose that the visitor chose first."""
+    return tuple(sorted(options, key=lambda option: option[1] is not visitor.purpose))
+
+
+#: What each role works for, in the order in which they are offered.
+_PURPOSES = {
+    Role.CLINICIAN: (Purpose.TREATMENT,),
+    Role.DEPARTMENT_HEAD: (Purpose.OPERATIONS, Purpose.QUALITY),
+    Role.INTEGRATION_ENGINEER: (Purpose.OPERATIONS,),
+    Role.ANALYST: (Purpose.QUALITY, Purpose.RESEARCH),
+    Role.PRIVACY_OFFICER: (Purpose.OPERATIONS,),
+    Role.AUDITOR: (Purpose.OPERATIONS,),
+    Role.ADMINISTRATOR: (Purpose.OPERATIONS,),
+}
+
+
+def purposes_of(visitor: Visitor | None) -> list[Purpose]:
+    """The purposes that somebody's roles can be for."""
+    if visitor is None:
+        return []
+    roles = visitor.principal.roles
+    wanted = {p for role, some in _PURPOSES.items() if role in roles for p in some}
+    return [p for p in Purpose if p in wanted]
+
+
+#: (address, label, action, purposes) of what the head of the page leads to.
+_ROOMS: tuple[tuple[str, str, Action, tuple[Purpose, ...]], ...] = (
+    ("/chart", "Chart", Action.SEARCH_PERSONS, (Purpose.TREATMENT,)),
+    ("/feeds", "Feeds", Action.VIEW_SITE, (Purpose.OPERATIONS,)),
+    ("/messages", "Messages", Action.VIEW_MESSAGE, (Purpose.OPERATIONS,)),
+    ("/quarantine", "Quarantine", Action.MANAGE_QUARANTINE, (Purpose.OPERATIONS,)),
+    ("/glass", "Break the glass", Action.FIND_PERSON, (Purpose.BREAK_GLASS,)),
+    ("/review", "Glass review", Action.REVIEW_GLASS, (Purpose.OPERATIONS,)),
+    ("/audit", "Audit", Action.VIEW_AUDIT, (Purpose.OPERATIONS,)),
+    ("/keys", "Keys", Action.MANAGE_KEYS, (Purpose.OPERATIONS,)),
+)
+
+
+def rooms_of(console: Console, request: Request) -> list[tuple[str, str]]:
+    """Where the visitor may go: (address, label)."""
+    if request.scope.get("chartloom.visitor") is None:
+        return []
+    rooms = [(a, label) for a, label, action, ps in _ROOMS if console.may(request, action, *ps)]
+    secondary = (Purpose.QUALITY, Purpose.RESEARCH)
+    if console.may(request, Action.REQUEST_DATA_USE, *secondary) or console.may(
+        request, Action.APPROVE_DATA_USE, *secondary, Purpose.OPERATIONS
+    ):
+        rooms.append(("/uses", "Data uses"))
+    return rooms
 
 
 def form_of(request: Request) -> dict[str, list[str]]:
@@ -192,6 +284,7 @@ def _environment(console: Console) -> Environment:
     zone = console.zone
     env.globals.update(
         project=console.project,
+        purpose_words=words.PURPOSES,
         static=lambda name: f"/static/{static[name]}/{name}",
         clock=lambda us, seconds=True: words.clock_time(us, zone, seconds=seconds),
     )

@@ -168,6 +168,7 @@ def _serve(opened: OpenSite, name: str) -> None:
     from chartloom.serve import ProjectInfo, create_app, earlier_mapping
     from chartloom.wiring.address import console_hosts
     from chartloom.wiring.console_server import ConsoleServer
+    from chartloom.wiring.doors import open_doors
     from chartloom.wiring.housekeeping import housekeeping, retention_of
     from chartloom.wiring.metrics import FeedCollector, metrics_rule
 
@@ -178,18 +179,19 @@ def _serve(opened: OpenSite, name: str) -> None:
     version = hashlib.sha256(
         "".join(sorted({mapping.fingerprint for _, mapping in mappings.values()})).encode()
     ).hexdigest()
-    app = create_app(
-        opened.store,
-        opened.guard,
-        ProjectInfo(settings.site.name, version, opened.project.feeds, settings.site.zone),
-        opened.clock,
-        mappings,
-        opened.guard.namespace,
-        console_token(opened.project),
-        earlier_mapping=earlier_mapping,
-        hosts=console_hosts(opened.project),
-        registry=registry,
-        metrics=metrics_rule(settings.console),
-    )
-    with housekeeping(opened.store, retention_of(settings.retention)):
+    tidy = housekeeping(opened.store, retention_of(settings.retention))
+    with open_doors(opened) as doors, tidy:
+        app = create_app(
+            opened.store,
+            doors,
+            ProjectInfo(settings.site.name, version, opened.project.feeds, settings.site.zone),
+            opened.clock,
+            mappings,
+            opened.guard.namespace,
+            console_token(opened.project),
+            earlier_mapping=earlier_mapping,
+            hosts=console_hosts(opened.project),
+            registry=registry,
+            metrics=metrics_rule(settings.console),
+        )
         ConsoleServer(opened.project, app).run()
