@@ -259,7 +259,12 @@ def bench_reads(store: PostgresStore, dsn: str) -> None:
     grant = store.guard.mint("bench", Purpose.OPERATIONS)
     lanes = store.claim("w", store.lanes)
     while messages := store.pending(grant, lanes, 500):
-        store.commit(folded(store, messages, 1))
+        batch = folded(store, messages, 1)
+        wanted = Wanted(
+            frozenset(s.state.id for s in batch.states), frozenset(v.key for v in batch.views)
+        )
+        store.prefetch(grant, wanted)
+        store.commit(batch)
     store.land([arrival(3_000_000_000)])
     (m,) = store.pending(grant, lanes, 10)
     p = "person-with-much"

@@ -1,7 +1,7 @@
 """A real embedded PostgreSQL for tests: one server per test run, one database per store.
 
-With ``CHARTLOOM_TEST_DSN`` the stores are made on that server instead: its role needs the right to
-create databases, and nothing more.
+With ``CHARTLOOM_TEST_DSN`` the stores are made on that server instead: its role needs the rights to
+create databases and roles, and nothing more.
 
 Usage: ``from tests.support.postgres import postgres_server, store_factory  # noqa: F401`` in a
 test file (or a conftest); then ask for the fixture ``store_factory`` and call it.
@@ -24,6 +24,8 @@ import pytest
 from psycopg import sql
 
 from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore
+from chartloom.engines.postgres.protection import password, role_name
+from chartloom.engines.postgres.protection_rules import OWNER, Role
 from chartloom.guard import Guard, SystemClock
 
 _NUMBER = itertools.count(1)
@@ -69,6 +71,7 @@ class StoreFactory:
         self.server, self.folder = server, folder
         self._open: list[PostgresStore] = []
         self._databases: list[str] = []
+        self._guards: list[Guard] = []
 
     def __call__(self, *, clock: object | None = None, lanes: int = 64) -> PostgresStore:
         """A migrated, empty store. ``store.guard`` mints grants for it."""
@@ -77,6 +80,7 @@ class StoreFactory:
             conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         self._databases.append(name)
         guard = Guard.open(self.folder / f"keys-{name}", clock or SystemClock())  # type: ignore[arg-type]
+        self._guards.append(guard)
         store = self.again(name, guard, clock=clock, lanes=lanes)
         store.migrate()
         return store
@@ -102,6 +106,17 @@ class StoreFactory:
         with psycopg.connect(self.server.dsn, autocommit=True) as conn:
             for name in self._databases:
                 _drop(conn, name)
+            for guard in self._guards:
+                for role in (*Role, OWNER):
+                    drop = sql.SQL("DROP ROLE IF EXISTS {}")
+                    conn.execute(drop.format(sql.Identifier(role_name(guard, role))))
+
+
+def as_role(store: PostgresStore, role: Role) -> psycopg.Connection:
+    """A connection of one of the store's own roles, as somebody who stole its password has it."""
+    login = {"user": role_name(store.guard, role), "password": password(store.guard, role)}
+    dsn = psycopg.conninfo.make_conninfo(store.dsn, passfile=os.devnull, **login)
+    return psycopg.connect(dsn, autocommit=True)
 
 
 def _drop(conn: psycopg.Connection, name: str) -> None:
