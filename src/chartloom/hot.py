@@ -226,6 +226,7 @@ class Worker:
                 applied_at_us=self.clock.now_us(),
                 live=self.live,
                 firsts=frozenset([id for id, change in changes.items() if change.first]),
+                care=chart.care_of(changes),
             )
             clock.append(perf_counter())
             try:

@@ -6,6 +6,7 @@ Pure functions over :mod:`chartloom.domain`: no IO, no clock. Start with the REA
 from chartloom.chart.batch import (
     Change,
     Folded,
+    care_of,
     fold_batch,
     merge_batch,
     plan_batch,
@@ -27,6 +28,7 @@ __all__ = [
     "ChartSection",
     "ChartSummary",
     "Folded",
+    "care_of",
     "fold",
     "fold_batch",
     "merge",

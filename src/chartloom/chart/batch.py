@@ -16,10 +16,11 @@ from chartloom.chart.compartments import labels_said
 from chartloom.chart.fold import Pages, rebuild_part, view_key
 from chartloom.chart.merge import merge_all
 from chartloom.chart.place import place, section_part
+from chartloom.chart.relations import RELATED_TYPES, relations
 from chartloom.domain.chart import PlacedState, Section, SectionView, ViewKey
 from chartloom.domain.codec import encode
 from chartloom.domain.resource import Contribution, Derived, FhirJson, ResourceState, Stamp
-from chartloom.domain.store import Wanted
+from chartloom.domain.store import CareOf, Wanted
 
 #: A directory contribution and the tuple by which the store picks the winner.
 Ranked = tuple[Contribution, tuple[int, int, int]]
@@ -83,6 +84,19 @@ def _change(before: ResourceState | None, after: ResourceState, times: int) -> C
     if left is not None and left != key:
         keys = (left, *keys)
     return Change(was, now, keys)
+
+
+def care_of(changes: Mapping[str, Change]) -> tuple[CareOf, ...]:
+    """What changed in who cares for whom, by resource id. Parents of places are not followed."""
+    found = []
+    for id, change in changes.items():
+        if change.after.state.type not in RELATED_TYPES:
+            continue
+        before = relations(change.before.state) if change.before is not None else ()
+        after = relations(change.after.state)
+        if before != after:
+            found.append(CareOf(id, after, bool(before)))
+    return tuple(sorted(found, key=lambda care: care.resource_id))
 
 
 def views_of(changes: Mapping[str, Change]) -> frozenset[ViewKey]:

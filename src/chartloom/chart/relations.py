@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from chartloom.chart.times import to_us
 from chartloom.domain.access import Relation, RelationKind
 from chartloom.domain.resource import FhirJson, ResourceState
@@ -54,6 +56,34 @@ def parents_of(resources: Iterable[FhirJson]) -> dict[str, str]:
             if "/" in part_of:
                 found[resource["id"]] = part_of.split("/")[1]
     return found
+
+
+def upwards(found: Iterable[Relation], parents: Mapping[str, str]) -> tuple[Relation, ...]:
+    """The relations, each also to everything that its place or organisation is part of; sorted."""
+    result: dict[Relation, None] = {}
+    for relation in found:
+        who: str | None = relation.who
+        for _ in range(_LEVELS_MAX):
+            if not who:
+                break
+            result[msgspec.structs.replace(relation, who=who)] = None
+            who = parents.get(who)
+    return tuple(sorted(result))
+
+
+def below(who: Iterable[str], parents: Mapping[str, str]) -> frozenset[str]:
+    """These, and every place and organisation that is part of one of them."""
+    children: dict[str, list[str]] = {}
+    for child, parent in parents.items():
+        children.setdefault(parent, []).append(child)
+    found: set[str] = set()
+    waiting = list(who)
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting += children.get(one, ())
+    return frozenset(found)
 
 
 def relations(
@@ -143,9 +173,8 @@ def _care_team(state: ResourceState, out: _Collector) -> None:
 
 
 def _patient(state: ResourceState, out: _Collector) -> None:
-    since = _heard_us(state, "generalPractitioner")
     for practitioner in state.resource.get("generalPractitioner", ()):
-        out.add(practitioner, RelationKind.PRIMARY_CARE, (since, 0))
+        out.add(practitioner, RelationKind.PRIMARY_CARE, (0, 0))  # since when, nobody says
 
 
 def _request(state: ResourceState, out: _Collector) -> None:

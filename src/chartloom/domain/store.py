@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from chartloom.domain.access import Relation
 from chartloom.domain.chart import PlacedState, SectionView, ViewKey
 from chartloom.domain.issues import Issue
 from chartloom.domain.message import Message, MessageState
@@ -26,6 +27,17 @@ class Prefetched(msgspec.Struct, frozen=True):
     views: dict[ViewKey, SectionView]
 
 
+class CareOf(msgspec.Struct, frozen=True):
+    """The care relations that one resource states now, where they are other than before.
+
+    replaces: it stated some before; they are gone.
+    """
+
+    resource_id: str
+    relations: tuple[Relation, ...]
+    replaces: bool
+
+
 class Batch(msgspec.Struct, frozen=True):
     """Everything one worker commits in one transaction.
 
@@ -35,6 +47,7 @@ class Batch(msgspec.Struct, frozen=True):
     store keeps the one with the highest rank tuple, atomically. live: False for replay.
     applied_at_us: the worker's clock just before the commit. firsts: ids of those states that are
     one contribution of this batch and nothing else, so that a store need not write it twice.
+    care: of the resources whose relations changed.
     """
 
     worker: str
@@ -48,6 +61,7 @@ class Batch(msgspec.Struct, frozen=True):
     applied_at_us: int
     live: bool = True
     firsts: frozenset[str] = frozenset()
+    care: tuple[CareOf, ...] = ()
 
 
 class MessageRow(msgspec.Struct, frozen=True):

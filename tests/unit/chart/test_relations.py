@@ -129,7 +129,7 @@ def test_care_team_family_doctor_and_orders() -> None:
     )
     assert relations(team) == (rel("m", "care_team", IN, 0), rel("o", "care_team", IN, 0))
     patient = state("Patient", generalPractitioner=[ref("Practitioner", "gp")])
-    assert relations(patient) == (rel("gp", "primary_care", HEARD, 0),)
+    assert relations(patient) == (rel("gp", "primary_care", 0, 0),)
     order = state("ServiceRequest", authoredOn=IN, requester=ref("Practitioner", "req"))
     assert relations(order) == (rel("req", "ordering", IN, IN),)
     drug = state("MedicationRequest", requester=ref("Practitioner", "req"))

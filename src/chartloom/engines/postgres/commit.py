@@ -173,6 +173,15 @@ class CommitPart(LanesPart):
         patients = sorted({row[2] for row in writes.bundles} - {""})
         if writes.links:
             bulk.insert(conn, queries.LINK, writes.links)
+        if writes.care_gone:
+            conn.execute(queries.CARE_GONE, (array("text", writes.care_gone),))
+        bulk.insert(conn, queries.CARE, writes.care)
+        if labels := sorted(writes.person_labels.items()):
+            patients_labels = (
+                array("int4", [n for _, n in labels]),
+                array("text", [p for p, _ in labels]),
+            )
+            conn.execute(queries.PERSON_LABELS, patients_labels)
         if writes.issues:
             conn.execute(queries.ISSUES, bulk.columns(queries.ISSUE_DAY, writes.issues))
         rows = self._minutes.rows(batch.applied_at_us, items)

@@ -140,6 +140,7 @@ RETRY_FORGET_LINKS = "DELETE FROM link WHERE position = ANY(%b::int8[])"
 
 DERIVED_EMPTY = """
 TRUNCATE outcome, bundle, resource, view, person, record_number, link, identifier,
+         care, person_label,
          feed_minute_out, issue_day, retry"""
 TOTALS_EMPTY = """
 UPDATE feed_total SET
@@ -162,5 +163,7 @@ DIGEST_PLAIN = (
     "SELECT position, ordinal, kind, surviving, prior, rule, event_us FROM link",
     "SELECT encode(blind, 'hex'), source_patient FROM identifier",
     "SELECT encode(blind, 'hex'), source_patient FROM record_number",
+    "SELECT resource_id, source_patient, who, kind, start_us, end_us FROM care",
+    "SELECT source_patient, labels FROM person_label",
     "SELECT position, feed, event_us, issue_count, unmapped_count, quarantine, labels FROM outcome",
 )

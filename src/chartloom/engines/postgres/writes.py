@@ -49,6 +49,9 @@ class Writes:
     known_views: list[Row] = field(default_factory=list)
     links: list[Row] = field(default_factory=list)
     issues: list[Row] = field(default_factory=list)
+    care: list[Row] = field(default_factory=list)
+    care_gone: list[str] = field(default_factory=list)  #: resource ids
+    person_labels: dict[str, int] = field(default_factory=dict)
 
 
 def messages_of(batch: Batch) -> list[tuple[Message, Derived]]:
@@ -212,6 +215,9 @@ def fill(
         for said, item in zip(derived.contributions, items, strict=True):
             if not said.directory and (id := said.resource["id"]) in batch.firsts:
                 firsts[id] = bodies.seal_first(id, item, derived.event_us, derived.position)
+            if of_person := said.labels & PERSON_MASK:
+                known = writes.person_labels.get(said.source_patient, 0)
+                writes.person_labels[said.source_patient] = known | of_person
         if derived.issues:
             issues.update((message.feed, issue.code) for issue in derived.issues)
         if derived.links:
@@ -224,6 +230,13 @@ def fill(
         base = revisions.views.get(view.key, 0)
         rows = writes.known_views if base else writes.new_views
         rows.append(view_row(bodies, view, base + 1))
+    for care in batch.care:
+        if care.replaces:
+            writes.care_gone.append(care.resource_id)
+        writes.care += [
+            (r.start_us, r.end_us, care.resource_id, r.source_patient, r.who, r.kind.value)
+            for r in care.relations
+        ]
     day = batch.applied_at_us // _DAY_US
     writes.issues = [(feed, day, code, shard, n) for (feed, code), n in sorted(issues.items())]
     return writes

@@ -1,0 +1,68 @@
+"""Who cares for whom, and labels of persons, as the store keeps them: what access is decided from.
+
+Rows are written with the resources they follow from (``commit``). ``who`` is what the resource
+names; that a bed is in a ward is added when it is asked for (``chart.relations.upwards``), since
+the directory may learn it later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from chartloom.chart.relations import below, upwards
+from chartloom.domain.access import Relation, RelationKind
+from chartloom.engines.postgres.connect import Connection
+
+_OF: Final = """
+    SELECT source_patient, who, kind, start_us, end_us FROM care
+    WHERE source_patient = ANY(%b::text[])"""
+_TO: Final = """
+    SELECT source_patient, who, kind, start_us, end_us FROM care WHERE who = ANY(%b::text[])
+        AND start_us < %s AND (end_us = 0 OR end_us >= %s)
+    ORDER BY start_us DESC LIMIT %s"""
+_LABELS: Final = """
+    SELECT p, coalesce((SELECT labels FROM person_label l WHERE l.source_patient = p), 0),
+        (SELECT coalesce(bit_or(r.labels), 0) FROM resource r WHERE r.source_patient = p)
+    FROM unnest(%b::text[]) p"""
+
+#: More relations than this of one place or person are cut, the oldest first.
+RELATED_MAX: Final = 100_000
+_FOREVER_US: Final = 1 << 62
+
+
+def relations_of(
+    conn: Connection, source_patients: Sequence[str], parents: Mapping[str, str]
+) -> tuple[Relation, ...]:
+    """All relations of these source patients, whenever they were, also to wards of beds."""
+    rows = conn.execute(_OF, (list(source_patients),), binary=True).fetchall()
+    return upwards(map(_relation, rows), parents)
+
+
+def patients_of(
+    conn: Connection,
+    who: Sequence[str],
+    parents: Mapping[str, str],
+    *,
+    from_us: int = 0,
+    until_us: int = _FOREVER_US,
+    limit: int = RELATED_MAX,
+) -> tuple[Relation, ...]:
+    """Relations to any of ``who`` (or to what is part of it) that were within a window, sorted."""
+    wanted = frozenset(who)
+    asked = (sorted(below(wanted, parents)), until_us, from_us, limit)
+    rows = conn.execute(_TO, asked, binary=True).fetchall()
+    return tuple(r for r in upwards(map(_relation, rows), parents) if r.who in wanted)
+
+
+def labels_of_persons(
+    conn: Connection, source_patients: Sequence[str]
+) -> dict[str, tuple[int, int]]:
+    """Source patient -> mask of the person's labels, and of those of the data there is."""
+    rows = conn.execute(_LABELS, (list(source_patients),), binary=True).fetchall()
+    return {patient: (person, data) for patient, person, data in rows}
+
+
+def _relation(row: tuple[Any, ...]) -> Relation:
+    patient, who, kind, start_us, end_us = row
+    return Relation(patient, who, RelationKind(kind), start_us, end_us)
