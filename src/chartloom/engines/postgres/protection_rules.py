@@ -139,7 +139,6 @@ FUNCTIONS: Final[dict[str, frozenset[Role]]] = {
     "subject_keys_destroy": frozenset(),
     "subject_keys_count": frozenset({Role.SERVE}),
     "audit_append": _ALL,
-    "batch_record": frozenset({Role.WORKER}),
     "require_audit_reader": frozenset(),
     "audit_read": frozenset({Role.SERVE}),
     "audit_now": frozenset({Role.SERVE}),
