@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from psycopg import errors, sql
 from tests.support.batches import apply, arrival, batch_of, derived, everyone, patient
-from tests.support.postgres import StoreFactory, as_role
+from tests.support.postgres import StoreFactory, as_role, drop_database
 
 from chartloom.domain.errors import ChartloomError, ConfigurationError, GrantRefused
 from chartloom.domain.grant import Grant, Purpose
@@ -426,12 +426,13 @@ def test_what_an_administrator_has_to_run(
     database = psycopg.conninfo.conninfo_to_dict(store.dsn)["dbname"]
     store.close()
     with admin:
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
+        drop_database(admin, str(database))
         for role in (*Role, OWNER):
             admin.execute(
                 sql.SQL("DROP ROLE {}").format(sql.Identifier(protection.role_name(guard, role)))
             )
         admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'plain'".encode())
+        admin.execute(f"GRANT {name} TO CURRENT_USER".encode())
         admin.execute(f"CREATE DATABASE {database} OWNER {name}".encode())
         try:
             dsn = psycopg.conninfo.make_conninfo(
@@ -450,7 +451,7 @@ def test_what_an_administrator_has_to_run(
             plain.rebuild(everyone(plain))
             plain.close()
         finally:
-            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
+            drop_database(admin, str(database))
             for role in (*Role, OWNER):
                 admin.execute(
                     sql.SQL("DROP ROLE IF EXISTS {}").format(

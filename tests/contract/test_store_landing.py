@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.batches import arrival, consume, everyone
 from tests.support.clock import FakeClock
-from tests.support.postgres import StoreFactory
+from tests.support.postgres import StoreFactory, as_role
 
 from chartloom.domain.errors import StoreUnavailable
 from chartloom.domain.message import LandingOutcome
 from chartloom.engines.postgres import PostgresStore
 from chartloom.engines.postgres.migrate import POSITIONS_PER_DAY
+from chartloom.engines.postgres.protection_rules import Role
 from chartloom.guard import Guard
 
 LANDED, DUPLICATE, CONFLICT = (
@@ -217,7 +218,7 @@ def test_an_absent_store_is_said_so(tmp_path: object, store: PostgresStore) -> N
 
 def test_a_lost_connection_is_reopened(store: PostgresStore) -> None:
     store.land([arrival(1)])
-    with psycopg.connect(store.dsn, autocommit=True) as conn:
+    with as_role(store, Role.INGEST) as conn:
         conn.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE application_name = 'chartloom landing' AND datname = current_database()"

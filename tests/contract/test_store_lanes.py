@@ -20,7 +20,7 @@ from tests.support.batches import (
     patient,
     wanted_of,
 )
-from tests.support.postgres import StoreFactory
+from tests.support.postgres import StoreFactory, as_role
 
 from chartloom.chart import merge, place
 from chartloom.domain import codec
@@ -39,11 +39,12 @@ from chartloom.domain.resource import Contribution, Stamp
 from chartloom.domain.store import MessageFilter, ReplayScope, Wanted
 from chartloom.engines.postgres import PostgresStore, trouble
 from chartloom.engines.postgres import lanes as lanes_module
+from chartloom.engines.postgres.protection_rules import Role
 
 
 def cut_lane_connections(store: PostgresStore) -> None:
     """Ends all worker sessions, as their death would."""
-    with psycopg.connect(store.dsn, autocommit=True) as conn:
+    with as_role(store, Role.WORKER) as conn:
         conn.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE application_name = 'chartloom lanes' AND datname = current_database()"

@@ -105,7 +105,7 @@ class StoreFactory:
             store.close()
         with psycopg.connect(self.server.dsn, autocommit=True) as conn:
             for name in self._databases:
-                _drop(conn, name)
+                drop_database(conn, name)
             for guard in self._guards:
                 for role in (*Role, OWNER):
                     drop = sql.SQL("DROP ROLE IF EXISTS {}")
@@ -119,7 +119,7 @@ def as_role(store: PostgresStore, role: Role) -> psycopg.Connection:
     return psycopg.connect(dsn, autocommit=True)
 
 
-def _drop(conn: psycopg.Connection, name: str) -> None:
+def drop_database(conn: psycopg.Connection, name: str) -> None:
     """Drops a database. An ordinary role may not end a superuser's autovacuum in it: it waits."""
     drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
     for _ in range(100):
