@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from tests.support.derive import FEED, MAPPING, PID, text
 
 from chartloom.chart import summary
-from chartloom.domain.access import Relation, RelationKind
+from chartloom.domain.access import KnownOfPerson, Relation, RelationKind
 from chartloom.domain.chart import Section
 from chartloom.domain.errors import LaneLost, NotFound, StoreDamaged
 from chartloom.domain.grant import EVERYONE, Grant, Purpose
 from chartloom.domain.labels import BIT, Label
-from chartloom.domain.message import Arrival
+from chartloom.domain.message import Arrival, Format
 from chartloom.domain.store import MessageFilter
 from chartloom.engines.postgres import PostgresStore
 from chartloom.engines.postgres.care import labels_of_persons, patients_of, relations_of
+from chartloom.engines.postgres.facts import PostgresFacts
 from chartloom.hot import Worker
+from chartloom.normalize import load_mapping
 
 HIV, R, VIP = BIT[Label.HIV], BIT[Label.R], BIT[Label.VIP]
 STAY = (
@@ -36,7 +40,7 @@ LAB = (
 )
 
 
-def hear(store: PostgresStore, *bodies: bytes) -> Worker:
+def hear(store: PostgresStore, *bodies: bytes, feeds: Any = None) -> Worker:
     """Lands the messages and applies them as the hot path does."""
     peeked = [
         Arrival(
@@ -53,7 +57,7 @@ def hear(store: PostgresStore, *bodies: bytes) -> Worker:
     store.land(peeked)
     worker = Worker(
         store,
-        {FEED.name: (FEED, MAPPING)},
+        feeds or {FEED.name: (FEED, MAPPING)},
         store.guard.namespace,
         store.clock,
         lambda: grant(store, "*"),
@@ -169,6 +173,43 @@ def test_care_follows_the_stay_and_goes_with_it(told: PostgresStore) -> None:
     hear(told, text("ADT^A11", PID, STAY).replace(b"M1|P", b"M3|P"))
     assert related(told, {}) == (), "the stay never was"
     assert worker.run_once() == 0
+
+
+def test_what_the_decision_reads(told: PostgresStore) -> None:
+    facts, asking = PostgresFacts(told), grant(told, "*")
+    patient = patient_of(told)
+    known = facts.known_of(asking, patient)
+    assert known.source_patients == (patient,)
+    assert (known.person_labels, known.labels) == (VIP, VIP | HIV)
+    directory = {r["id"]: r for r in facts.directory(asking)}
+    (ward,) = [id for id, r in directory.items() if r.get("name") == "3W"]
+    assert {r.who for r in known.relations} >= {ward}, "who is in a bed is on its ward"
+    on_ward = facts.related_to(asking, [ward])
+    assert {(r.source_patient, r.who) for r in on_ward} == {(patient, ward)}
+    assert facts.known_of_all(asking, [patient]) == [known]
+    assert facts.known_of(asking, "nobody") == KnownOfPerson()
+    assert facts.consents(asking, [patient]) == []
+    consent = {
+        "resourceType": "Consent",
+        "id": "c",
+        "status": "active",
+        "scope": {"text": "privacy"},
+        "category": [{"text": "privacy"}],
+        "patient": {"reference": "Patient/p"},
+        "policyRule": {"text": "opt out"},
+        "provision": {"type": "deny"},
+    }
+    entries = [{"resource": {"resourceType": "Patient", "id": "p"}}, {"resource": consent}]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    clinic = msgspec.structs.replace(FEED, name="clinic", format=Format.FHIR)
+    body = json.dumps(bundle).encode()
+    sha = hashlib.sha256(body).digest()
+    told.land([Arrival("clinic", body, 1_704_450_000_000_000, sha, "c1", "Bundle", "")])
+    hear(told, feeds={"clinic": (clinic, load_mapping("fhir"))})
+    (other,) = {h.source_patients[0] for h in told.recent_persons(asking)} - {patient}
+    (found,) = facts.consents(asking, [patient, other])
+    assert found["patient"]["reference"] == f"Patient/{other}"
+    assert found["provision"]["type"] == "deny"
 
 
 def test_care_is_behind_row_level_security(told: PostgresStore) -> None:

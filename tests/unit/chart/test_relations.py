@@ -12,8 +12,10 @@ from chartloom.chart.relations import (
     RELATED_TYPES,
     Relation,
     RelationKind,
+    below,
     parents_of,
     relations,
+    upwards,
 )
 from chartloom.chart.times import to_us
 from chartloom.domain.resource import ResourceState, Stamp
@@ -164,3 +166,11 @@ def test_circular_directories_end(parts: list[str]) -> None:
 def test_odd_references_and_periods_never_raise(kind: str, odd: Any) -> None:
     who = [{"individual": odd, "actor": odd, "member": odd, "period": odd}]
     relations(state(kind, participant=who, requester=odd, period=odd, start=odd))
+
+
+def test_beds_belong_to_wards_also_if_the_directory_learns_it_later() -> None:
+    stay = state("Encounter", location=[{"location": ref("Location", "bed")}])
+    parents = {"bed": "room", "room": "ward", "ring": "ring"}
+    assert upwards(relations(stay), parents) == relations(stay, parents)
+    assert below(["ward"], parents) == {"ward", "room", "bed"}
+    assert below(["ring"], parents) == {"ring"}
