@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chartloom.engines.postgres.charts import ChartsPart
+from chartloom.engines.postgres.cohort import CohortPart
 from chartloom.engines.postgres.commit import CommitPart
 from chartloom.engines.postgres.digest import DigestPart
+from chartloom.engines.postgres.keeping import KeepingPart
 from chartloom.engines.postgres.landing import LandingPart
 from chartloom.engines.postgres.messages import MessagesPart
 from chartloom.engines.postgres.probe import ProbePart
@@ -17,7 +19,15 @@ if TYPE_CHECKING:
 
 
 class PostgresStore(
-    LandingPart, CommitPart, ChartsPart, MessagesPart, DigestPart, TidyPart, ProbePart
+    LandingPart,
+    CommitPart,
+    ChartsPart,
+    MessagesPart,
+    DigestPart,
+    TidyPart,
+    ProbePart,
+    CohortPart,
+    KeepingPart,
 ):
     """Implements ``Landing``, ``Lanes``, ``Charts`` and ``Messages``.
 

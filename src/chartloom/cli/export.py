@@ -1,0 +1,111 @@
+"""``export``: a de-identified or limited data set, under an approved data use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from chartloom.cli.output import ERR, OUT, print_json
+from chartloom.cli.site import SiteOption
+from chartloom.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from chartloom.wiring.export import ExportReport
+
+_DROPPED_SHOWN = 30
+
+
+def register(app: typer.Typer) -> None:
+    """Adds ``export``."""
+    app.command(
+        epilog="Examples:  chartloom export --use 4f1c… --user a.analyst --everyone --dry-run"
+        "  ·  chartloom export out/ --use 4f1c… --user a.analyst --persons cohort.txt"
+    )(export)
+
+
+def export(
+    folder: Annotated[Path | None, typer.Argument(help="New folder to write.")] = None,
+    use: Annotated[str, typer.Option(help="Id of the approved data use.")] = "",
+    user: Annotated[str, typer.Option(help="Subject in staff.toml who uses the data.")] = "",
+    persons: Annotated[
+        Path | None, typer.Option(help="File with one person id per line: the cohort.")
+    ] = None,
+    everyone: Annotated[bool, typer.Option("--everyone", help="All persons of the site.")] = False,
+    profile: Annotated[
+        Literal["safe_harbor", "shifted", "limited"],
+        typer.Option(help="shifted needs an expert's word, limited a data use agreement."),
+    ] = "safe_harbor",
+    k: Annotated[int, typer.Option(help="Fewest persons who look alike.", min=1)] = 11,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only counts: what would leave, and what would not.")
+    ] = False,
+    site: SiteOption = Path(),
+    json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
+) -> None:
+    """Writes a data set without anything that identifies: one NDJSON file per resource type.
+
+    Only the elements that the data use names, and of those only what the allow-list of the profile
+    lets out; never free text. Persons who would stand out (fewer than k alike) are left out. The
+    export is on record before its first byte.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from chartloom.guard.deid import Profile
+    from chartloom.project import load_project
+    from chartloom.wiring.exports import open_exports
+
+    if not use or not user or (persons is None) == (not everyone) or (folder is None) != dry_run:
+        raise ConfigurationError(
+            "Say what to export: --use, --user, and --persons FILE or --everyone; a folder, "
+            "or --dry-run.",
+            cure="See `chartloom export --help`.",
+        )
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=ERR, disable=json) as progress:
+        task = progress.add_task("Deciding")
+
+        def show(what: str, done: int, total: int) -> None:
+            progress.update(task, description=what, completed=done, total=total)
+
+        with open_exports(load_project(site), show) as exports:
+            cohort = exports.everyone() if everyone else _ids(persons)
+            report = exports.exporter.export(
+                exports.principal(user), use, cohort, folder, profile=Profile(profile), k=k
+            )
+    if json:
+        print_json(report)
+    else:
+        _show(report, folder)
+
+
+def _ids(file: Path | None) -> list[str]:
+    assert file is not None
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigurationError(
+            "The list of persons cannot be read.", where=str(file), cure="One id per line, UTF-8."
+        ) from e
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def _show(report: ExportReport, folder: Path | None) -> None:
+    table = Table("Type", "Leaves", "Withheld")
+    for kind in sorted({*report.resources, *report.withheld}):
+        out, held = report.resources.get(kind, 0), report.withheld.get(kind, 0)
+        table.add_row(kind, f"{out:,}", f"{held:,}")
+    OUT.print(table)
+    alike = Table("Persons", "Asked for", "Not permitted", "Would stand out", "k", "Groups")
+    alike.add_row(
+        *(f"{n:,}" for n in (report.persons, report.asked, report.denied, report.suppressed)),
+        f"{report.k} (before: {report.smallest_before})",
+        f"{report.classes:,}",
+    )
+    OUT.print(alike)
+    most = sorted(report.dropped.items(), key=lambda item: -item[1])[:_DROPPED_SHOWN]
+    if most:
+        OUT.print("Dropped: " + ", ".join(f"{name} ({n:,})" for name, n in most), highlight=False)
+    OUT.print("Nothing was written." if folder is None else f"Written: {folder}", highlight=False)
