@@ -34,6 +34,7 @@ from chartloom.domain.errors import (
 from chartloom.domain.feed import Feed
 from chartloom.domain.grant import Grant
 from chartloom.domain.issues import Issue
+from chartloom.domain.keys import SubjectShredded
 from chartloom.domain.message import Message
 from chartloom.domain.ports import Clock, Lanes
 from chartloom.domain.quarantine import (
@@ -42,6 +43,7 @@ from chartloom.domain.quarantine import (
     INTERNAL_FAULT,
     STORE_REFUSED,
     STORED_DAMAGED,
+    SUBJECT_SHREDDED,
     place_of,
     quarantined,
 )
@@ -152,6 +154,7 @@ class Worker:
         for version, batch in self._by_version(messages):
             started = perf_counter()
             derived = [self.derive(message) for message in batch]
+            derived = self.without_shredded(batch, derived)
             self.apply(version, batch, derived, perf_counter() - started)
         return len(messages)
 
@@ -171,6 +174,21 @@ class Worker:
             derived = msgspec.structs.replace(derived, issues=issues)
         return derived
 
+    def without_shredded(
+        self, messages: Sequence[Message], derived: Sequence[Derived]
+    ) -> list[Derived]:
+        """Nothing can be written of subjects whose key was destroyed: messages about them go to
+        quarantine, and what messages about others say of them is left out, with an Issue."""
+        shredded = self.store.prepare({s for d in derived for s in subjects(d)})
+        if not shredded:
+            return list(derived)
+        return [
+            quarantined(m, SUBJECT_SHREDDED)
+            if (d.source_patient or m.source_patient) in shredded
+            else without(d, shredded)
+            for m, d in zip(messages, derived, strict=True)
+        ]
+
     def apply(
         self,
         version: str,
@@ -181,6 +199,9 @@ class Worker:
         """Commits the messages; those that cannot be are found by halving, and quarantined."""
         try:
             self._commit(version, messages, derived, derive_s)
+        except SubjectShredded:  # while we were at it
+            derived = self.without_shredded(messages, derived)
+            self.apply(version, messages, derived, derive_s)
         except _NOT_ALL as fault:
             if len(messages) > 1:
                 half = len(messages) // 2

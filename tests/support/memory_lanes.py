@@ -6,7 +6,7 @@ real one refuses, so that a worker cannot pass here by keeping references.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
@@ -34,6 +34,7 @@ class MemoryLanes:
         self.views: dict[ViewKey, bytes] = {}
         self.directory: dict[str, tuple[tuple[int, int, int], Contribution]] = {}
         self.batches: list[Batch] = []
+        self.shredded: frozenset[str] = frozenset()
         self.before_commit: Callable[[Batch], None] = lambda batch: None
 
     def claim(self, worker: str, share: int) -> list[int]:
@@ -50,6 +51,9 @@ class MemoryLanes:
             return [m for m in self.log if m.position in self.retries][:limit]
         waiting = [m for m in self.log if m.lane in lanes and m.position > self.cursor[m.lane]]
         return sorted(waiting, key=lambda m: m.position)[:limit]
+
+    def prepare(self, subjects: Collection[str]) -> frozenset[str]:
+        return self.shredded.intersection(subjects)
 
     def prefetch(self, grant: Grant, wanted: Wanted) -> Prefetched:
         states = {i: self.state(i) for i in wanted.resource_ids if i in self.states}

@@ -27,6 +27,7 @@ from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore
 from chartloom.engines.postgres.protection import password, role_name
 from chartloom.engines.postgres.protection_rules import OWNER, Role
 from chartloom.guard import Guard, SystemClock
+from chartloom.guard.keys import FileKek
 
 _NUMBER = itertools.count(1)
 DSN_VARIABLE = "CHARTLOOM_TEST_DSN"
@@ -83,6 +84,8 @@ class StoreFactory:
         self._guards.append(guard)
         store = self.again(name, guard, clock=clock, lanes=lanes)
         store.migrate()
+        # As a site has it: a key per subject. All stores of one guard ask this one's keys.
+        store.use_subject_keys(FileKek(self.folder / f"kek-{name}", create=True), keeping=True)
         return store
 
     def again(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from chartloom.domain.errors import ChartloomError
+from chartloom.domain.errors import ChartloomError, NotFound
 
 #: Subject under which bodies about the hospital are sealed: any valid grant opens them. Source
 #: patient ids are UUIDs, so that none is ever equal to it.
@@ -40,7 +40,7 @@ class StaleGeneration(ChartloomError):
     """A key was wrapped by a generation that has been replaced; wrap it by the newest one."""
 
 
-class SubjectShredded(ChartloomError):
+class SubjectShredded(NotFound):
     """The subject's key was destroyed: nothing of it can be read or sealed any more.
 
     ``subjects`` names the ids. Messages about them belong into quarantine.

@@ -7,7 +7,7 @@ not cover is simply not there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from chartloom.domain.access import (
@@ -100,6 +100,11 @@ class Lanes(Protocol):
 
     def pending(self, grant: Grant, lanes: Sequence[int], limit: int) -> list[Message]:
         """The next messages of the lanes, in position order, bodies opened."""
+        ...
+
+    def prepare(self, subjects: Collection[str]) -> frozenset[str]:
+        """Makes ready what sealing for these source patients needs; those that were shredded, for
+        whom nothing can be written any more."""
         ...
 
     def prefetch(self, grant: Grant, wanted: Wanted) -> Prefetched:

@@ -17,6 +17,7 @@ CONTROL_ID_REUSED: Final = "control-id-reused"
 STORED_UNREADABLE: Final = "stored-unreadable"
 STORED_DAMAGED: Final = "stored-damaged"
 WORKER_DIED: Final = "worker-died"
+SUBJECT_SHREDDED: Final = "subject-shredded"
 
 register_codes(
     IssueCode(
@@ -54,6 +55,12 @@ register_codes(
         Severity.FATAL,
         "Worker processes died again and again while they applied this message.",
         "Look for the cause in the system's log (out of memory?); then retry the message.",
+    ),
+    IssueCode(
+        SUBJECT_SHREDDED,
+        Severity.FATAL,
+        "The message is about a person whose key was destroyed; nobody can read it, by design.",
+        "Nothing brings it back. If the source still sends this person's data, stop it there.",
     ),
     IssueCode(
         CONTROL_ID_REUSED,

@@ -180,6 +180,17 @@ class Guard:
         """Where subject keys come from, if they are used."""
         return self._broker
 
+    @property
+    def epoch(self) -> int:
+        """How many keys were destroyed, as far as is known here; -1 if there is no broker."""
+        return self._broker.epoch if self._broker is not None else -1
+
+    def look(self, *, now: bool = False) -> None:
+        """Notices keys that were destroyed elsewhere; cheap, for it does not look all the time
+        unless it has to (``now``)."""
+        if self._broker is not None:
+            self._broker.look(now=now)
+
     def prepare(self, subjects: Iterable[str]) -> frozenset[str]:
         """Makes the keys of all subjects ready in one go; the subjects whose key was destroyed."""
         return self._broker.ensure(subjects) if self._broker is not None else frozenset()

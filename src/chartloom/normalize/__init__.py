@@ -38,6 +38,10 @@ class Mapping(Protocol):
         """The same with evidence and loss report."""
         ...
 
+    def clear(self) -> None:
+        """Forgets every text of messages that it remembers, as when a patient's data are erased."""
+        ...
+
 
 def load_mapping(
     name: str = "hl7v2",

@@ -127,6 +127,42 @@ class KeySettings(_Strict):
         description="Folder of the key files (mode 0700). Empty: ``keys`` in the data folder. "
         "Keep a copy of it elsewhere: without it nothing can be read.",
     )
+    kek: Literal["file", "environment", "aws-kms", "vault"] = Field(
+        "file",
+        description="Where the key-encryption key is, which wraps the key of every patient: files, "
+        "an environment variable, or a key service.",
+    )
+    kek_folder: str = Field(
+        "",
+        description="Folder of its generations (with a key service: wrapped by it). Empty: ``kek`` "
+        "in the key folder. Better on another disk than the store and its backups.",
+    )
+    kek_env: str = Field(
+        "CHARTLOOM_KEK",
+        min_length=1,
+        description="Environment variable with the generations, like ``1:<64 hex digits>``; for "
+        "``environment``.",
+    )
+    kms_key: str = Field("", description="ARN, id or alias of the key in AWS KMS.")
+    kms_region: str = Field("", description="AWS region of that key, like ``eu-central-1``.")
+    kms_endpoint: str = Field(
+        "", description="Origin of the KMS endpoint, if it is not the public one of the region."
+    )
+    vault_url: str = Field("", description="Origin of Vault, like ``https://vault.example:8200``.")
+    vault_key: str = Field("chartloom", description="Name of the key in Vault's Transit engine.")
+    vault_mount: str = Field("transit", description="Mount of the Transit engine.")
+    vault_namespace: str = Field("", description="Vault Enterprise namespace, if any.")
+    vault_role_env: str = Field(
+        "CHARTLOOM_VAULT_ROLE_ID",
+        description="Environment variable with the AppRole's role id; its secret id is in the same "
+        "name with ``SECRET`` for ``ROLE``.",
+    )
+    vault_token_file: str = Field(
+        "", description="File with a Vault token that an agent renews, in place of an AppRole."
+    )
+    service_ca: str = Field(
+        "", description="PEM file of the only authority to believe for the key service."
+    )
 
 
 class RetentionSettings(_Strict):

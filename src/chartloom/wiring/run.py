@@ -14,6 +14,7 @@ from chartloom.project import Project
 from chartloom.wiring.address import console_address
 from chartloom.wiring.console_token import console_token, make_console_token
 from chartloom.wiring.internal_ca import internal_certificates
+from chartloom.wiring.keys import make_kek
 from chartloom.wiring.logs import configure_logging
 from chartloom.wiring.site import open_site
 from chartloom.wiring.supervisor import Supervisor, only_one
@@ -82,6 +83,7 @@ def running_site(
             report("store")
         with open_site(project) as opened:
             opened.store.migrate()
+            make_kek(project, opened.store, opened.clock)
         make_console_token(project)
         stack.enter_context(internal_certificates(project, SystemClock()))
         supervisor = Supervisor(project, report, embedded)

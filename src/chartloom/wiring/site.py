@@ -13,6 +13,7 @@ from chartloom.domain.grant import EVERYONE, Grant, Purpose
 from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore, has_store
 from chartloom.guard import Guard, SystemClock
 from chartloom.project import Project
+from chartloom.wiring.keys import use_kek
 
 if TYPE_CHECKING:
     from chartloom.normalize import Mapping
@@ -78,14 +79,17 @@ def refuse_lost_keys(project: Project, dsn: str) -> None:
 
 
 @contextlib.contextmanager
-def open_site(project: Project) -> Iterator[OpenSite]:
+def open_site(project: Project, *, keeping: bool = False) -> Iterator[OpenSite]:
     """Opens the store of a site that is up; raises ``StoreUnavailable`` if it is not, and
-    ``ConfigurationError`` if its keys are gone: new ones would open nothing that is kept."""
+    ``ConfigurationError`` if its keys are gone: new ones would open nothing that is kept.
+
+    keeping: to rotate and destroy keys."""
     clock, dsn = SystemClock(), dsn_of(project)
     refuse_lost_keys(project, dsn)
     guard = Guard.open(project.key_dir, clock)
     store = PostgresStore(dsn, guard, clock)
     try:
+        use_kek(project, store, clock, keeping=keeping)
         yield OpenSite(project, guard, store, clock)
     finally:
         store.close()

@@ -10,11 +10,13 @@ from psycopg import Error, errors
 
 from chartloom.domain.audit import AuditEntry, AuditUnavailable, LogEnd, LoggedEvent
 from chartloom.domain.errors import ChartloomError
-from chartloom.domain.grant import Grant
+from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.store import Batch
 from chartloom.engines.postgres.access import Claim, ServiceClaims, claim, refused
 from chartloom.engines.postgres.arrays import array
 from chartloom.engines.postgres.connect import Connection, Connector, Dedicated, our_errors
 from chartloom.guard import Guard
+from chartloom.guard.audit import Actor, Context, entry, events
 
 _APPEND: Final = b"SELECT size, last_hash, last_at_us FROM audit_append(%s, %b, %b, %b)"
 _READ: Final = (
@@ -22,8 +24,14 @@ _READ: Final = (
 )
 _NOW: Final = b"SELECT size, last_hash, last_at_us FROM audit_now(%s, %b)"
 
+#: Last in a batch's transaction; see 0008.
+BATCH_RECORD: Final = "SELECT batch_record(%s, %b, %s::bigint, %b, %b)"
+
 #: What waits longer for the others is refused: those who wait for it release nothing then.
 _SETTINGS: Final = {"synchronous_commit": "on", "lock_timeout": "5000", "statement_timeout": "8000"}
+
+
+_FEEDS_SHOWN_CHARS_MAX: Final = 120
 
 
 def append_within(conn: Connection, claimed: Claim, entries: Sequence[AuditEntry]) -> LogEnd:
@@ -36,6 +44,27 @@ def append_within(conn: Connection, claimed: Claim, entries: Sequence[AuditEntry
     row = conn.execute(_APPEND, (*claimed, *columns), binary=True).fetchone()
     assert row is not None
     return LogEnd(row[0], bytes(row[1]), row[2])
+
+
+def transformation(batch: Batch, now_us: int) -> AuditEntry:
+    """The event of a batch of messages that became resources: one, whatever its size."""
+    positions = [m.position for m in batch.messages]
+    feeds = "+".join(sorted({m.feed for m in batch.messages}))
+    event = events.transformation(
+        Context(
+            now_us,
+            Actor(f"service:{batch.worker}", service=True),
+            purpose=Purpose.OPERATIONS,
+            observer=batch.worker,
+        ),
+        feeds if len(feeds) <= _FEEDS_SHOWN_CHARS_MAX else "many",
+        min(positions, default=0),
+        max(positions, default=0),
+        len(positions),
+        batch.project_version,
+        sum(bool(d.quarantine) for d in batch.derived),
+    )
+    return entry(event)
 
 
 class PostgresAuditLog:

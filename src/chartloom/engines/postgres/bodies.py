@@ -12,6 +12,7 @@ from chartloom.domain import codec
 from chartloom.domain.chart import Section, SectionView, ViewKey
 from chartloom.domain.grant import Grant
 from chartloom.domain.issues import Issue
+from chartloom.domain.keys import SubjectShredded
 from chartloom.domain.labels import PERSON_MASK
 from chartloom.domain.plain import usual_control_id, usual_message_type
 from chartloom.domain.resource import Contribution, LinkEvent, ResourceState, Stamp
@@ -101,8 +102,11 @@ class Bodies:
     # Messages
 
     def seal_message(self, source_patient: str, position: int, body: bytes) -> bytes:
-        """The verbatim bytes of a message."""
-        return self._guard.seal(source_patient, "message", str(position), "1", body)
+        """The verbatim bytes of a message; nobody can open them if the patient's key is gone."""
+        try:
+            return self._guard.seal(source_patient, "message", str(position), "1", body)
+        except SubjectShredded:
+            return self._guard.seal_for_nobody(body)
 
     def open_message(
         self, grant: Grant, source_patient: str, position: int, sealed: bytes
@@ -179,8 +183,11 @@ class Bodies:
         self, source_patient: str, position: int, ordinal: int, labels: int, body: BundleBody
     ) -> bytes:
         """One message's word about one source patient."""
-        name = f"{position}/{ordinal}"
-        return self._seal(source_patient, "bundle", name, "1", body)
+        name = _within(labels, f"{position}/{ordinal}")
+        try:
+            return self._seal(source_patient, "bundle", name, "1", body)
+        except SubjectShredded:
+            return self._guard.seal_for_nobody(self._pack(_encode(body)))
 
     def open_bundle(
         self,

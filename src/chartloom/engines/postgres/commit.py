@@ -10,10 +10,12 @@ from psycopg import errors
 
 from chartloom.domain.chart import ViewKey
 from chartloom.domain.errors import BatchStale, LaneLost
+from chartloom.domain.keys import SubjectShredded
 from chartloom.domain.store import Batch
 from chartloom.engines.postgres import bulk, queries
 from chartloom.engines.postgres.access import Claim, entered
 from chartloom.engines.postgres.arrays import array
+from chartloom.engines.postgres.audit_log import BATCH_RECORD, transformation
 from chartloom.engines.postgres.bulk import Row
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.lanes import LanesPart
@@ -39,7 +41,8 @@ class CommitPart(LanesPart):
         """One transaction for all of ``batch``; durable when it returns.
 
         Raises ``LaneLost`` (claim again), ``BatchStale`` (prefetch and fold again),
-        ``BatchRefused`` (halve the batch to find the message) or ``StoreUnavailable``. Whatever is
+        ``BatchRefused`` (halve the batch to find the message), ``SubjectShredded`` (prepare, take
+        out what is about the shredded, fold again) or ``StoreUnavailable``. Whatever is
         raised, nothing of the batch was applied, except that after ``StoreUnavailable`` it may
         have been: what is pending tells.
         """
@@ -203,6 +206,20 @@ class CommitPart(LanesPart):
             (array("int2", list(batch.lanes)), array("int8", list(batch.lanes.values()))),
         )
         self._persons.write(conn, batch.derived)
+        self._record(conn, batch)
+
+    def _record(self, conn: Connection, batch: Batch) -> None:
+        """Last, for it locks the audit log. Raises ``SubjectShredded`` if a key was destroyed since
+        :meth:`prepare`: the batch may speak of that subject."""
+        epoch = self._prepared_epoch
+        entry = transformation(batch, self._clock.now_us())
+        columns = (array("int8", [entry.at_us]), array("bytea", [entry.body]))
+        row = conn.execute(BATCH_RECORD, (*self._service(), epoch, *columns)).fetchone()
+        assert row is not None
+        if epoch not in (row[0], -1):
+            self._guard.look(now=True)
+            self._forget()
+            raise SubjectShredded(())
 
     # After
 

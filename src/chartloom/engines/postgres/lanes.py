@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -38,6 +38,8 @@ class LanesPart(StoreBase):
     _asked_at_s = 0.0
     _asked_now = False
     _worker = ""
+    _epoch = -1  #: as of which nothing is remembered of subjects whose keys were destroyed
+    _prepared_epoch = -1
     _fair = 1
     _present_on: Connection | None = None
     _last_grant: Grant | None = None
@@ -55,6 +57,9 @@ class LanesPart(StoreBase):
         Fair is what all workers that are alive now can have alike; it is looked at now and then, so
         that calling this often is cheap.
         """
+        self._guard.look()
+        if self._guard.epoch != self._epoch:  # a key was destroyed: memory forgets as well
+            self._forget()
         with self._lane.use() as conn:
             held = self._still_held(conn)
             if self._due(worker):
@@ -95,6 +100,17 @@ class LanesPart(StoreBase):
     def _forget(self) -> None:
         """Drops what is remembered of rows that others may have written meanwhile."""
         self._revisions.clear()
+        self._epoch = self._guard.epoch
+
+    def prepare(self, subjects: Collection[str]) -> frozenset[str]:
+        """Makes their keys ready; the subjects whose key was destroyed.
+
+        What is committed next must be free of those: the commit makes sure that none was destroyed
+        meanwhile.
+        """
+        shredded = self._guard.prepare(subjects)
+        self._prepared_epoch = self._guard.epoch
+        return shredded
 
     def _take(self, conn: Connection, worker: str, count: int) -> None:
         # Workers start looking at different lanes, so that they seldom ask for the same.
@@ -171,6 +187,7 @@ class LanesPart(StoreBase):
                         return alone
                 with enter():
                     rows = self._pending_rows(conn, lanes, limit)
+            self._guard.prepare({row[6] for row in rows})
             return [trouble.message(self._bodies, grant, row) for row in rows]
         except (StoreDamaged, LimitExceeded):
             with self._lane.use() as conn:

@@ -17,8 +17,9 @@ from typing import Any, Final
 from psycopg import errors
 
 from chartloom.domain.grant import Grant
+from chartloom.domain.keys import SubjectShredded
 from chartloom.domain.message import Message
-from chartloom.domain.quarantine import STORED_UNREADABLE, WORKER_DIED
+from chartloom.domain.quarantine import STORED_UNREADABLE, SUBJECT_SHREDDED, WORKER_DIED
 from chartloom.engines.postgres import queries
 from chartloom.engines.postgres.arrays import array
 from chartloom.engines.postgres.bodies import Bodies
@@ -60,6 +61,8 @@ def message(bodies: Bodies, grant: Grant, row: Row) -> Message:
     if sealed is not None:
         try:
             body, fault = bodies.open_message(grant, source_patient, position, sealed), ""
+        except SubjectShredded:
+            fault = SUBJECT_SHREDDED
         except SealBroken:
             _log.error("a stored message is damaged", extra={"chartloom": {"position": position}})
     return Message(

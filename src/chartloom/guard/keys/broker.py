@@ -25,7 +25,7 @@ from chartloom.domain.keys import (
     WrappedKey,
 )
 from chartloom.domain.ports import Clock, GrantCoverage, SubjectKeys
-from chartloom.guard.keys.kek import GenerationUnknown, Kek, KeyDamaged
+from chartloom.guard.keys.kek import GenerationUnknown, Kek, KekDescription, KeyDamaged
 
 KEY_BYTES: Final = 32
 _TAG_BYTES: Final = 8
@@ -100,6 +100,23 @@ class KeyBroker:
         self._emptied = 0
         self._epoch = -1
         self._looked_at_us: int | None = None
+        self._when_forgetting: list[Callable[[], None]] = []
+
+    @property
+    def epoch(self) -> int:
+        """How many keys were destroyed when it last looked; -1 before that."""
+        return self._epoch
+
+    def when_forgetting(self, forget: Callable[[], None]) -> None:
+        """Calls ``forget`` when a key was destroyed, by whomever, from the thread that notices:
+        what else is remembered in plain text must go then."""
+        self._when_forgetting.append(forget)
+
+    def look(self, *, now: bool = False) -> None:
+        """Notices destroyed keys, as every use does; ``now``: even if it looked just before."""
+        if now:
+            self._looked_at_us = None
+        self._look()
 
     # Using keys
 
@@ -176,6 +193,10 @@ class KeyBroker:
             self._ready, self._earlier = {}, {}
 
     # Keeping keys
+
+    def describe(self) -> KekDescription:
+        """The key-encryption key, for people."""
+        return self._kek.describe()
 
     def rotate(
         self,
@@ -265,10 +286,13 @@ class KeyBroker:
         if looked is not None and 0 <= now_us - looked < self._forget_within_us:
             return
         epoch = self._store.epoch()
-        if epoch != self._epoch:
-            self.clear()
-            self._epoch = epoch
         self._looked_at_us = now_us
+        if epoch != self._epoch:
+            first_look, self._epoch = self._epoch < 0, epoch
+            self.clear()
+            if not first_look:
+                for forget in self._when_forgetting:
+                    forget()
 
     def _fetch(
         self, subjects: Sequence[str], *, make: bool

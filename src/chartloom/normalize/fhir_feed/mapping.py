@@ -74,6 +74,10 @@ class FhirMapping:
         self.files.update(files_of(self.labeller))
         self.fingerprint = fingerprint(self.files)
 
+    def clear(self) -> None:
+        """Forgets what the labeller remembers of resources; nothing else is remembered here."""
+        self.labeller.forget()
+
     def derive(self, message: Message, feed: Feed, namespace: UUID) -> Derived:
         """What the message says; pure, and never raises on any bytes."""
         return self._derive(message, feed, namespace)[0]

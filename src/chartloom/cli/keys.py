@@ -1,0 +1,166 @@
+"""``keys``: the keys of patients, and the key that wraps them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from chartloom.cli.output import ERR, OUT, print_json
+from chartloom.cli.site import SiteOption
+
+if TYPE_CHECKING:
+    from chartloom.guard.keys import Rotation
+    from chartloom.wiring.keeping import KeyKeeper
+
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
+
+
+class Reason(StrEnum):
+    """Why a person's data is made unreadable; a code, for the record."""
+
+    PATIENT_REQUEST = "patient-request"
+    RETENTION_OVER = "retention-over"
+    COURT_ORDER = "court-order"
+    SENT_BY_MISTAKE = "sent-by-mistake"
+    TEST_DATA = "test-data"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds ``keys`` with its commands."""
+    keys = typer.Typer(
+        no_args_is_help=True, help="The keys of patients: look, rotate, retire, shred."
+    )
+    keys.command(epilog="Examples:  chartloom keys status  ·  chartloom keys status --json")(status)
+    keys.command(epilog="Examples:  chartloom keys rotate  ·  chartloom keys rotate --retire")(
+        rotate
+    )
+    keys.command(epilog="Example:  chartloom keys retire")(retire)
+    keys.command(
+        epilog="Examples:  chartloom keys shred 123456 --reason patient-request"
+        "  ·  chartloom keys shred 123456 --reason test-data --yes --json"
+    )(shred)
+    app.add_typer(keys, name="keys")
+
+
+def status(site: SiteOption = Path(), json: JsonOption = False) -> None:
+    """Where the key-encryption key is, and how many keys each of its generations wraps."""
+    with _keeper(site) as keeper:
+        found = keeper.status()
+    if json:
+        print_json(found)
+        return
+    OUT.print(f"Key-encryption key: {found.kind}, {found.where}", highlight=False, soft_wrap=True)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("Generation", justify="right")
+    table.add_column("Keys", justify="right")
+    table.add_column("State")
+    for generation, count in sorted(found.counts.items()):
+        newest = generation == found.generation
+        state = "wraps new keys" if newest else ("retire it" if not count else "rotate")
+        table.add_row(str(generation), f"{count:,}", state)
+    OUT.print(table)
+    OUT.print(f"Destroyed: {found.destroyed:,}")
+
+
+def rotate(
+    site: SiteOption = Path(),
+    retire_old: Annotated[
+        bool, typer.Option("--retire", help="Destroy the old generations afterwards.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Make no new generation: go on with the newest.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Makes a new generation and wraps every key with it, while messages and readers go on.
+
+    What was interrupted goes on with --resume. Bodies are not sealed anew: their keys stay.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with _keeper(site) as keeper, Progress(*columns, console=ERR, disable=json) as progress:
+        task = progress.add_task("Wrapping keys", total=None)
+
+        def show(done: Rotation) -> None:
+            total = done.rewrapped + done.left
+            progress.update(task, completed=done.rewrapped, total=total)
+
+        done = keeper.rotate(show, new_generation=not resume)
+        retired = keeper.retire() if retire_old else ()
+    if json:
+        print_json({"rotation": done, "retired": retired})
+        return
+    OUT.print(f"[green]Generation {done.generation}[/] wraps all {done.rewrapped:,} keys.")
+    _say_retired(retired, asked=retire_old)
+
+
+def retire(
+    site: SiteOption = Path(),
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Destroys the generations that wrap nothing any more.
+
+    Wrapped keys in older backups open nothing from then on, which is how shredding reaches backups;
+    those backups as a whole cannot be read any more either.
+    """
+    if not yes and not json:
+        typer.confirm("Backups made before the last rotation become unreadable. Go on?", abort=True)
+    with _keeper(site) as keeper:
+        retired = keeper.retire()
+    if json:
+        print_json({"retired": retired})
+    else:
+        _say_retired(retired, asked=True)
+
+
+def _say_retired(retired: tuple[int, ...], *, asked: bool) -> None:
+    if retired:
+        OUT.print("Destroyed: " + ", ".join(f"generation {g}" for g in retired))
+    elif asked:
+        OUT.print("There is no generation to retire.")
+    else:
+        OUT.print("Older generations are still there: chartloom keys retire")
+
+
+def shred(
+    person: Annotated[str, typer.Argument(help="Record number, person id or source patient id.")],
+    reason: Annotated[Reason, typer.Option(help="Why; goes on record.")],
+    site: SiteOption = Path(),
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Makes everything about a person unreadable for good, wherever copies lie.
+
+    The person's keys are destroyed, and all that was derived is removed. The messages stay in the
+    log as bytes that nobody can open; so do later ones, until their source stops sending them.
+    """
+    with _keeper(site) as keeper:
+        records = keeper.find(person)
+        if not records:
+            ERR.print("Nobody is found under that, or it is more than one person.")
+            raise typer.Exit(1)
+        if not yes and not json:
+            OUT.print(f"Person {records[0]}, {len(records)} record(s) of sources.")
+            typer.confirm("Nothing brings this person's data back. Go on?", abort=True)
+        removed = keeper.shred(records, reason.value)
+    if json:
+        print_json({"records": records, "removed": removed})
+        return
+    OUT.print(f"[green]Shredded:[/] {len(records)} record(s); removed rows by table:")
+    for table, count in sorted(removed.items()):
+        OUT.print(f"  {table:16} {count:>8,}", highlight=False)
+    OUT.print("Copies of the keys in backups go with: chartloom keys rotate --retire")
+
+
+def _keeper(site: Path) -> KeyKeeper:
+    from chartloom.project import load_project
+    from chartloom.wiring.keeping import KeyKeeper
+
+    return KeyKeeper(load_project(site))

@@ -1,0 +1,110 @@
+"""What protects the store and lies in it: subject keys, the audit log, used tokens, erasure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+from psycopg import sql
+
+from chartloom.domain.errors import GrantRefused
+from chartloom.domain.grant import Grant
+from chartloom.domain.keys import Tombstone
+from chartloom.engines.postgres.audit_log import PostgresAuditLog
+from chartloom.engines.postgres.base import StoreBase
+from chartloom.engines.postgres.protection_rules import Role
+from chartloom.engines.postgres.subject_keys import PostgresSubjectKeys
+from chartloom.engines.postgres.used_tokens import PostgresUsedTokens
+from chartloom.guard.keys import Kek, KeyBroker
+
+#: How soon every process notices a key that another destroyed.
+FORGET_WITHIN_S: Final = 0.5
+
+#: The log itself and the record of what became of it stay, unreadable: their order and number do
+#: not depend on who was erased. The partitions are part of ``landing``.
+_STAYS: Final = ("landing", "bundle", "outcome")
+
+_TABLES_OF_PATIENTS: Final = """
+SELECT c.relname, array_agg(a.attname::text ORDER BY a.attname)
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    AND a.attname IN ('source_patient', 'surviving', 'prior') AND NOT a.attisdropped
+    AND c.relname <> ALL (%s)
+GROUP BY c.relname ORDER BY c.relname"""
+
+
+class _Closes(Protocol):
+    def close(self) -> None: ...
+
+
+class KeepingPart(StoreBase):
+    """Opens the other stores of a site on the same database; they are closed with this one."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._opened: list[_Closes] = []
+
+    def subject_keys(self, *, keeping: bool = False) -> PostgresSubjectKeys:
+        """Wrapped keys. keeping: to rotate and destroy them, which only the store's owner may."""
+        connector = self._owner if keeping else self._as(self._owner, Role.WORKER)
+        keys = PostgresSubjectKeys(connector, self._guard)
+        self._opened.append(keys)
+        return keys
+
+    def audit_log(self) -> PostgresAuditLog:
+        """The audit log."""
+        log = PostgresAuditLog(self._as(self._owner, Role.SERVE), self._guard)
+        self._opened.append(log)
+        return log
+
+    def used_tokens(self) -> PostgresUsedTokens:
+        """Tokens that are good for one use."""
+        used = PostgresUsedTokens(self._as(self._owner, Role.SERVE), self._guard, self._clock)
+        self._opened.append(used)
+        return used
+
+    def use_subject_keys(self, kek: Kek, *, keeping: bool = False) -> KeyBroker:
+        """From now on the guard seals with a key per subject, wrapped by ``kek``."""
+        broker = KeyBroker(
+            kek,
+            self.subject_keys(keeping=keeping),
+            self._guard,
+            self._clock,
+            forget_within_s=FORGET_WITHIN_S,
+        )
+        self._guard.use(broker)
+        return broker
+
+    def erase(self, grant: Grant, source_patients: Sequence[str]) -> dict[str, int]:
+        """Removes every row about source patients whose keys were destroyed: what is derived, the
+        fingerprints by which they are found, links, relations. How many by table.
+
+        Their messages stay in the log, and nobody can read them. Raises ``GrantRefused`` if the
+        grant is not for everyone, or a key is still there.
+        """
+        self._verify_for_all(grant)
+        kept = self._keeper().get(source_patients)
+        if any(not isinstance(kept.get(s), Tombstone) for s in source_patients):
+            raise GrantRefused("the key of this record is still there.", cure="Destroy it first.")
+        removed: dict[str, int] = {}
+        with self._admin.use() as conn, conn.transaction():
+            tables = conn.execute(_TABLES_OF_PATIENTS, (list(_STAYS),)).fetchall()
+            for table, columns in tables:
+                condition = sql.SQL(" OR ").join(
+                    sql.SQL("{} = ANY (%(who)s)").format(sql.Identifier(c)) for c in columns
+                )
+                query = sql.SQL("DELETE FROM {} WHERE {}").format(sql.Identifier(table), condition)
+                count = conn.execute(query, {"who": list(source_patients)}).rowcount
+                if count:
+                    removed[table] = count
+        self._admin.close()
+        return removed
+
+    def close(self) -> None:
+        """Closes everything that was opened from here as well."""
+        for opened in self._opened:
+            opened.close()
+        super().close()
+
+    def _keeper(self) -> PostgresSubjectKeys:
+        return self.subject_keys(keeping=True)

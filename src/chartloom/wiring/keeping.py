@@ -1,0 +1,147 @@
+"""What keeps a site protected, done from the command line: keys and the audit log, on record."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+import msgspec
+
+from chartloom.domain.errors import ConfigurationError, NotFound
+from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.keys import Tombstone
+from chartloom.guard.audit import Actor, Context, Kind, Recorder, events
+from chartloom.guard.keys import KeyBroker, Rotation
+from chartloom.project import Project
+from chartloom.wiring.site import OpenSite, open_site
+
+#: A worker that noticed nothing yet has by then; until then it may still hold plain text in memory.
+_FORGOTTEN_AFTER_S = 1.5
+
+
+class Operator:
+    """The local operator with a site open, and the record of what is done. A context manager."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._stack = contextlib.ExitStack()
+        self.actor = f"operator:{os.getuid()}"
+
+    def __enter__(self) -> Operator:
+        with contextlib.ExitStack() as stack:
+            self.opened: OpenSite = stack.enter_context(open_site(self._project, keeping=True))
+            self.log = self.opened.store.audit_log()
+            self.recorder = Recorder(self.log)
+            stack.callback(self.recorder.close)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def grant(self) -> Grant:
+        """For everyone, for operations."""
+        return self.opened.grant(actor=self.actor)
+
+    def about(self, grant: Grant | None = None) -> Context:
+        """When and by whom, for an event."""
+        return Context(
+            self.opened.clock.now_us(),
+            Actor(self.actor, ("administrator",)),
+            purpose=Purpose.OPERATIONS,
+            observer="command-line",
+            grant_id=grant.grant_id if grant else "",
+        )
+
+    def find(self, person: str) -> tuple[str, ...]:
+        """The source patients of the one person of a record number or id; none if there is no
+        such one. The look-up is on record before it is answered."""
+        store, grant = self.opened.store, self.grant()
+        prints = {"any": self.opened.guard.blind("audit term", person)}
+        try:
+            found = list(store.person(grant, person).source_patients)
+        except NotFound:
+            hits = store.find_persons(grant, "any", person)
+            found = list(hits[0].source_patients) if len(hits) == 1 else []
+        self.recorder.record(
+            events.search(self.about(grant), prints, patients=found, count=len(found))
+        )
+        return tuple(found)
+
+
+class KeyStatus(msgspec.Struct, frozen=True):
+    """counts: keys by generation, those that wrap none included. destroyed: how many subjects."""
+
+    kind: str
+    where: str
+    generation: int
+    counts: dict[int, int]
+    destroyed: int
+
+
+class KeyKeeper(Operator):
+    """Looks at, rotates, retires and destroys keys."""
+
+    def __enter__(self) -> KeyKeeper:
+        super().__enter__()
+        broker = self.opened.guard.broker
+        if broker is None:
+            self._stack.close()
+            raise ConfigurationError(
+                "this site has no key-encryption key yet.", cure="Run: chartloom up"
+            )
+        self._broker: KeyBroker = broker
+        self._keys = self.opened.store.subject_keys(keeping=True)
+        return self
+
+    def status(self) -> KeyStatus:
+        """What there is."""
+        kek = self._broker.describe()
+        counts = dict.fromkeys(kek.generations, 0) | self._keys.count_by_generation()
+        destroyed = self._keys.destroyed_count()
+        return KeyStatus(kek.kind, kek.where, kek.generation, counts, destroyed)
+
+    def rotate(self, progress: Callable[[Rotation], None], *, new_generation: bool) -> Rotation:
+        """A new generation (or the newest) wraps all keys."""
+        self._record(Kind.KEY_CREATED, "generation", step="rotation-begins")
+        done = self._broker.rotate(progress, new_generation=new_generation)
+        self._record(
+            Kind.KEY_ROTATED, f"generation-{done.generation}", rewrapped=str(done.rewrapped)
+        )
+        return done
+
+    def retire(self) -> tuple[int, ...]:
+        """Destroys what wraps nothing any more; the numbers."""
+        found = self.status()
+        idle = tuple(g for g, n in sorted(found.counts.items()) if not n and g != found.generation)
+        for generation in idle:
+            self._record(Kind.KEY_RETIRED, f"generation-{generation}")
+            self._broker.retire(generation)
+        return idle
+
+    def find(self, person: str) -> tuple[str, ...]:
+        """Also somebody whose keys were destroyed by a run that was interrupted, by id."""
+        found = super().find(person)
+        if not found and isinstance(self._keys.get([person]).get(person), Tombstone):
+            return (person,)
+        return found
+
+    def shred(self, source_patients: Sequence[str], reason: str) -> dict[str, int]:
+        """Destroys the keys, removes what is derived, and waits until all have forgotten."""
+        for source_patient in source_patients:
+            self.recorder.record(events.key_shredded(self.about(), source_patient, reason))
+            self._broker.shred(source_patient, self.actor, reason)
+        removed = self.opened.store.erase(self.grant(), source_patients)
+        time.sleep(_FORGOTTEN_AFTER_S)
+        return removed
+
+    def _record(self, kind: Kind, what: str, **details: str) -> None:
+        self.recorder.record(events.change(self.about(), kind, what, **details))
