@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import secrets
 from base64 import b64decode
 from typing import Any
@@ -26,6 +27,8 @@ from chartloom.engines.postgres.protection_rules import (
     privileges,
 )
 from chartloom.guard import Guard
+
+_log = logging.getLogger(__name__)
 
 _SHOWN_MAX = 5
 _BLOCK_BYTES = 64
@@ -159,8 +162,14 @@ def install(conn: Connection, guard: Guard) -> None:
             _install_roles(conn, guard)
     except errors.InsufficientPrivilege:
         raise _ask_administrator(conn, guard) from None
-    if not problems(conn, guard):
+    found = problems(conn, guard)
+    if not found:
         return
+    if conn.execute(queries.POLICIES).fetchone() is not None:  # not the first time
+        _log.warning(
+            "the store was not protected as it should be",
+            extra={"chartloom": {"found": found[:_SHOWN_MAX]}},
+        )
     try:
         with conn.transaction():
             _install_ownership(conn, guard)
