@@ -19,6 +19,7 @@ from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.labels import OF_THE_PERSON
 from chartloom.domain.ports import AccessFacts, Clock, DataUses, GlassRecords
 from chartloom.guard.audit import Actor, Context, Recorder, events
+from chartloom.guard.audit.events import term_fingerprint
 from chartloom.guard.facts import Gatherer, Minter, OwnGrants, Who, actor_of
 from chartloom.guard.policy import Action, Decision, PersonFacts, Policies, Request, Windows
 from chartloom.guard.staff import Principal
@@ -29,6 +30,10 @@ T = TypeVar("T")
 #: Actions that open a chart: while the glass is open, they are for the purpose of the emergency.
 _THROUGH_GLASS: Final = frozenset({Action.VIEW_CHART, Action.VIEW_EVIDENCE})
 _SEARCHES: Final = frozenset({Action.SEARCH_PERSONS, Action.FIND_PERSON})
+#: Actions about the site whose grants cover records kept beside charts: reviews and data uses.
+_WITH_CANDIDATES: Final = frozenset(
+    {Action.REVIEW_GLASS, Action.REQUEST_DATA_USE, Action.APPROVE_DATA_USE}
+)
 _ALWAYS_LOGGED_MAX: Final = 200
 _TIMEOUT_S: Final = 10.0
 
@@ -56,7 +61,8 @@ class Need(msgspec.Struct, frozen=True):
     options: actions with purposes, the first that is permitted is taken. person: person id or
     source patient id. resource: id. position: of a message. what: things for the record
     (``section/labs``). terms: search terms, recorded as fingerprints only. reason, approved, mine:
-    as in ``policy.Request``. data_use: id of a data use.
+    as in ``policy.Request``. data_use: id of a data use. candidates: what an answer about the site
+    may cover (:data:`_WITH_CANDIDATES` only).
     """
 
     options: tuple[tuple[Action, Purpose], ...]
@@ -69,6 +75,7 @@ class Need(msgspec.Struct, frozen=True):
     approved: bool = False
     mine: bool = False
     data_use: str = ""
+    candidates: tuple[str, ...] = ()
 
 
 class Permit:
@@ -104,7 +111,7 @@ class Permit:
         **kwargs: P.kwargs,
     ) -> T:
         """``call(grant, ...)``; its answer once the access is durably on record."""
-        promise = self.submit(self.decision.persons if self._names_patients else ())
+        promise = self.submit(self.patients)
         try:
             return call(self.grant, *args, **kwargs)
         finally:
@@ -129,8 +136,11 @@ class Permit:
             _wait(self.submit(patients[:_ALWAYS_LOGGED_MAX], count))
 
     @property
-    def _names_patients(self) -> bool:
-        return self.action not in _SEARCHES and "*" not in self.decision.persons
+    def patients(self) -> tuple[str, ...]:
+        """The source patients that the grant names, for the record."""
+        if self.action in _SEARCHES:
+            return ()
+        return tuple(p for p in self.decision.persons if p != "*" and not p.startswith("site:"))
 
 
 class Authority:
@@ -179,7 +189,7 @@ class Authority:
         permit = self.permit(principal, need, asking)
         if not set(person_ids) <= {first, *permit.grant.persons}:
             raise self._denied(principal, need, asking, ())
-        _wait(permit.submit(permit.decision.persons if permit._names_patients else ()))
+        _wait(permit.submit(permit.patients))
         return permit.grant
 
     def permit(self, principal: Principal, need: Need, asking: Asking) -> Permit:
@@ -245,6 +255,7 @@ class Authority:
             action,
             purpose,
             person,
+            need.candidates if action in _WITH_CANDIDATES else (),
             reason=need.reason,
             approved=need.approved,
             mine=need.mine,
@@ -330,7 +341,9 @@ class Authority:
 
         def event(about: Context, patients: Sequence[str], count: int | None) -> events.Event:
             if action in _SEARCHES or need.terms:
-                prints = {f: self._minter.blind(f, t) for f, t in need.terms.items() if t}
+                prints = {
+                    f: term_fingerprint(self._minter.blind, t) for f, t in need.terms.items() if t
+                }
                 return events.search(about, prints, patients=patients, count=count, denied=denied)
             if len(patients) > 1:
                 read = events.patient_read(about, "", what, count=count, denied=denied)

@@ -119,7 +119,9 @@ class Gatherer:
             resolved = resolve(principal, self.facts.directory(grant))
         own: frozenset[str] = frozenset()
         if principal.own_patients:
-            own = self.facts.holders(grant, sorted(principal.own_patients))
+            # Authorities stand in the chart as senders wrote them, or as the mapping names them.
+            spelt = {s for n in principal.own_patients for s in (n, f"urn:id:{n}")}
+            own = self.facts.holders(grant, sorted(spelt))
         who = Who(resolved, actor_of(principal), own)
         with self._lock:
             if len(self._who) >= _REMEMBERED_MAX:

@@ -17,13 +17,19 @@ from chartloom.domain.feed import Feed
 from chartloom.domain.ports import Clock
 from chartloom.serve import (
     api,
+    audit,
     chart_pages,
     entrance,
     evidence,
     feeds,
+    glass,
+    keys,
     messages,
+    mine,
     ops,
     quarantine,
+    tokens,
+    uses,
 )
 from chartloom.serve.access import Handles
 from chartloom.serve.console import Console, ProjectInfo, Store, Tracer
@@ -76,7 +82,10 @@ def create_app(
     def refuse(request: Request, status: int) -> Response:
         return answer(console, request, status)
 
-    rooms = (entrance, feeds, messages, quarantine, chart_pages, evidence, api)
+    rooms = (
+        *(entrance, feeds, messages, quarantine, chart_pages, evidence, api, tokens),
+        *(mine, glass, uses, audit, keys),
+    )
     return Starlette(
         routes=[route for room in rooms for route in room.routes(console)]
         + ops.routes(console, registry, metrics),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+from chartloom.domain.access import GLASS_SUBJECT, USES_SUBJECT
 from chartloom.domain.grant import Purpose
 from chartloom.guard.authority import Need
 from chartloom.guard.policy import Action
@@ -16,7 +18,9 @@ QUARANTINE: Final = Need(((Action.MANAGE_QUARANTINE, _OPERATE),), what=("site/qu
 RETRY: Final = Need(((Action.MANAGE_QUARANTINE, _OPERATE),), what=("site/quarantine-retry",))
 MESSAGES: Final = Need(((Action.VIEW_MESSAGE, _OPERATE),), what=("site/messages",))
 OWN_ACCESS: Final = Need(((Action.VIEW_OWN_ACCESS, _OPERATE),), what=("site/own-access",))
-REVIEWS: Final = Need(((Action.REVIEW_GLASS, _OPERATE),), what=("site/glass-reviews",))
+#: Of forms that show nothing about anybody: who may use them.
+FIND: Final = (Action.FIND_PERSON, _GLASS)
+REVIEW: Final = (Action.REVIEW_GLASS, _OPERATE)
 AUDIT: Final = Need(((Action.VIEW_AUDIT, _OPERATE),), what=("site/audit",))
 KEYS: Final = Need(((Action.MANAGE_KEYS, _OPERATE),), what=("site/keys",))
 
@@ -66,9 +70,16 @@ def glass_break(person: str) -> Need:
     return Need(((Action.BREAK_GLASS, _GLASS),), person=person, reason=True, what=("glass",))
 
 
+def glass_reviews(patients: Sequence[str] = ()) -> Need:
+    """The emergency accesses there are, with what was written about these patients."""
+    options = ((Action.REVIEW_GLASS, _OPERATE),)
+    return Need(options, candidates=(GLASS_SUBJECT, *patients), what=("site/glass-reviews",))
+
+
 def glass_review(*, mine: bool) -> Need:
     """Judging emergency access; one's own is for somebody else."""
-    return Need(((Action.REVIEW_GLASS, _OPERATE),), mine=mine, what=("site/glass-review",))
+    options = ((Action.REVIEW_GLASS, _OPERATE),)
+    return Need(options, mine=mine, candidates=(GLASS_SUBJECT,), what=("site/glass-review",))
 
 
 def disclosures(person: str) -> Need:
@@ -80,9 +91,20 @@ def disclosures(person: str) -> Need:
 def use_request(purpose: Purpose | None = None) -> Need:
     """Asking for a data use."""
     wanted = (purpose,) if purpose else _SECONDARY
-    return Need(tuple((Action.REQUEST_DATA_USE, p) for p in wanted), what=("data-use",))
+    options = tuple((Action.REQUEST_DATA_USE, p) for p in wanted)
+    return Need(options, candidates=(USES_SUBJECT,), what=("data-use",))
+
+
+def uses() -> Need:
+    """The data uses: all for whoever decides on them, one's own for whoever asks for them."""
+    options = (
+        (Action.APPROVE_DATA_USE, _OPERATE),
+        *((Action.REQUEST_DATA_USE, p) for p in _SECONDARY),
+    )
+    return Need(options, candidates=(USES_SUBJECT,), what=("data-uses",))
 
 
 def use_decision(*, mine: bool) -> Need:
     """Approving or refusing a data use of somebody else."""
-    return Need(((Action.APPROVE_DATA_USE, _OPERATE),), mine=mine, what=("data-use",))
+    options = ((Action.APPROVE_DATA_USE, _OPERATE),)
+    return Need(options, mine=mine, candidates=(USES_SUBJECT,), what=("data-use",))

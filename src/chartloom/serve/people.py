@@ -44,7 +44,7 @@ def find(grant: Grant, console: Console, field: str, value: str) -> list[PersonR
     field = field if field in FIELDS else "any"
     if not value:
         return []
-    value = _iso_day(value)
+    value = iso_day(value)
     return rows(grant, console, console.store.find_persons(grant, field, value, _HITS_MAX))
 
 
@@ -90,7 +90,7 @@ def _said_us(state: ResourceState) -> int:
     return max((s.event_us for s in state.stamps.values()), default=0)
 
 
-def _iso_day(value: str) -> str:
+def iso_day(value: str) -> str:
     """``24.12.1970`` as it is stored: ``1970-12-24``; anything else unchanged."""
     match = _DAY_FIRST.match(value)
     return f"{match[3]}-{int(match[2]):02}-{int(match[1]):02}" if match else value

@@ -25,6 +25,7 @@ _CONSENTS: Final = """
 _DIRECTORY: Final = """
     SELECT id, source_patient, directory, revision, body, labels FROM resource
     WHERE directory AND type IN ('Practitioner', 'Location', 'Organization')"""
+_HOLDERS: Final = "SELECT source_patient FROM record_number WHERE blind = ANY(%b::bytea[])"
 _OF_RESOURCE: Final = "SELECT source_patient FROM resource WHERE id = %s"
 _OF_MESSAGE: Final = """
     SELECT source_patient FROM landing WHERE position = %(position)s
@@ -32,7 +33,6 @@ _OF_MESSAGE: Final = """
 
 #: How long the directory (names of wards, numbers of staff) is believed.
 _DIRECTORY_S: Final = 30.0
-_HOLDERS_MAX: Final = 50
 
 
 class PostgresFacts:
@@ -87,12 +87,10 @@ class PostgresFacts:
 
     def holders(self, grant: Grant, numbers: Sequence[str]) -> frozenset[str]:
         """Source patients that carry one of these numbers (``authority|number``)."""
-        hits = (
-            hit
-            for number in numbers
-            for hit in self._store.find_persons(grant, "identifier", number, _HOLDERS_MAX)
-        )
-        return frozenset(p for hit in hits for p in hit.source_patients)
+        blinds = [self._store.guard.blind("record", number) for number in numbers]
+        with self._store.entered(grant) as conn:
+            rows = conn.execute(_HOLDERS, (blinds,), binary=True).fetchall()
+        return frozenset(row[0] for row in rows)
 
     def target_of_resource(self, grant: Grant, resource_id: str) -> Target:
         """Whom a resource is about."""

@@ -1,0 +1,124 @@
+"""The audit explorer: who did what, who saw a person, and whether the record is whole."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from chartloom.domain.audit import LogEnd
+from chartloom.domain.grant import Grant
+from chartloom.guard.audit import Disclosed, Head, Kind, Seen, Viewing, accounting, who_saw
+from chartloom.guard.audit import read_events as read
+from chartloom.guard.authority import Need
+from chartloom.serve import needs
+from chartloom.serve.console import Console, first, form_of
+from chartloom.serve.glass import actor_of_subject
+
+#: Events looked through for one page, the newest ones; more is what the command line is for.
+_EVENTS_MAX = 50_000
+_SHOWN_MAX = 200
+_READ_ROWS = 5_000
+
+
+class Search(msgspec.Struct, frozen=True):
+    """What the form asks for; empty fields do not restrict."""
+
+    person: str = ""
+    actor: str = ""
+    kind: str = ""
+    since: str = ""
+    until: str = ""
+
+    def query(self) -> str:
+        """For the address: nothing here is more than an opaque id or a subject."""
+        return urlencode({k: v for k, v in msgspec.structs.asdict(self).items() if v})
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the page shows."""
+
+    events: tuple[Seen, ...]
+    viewings: tuple[Viewing, ...]
+    disclosures: tuple[Disclosed, ...]
+    looked_at: int
+    end: LogEnd
+    head: Head | None
+    patients: tuple[str, ...]
+
+
+def routes(console: Console) -> list[BaseRoute]:
+    """``/audit``."""
+
+    async def page(request: Request) -> Response:
+        asked = _asked(request)
+        need: Need = needs.disclosures(asked.person) if asked.person else needs.AUDIT
+        answer = await console.ask(request, need, _search, console, asked)
+        names = {actor_of_subject(m.subject): m.name for m in console.doors.staff().staff}
+        return console.page(
+            request, "audit.html", asked=asked, answer=answer, kinds=list(Kind), names=names
+        )
+
+    async def submit(request: Request) -> Response:
+        form = form_of(request)
+        asked = Search(*(first(form, n, 130) for n in Search.__struct_fields__))
+        return RedirectResponse(f"/audit?{asked.query()}", 303)
+
+    return [Route("/audit", page), Route("/audit", submit, methods=["POST"])]
+
+
+def _asked(request: Request) -> Search:
+    query = request.query_params
+    return Search(*(query.get(n, "")[:130] for n in Search.__struct_fields__))
+
+
+def _search(grant: Grant, console: Console, asked: Search) -> Answer:
+    log = console.doors.audit
+    end = log.end()
+    since_us = _local_us(console, asked.since) or 0
+    until_us = _local_us(console, asked.until) or 1 << 62
+    events: list[Seen] = []
+    before = end.size
+    while before > 0 and end.size - before < _EVENTS_MAX:
+        after = max(0, before - _READ_ROWS)
+        part = list(read(log.read(after, before - after)))
+        events = part + events
+        before = after
+        if part and part[0].at_us < since_us:
+            break
+    patients = grant.persons if asked.person else ()
+    hits = [e for e in events if since_us <= e.at_us < until_us and _fits(e, asked, patients)]
+    of_person: dict[str, Any] = {"viewings": (), "disclosures": ()}
+    if patients:
+        of_person["viewings"] = tuple(who_saw(events, patients, since_us, until_us))
+        of_person["disclosures"] = tuple(accounting(events, patients, since_us, until_us))
+    return Answer(
+        events=tuple(hits[::-1][:_SHOWN_MAX]),
+        looked_at=len(events),
+        end=end,
+        head=console.doors.newest_head(),
+        patients=patients,
+        **of_person,
+    )
+
+
+def _fits(event: Seen, asked: Search, patients: tuple[str, ...]) -> bool:
+    if asked.actor and asked.actor not in event.people:
+        return False
+    if asked.kind and asked.kind != event.kind:
+        return False
+    return not patients or not set(patients).isdisjoint(event.patients)
+
+
+def _local_us(console: Console, text: str) -> int:
+    """A time typed in the site's zone as microseconds; 0 if it is none."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return 0
+    return int(at.replace(tzinfo=at.tzinfo or console.zone).timestamp() * 1_000_000)

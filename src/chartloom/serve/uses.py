@@ -1,0 +1,134 @@
+"""Data uses: asked for by one person, decided by another, over when their time is."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time
+from uuid import uuid4
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from chartloom.domain.access import DataUse, UseState
+from chartloom.domain.errors import NotFound
+from chartloom.domain.grant import Grant, Purpose
+from chartloom.guard.audit import Kind, events
+from chartloom.guard.authority import AccessDenied
+from chartloom.guard.facts import actor_of
+from chartloom.guard.policy import Action
+from chartloom.serve import needs
+from chartloom.serve.console import Console, asking_of, first, form_of, visitor_of
+
+_FIELD = re.compile(r"[A-Z][A-Za-z]{1,40}(\.[a-z][A-Za-z]{0,60}){1,4}")
+_PURPOSES = (Purpose.QUALITY, Purpose.RESEARCH)
+_FIELDS_MAX = 100
+_DAYS_MAX = 731
+
+
+def routes(console: Console) -> list[BaseRoute]:
+    """``/uses``: list and request; ``/uses/{id}``: decide or withdraw."""
+
+    async def page(request: Request) -> Response:
+        return await run_in_threadpool(_page, console, request, 200, "", {})
+
+    async def submit(request: Request) -> Response:
+        return await run_in_threadpool(_request, console, request)
+
+    async def decide(request: Request) -> Response:
+        return await run_in_threadpool(_decide, console, request)
+
+    return [
+        Route("/uses", page),
+        Route("/uses", submit, methods=["POST"]),
+        Route("/uses/{id}", decide, methods=["POST"]),
+    ]
+
+
+def _page(
+    console: Console, request: Request, code: int, trouble: str, kept: dict[str, str]
+) -> Response:
+    visitor = visitor_of(request)
+    permit = console.authority.permit(visitor.principal, needs.uses(), asking_of(request))
+    me = actor_of(visitor.principal)
+    all_uses = permit.run(console.doors.uses.list)
+    decides = permit.action is Action.APPROVE_DATA_USE
+    shown = all_uses if decides else [u for u in all_uses if me in (u.requested_by, *u.users)]
+    request.scope["chartloom.permit"] = permit
+    now_us = console.clock.now_us()
+    return console.page(
+        request, "uses.html", code, uses=shown, decides=decides, me=me, trouble=trouble,
+        kept=kept, asks=console.may(request, Action.REQUEST_DATA_USE, *_PURPOSES),
+        use_purposes=_PURPOSES, over=[u.id for u in shown if u.until_us <= now_us],
+        today=datetime.fromtimestamp(now_us / 1e6, console.zone).date().isoformat(),
+    )  # fmt: skip
+
+
+def _request(console: Console, request: Request) -> Response:
+    form, visitor = form_of(request), visitor_of(request)
+    kept = {n: first(form, n, 2000) for n in ("title", "purpose", "fields", "cohort", "until")}
+    use = _use_of(console, kept, actor_of(visitor.principal))
+    if isinstance(use, str):
+        return _page(console, request, 400, use, kept)
+    need = needs.use_request(use.purpose)
+    permit = console.authority.permit(visitor.principal, need, asking_of(request))
+    about = console.authority.context(
+        visitor.principal, use.purpose, asking_of(request), permit.grant
+    )
+    console.authority.record(events.change(about, Kind.USE_REQUESTED, use.id))
+    console.doors.uses.add(permit.grant, use)
+    return RedirectResponse("/uses", 303)
+
+
+def _use_of(console: Console, kept: dict[str, str], me: str) -> DataUse | str:
+    """The request, or which part of it is not as it should be."""
+    if kept["purpose"] not in {p.value for p in _PURPOSES}:
+        return "purpose"
+    fields = tuple(dict.fromkeys(re.split(r"[\s,;]+", kept["fields"].strip())))
+    if not kept["title"] or not kept["cohort"]:
+        return "title" if not kept["title"] else "cohort"
+    if not 0 < len(fields) <= _FIELDS_MAX or not all(map(_FIELD.fullmatch, fields)):
+        return "fields"
+    now_us = console.clock.now_us()
+    try:
+        day = date.fromisoformat(kept["until"])
+    except ValueError:
+        return "until"
+    until = datetime.combine(day, time(23, 59, 59), console.zone).astimezone(UTC)
+    until_us = int(until.timestamp()) * 1_000_000
+    if not now_us < until_us < now_us + _DAYS_MAX * 86_400_000_000:
+        return "until"
+    return DataUse(
+        uuid4().hex, kept["title"][:200], Purpose(kept["purpose"]), fields, kept["cohort"],
+        (me,), until_us, me, now_us,
+    )  # fmt: skip
+
+
+def _decide(console: Console, request: Request) -> Response:
+    visitor, word = visitor_of(request), first(form_of(request), "decision", 20)
+    me, asking = actor_of(visitor.principal), asking_of(request)
+    listing = console.authority.permit(visitor.principal, needs.uses(), asking)
+    use = _get(listing.grant, console, request.path_params["id"])
+    if word == "withdraw" and use.requested_by == me:
+        permit, state = listing, UseState.WITHDRAWN
+    elif word in ("approve", "refuse"):
+        need = needs.use_decision(mine=me in (use.requested_by, *use.users))
+        permit = console.authority.permit(visitor.principal, need, asking)
+        state = UseState.APPROVED if word == "approve" else UseState.REFUSED
+    else:
+        raise AccessDenied
+    now_us = console.clock.now_us()
+    decided = msgspec.structs.replace(use, state=state, decided_by=me, decided_us=now_us)
+    about = console.authority.context(visitor.principal, permit.purpose, asking, permit.grant)
+    console.authority.record(events.change(about, Kind.USE_DECIDED, use.id, decision=state.value))
+    console.doors.uses.decide(permit.grant, decided)
+    return RedirectResponse("/uses", 303)
+
+
+def _get(grant: Grant, console: Console, use_id: str) -> DataUse:
+    try:
+        return console.doors.uses.get(grant, use_id)
+    except NotFound:
+        raise AccessDenied from None
