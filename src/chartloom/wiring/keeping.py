@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import Self
 
 import msgspec
 
@@ -30,7 +31,7 @@ class Operator:
         self._stack = contextlib.ExitStack()
         self.actor = f"operator:{os.getuid()}"
 
-    def __enter__(self) -> Operator:
+    def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             self.opened: OpenSite = stack.enter_context(open_site(self._project, keeping=True))
             self.log = self.opened.store.audit_log()
@@ -65,7 +66,7 @@ class Operator:
         """The source patients of the one person of a record number or id; none if there is no
         such one. The look-up is on record before it is answered."""
         store, grant = self.opened.store, self.grant()
-        prints = {"any": self.opened.guard.blind("audit term", person)}
+        prints = {"any": events.term_fingerprint(self.opened.guard.blind, person)}
         try:
             found = list(store.person(grant, person).source_patients)
         except NotFound:
@@ -90,7 +91,7 @@ class KeyStatus(msgspec.Struct, frozen=True):
 class KeyKeeper(Operator):
     """Looks at, rotates, retires and destroys keys."""
 
-    def __enter__(self) -> KeyKeeper:
+    def __enter__(self) -> Self:
         super().__enter__()
         broker = self.opened.guard.broker
         if broker is None:
