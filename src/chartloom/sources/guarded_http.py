@@ -26,6 +26,7 @@ PEER: Final = "chartloom.peer"
 
 _LOG = logging.getLogger(__name__)
 _ANSWERS: Final = {
+    400: b"400 Bad Request",
     403: b"403 Forbidden",
     408: b"408 Request Timeout",
     414: b"414 URI Too Long",
@@ -55,6 +56,26 @@ def guarded_http(
         _denied = staticmethod(denied) if denied else None
 
     return Guarded
+
+
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"host"})
+
+
+def _is_clear(version: str, framing: list[tuple[bytes, bytes]]) -> bool:
+    """Whether all readers of a head agree on where its request ends and for whom it is.
+
+    RFC 9112 sections 3.2, 6.1 and 6.3, without the leniency that they allow. The parser refuses
+    most of it by itself; what a proxy in front of it might read otherwise, it may not.
+    """
+    values = {name: [v for n, v in framing if n == name] for name in _FRAMING}
+    lengths, codings = values[b"content-length"], values[b"transfer-encoding"]
+    if version not in ("1.0", "1.1") or len(values[b"host"]) > 1:
+        return False
+    if version == "1.1" and not values[b"host"]:
+        return False
+    if codings:
+        return version == "1.1" and codings == [b"chunked"] and not lengths
+    return not lengths or (len(lengths) == 1 and lengths[0].isdigit())
 
 
 class _HeadRefused(httptools.HttpParserCallbackError):
@@ -134,6 +155,7 @@ class _GuardedHttp(HttpToolsProtocol):
         self._head_begun = True
         self._head_number += 1
         self._pieces_bytes = self._parsed_bytes = 0
+        self._framing: list[tuple[bytes, bytes]] = []
         super().on_message_begin()
         self.scope[PEER] = self._peer  # type: ignore[typeddict-unknown-key]
 
@@ -150,10 +172,15 @@ class _GuardedHttp(HttpToolsProtocol):
         if self._parsed_bytes > self._limits.head_bytes_max:
             self._refuse(431)
             raise _HeadRefused
+        if name.lower() in _FRAMING:
+            self._framing.append((name.lower(), value.strip().lower()))
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head is complete; for the body the application has limits of its own."""
+        if not _is_clear(self.parser.get_http_version(), self._framing):
+            self._refuse(400)
+            raise _HeadRefused
         self._owes_head = self._head_begun = False
         self._stop_clock()
         super().on_headers_complete()
