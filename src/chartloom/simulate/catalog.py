@@ -58,6 +58,8 @@ TESTS: Final[dict[str, Test]] = {
         _t("AST", "Aspartate aminotransferase", "1920-8", "U/L", 8, 40, 0, "IU/L"),
         _t("TBIL", "Bilirubin, total", "1975-2", "mg/dL", 0.1, 1.2, 1),
         _t("A1C", "Hemoglobin A1c", "4548-4", "%", 4.0, 5.6, 1),
+        _t("HIVVL", "HIV-1 RNA viral load", "20447-9", "{copies}/mL", 0, 50, 0, "cp/mL"),
+        _t("CD4", "CD4 T-cell count", "24467-3", "/uL", 500, 1500, 0),
         _t("LACT", "Lactate", "2524-7", "mmol/L", 0.5, 2.0, 1),
         _t("CRP", "C-reactive protein", "1988-5", "mg/L", 0.0, 5.0, 1),
         _t("CHOL", "Cholesterol", "2093-3", "mg/dL", 110, 199, 0),
@@ -115,6 +117,8 @@ PANELS: Final[dict[str, Panel]] = {
         Panel("LIPID", "Lipid panel", "24331-1",
               ("CHOL", "TRIG", "HDL"), ("SER", "Serum"), (60, 600)),
         Panel("A1C", "Hemoglobin A1c", "4548-4", ("A1C",), ("BLD", "Whole blood"), (90, 900)),
+        Panel("HIVM", "HIV monitoring", "75622-1",
+              ("HIVVL", "CD4"), ("PLAS", "Plasma"), (600, 4000)),
         Panel("LACT", "Lactate", "2524-7", ("LACT",), ("PLAS", "Plasma"), (15, 45)),
         Panel("CRP", "C-reactive protein", "1988-5", ("CRP",), ("SER", "Serum"), (40, 120)),
         Panel("PT", "Prothrombin time", "5902-2", ("INR",), ("PLAS", "Plasma"), (40, 120)),
@@ -173,8 +177,14 @@ FORMULARY: Final[dict[str, Drug]] = {
              _PO, _TAB, 30, 10),
         Drug("D019", "Prenatal vitamin tablet", "", "1", "tablet", "DAILY", _PO, _TAB, 90, 90),
         Drug("D020", "Donepezil 5 mg tablet", "", "5", "mg", "QHS", _PO, _TAB, 30, 30),
+        Drug("D021", "Dolutegravir 50 mg tablet", "", "50", "mg", "DAILY", _PO, _TAB, 30, 30),
+        Drug("D022", "Buprenorphine 8 mg / naloxone 2 mg sublingual tablet", "", "1", "tablet",
+             "DAILY", _PO, _TAB, 30, 30),
+        Drug("D023", "Sertraline 50 mg tablet", "", "50", "mg", "DAILY", _PO, _TAB, 90, 90),
     )
 }  # fmt: skip
+#: Those that few people take: not in the pool of load.
+RARE_DRUGS: Final = frozenset(("D021", "D022", "D023"))
 
 
 class Vaccine(msgspec.Struct, frozen=True):
@@ -251,5 +261,8 @@ DIAGNOSES: Final[dict[str, tuple[str, str]]] = {
     "cold": ("J06.9", "Acute upper respiratory infection, unspecified"),
     "sprain": ("S93.401A", "Sprain of unspecified ligament of right ankle, initial encounter"),
     "back_pain": ("M54.50", "Low back pain, unspecified"),
+    "hiv": ("B20", "Human immunodeficiency virus [HIV] disease"),
+    "opioids": ("F11.20", "Opioid dependence, uncomplicated"),
+    "depression": ("F33.1", "Major depressive disorder, recurrent, moderate"),
     "checkup": ("Z00.00", "Encounter for general adult medical examination"),
 }

@@ -284,6 +284,17 @@ class Document(Numbered, frozen=True):
     replaces: str = ""
 
 
+class Consent(Numbered, frozen=True):
+    """What a patient agreed to in the clinic. type: deny, permit; purpose: of use, as HL7 codes."""
+
+    key_field: ClassVar[str] = "number"
+
+    number: str
+    type: str
+    purpose: str
+    since_us: int
+
+
 class Charge(Numbered, frozen=True):
     """A charge or its reversal. kind: CG, CR."""
 
@@ -313,4 +324,5 @@ Fact: TypeAlias = (
     | Appointment
     | Document
     | Charge
+    | Consent
 )

@@ -11,6 +11,7 @@ from chartloom.simulate.stories import (
     inpatient,
     outpatient,
     registry,
+    sensitive,
 )
 from chartloom.simulate.times import DAY, HOUR, YEAR, between
 
@@ -24,6 +25,7 @@ def begin(patient: Patient, from_us: int) -> None:
     start_us = from_us + between(rng, 0, 12 * DAY)
     taken = chronic.regimen(patient, patient.rng("regimen"), start_us + 2 * HOUR)
     problems = chronic.problems(taken, patient.rng("problems"), start_us, "adt")
+    problems += sensitive.problems(patient, start_us)
     allergies = registry.register(patient, patient.rng("register"), start_us, problems)
     patient.spawn(registry.refutations(patient, patient.rng("refutations"), allergies))
     patient.spawn(registry.changes(patient, patient.rng("changes"), start_us))
@@ -38,6 +40,7 @@ def begin(patient: Patient, from_us: int) -> None:
     if patient.person.clinic_id:
         joins_us = start_us + between(rng, DAY, 20 * DAY)
         patient.spawn(clinic.attends(patient, patient.rng("clinic"), joins_us, problems, allergies))
+    sensitive.begin(patient, start_us + DAY)
     _illness(patient, start_us + DAY)
 
 

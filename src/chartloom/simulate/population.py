@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Final
 
 import msgspec
 
@@ -24,13 +25,25 @@ ARCHETYPES = {
 }
 
 
+#: Label -> (one adult of so many, at which index).
+SENSITIVE: Final = {
+    "HIV": (19, 4),
+    "ETH": (19, 8),
+    "PSY": (13, 6),
+    "VIP": (61, 12),
+    "EMP": (61, 17),
+}
+
+
 class Person(msgspec.Struct, frozen=True):
     """Somebody, as far as it never changes.
 
     clinic_id: number in the community clinic, "" for those who do not go there; clinic_has_mrn:
     whether the clinic also knows the house's record number. alias_mrn: the number of an accidental
     second registration, "" for most. mother: index of the mother of a baby born in the house, -1
-    otherwise; child: the other way round.
+    otherwise; child: the other way round. sensitive: labels that are true of the person's data
+    (HIV, ETH, PSY) or of the person (VIP; EMP: works here). objects: signed that researchers may
+    not use the record; only who goes to the clinic can.
     """
 
     index: int
@@ -44,6 +57,8 @@ class Person(msgspec.Struct, frozen=True):
     mother: int = -1
     child: int = -1
     child_birth_us: int = 0
+    sensitive: tuple[str, ...] = ()
+    objects: bool = False
 
     @property
     def sex(self) -> str:
@@ -85,7 +100,16 @@ def _person(rng: Random, index: int, from_us: int, rates: Rates) -> Person:
         clinic_id=f"ASC-{700000 + index}" if has_clinic else "",
         clinic_has_mrn=has_clinic and rng.random() < 0.85,
         alias_mrn=f"SIM9{index:06d}" if rng.random() < rates.duplicate_registration else "",
+        sensitive=_sensitive(index, kind),
+        objects=has_clinic and index % 7 == 3,
     )
+
+
+def _sensitive(index: int, kind: str) -> tuple[str, ...]:
+    """By index, so that small houses have some too."""
+    if kind in ("asthma_child", "child", "pregnancy"):
+        return ()
+    return tuple(label for label, (every, at) in SENSITIVE.items() if index % every == at)
 
 
 def _demographics(

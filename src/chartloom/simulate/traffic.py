@@ -14,7 +14,7 @@ from random import Random
 from typing import Final
 
 from chartloom.domain.message import Format
-from chartloom.simulate.catalog import DIAGNOSES, FORMULARY, INFLUENZA, TESTS
+from chartloom.simulate.catalog import DIAGNOSES, FORMULARY, INFLUENZA, RARE_DRUGS, TESTS
 from chartloom.simulate.house import clinicians
 from chartloom.simulate.population import Person, people
 from chartloom.simulate.rates import CLEAN
@@ -80,6 +80,7 @@ class _Pool:
         self.drugs = [
             f"{d.key}^{d.text}^SGHFORM^{d.rxnorm}^{d.text}^RXNORM" if d.rxnorm
             else f"{d.key}^{d.text}^SGHFORM" for d in FORMULARY.values()
+            if d.key not in RARE_DRUGS
         ]  # fmt: skip
         self.tests = list(TESTS)
         self.obx = {t: [_obx(rng, t) for _ in range(_VARIANTS)] for t in self.tests}

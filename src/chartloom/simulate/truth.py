@@ -33,6 +33,7 @@ class PersonTruth(msgspec.Struct, frozen=True):
     appointments: tuple[f.Appointment, ...] = ()
     documents: tuple[f.Document, ...] = ()
     charges: tuple[f.Charge, ...] = ()
+    consents: tuple[f.Consent, ...] = ()
 
 
 class MessageTruth(msgspec.Struct, frozen=True):
@@ -90,6 +91,7 @@ _FIELD = {
     f.Appointment: "appointments",
     f.Document: "documents",
     f.Charge: "charges",
+    f.Consent: "consents",
 }
 
 

@@ -136,6 +136,7 @@ def pv1(w: Writer, scene: Scene, encounter: Encounter, extra: Fields | None = No
         2: encounter.patient_class,
         7: clinician(scene, encounter.attending),
         10: encounter.service,
+        16: "VIP" if "VIP" in scene.patient.person.sensitive else None,
         19: visit_number(encounter.visit),
         36: encounter.disposition or None,
         44: w.timestamp(encounter.start_us) or None,

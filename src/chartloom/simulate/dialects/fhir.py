@@ -12,7 +12,7 @@ from uuid import NAMESPACE_URL, uuid5
 from chartloom.domain.codec import encode
 from chartloom.simulate.catalog import FORMULARY, VITALS
 from chartloom.simulate.dialects.common import Scene
-from chartloom.simulate.facts import Allergy, Demographics, Medication, Problem, Result
+from chartloom.simulate.facts import Allergy, Consent, Demographics, Medication, Problem, Result
 from chartloom.simulate.house import AUTHORITY_OID, CLINIC_NAME
 from chartloom.simulate.stories.clinic import AUTHORITY
 from chartloom.simulate.times import iso, iso_date
@@ -41,6 +41,8 @@ def render(scene: Scene) -> bytes:
             resources.append(_medication(scene, fact))
         elif isinstance(fact, Result):
             resources.append(_vital(scene, fact))
+        elif isinstance(fact, Consent):
+            resources.append(_consent(scene, fact))
     stamp = iso(scene.event.at_us)
     for resource in resources:
         resource["meta"] = {"lastUpdated": stamp}
@@ -97,6 +99,23 @@ def _patient(scene: Scene) -> Json:
     if d.phones:
         patient["telecom"] = [{"system": "phone", "value": p, "use": "home"} for p in d.phones]
     return patient
+
+
+def _consent(scene: Scene, consent: Consent) -> Json:
+    reason = {"system": f"{_HL7}/v3-ActReason", "code": consent.purpose}
+    scope = {"system": f"{_HL7}/consentscope", "code": "patient-privacy"}
+    category = {"system": f"{_HL7}/v3-ActCode", "code": "INFA"}
+    return {
+        "resourceType": "Consent",
+        "id": _id("Consent", consent.number),
+        "status": "active",
+        "scope": {"coding": [scope]},
+        "category": [{"coding": [category]}],
+        "patient": _subject(scene),
+        "dateTime": iso(consent.since_us),
+        "policyRule": {"text": "What a patient of the clinic may decide"},
+        "provision": {"type": consent.type, "purpose": [reason]},
+    }
 
 
 def _mr() -> Json:

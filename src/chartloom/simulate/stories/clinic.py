@@ -12,9 +12,9 @@ from random import Random
 from msgspec.structs import replace
 
 from chartloom.simulate.catalog import FORMULARY, VITALS
-from chartloom.simulate.facts import Allergy, Identifier, Medication, Problem, Result
+from chartloom.simulate.facts import Allergy, Fact, Identifier, Medication, Problem, Result
 from chartloom.simulate.patient import Patient, Process, Wake
-from chartloom.simulate.stories import labs
+from chartloom.simulate.stories import labs, sensitive
 from chartloom.simulate.times import DAY, MINUTE, at_hour, between
 
 AUTHORITY = "https://alder-street.example.org/patients"
@@ -31,7 +31,9 @@ def attends(
         for a in known
         if a.code != "NKA" and rng.random() < 0.7
     ]
-    patient.emit(start_us, "fhir", "Bundle", patient.demographics, number, *listed, *allergies)
+    signed = sensitive.consent(patient, start_us)
+    facts: list[Fact] = [patient.demographics, number, *listed, *allergies]
+    patient.emit(start_us, "fhir", "Bundle", *facts, *([signed] if signed else []))
     drug: Medication | None = None
     now_us = start_us + between(rng, 2 * DAY, 90 * DAY)
     while True:
