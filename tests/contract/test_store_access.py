@@ -24,7 +24,7 @@ from chartloom.domain.issues import Issue
 from chartloom.domain.message import MessageState
 from chartloom.domain.resource import Contribution, LinkEvent, LinkKind, PatientIdentifier
 from chartloom.domain.store import MessageFilter, ReplayScope
-from chartloom.engines.postgres import PostgresStore, access, protection
+from chartloom.engines.postgres import PostgresStore, access, migrate, protection, queries
 from chartloom.engines.postgres.protection_rules import FUNCTIONS, OWNER, TABLES, Role
 
 ROLES = list(Role)
@@ -460,3 +460,32 @@ def test_what_an_administrator_has_to_run(
                 )
             admin.execute(f"DROP ROLE {name}".encode())
             admin.execute(f"CREATE DATABASE {database}".encode())
+
+
+def test_a_site_from_before_is_taken_over(store: PostgresStore) -> None:
+    """Tables that the DSN's role made, with rows in them, change owner and are protected."""
+    before = [m for m in migrate.migrations() if m[0] < 5]
+    with psycopg.connect(store.dsn, autocommit=True) as conn:
+        conn.execute("DROP SCHEMA public CASCADE")
+        conn.execute("CREATE SCHEMA public")
+        conn.execute(queries.VERSION_TABLE)
+        for number, name, text in before:
+            conn.execute(text.encode())
+            conn.execute("INSERT INTO schema_version VALUES (%s, %s)", (number, name))
+        day = store.clock.now_us() // 86_400_000_000
+        site = (store.guard.namespace, store.guard.fingerprint, store.lanes, day)
+        conn.execute(queries.SITE_INSERT, site)
+        conn.execute(
+            "CREATE TABLE landing_20200101 PARTITION OF landing FOR VALUES FROM (-2) TO (-1)"
+        )
+        conn.execute("INSERT INTO person VALUES ('p1', 'p1')")
+        store.migrate()
+        owners = (
+            "SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class WHERE relkind IN ('r', 'p')"
+        )
+        here = " AND relnamespace = 'public'::regnamespace"
+        owner = protection.role_name(store.guard, OWNER)
+        assert conn.execute((owners + here).encode()).fetchall() == [(owner,)]
+        assert protection.problems(conn, store.guard) == []
+    assert store.person(everyone(store), "p1").source_patients == ("p1",)
+    assert store.land([arrival(1)])[0].position == 1
