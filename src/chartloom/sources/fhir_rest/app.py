@@ -73,6 +73,8 @@ class Door:
             response = outcome.refuse(refusal)
         if request_id := _request_id(request):
             response.headers[REQUEST_ID_HEADER] = request_id
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Content-Type-Options"] = "nosniff"
         self._context.stats.answers[str(response.status_code)] += 1
         return response
 
