@@ -50,9 +50,17 @@ class Client:
         text = answer.read().decode("utf-8", "replace")
         received = {name.lower(): value for name, value in answer.getheaders()}
         connection.close()
-        if cookie := received.get("set-cookie"):
-            self.cookie = cookie.partition(";")[0]
+        self._keep([v for name, v in answer.getheaders() if name.lower() == "set-cookie"])
         return answer.status, received, text
+
+    def _keep(self, headers: list[str]) -> None:
+        kept = dict(c.split("=", 1) for c in self.cookie.split("; ") if c)
+        for header in headers:
+            name, _, value = header.partition(";")[0].partition("=")
+            kept[name] = value
+            if "max-age=0" in header.lower():
+                del kept[name]
+        self.cookie = "; ".join(f"{name}={value}" for name, value in kept.items())
 
     def csrf(self, path: str = "/chart") -> str:
         found = re.search(r'name="csrf" value="([^"]+)"', self.ask(path)[2])
