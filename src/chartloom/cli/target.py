@@ -24,9 +24,11 @@ class Target:
         port: int,
         path: str = "/",
         format_: Format | None = None,
+        authority: Path | None = None,
     ) -> None:
         self.transport, self.is_tls = scheme.removesuffix("s"), _SCHEMES[scheme]
         self.host, self.port, self.path = host, port, path
+        self.authority = authority  #: who signs the certificate of a feed of the site
         self.format = format_ or (Format.FHIR if self.transport == "http" else Format.HL7V2)
 
     @classmethod
@@ -41,17 +43,19 @@ class Target:
                 )
             return cls(url.scheme, url.hostname, url.port, url.path or "/")
         from chartloom.project import feeds_by_name, load_project
+        from chartloom.project.tls import internal_authority
 
-        feeds = feeds_by_name(load_project(site))
+        project = load_project(site)
+        feeds = feeds_by_name(project)
         if feed not in feeds or feeds[feed].source == "files":
             known = ", ".join(n for n, f in feeds.items() if f.source != "files")
             raise ConfigurationError(
                 f"There is no feed {feed!r} that listens.", cure=f"Use --to, or one of: {known}."
             )
-        return cls._of_feed(feeds[feed])
+        return cls._of_feed(feeds[feed], internal_authority(project.settings, project.folder))
 
     @classmethod
-    def _of_feed(cls, feed: Feed) -> Target:
+    def _of_feed(cls, feed: Feed, authority: Path | None) -> Target:
         options = feed.options
         host = str(options.get("host", "127.0.0.1"))
         return cls(
@@ -60,6 +64,7 @@ class Target:
             int(options["port"]),
             str(options.get("path", "")) or "/",
             feed.format,
+            authority,
         )
 
     @property
@@ -72,7 +77,7 @@ class Target:
         from chartloom.sources.tls import client_context
 
         if self.is_tls:
-            return client_context(ca, cert, key)
+            return client_context(ca or self.authority, cert, key)
         if ca or cert or key:
             raise ConfigurationError(
                 "This goes without TLS, so certificates are of no use.",

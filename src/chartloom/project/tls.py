@@ -41,6 +41,13 @@ def certificate_files(settings: Settings, folder: Path) -> tuple[Path, Path] | N
     return folder / tls.certificate, folder / (tls.key or tls.certificate)
 
 
+def internal_authority(settings: Settings, folder: Path) -> Path | None:
+    """The internal authority's certificate, if the site's own certificate is of it."""
+    if settings.tls.certificate != INTERNAL:
+        return None
+    return authority_folder(settings, folder) / "ca.pem"
+
+
 def client_authority(settings: Settings, folder: Path, named: str) -> Path | None:
     """The file of an authority of clients; ``None`` if none is named."""
     if named == INTERNAL:

@@ -9,7 +9,9 @@ import platform
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -21,6 +23,8 @@ from chartloom.project.check import check_site
 _DISK_BYTES_MIN = 2 * 1024**3
 _DESCRIPTORS_MIN = 4096
 _TABLES_SHOWN = 6
+_LATELY_S = 120.0
+_LOG_END_BYTES = 65_536
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -90,6 +94,38 @@ def _site(project: Project) -> Iterator[Result]:
     else:
         yield from _store(project)
     yield from _ports(project)
+    yield from _defects(project)
+
+
+def _defects(project: Project) -> Iterator[Result]:
+    """Roles that stopped lately because the store did not do what it was asked."""
+    since_s = time.time() - _LATELY_S
+    for log in sorted((project.data_dir / "log").glob("worker-*.log")):
+        code = _last_defect(log, since_s)
+        if code:
+            cure = (
+                f"See {log.name}: a right is missing in the store (GRANT it) or its schema is of "
+                "another version (`chartloom up`). Messages wait meanwhile; none is lost."
+            )
+            yield Result(log.stem, False, f"stops: the store answers {code}", cure)
+
+
+def _last_defect(log: Path, since_s: float) -> str:
+    """SQLSTATE of the newest defect in the end of a role's log, ``""`` if there is none."""
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_END_BYTES))
+        lines = file.read().splitlines()
+    if log.stat().st_mtime < since_s:
+        return ""
+    for line in reversed(lines):
+        try:
+            entry = msgspec.json.decode(line)
+        except msgspec.DecodeError:
+            continue
+        if isinstance(entry, dict) and entry.get("level") == "critical" and "sqlstate" in entry:
+            said = datetime.fromisoformat(str(entry.get("at", "1970-01-01T00:00:00Z")))
+            return str(entry["sqlstate"]) if said.timestamp() >= since_s else ""
+    return ""
 
 
 def _has_lost_its_keys(project: Project) -> bool:

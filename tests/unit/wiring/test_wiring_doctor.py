@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
 from chartloom.project import load_project, write_site
 from chartloom.wiring.doctor import Result, examine
+from chartloom.wiring.logs import JsonFormatter
 
 
 @pytest.fixture
@@ -57,3 +60,22 @@ def test_a_port_taken_by_somebody_else_is_not_in_order(folder: Path) -> None:
     assert not found.ok
     assert "in use" in found.seen
     assert "Another program" in found.cure
+
+
+@pytest.mark.parametrize(
+    ("ago_s", "level", "seen"), [(5, 50, True), (3600, 50, False), (5, 40, False)]
+)
+def test_a_worker_that_stops_over_the_store_is_named(
+    folder: Path, ago_s: int, level: int, seen: bool
+) -> None:
+    log = load_project(folder).data_dir / "log" / "worker-1.log"
+    log.parent.mkdir(parents=True)
+    record = logging.LogRecord("chartloom.hot", level, "", 0, "it stops", None, None)
+    record.created = time.time() - ago_s
+    record.chartloom = {"sqlstate": "42501"}
+    log.write_text(JsonFormatter("worker-1").format(record) + "\nnot JSON\n")
+    found = results(folder).get("worker-1")
+    assert (found is not None) == seen
+    if found is not None:
+        assert not found.ok
+        assert "42501" in found.seen
