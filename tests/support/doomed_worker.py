@@ -18,6 +18,7 @@ from chartloom.domain.message import Format, Message
 from chartloom.domain.resource import Contribution, Derived
 from chartloom.engines.postgres import PostgresStore
 from chartloom.guard import Guard, SystemClock
+from chartloom.guard.keys import FileKek
 from chartloom.hot import Worker
 
 FEED = Feed("lab", "lab", "lab", "mllp", Format.HL7V2)
@@ -50,6 +51,9 @@ def worker_on(store: PostgresStore, deadly: bytes = b"") -> Worker:
 def main() -> None:
     dsn, keys, deadly = sys.argv[1:]
     store = PostgresStore(dsn, Guard.open(Path(keys)), SystemClock())
+    # Beside the keys, as the factory of stores has it.
+    kek = Path(keys).with_name(Path(keys).name.replace("keys-", "kek-", 1))
+    store.use_subject_keys(FileKek(kek))
     worker = worker_on(store, deadly.encode())
     while worker.run_once():
         pass
