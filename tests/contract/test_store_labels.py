@@ -188,6 +188,10 @@ def test_what_the_decision_reads(told: PostgresStore) -> None:
     assert {(r.source_patient, r.who) for r in on_ward} == {(patient, ward)}
     assert facts.known_of_all(asking, [patient]) == [known]
     assert facts.known_of(asking, "nobody") == KnownOfPerson()
+    assert facts.holders(asking, ["HOSP|4711", "HOSP|1", "X|4711"]) == {patient}
+    staffed = PostgresFacts(told, lambda: ["HOSP|4711"])
+    assert staffed.known_of(asking, patient).person_labels == VIP | BIT[Label.EMP]
+    assert staffed.known_of_all(asking, [patient])[0].labels == VIP | HIV | BIT[Label.EMP]
     assert facts.consents(asking, [patient]) == []
     consent = {
         "resourceType": "Consent",

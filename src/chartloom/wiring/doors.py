@@ -73,6 +73,10 @@ class StaffList:
                 self._known = (mark, staff)
             return self._known[1]
 
+    def patient_numbers(self) -> list[str]:
+        """The numbers under which those who work here are patients, too."""
+        return [number for member in self().staff for number in member.patient]
+
 
 @contextlib.contextmanager
 def open_doors(opened: OpenSite) -> Iterator[Doors]:
@@ -87,7 +91,7 @@ def open_doors(opened: OpenSite) -> Iterator[Doors]:
     staff = StaffList(project)
     authority = Authority(
         load_policies(project),
-        PostgresFacts(store),
+        PostgresFacts(store, staff.patient_numbers),
         glass,
         uses,
         guard,

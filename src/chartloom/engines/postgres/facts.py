@@ -6,13 +6,16 @@ Relations and labels of persons are rows that the worker writes with the resourc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, Final
+
+import msgspec
 
 from chartloom.chart.relations import parents_of
 from chartloom.domain.access import KnownOfPerson, Relation, Target
 from chartloom.domain.grant import Grant
+from chartloom.domain.labels import BIT, Label
 from chartloom.domain.resource import FhirJson, ResourceState
 from chartloom.engines.postgres.care import labels_of_persons, patients_of, relations_of
 from chartloom.engines.postgres.connect import Connection
@@ -36,10 +39,17 @@ _DIRECTORY_S: Final = 30.0
 
 
 class PostgresFacts:
-    """Implements ``AccessFacts``. Thread-safe."""
+    """Implements ``AccessFacts``. Thread-safe.
 
-    def __init__(self, store: PostgresStore) -> None:
-        self._store = store
+    employees: patient numbers (``authority|number``) of those who work here, from the list of
+    staff as it is now; their persons carry the label EMP.
+    """
+
+    def __init__(
+        self, store: PostgresStore, employees: Callable[[], Sequence[str]] | None = None
+    ) -> None:
+        self._store, self._employees = store, employees
+        self._employed: tuple[float, frozenset[str]] = (-1e9, frozenset())
         self._directory: tuple[float, list[FhirJson], dict[str, str]] = (-1e9, [], {})
 
     def known_of(self, grant: Grant, any_id: str) -> KnownOfPerson:
@@ -48,6 +58,7 @@ class PostgresFacts:
         with self._store.entered(grant) as conn:
             found = conn.execute(PERSONS_OF, {"ids": [any_id]}).fetchall()
             known = self._known(conn, found[0][1] if found else [any_id], parents)
+        known = self._as_employee(grant, known)  # whether there is anybody or not
         return known if found else KnownOfPerson()
 
     def known_of_all(self, grant: Grant, source_patients: Sequence[str]) -> list[KnownOfPerson]:
@@ -60,7 +71,23 @@ class PostgresFacts:
             related: dict[str, list[Relation]] = {}
             for relation in relations_of(conn, members, parents):
                 related.setdefault(relation.source_patient, []).append(relation)
-        return [_person(some, related, labels) for _, some in sorted(persons)]
+        known = [_person(some, related, labels) for _, some in sorted(persons)]
+        return [self._as_employee(grant, one) for one in known]
+
+    def _as_employee(self, grant: Grant, known: KnownOfPerson) -> KnownOfPerson:
+        """With the label EMP, if this person works here."""
+        if self._employees is None:
+            return known
+        at_s, employed = self._employed
+        if monotonic() - at_s >= _DIRECTORY_S:
+            employed = self.holders(grant, self._employees())
+            self._employed = (monotonic(), employed)
+        if employed.isdisjoint(known.source_patients):
+            return known
+        bit = BIT[Label.EMP]
+        return msgspec.structs.replace(
+            known, labels=known.labels | bit, person_labels=known.person_labels | bit
+        )
 
     @staticmethod
     def _known(conn: Connection, members: Sequence[str], parents: dict[str, str]) -> KnownOfPerson:
@@ -87,7 +114,9 @@ class PostgresFacts:
 
     def holders(self, grant: Grant, numbers: Sequence[str]) -> frozenset[str]:
         """Source patients that carry one of these numbers (``authority|number``)."""
-        blinds = [self._store.guard.blind("record", number) for number in numbers]
+        # As feeds name the authority: a URL, or the sender's short name.
+        spelled = [s for n in numbers for s in (n, f"urn:id:{n}")]
+        blinds = [self._store.guard.blind("record", number) for number in spelled]
         with self._store.entered(grant) as conn:
             rows = conn.execute(_HOLDERS, (blinds,), binary=True).fetchall()
         return frozenset(row[0] for row in rows)
