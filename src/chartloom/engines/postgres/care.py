@@ -12,7 +12,28 @@ from typing import Any, Final
 
 from chartloom.chart.relations import below, upwards
 from chartloom.domain.access import Relation, RelationKind
+from chartloom.engines.postgres.bulk import Table
 from chartloom.engines.postgres.connect import Connection
+
+#: What the worker writes.
+CARE: Final = Table(
+    "care",
+    (
+        ("start_us", "int8"),
+        ("end_us", "int8"),
+        ("resource_id", "text"),
+        ("source_patient", "text"),
+        ("who", "text"),
+        ("kind", "text"),
+    ),
+)
+CARE_GONE: Final = "DELETE FROM care WHERE resource_id = ANY(%b::text[])"
+
+PERSON_LABELS: Final = """
+INSERT INTO person_label AS p (labels, source_patient)
+SELECT * FROM unnest(%b::int4[], %b::text[])
+ON CONFLICT (source_patient) DO UPDATE SET labels = p.labels | excluded.labels
+WHERE p.labels & excluded.labels <> excluded.labels"""
 
 _OF: Final = """
     SELECT source_patient, who, kind, start_us, end_us FROM care

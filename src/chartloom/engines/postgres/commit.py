@@ -12,7 +12,7 @@ from chartloom.domain.chart import ViewKey
 from chartloom.domain.errors import BatchStale, LaneLost
 from chartloom.domain.keys import SubjectShredded
 from chartloom.domain.store import Batch
-from chartloom.engines.postgres import bulk, queries
+from chartloom.engines.postgres import bulk, care, queries
 from chartloom.engines.postgres.access import Claim, entered
 from chartloom.engines.postgres.arrays import array
 from chartloom.engines.postgres.audit_log import BATCH_RECORD, transformation
@@ -177,14 +177,14 @@ class CommitPart(LanesPart):
         if writes.links:
             bulk.insert(conn, queries.LINK, writes.links)
         if writes.care_gone:
-            conn.execute(queries.CARE_GONE, (array("text", writes.care_gone),))
-        bulk.insert(conn, queries.CARE, writes.care)
+            conn.execute(care.CARE_GONE, (array("text", writes.care_gone),))
+        bulk.insert(conn, care.CARE, writes.care)
         if labels := sorted(writes.person_labels.items()):
             patients_labels = (
                 array("int4", [n for _, n in labels]),
                 array("text", [p for p, _ in labels]),
             )
-            conn.execute(queries.PERSON_LABELS, patients_labels)
+            conn.execute(care.PERSON_LABELS, patients_labels)
         if writes.issues:
             conn.execute(queries.ISSUES, bulk.columns(queries.ISSUE_DAY, writes.issues))
         rows = self._minutes.rows(batch.applied_at_us, items)

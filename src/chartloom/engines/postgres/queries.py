@@ -287,25 +287,6 @@ WHERE v.source_patient = u.source_patient AND v.section = u.section AND v.part =
     AND v.labels = u.labels AND v.revision = u.revision - 1
 RETURNING v.source_patient"""
 
-CARE = Table(
-    "care",
-    (
-        ("start_us", "int8"),
-        ("end_us", "int8"),
-        ("resource_id", "text"),
-        ("source_patient", "text"),
-        ("who", "text"),
-        ("kind", "text"),
-    ),
-)
-CARE_GONE = "DELETE FROM care WHERE resource_id = ANY(%b::text[])"
-
-PERSON_LABELS = """
-INSERT INTO person_label AS p (labels, source_patient)
-SELECT * FROM unnest(%b::int4[], %b::text[])
-ON CONFLICT (source_patient) DO UPDATE SET labels = p.labels | excluded.labels
-WHERE p.labels & excluded.labels <> excluded.labels"""
-
 IDENTIFIERS = """
 INSERT INTO identifier (blind, source_patient)
 SELECT * FROM unnest(%b::bytea[], %b::text[]) ON CONFLICT DO NOTHING"""
