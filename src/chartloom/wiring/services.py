@@ -8,17 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.ports import Clock
 from chartloom.guard.ca import DenyList
-from chartloom.guard.https import HttpsOrigin, origin_of
 from chartloom.guard.keys.files import read, write
-from chartloom.guard.tokens import (
-    AccessVerifier,
-    Client,
-    FetchedKeys,
-    FileKeys,
-    KeySource,
-    TokenIssuer,
-    signing_key,
-)
+from chartloom.guard.tokens import AccessVerifier, TokenIssuer, signing_key
 from chartloom.project import Project
 from chartloom.project.clients import load_clients
 from chartloom.project.tls import deny_file
@@ -67,26 +58,3 @@ def admission_of(project: Project, clock: Clock) -> Admission:
         DenyList(deny_file(project.settings, project.folder)),
         clock,
     )
-
-
-def token_clients(project: Project, clock: Clock) -> dict[str, Client]:
-    """The services that may ask for access tokens, for the token endpoint: those with keys.
-
-    Raises ``ConfigurationError``.
-    """
-    found = {}
-    for client in load_clients(project):
-        keys: KeySource
-        if client.jwks:
-            keys = FileKeys(project.folder / client.jwks)
-        elif client.jwks_url:
-            keys = FetchedKeys(client.jwks_url, HttpsOrigin(origin_of(client.jwks_url)), clock)
-        else:
-            continue
-        found[client.id] = Client(
-            client.id,
-            keys,
-            frozenset(client.scopes),
-            certificate_bound=client.certificate_bound,
-        )
-    return found
