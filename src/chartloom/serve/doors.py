@@ -67,4 +67,4 @@ class Doors:
     limits: Limits = Limits()  # noqa: RUF009 - frozen
     glass_rules: GlassRules = GlassRules()  # noqa: RUF009 - frozen
     newest_head: Callable[[], Head | None] = lambda: None
-    key_status: Callable[[], KeyStatus] | None = None
+    key_status: Callable[[], KeyStatus | None] | None = None

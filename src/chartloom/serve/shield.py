@@ -128,7 +128,14 @@ class Shield:
             access = self._services.verifier.verify(token.strip())
         except TokenRefused:
             return None
-        return Visitor(Principal(access.client, scopes=access.scopes, service=True))
+        scopes = policy_scopes(access.scopes)
+        return Visitor(Principal(access.client, scopes=scopes, service=True))
+
+
+def policy_scopes(scopes: frozenset[str]) -> frozenset[str]:
+    """Scopes as policies name them: ``system/*.rs`` (SMART 2) is ``system/*.read`` too."""
+    reads = any(s.startswith("system/*.") and {"r", "s"} <= set(s[9:]) for s in scopes)
+    return scopes | {"system/*.read"} if reads else scopes
 
 
 def cookie_name(https: bool, base: str = COOKIE) -> str:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chartloom.domain.audit import AuditUnavailable
 from chartloom.domain.errors import ConfigurationError
+from chartloom.domain.ports import Clock, UsedTokens
 from chartloom.engines.postgres.audit_log import PostgresAuditLog
 from chartloom.engines.postgres.doors import PostgresGlass, PostgresSessions, PostgresUses
 from chartloom.engines.postgres.facts import PostgresFacts
@@ -21,15 +22,28 @@ from chartloom.engines.postgres.protection_rules import Role
 from chartloom.engines.postgres.used_tokens import PostgresUsedTokens
 from chartloom.guard.audit import HeadFile, HeadKeeper, Recorder
 from chartloom.guard.authority import Authority
+from chartloom.guard.clients import RegisteredClient
 from chartloom.guard.https import HttpsOrigin, origin_of
 from chartloom.guard.keyfiles import load_or_create
 from chartloom.guard.staff import Staff
-from chartloom.guard.tokens import FetchedKeys, RelyingParty, Secret, discover
+from chartloom.guard.tokens import (
+    AssertionVerifier,
+    Client,
+    FetchedKeys,
+    FileKeys,
+    KeySource,
+    RelyingParty,
+    Secret,
+    TokenEndpoint,
+    discover,
+)
 from chartloom.project import Project
 from chartloom.project.access import load_policies, load_staff, windows
-from chartloom.serve import Doors, GlassRules, Limits
+from chartloom.project.clients import load_clients
+from chartloom.serve import Doors, GlassRules, KeyStatus, Limits, Services
 from chartloom.serve.demo_idp import DemoProvider
 from chartloom.wiring.address import console_address
+from chartloom.wiring.services import access_verifier, site_name, token_issuer
 from chartloom.wiring.site import OpenSite
 
 _LOG = logging.getLogger(__name__)
@@ -134,8 +148,56 @@ def open_doors(opened: OpenSite) -> Iterator[Doors]:
             glass_rules=GlassRules(
                 settings.access.glass_hours * 3600, settings.access.glass_repeat_days
             ),
+            services=_services(project, clock, used),
             newest_head=heads.last,
+            key_status=lambda: _key_status(opened),
         )
+
+
+def _services(project: Project, clock: Clock, used: UsedTokens) -> Services | None:
+    """How the registered services get their tokens; ``None`` if there is no service with keys."""
+    clients = {
+        c.id: Client(c.id, keys, frozenset(c.scopes), certificate_bound=c.certificate_bound)
+        for c in load_clients(project)
+        if (keys := _keys_of(project, c, clock)) is not None
+    }
+    if not clients:
+        return None
+    issuer, address = token_issuer(project, clock), console_address(project)
+    assertions = AssertionVerifier(clients, f"{address}/token", used, clock)
+    return Services(
+        TokenEndpoint(assertions, issuer, (site_name(project),)),
+        access_verifier(project, clock),
+        issuer.key_set(),
+    )
+
+
+def _keys_of(project: Project, client: RegisteredClient, clock: Clock) -> KeySource | None:
+    if client.jwks:
+        return FileKeys(project.folder / client.jwks)
+    if client.jwks_url:
+        return FetchedKeys(client.jwks_url, HttpsOrigin(origin_of(client.jwks_url)), clock)
+    return None
+
+
+def _key_status(opened: OpenSite) -> KeyStatus | None:
+    broker = opened.guard.broker
+    if broker is None:
+        return None
+    keys = opened.store.subject_keys(keeping=True)
+    try:
+        counts, destroyed = keys.count_by_generation(), keys.destroyed_count()
+    finally:
+        keys.close()
+    kek = broker.describe()
+    counts = dict.fromkeys(kek.generations, 0) | counts
+    return KeyStatus(
+        "Every patient has a key of their own (AES-256-GCM), wrapped by the newest generation.",
+        tuple(sorted(counts.items(), reverse=True)),
+        kek.generation,
+        destroyed_count=destroyed,
+        kept_in=kek.kind,
+    )
 
 
 def _sign_in(
