@@ -1,0 +1,91 @@
+"""Keys and audit on a site that is really up, from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.scenario.test_command_line import ADMIT, RESULT, _drained, _until, chartloom, site
+
+__all__ = ["site"]
+
+
+def asked(where: Path, *args: str, expect: int = 0) -> Any:
+    return json.loads(chartloom(*args, "--site", str(where), "--json", expect=expect))
+
+
+def test_keys_and_audit_from_the_command_line(site: Path, tmp_path: Path) -> None:
+    other = ADMIT.replace("100001", "100002").replace("M0001", "M0002").replace("Erika", "Otto")
+    for feed, text in (("adt", ADMIT), ("lab", RESULT), ("adt", other)):
+        file = tmp_path / "m.hl7"
+        file.write_text(text, newline="")
+        chartloom("send", str(file), "--feed", feed, "--site", str(site), "--json")
+    _drained(site)
+    assert len(_until(site, "messages")) == 3
+
+    # Rotation, while the site is up; what was sealed before still opens in every process.
+    before = asked(site, "keys", "status")
+    assert (before["kind"], before["generation"]) == ("file", 1)
+    assert before["counts"]["1"] >= 4  # three source patients and the hospital
+    rotated = asked(site, "keys", "rotate", "--retire")
+    assert rotated["rotation"]["left"] == 0
+    assert rotated["retired"] == [1]
+    assert asked(site, "keys", "status")["counts"] == {"2": sum(before["counts"].values())}
+    file.write_text(ADMIT.replace("M0001", "M0003"), newline="")
+    chartloom("send", str(file), "--feed", "adt", "--site", str(site), "--json")
+    _drained(site)
+    assert asked(site, "chart", "100001")["patient"]["birth_date"] == "2015-04-12"
+
+    # Shredding: gone for everybody, the other one is not.
+    chart = asked(site, "chart", "100002")
+    shredded = asked(site, "keys", "shred", "100001", "--reason", "patient-request")
+    assert len(shredded["records"]) == 2
+    chartloom("chart", "100001", "--site", str(site), expect=1)
+    again = asked(site, "chart", "100002")
+    assert again["sections"] == chart["sections"]
+    assert asked(site, "keys", "status")["destroyed"] == 2
+    file.write_text(RESULT.replace("L0001", "L0002"), newline="")
+    chartloom("send", str(file), "--feed", "lab", "--site", str(site), "--json")
+    _drained(site)
+    assert [r["quarantine"] for r in _until(site, "quarantine")] == ["subject-shredded"]
+    chartloom("chart", "100001", "--site", str(site), expect=1)
+    replayed = asked(site, "replay")
+    assert replayed["messages"] == 5
+    chartloom("chart", "100001", "--site", str(site), expect=1)
+    assert asked(site, "chart", "100002")["sections"] == chart["sections"]
+
+    # The log tells all of it, in order, and holds.
+    verdict = asked(site, "audit", "verify")
+    assert verdict["sound"]
+    seen = asked(site, "audit", "who-saw", shredded["records"][0])
+    assert [v["purpose"] for v in seen] == ["HOPERAT"]
+    assert asked(site, "audit", "report") is not None
+    assert asked(site, "audit", "disclosures", "100002") == []
+    lines = chartloom("audit", "export", "--site", str(site)).splitlines()
+    exported = [json.loads(line) for line in lines]
+    assert [e["seq"] for e in exported] == list(range(1, len(exported) + 1))
+    kinds = [e["event"]["subtype"][1]["code"] for e in exported]
+    assert [k for k in kinds if k.startswith("key-")] == [
+        "key-created",
+        "key-rotated",
+        "key-retired",
+        "key-shredded",
+        "key-shredded",
+    ]
+    assert kinds.count("transform") >= 5
+    things = json.dumps(exported)
+    for text in ("Erika", "Example", "100001", "Musterweg"):
+        assert text not in things
+    for command in ("verify", "who-saw", "report", "disclosures", "export"):
+        assert things.count(f"audit/{command}") == 1
+
+    for command in (
+        ("keys", "status"),
+        ("audit", "verify"),
+        ("audit", "who-saw", "100002"),
+        ("audit", "report"),
+        ("audit", "disclosures", "100002"),
+    ):
+        shown = chartloom(*command, "--site", str(site))
+        assert max(map(len, shown.splitlines())) <= 80 or "keys" in command, command
