@@ -165,6 +165,17 @@ class KeySettings(_Strict):
     )
 
 
+class AuditSettings(_Strict):
+    """``[audit]``: the record of who did what."""
+
+    heads_copy: str = Field(
+        "",
+        description="File that gets a copy of every signed head of the audit log: on another "
+        "machine's disk, best where bytes can only be added. Whoever rewrites the whole log here "
+        "is found out by it (``chartloom audit verify --heads``).",
+    )
+
+
 class RetentionSettings(_Strict):
     """``[retention]``: how long what grows with every message is kept. Messages and charts are
     kept for ever; statistics older than two hours are kept as totals."""
@@ -299,6 +310,7 @@ class Settings(_Strict):
     console: ConsoleSettings = ConsoleSettings()
     tls: TlsSettings = TlsSettings()
     keys: KeySettings = KeySettings()
+    audit: AuditSettings = AuditSettings()
     access: AccessSettings = AccessSettings()
     sign_in: SignInSettings = SignInSettings()
     retention: RetentionSettings = RetentionSettings()

@@ -53,11 +53,17 @@ HEADS = "audit-heads.jsonl"
 EVERY_S = 10.0
 
 
-def _keep_heads(keeper: HeadKeeper, stop: threading.Event) -> None:
+def _tell_of_copy(heads: HeadFile) -> None:
+    if heads.copy_lacks:
+        extra = {"chartloom": {"why": heads.copy_lacks}}
+        _LOG.warning("the copy of the heads cannot be written", extra=extra)
+
+
+def _keep_heads(keeper: HeadKeeper, heads: HeadFile, stop: threading.Event) -> None:
     """Signs heads until the end; what keeps it from that is said, and tried again."""
     while not stop.is_set():
         try:
-            keeper.run(stop)
+            keeper.run(stop, on_signed=partial(_tell_of_copy, heads))
         except AuditUnavailable as error:
             _LOG.error("no head of the audit log is signed: %s", error.what)
             stop.wait(EVERY_S)
@@ -114,12 +120,13 @@ def open_doors(opened: OpenSite) -> Iterator[Doors]:
         windows(project),
         observer="serve",
     )
-    heads = HeadFile(project.data_dir / HEADS)
+    copy = settings.audit.heads_copy
+    heads = HeadFile(project.data_dir / HEADS, (project.folder / copy) if copy else None)
     key = Ed25519PrivateKey.from_private_bytes(load_or_create(project.key_dir).audit)
     keeper = HeadKeeper(log, heads, key, clock)
     stop = threading.Event()
     signing = threading.Thread(
-        target=_keep_heads, args=(keeper, stop), name="audit-heads", daemon=True
+        target=_keep_heads, args=(keeper, heads, stop), name="audit-heads", daemon=True
     )
     address = console_address(project)
     with contextlib.ExitStack() as stack:

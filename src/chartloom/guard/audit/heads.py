@@ -98,11 +98,15 @@ def read_heads(lines: Iterable[bytes]) -> Iterator[Head | None]:
 class HeadFile:
     """The file of heads: appended and synced, made to be shipped to another place.
 
-    A line that a crash left half written is cut off when the file is opened for appending.
+    A line that a crash left half written is cut off when the file is opened for appending. copy:
+    another place, which gets every head as well.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, copy: Path | None = None) -> None:
         self._path = path
+        self._copy = copy
+        #: Why the copy could not be brought up to date last time; ``""`` if it is.
+        self.copy_lacks = ""
 
     def heads(self) -> list[Head | None]:
         """All heads; ``None`` for lines that are none."""
@@ -142,3 +146,19 @@ class HeadFile:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+        if self._copy is not None:
+            self._bring_up_to_date(self._copy)
+
+    def _bring_up_to_date(self, copy: Path) -> None:
+        """Appends what the copy lacks, and never changes what it has: it may lie where bytes can
+        only be added. A copy that cannot be reached is caught up with next time."""
+        try:
+            with self._path.open("rb") as mine, copy.open("ab") as theirs:
+                mine.seek(theirs.tell())
+                theirs.write(mine.read())
+                theirs.flush()
+                os.fsync(theirs.fileno())
+        except OSError as error:
+            self.copy_lacks = error.strerror or type(error).__name__
+        else:
+            self.copy_lacks = ""

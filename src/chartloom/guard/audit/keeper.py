@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Event
 from typing import Final
 
@@ -67,11 +67,18 @@ class HeadKeeper:
             self._head = head
         return self._head
 
-    def run(self, stop: Event, every_s: float = EVERY_S) -> None:
+    def run(
+        self,
+        stop: Event,
+        every_s: float = EVERY_S,
+        on_signed: Callable[[], None] = lambda: None,
+    ) -> None:
         """Signs now and then until ``stop`` is set, and once more then."""
         while not stop.wait(every_s):
             self.sign()
+            on_signed()
         self.sign()
+        on_signed()
 
     def _open(self) -> None:
         self._head = head = self._file.last()
