@@ -285,10 +285,13 @@ def test_every_value_of_a_chart_has_exact_evidence(client: Client, site: Site) -
     drawn text is the message's bytes."""
     links = evidence_links(client, 4)
     assert len(links) > 80
-    unproven = 0
+    unproven = closed = 0
     for href in sorted(links):
         status, _, text = client.ask(href)
         assert status == 200, href
+        if "not open to you as a whole" in text:  # it is about a second patient as well
+            closed += 1
+            continue
         found = re.search(r'href="/messages/(\d+)"', text)
         assert found is not None, href
         drawn = Drawn(text)
@@ -306,6 +309,7 @@ def test_every_value_of_a_chart_has_exact_evidence(client: Client, site: Site) -
             assert any(s <= a and b <= e for s, e in spans), href
             assert detail.message.body[a:b].decode(charset, "replace") == shown, href
     assert unproven <= len(links) // 4
+    assert closed <= len(links) // 10
 
 
 # Sites in other states

@@ -103,7 +103,8 @@ def prove(grant: Grant, console: Console, resource_id: str, asked: str) -> Proof
     found: list[Evidence] = []
     exact = True
     if stamp is not None:
-        explained = trace(console, grant, stamp.position)
+        explained = _trace(console, grant, stamp.position)
+    if explained is not None:
         there = element_in(state, element, resource_in(explained, resource_id))
         found, exact = narrowed(explained, explained.evidence(resource_id, there), there, value)
     spans = [span for e in found for span in e.spans]
@@ -126,6 +127,15 @@ def prove(grant: Grant, console: Console, resource_id: str, asked: str) -> Proof
     )
 
 
+def _trace(console: Console, grant: Grant, position: int) -> Trace | None:
+    """The message explained; ``None`` if it is about somebody else too, or holds what is labelled,
+    so that its bytes are not for whoever asks."""
+    try:
+        return trace(console, grant, position)
+    except NotFound:
+        return None
+
+
 def _statements(
     console: Console,
     grant: Grant,
@@ -137,7 +147,10 @@ def _statements(
     """What the contributing messages said about the element, the newest first."""
     said: dict[str, Statement] = {}
     for row in history[:_STATEMENTS_MAX]:
-        detail = console.store.detail(grant, row.position)
+        try:
+            detail = console.store.detail(grant, row.position)
+        except NotFound:
+            continue
         stated = next((r for r in detail.resources if r.get("id") == state.id), None)
         if stated is None:
             continue
