@@ -25,14 +25,21 @@ __all__ = ["postgres_server", "store_factory"]
 
 
 class Filled:
-    """A site with a hospital's past, and one of its persons."""
+    """A site with a hospital's past, and one of its persons.
 
-    def __init__(self, factory: Any) -> None:
+    old: it began before there were subject keys.
+    """
+
+    def __init__(self, factory: Any, *, old: bool = False) -> None:
         clock = ShiftedClock()
         self.store: PostgresStore = factory(clock=clock)
+        self.broker = self.store.guard.broker
+        if old:
+            self.store.guard.use(None)
         self.factory = factory
         self.site = Site(self.store, clock)
         self.sent = simulate(self.site, patients=6, days=20)
+        self.store.guard.use(self.broker)
         self.grant = self.site.grant()
         hits = self.store.recent_persons(self.grant, 50)
         self.gone = max((h.source_patients for h in hits), key=lambda g: len(self.messages_of(g)))
@@ -42,6 +49,13 @@ class Filled:
             return conn.execute(
                 sql.SQL("SELECT * FROM {} t ORDER BY t::text").format(sql.Identifier(table))
             ).fetchall()
+
+    def schemes(self, table: str) -> set[int]:
+        """How the person's bodies in a table are sealed."""
+        query = "SELECT get_byte(body, 0) FROM {} WHERE source_patient = ANY (%s)"
+        with psycopg.connect(self.store.dsn) as conn:
+            statement = sql.SQL(query).format(sql.Identifier(table))
+            return {row[0] for row in conn.execute(statement, (list(self.gone),)).fetchall()}
 
     def others(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row that is not about the person, of every table with patients."""
@@ -244,3 +258,23 @@ def test_every_batch_is_on_record_once(filled: Filled) -> None:
     applied = len(filled.rows("outcome"))
     assert reported == applied > 20
     assert all(e.service and e.purpose == "HOPERAT" for e in batches)
+
+
+def test_a_site_of_before_subject_keys(store_factory: Callable[..., PostgresStore]) -> None:
+    """What it has opens; shredding overwrites what no destroyed key would make unreadable."""
+    filled = Filled(store_factory, old=True)
+    store, grant = filled.store, filled.grant
+    own = [
+        p
+        for p in filled.messages_of_the_person()
+        if store.detail(grant, p).row.source_patient in filled.gone
+    ]
+    assert filled.schemes("bundle") == filled.schemes("landing") == {1}
+    charts = filled.charts()
+    filled.shred()
+    assert filled.charts() == charts
+    for position in own:
+        with pytest.raises(NotFound):
+            store.detail(grant, position)
+    for table in ("landing", "bundle"):
+        assert filled.schemes(table) == {2}

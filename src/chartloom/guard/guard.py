@@ -171,7 +171,7 @@ class Guard:
 
     # Sealing
 
-    def use(self, broker: KeyBroker) -> None:
+    def use(self, broker: KeyBroker | None) -> None:
         """From now on bodies are sealed with subject keys; what was sealed before still opens."""
         self._broker = broker
 

@@ -12,9 +12,11 @@ from chartloom.domain.grant import Grant
 from chartloom.domain.keys import Tombstone
 from chartloom.engines.postgres.audit_log import PostgresAuditLog
 from chartloom.engines.postgres.base import StoreBase
+from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.protection_rules import Role
 from chartloom.engines.postgres.subject_keys import PostgresSubjectKeys
 from chartloom.engines.postgres.used_tokens import PostgresUsedTokens
+from chartloom.guard import SEAL_OVERHEAD_BYTES
 from chartloom.guard.keys import Kek, KeyBroker
 
 #: How soon every process notices a key that another destroyed.
@@ -23,6 +25,13 @@ FORGET_WITHIN_S: Final = 0.5
 #: The log itself and the record of what became of it stay, unreadable: their order and number do
 #: not depend on who was erased. The partitions are part of ``landing``.
 _STAYS: Final = ("landing", "bundle", "outcome")
+
+#: The tables that stay and hold bodies, with their keys.
+_LOGGED_BODIES: Final = (("landing", "position"), ("bundle", "position, ordinal"))
+_OLD_BODIES: Final = """
+SELECT {key}, octet_length(body) FROM {t}
+WHERE source_patient = ANY (%s) AND get_byte(body, 0) = 1"""
+_OVERWRITE: Final = "UPDATE {t} SET body = %b WHERE ({key}) = ({marks})"
 
 _TABLES_OF_PATIENTS: Final = """
 SELECT c.relname, array_agg(a.attname::text ORDER BY a.attname)
@@ -79,7 +88,8 @@ class KeepingPart(StoreBase):
         """Removes every row about source patients whose keys were destroyed: what is derived, the
         fingerprints by which they are found, links, relations. How many by table.
 
-        Their messages stay in the log, and nobody can read them. Raises ``GrantRefused`` if the
+        Their messages stay in the log, and nobody can read them; bodies that were sealed before the
+        site had subject keys are overwritten. Raises ``GrantRefused`` if the
         grant is not for everyone, or a key is still there.
         """
         self._verify_for_all(grant)
@@ -88,6 +98,8 @@ class KeepingPart(StoreBase):
             raise GrantRefused("the key of this record is still there.", cure="Destroy it first.")
         removed: dict[str, int] = {}
         with self._admin.use() as conn, conn.transaction():
+            for table, key in _LOGGED_BODIES:
+                self._overwrite(conn, table, key, source_patients)
             tables = conn.execute(_TABLES_OF_PATIENTS, (list(_STAYS),)).fetchall()
             for table, columns in tables:
                 condition = sql.SQL(" OR ").join(
@@ -99,6 +111,18 @@ class KeepingPart(StoreBase):
                     removed[table] = count
         self._admin.close()
         return removed
+
+    def _overwrite(
+        self, conn: Connection, table: str, key: str, source_patients: Sequence[str]
+    ) -> None:
+        """Bodies of before subject keys: their key is derived and cannot be destroyed."""
+        names = {"t": sql.Identifier(table), "key": sql.SQL(key)}
+        old = sql.SQL(_OLD_BODIES).format(**names)
+        for *place, size in conn.execute(old, (list(source_patients),)).fetchall():
+            plain = bytes(max(0, size - SEAL_OVERHEAD_BYTES))
+            marks = sql.SQL(", ").join([sql.Placeholder()] * len(place))
+            update = sql.SQL(_OVERWRITE).format(marks=marks, **names)
+            conn.execute(update, (self._guard.seal_for_nobody(plain), *place))
 
     def close(self) -> None:
         """Closes everything that was opened from here as well."""
