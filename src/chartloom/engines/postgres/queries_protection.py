@@ -39,7 +39,8 @@ ORDER BY c.relname"""
 POLICIES = """
 SELECT c.relname, p.polname,
        p.polcmd = '*' AND p.polpermissive AND p.polroles = '{0}',
-       concat_ws(' / ', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)),
+       concat_ws(' / ', pg_get_expr(p.polqual, p.polrelid),
+           pg_get_expr(p.polwithcheck, p.polrelid)),
        obj_description(p.oid, 'pg_policy')
 FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
 WHERE c.relnamespace = 'public'::regnamespace ORDER BY c.relname, p.polname"""
