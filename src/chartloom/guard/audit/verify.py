@@ -24,7 +24,7 @@ from chartloom.guard.audit.merkle import Frontier
 assert _codes  # importing it registers the codes
 
 #: How far events may be out of order in time: they wait for each other to be written together.
-SKEW_US: Final = 5_000_000
+SKEW_US: Final = 20_000_000
 #: Findings that are told; a rewritten log would give one per event.
 FINDINGS_MAX: Final = 1_000
 
