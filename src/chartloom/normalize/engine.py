@@ -13,7 +13,8 @@ from chartloom.normalize.compile_datatypes import compile_datatype
 from chartloom.normalize.compile_segments import Filler, SegmentCompiler, Slots
 from chartloom.normalize.context import Env, Instance, Memo, Msg
 from chartloom.normalize.coverage import Cover, Coverage
-from chartloom.normalize.model import KeyPart, MessageDef, ResourceDef, Table, Tables
+from chartloom.normalize.model import KeyPart, MessageDef, ResourceDef, Row, Table, Tables
+from chartloom.normalize.provenance import PROVENANCE, Hole
 from chartloom.normalize.read_rows import bad
 from chartloom.normalize.recall import Worth
 from chartloom.normalize.registry import REGISTRY, Datatype
@@ -66,7 +67,9 @@ class Builder:
     segments: frozenset[str]  #: of which one must be in the group itself
     plain: bool  #: needs no further look whether it is wanted
     keys: tuple[PlainKey, ...]
-    fields: dict[str, tuple[int, ...]]  #: all that is read of headers, which are never the same
+    #: all that is read of headers, which are never the same (of a Provenance: but the holes)
+    fields: dict[str, tuple[int, ...]]
+    holes: tuple[Hole, ...]  #: of a Provenance: what its template leaves open
     number: int  #: equal definitions, of whatever messages, have the same
     worth: Worth
 
@@ -80,8 +83,51 @@ def _header_fields(fillers: list[Filler]) -> dict[str, tuple[int, ...]]:
     return result
 
 
+#: Maps whose rows can be holes, and the type they yield.
+_HOLE_TYPES = {"DTM.dateTime": "dateTime", "ST.string": "string"}
+
+
+def _holes(fillers: list[Filler]) -> tuple[Hole, ...]:
+    """Header fields that one plain row reads, and no other row or condition of these tables."""
+    found: list[Hole] = []
+    for name in _HEADERS:
+        rows = [r for f in fillers for r in f.rules if r.source and r.source.segment == name]
+        asked = {
+            c.source.field
+            for f in fillers
+            for r in f.rules
+            for c in r.conditions
+            if c.source.segment == name
+        }
+        for row in rows:
+            source = row.source
+            if source is None or not _is_plain(row) or source.field in asked:
+                continue
+            if all(r is row or r.ignore or _differs(r, source.field) for r in rows):
+                found.append(
+                    Hole(name, source.field, _HOLE_TYPES[row.via], row.target[-1].name)
+                )
+    return tuple(found)
+
+
+def _is_plain(row: Row) -> bool:
+    source = row.source
+    return (
+        source is not None
+        and source.field > 0
+        and not (source.comp or source.rep or source.last)
+        and row.via in _HOLE_TYPES
+        and not (row.conditions or row.weak or row.ignore or row.value)
+        and not any(t.each or (t.many and not t.label) for t in row.target)
+    )
+
+
+def _differs(row: Row, field: int) -> bool:
+    return row.source is not None and row.source.field != field
+
+
 def _may_run(builder: Builder, present: frozenset[str]) -> bool:
-    return builder.definition.type == "Provenance" or not builder.segments.isdisjoint(present)
+    return builder.definition.type == PROVENANCE or not builder.segments.isdisjoint(present)
 
 
 def _narrow(builder: Builder, present: frozenset[str]) -> Builder:
@@ -186,6 +232,16 @@ class Engine:
         for resource in definition.resources:
             for name in resource.maps:
                 self._check_roles(self.tables.segments[name], roles, definition)
+            used = [fillers[n] for n in resource.maps]
+            fields = _header_fields(used)
+            holes: tuple[Hole, ...] = ()
+            if resource.type == PROVENANCE and self._usual_texts():
+                holes = tuple(h for h in _holes(used) if h.segment in fields)
+                open_ = {(h.segment, h.field) for h in holes}
+                fields = {
+                    name: tuple(n for n in read if (name, n) not in open_)
+                    for name, read in fields.items()
+                }
             builder = Builder(
                 resource,
                 tuple(
@@ -196,7 +252,8 @@ class Engine:
                 frozenset(fillers[n].segment for n in resource.maps) - _NOTES,
                 not resource.needs and not resource.unless,
                 tuple(plain_key(key) for key in resource.keys),
-                _header_fields([fillers[n] for n in resource.maps]),
+                fields,
+                holes,
                 *self._number(resource),
             )
             by_group.setdefault(resource.group, []).append(builder)
@@ -206,6 +263,10 @@ class Engine:
         )
         builders = {g: tuple(b) for g, b in by_group.items()}
         return Plan(definition, Structure(definition), builders, names, {})
+
+    def _usual_texts(self) -> bool:
+        """Whether the maps of holes are those that are built in."""
+        return all(self.datatypes[n] is REGISTRY.datatypes[n] for n in _HOLE_TYPES)
 
     def _number(self, definition: ResourceDef) -> tuple[int, Worth]:
         """The number of a definition, wherever it is included."""

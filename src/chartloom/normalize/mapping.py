@@ -100,7 +100,6 @@ class Hl7Mapping:
                 message, tree, shapes, reason, msg.event_us, tuple(msg.issues)
             )
             return derived, tree, msg
-        run.finish_provenance()
         loss, unmapped = count_losses(tree, self.engine.coverage, shapes, msg.coverage)
         derived = Derived(
             position=message.position,
@@ -108,7 +107,7 @@ class Hl7Mapping:
             message_type=kind,
             control_id=tree.control_id or message.control_id,
             event_us=msg.event_us,
-            source_patient=run.source_patient,
+            source_patient=run.naming.source_patient,
             contributions=tuple(run.contributions),
             links=tuple(run.links),
             identifiers=tuple(run.identifiers),

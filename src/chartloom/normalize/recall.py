@@ -18,6 +18,7 @@ import msgspec
 
 from chartloom.domain.resource import Contribution, PatientIdentifier
 from chartloom.normalize.context import Env, Instance, Msg, Reads
+from chartloom.normalize import provenance
 
 #: (environment, codec, builder, id, source patient, event or "", lines of the segments...)
 Key = tuple[Env, str, int, str, str, str, *tuple[str, ...]]
@@ -76,6 +77,14 @@ class Recall:
         self._young: dict[Key, Statement] = {}
         self._old: dict[Key, Statement] = {}
         self._length = 0
+        #: Provenances by what the headers say
+        self.templates: dict[provenance.Key, provenance.Template] = {}
+
+    def keep_template(self, key: provenance.Key, template: provenance.Template) -> None:
+        """Remembers a Provenance."""
+        if len(self.templates) >= provenance.TEMPLATES_MAX:
+            self.templates.clear()
+        self.templates[key] = template
 
     def find(self, key: Key, m: Msg, instance: Instance) -> Statement | None:
         """The statement, if all it depended on is the same now."""
@@ -100,6 +109,7 @@ class Recall:
     def clear(self) -> None:
         """Forgets everything, as it must when a patient's data are erased."""
         self._young, self._old, self._length = {}, {}, 0
+        self.templates.clear()
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from chartloom.domain.ids import source_patient_id
 from chartloom.domain.issues import Issue
 from chartloom.domain.resource import (
     Contribution,
@@ -13,20 +10,15 @@ from chartloom.domain.resource import (
     PatientIdentifier,
 )
 from chartloom.formats.fhir import validate
-from chartloom.formats.hl7v2 import Segment, Tree, pick_patient
-from chartloom.normalize.context import (
-    MEMO_ENTRIES_MAX,
-    MEMO_LENGTH_MAX,
-    UNSURE,
-    Instance,
-    Msg,
-    Reads,
-)
-from chartloom.normalize.engine import Builder, Plan, first_value
-from chartloom.normalize.functions.times import instant_of_us, to_us
+from chartloom.formats.hl7v2 import Segment, Tree
+from chartloom.normalize.context import UNSURE, Instance, Msg, Reads
+from chartloom.normalize.engine import Builder, Plan
+from chartloom.normalize.functions.times import to_us
 from chartloom.normalize.joining import gone, joined
 from chartloom.normalize.links import links_of, mark_moved
 from chartloom.normalize.marking import marked, spread
+from chartloom.normalize.naming import Naming
+from chartloom.normalize.provenance import PROVENANCE, Origin, Template
 from chartloom.normalize.recall import Key, Recall, Statement
 from chartloom.normalize.sensitivity import Labeller
 from chartloom.normalize.sight import in_sight
@@ -35,7 +27,6 @@ from chartloom.normalize.sight import in_sight
 _EMPTY = [""] * 256
 #: Elements that say what a resource is about: two of them under one number are two things.
 _TELLING = ("medicationCodeableConcept", "vaccineCode", "code")
-PROVENANCE = "Provenance"
 
 
 class Run:
@@ -46,30 +37,28 @@ class Run:
     ) -> None:
         self.labeller = labeller
         self.plan, self.m, self.tree, self.sha256 = plan, m, m.tree, sha256
+        self.naming = Naming(m, sha256)
         #: Where remembered resources are looked for; None if this message takes part in nothing.
         self.recall = recall if m.tracer is None and not m.tree.issues else None
         self.contributions: list[Contribution] = []
         self.provenance: FhirJson | None = None
         self.links: list[LinkEvent] = []
         self.identifiers: list[PatientIdentifier] = []
-        self.source_patient = ""
-        self.groups: set[str] = set()  #: of which the message has an instance
-        self.seen: dict[tuple[str, ...], int] = {}
+        self.origin = Origin()  #: what the Provenance will be made of
         self.by_id: dict[str, int] = {}
-        self.split: dict[str, str] = {}  #: id -> what it stands for, where a number may be shared
         #: (table, conditions) of each segment that filled the resource which is being noted
         self.ran: list[tuple[int, int]] = []
 
     def apply(self) -> str:
         """Runs it; the quarantine reason, or ``""``."""
-        m = self.m
+        m, naming = self.m, self.naming
         instances, unplaced = self.plan.structure.arrange(self.tree)
         for segment in unplaced:
             m.issue("segment-unplaced", segment)
         lost: list[Instance] = []
         for instance in instances:
             if "PID" in instance.held:
-                self._identify_patient(instance)
+                naming.patient(instance)
             elif instance.parent is not None:
                 instance.patient = instance.parent.patient
                 if not instance.patient:
@@ -77,134 +66,38 @@ class Run:
         definition = self.plan.definition
         if definition.moves:
             mark_moved(definition.moves, instances, m)
-        if not self.source_patient:
+        if not naming.source_patient:
             return "no-patient-identifier"
         for instance in lost:
             if instance.held:
                 m.issue("group-without-patient", next(iter(instance.held.values()))[0])
         by_group = self.plan.builders(frozenset([segment.name for segment in self.tree.segments]))
-        self.groups = {instance.group for instance in instances}
+        naming.groups = {instance.group for instance in instances}
         # All ids first: resources may refer to those that are filled later.
         wanted = [
             (builder, instance)
             for instance in instances
             for builder in by_group.get(instance.group, ())
-            if self._identify(builder, instance)
+            if naming.resource(builder, instance)
         ]
         for builder, instance in wanted:
             self._make(builder, instance)
         spread(self.contributions)
         if definition.links:
             self.links = links_of(definition.links, instances, m)
+        self._finish_provenance()
         self.contributions.extend(m.directory.values())
         for instance in instances:  # no cycles: what is left of a message is freed at once
             instance.children.clear()
         return ""
 
-    # -- ids
-
-    def _identify_patient(self, instance: Instance) -> None:
-        m = self.m
-        env = m.env
-        segment = instance.held["PID"][0]
-        key = (self.tree.charset, segment.line)
-        patient = env.patients.get(key, "") if segment.line else ""
-        if not patient:
-            authority, identifier = pick_patient(segment)
-            if not identifier:
-                m.issue("key-missing", segment, 3, 0, "Patient")
-                return
-            patient = source_patient_id(env.namespace, env.scope, authority, identifier)
-            if segment.line and len(segment.line) <= MEMO_LENGTH_MAX:
-                if len(env.patients) >= MEMO_ENTRIES_MAX:
-                    env.patients.clear()
-                env.patients[key] = patient
-        instance.patient = patient
-        if not self.source_patient:
-            self.source_patient = patient
-
-    def _identify(self, builder: Builder, instance: Instance) -> bool:
-        """Gives the resource its id; False if there is none to be made."""
-        definition = builder.definition
-        kind, role = definition.type, definition.role
-        if kind == PROVENANCE:
-            instance.ids[role] = (PROVENANCE, self._provenance_id())
-            return True
-        if not instance.patient or builder.segments.isdisjoint(instance.held):
-            return False
-        if role in instance.ids or not (builder.plain or self._wanted(builder, instance)):
-            return False
-        if kind == "Patient":
-            instance.ids[role] = ("Patient", instance.patient)
-            return True
-        key = self._key(builder, instance)
-        if key is None:
-            self._complain(builder, instance)
-            return False
-        id = self.m.env.make_id(kind, instance.patient, *key)
-        if definition.splits:
-            id = self._split(builder, instance, id, key)
-        instance.ids[role] = (kind, id)
-        return True
-
-    def _split(self, builder: Builder, instance: Instance, id: str, key: tuple[str, ...]) -> str:
-        """Two things under one number: the first has the number's id, others one of their own."""
-        reads = tuple((s.segment, s.field, s.comp) for s in builder.definition.splits)
-        what = first_value(reads, instance, self.tree)
-        if not what or self.split.setdefault(id, what) == what:
-            return id
-        self.m.issue("number-shared", next(iter(instance.held.values()))[0])
-        return self.m.env.make_id(builder.definition.type, instance.patient, *key, what)
-
-    def _provenance_id(self) -> str:
-        env = self.m.env
-        return env.make_id(PROVENANCE, env.feed.name, self.sha256.hex())
-
-    def _wanted(self, builder: Builder, instance: Instance) -> bool:
-        definition = builder.definition
-        unless = definition.unless
-        if (
-            unless
-            and not self.groups.isdisjoint(unless)
-            and any(below.group in unless for below in _walk(instance))
-        ):
-            return False
-        return not definition.needs or any(
-            instance.first(s.segment, s.field, s.comp) for s in definition.needs
-        )
-
-    def _key(self, builder: Builder, instance: Instance) -> tuple[str, ...] | None:
-        for key in builder.keys:
-            values: list[str] = []
-            for reads, role, constant, counts, optional in key:
-                if reads:
-                    value = first_value(reads, instance, self.tree)
-                elif counts:
-                    so_far = (builder.definition.type, instance.patient, *values)
-                    count = self.seen[so_far] = self.seen.get(so_far, 0) + 1
-                    value = str(count)
-                elif role:
-                    found = instance.id_of(role)
-                    value = found[1] if found else ""
-                else:
-                    value = constant
-                if not value and not optional:
-                    break
-                values.append(value)
-            else:
-                return tuple(values)
-        return None
-
-    def _complain(self, builder: Builder, instance: Instance) -> None:
-        keys = builder.definition.keys
-        wanted = ", ".join(s.text for part in (keys[0] if keys else ()) for s in part.sources)
-        segment = next(iter(instance.held.values()))[0]
-        self.m.issue("key-missing", segment, 0, 0, f"{builder.definition.type}: {wanted}")
-
     # -- resources
 
     def _make(self, builder: Builder, instance: Instance) -> None:
         """Fills the resource, or takes the one that the same words made before."""
+        if builder.definition.type == PROVENANCE:
+            self._make_provenance(builder, instance)
+            return
         key = self._recall_key(builder, instance)
         if key is None:
             self._fill(builder, instance)
@@ -213,14 +106,10 @@ class Run:
         assert recall is not None
         found = recall.find(key, m, instance)
         if found is None:
-            self._fill_noting(builder, instance, key, recall)
+            self._fill_keeping(builder, instance, key, recall)
             return
         builder.worth.found += 1
-        if found.directory:
-            m.directory.update(found.directory)
-        coverage = m.coverage
-        for segment, ran in zip(self._segments(builder, instance), found.ran, strict=True):
-            coverage[segment.index][ran] = None
+        self._did(self._segments(builder, instance), found)
         if found.identifiers:
             self.identifiers.extend(found.identifiers)
         self._add(found.contribution)
@@ -228,7 +117,7 @@ class Run:
     def _recall_key(self, builder: Builder, instance: Instance) -> Key | None:
         """What the resource is made of; None if it is not to be remembered."""
         definition, worth = builder.definition, builder.worth
-        if self.recall is None or definition.type == PROVENANCE or not worth.is_given():
+        if self.recall is None or not worth.is_given():
             return None
         lines: list[str] = []
         for segment in self._segments(builder, instance):
@@ -259,19 +148,20 @@ class Run:
             found.extend(in_sight(builder, instance, name))
         return found
 
-    def _fill_noting(self, builder: Builder, instance: Instance, key: Key, recall: Recall) -> None:
-        """Fills the resource and remembers it, if all that it depends on can be compared."""
+    def _did(self, segments: list[Segment], found: Statement | Template) -> None:
+        """Notes what making it did the first time."""
         m = self.m
-        directory, issues, identifiers = m.directory, len(m.issues), len(self.identifiers)
-        m.directory = {}
-        reads: Reads = []
-        m.reads = instance.reads = reads
-        self.ran = []
-        contribution = self._fill(builder, instance)
-        m.reads = instance.reads = None
-        added, m.directory = m.directory, directory
-        directory.update(added)
-        if contribution is None or len(m.issues) != issues:
+        if found.directory:
+            m.directory.update(found.directory)
+        coverage = m.coverage
+        for segment, ran in zip(segments, found.ran, strict=True):
+            coverage[segment.index][ran] = None
+
+    def _fill_keeping(self, builder: Builder, instance: Instance, key: Key, recall: Recall) -> None:
+        """Fills the resource and remembers it, if all that it depends on can be compared."""
+        issues, identifiers = len(self.m.issues), len(self.identifiers)
+        contribution, reads, added = self._fill_noting(builder, instance)
+        if contribution is None or len(self.m.issues) != issues:
             return
         kinds = {what for what, _, _ in reads}
         if UNSURE in kinds:
@@ -281,6 +171,21 @@ class Run:
         once = list({read[:2]: read for read in reads}.values())
         found = tuple(self.identifiers[identifiers:])
         recall.keep(key, Statement(contribution, once, added, tuple(self.ran), found))
+
+    def _fill_noting(
+        self, builder: Builder, instance: Instance
+    ) -> tuple[Contribution | None, Reads, dict[str, Contribution]]:
+        """Fills the resource; also what was looked at, and the directory's resources."""
+        m = self.m
+        directory, m.directory = m.directory, {}
+        reads: Reads = []
+        m.reads = instance.reads = reads
+        self.ran = []
+        contribution = self._fill(builder, instance)
+        m.reads = instance.reads = None
+        added, m.directory = m.directory, directory
+        directory.update(added)
+        return contribution, reads, added
 
     def _fill(self, builder: Builder, instance: Instance) -> Contribution | None:
         """Fills the resource and adds what came of it."""
@@ -319,7 +224,7 @@ class Run:
             finish(out, m, instance, weak, first)
         instance.reads = None
         if kind == PROVENANCE:
-            self.provenance = out
+            self.origin.out = out
             return None
         if kind == "Patient":
             self._look_up(out)
@@ -389,44 +294,43 @@ class Run:
         if born := patient.get("birthDate"):
             add(PatientIdentifier(id, "birthdate", "", born))
 
-    # -- provenance and counts
+    # -- provenance
 
-    def finish_provenance(self) -> None:
-        """Fills what no table can: targets, source, agents, time of receipt."""
-        out = self.provenance
-        feed, m = self.m.env.feed, self.m
-        if out is None:
-            out = self.provenance = {"resourceType": PROVENANCE, "id": self._provenance_id()}
-        out["target"] = [
+    def _make_provenance(self, builder: Builder, instance: Instance) -> None:
+        """Fills it, or finds the template of it."""
+        m, recall, origin = self.m, self.recall, self.origin
+        segments = self._segments(builder, instance)
+        if recall is None or not origin.ask(segments, builder.fields, builder.holes, m):
+            self._fill(builder, instance)
+            return
+        origin.template = recall.templates.get(origin.key)
+        if origin.template is not None:
+            self._did(segments, origin.template)
+            return
+        issues = len(m.issues)
+        _, reads, origin.directory = self._fill_noting(builder, instance)
+        origin.ran = tuple(self.ran)
+        if len(m.issues) != issues or any(what != "event" for what, _, _ in reads):
+            origin.key = ()
+
+    def _finish_provenance(self) -> None:
+        m, naming, origin = self.m, self.naming, self.origin
+        targets = [
             {"reference": f"{c.resource['resourceType']}/{c.resource['id']}"}
             for c in self.contributions
-            if not c.directory
-        ] or [{"reference": f"Patient/{self.source_patient}"}]
-        out["recorded"] = instant_of_us(m.received_at_us)
-        if "occurredDateTime" not in out:
-            out["occurredDateTime"] = instant_of_us(m.event_us)
-        agents = out.get("agent", [])
-        out["agent"] = [{"who": {"display": feed.owner or feed.name}}, *agents]
-        entity = out.get("entity", [{}])[0]
-        value = f"urn:sha256:{self.sha256.hex()}"
-        out["entity"] = [
-            {
-                **entity,
-                "role": "source",
-                "what": {**entity.get("what", {}), "identifier": {"value": value}},
-            }
-        ]
+        ] or [{"reference": f"Patient/{naming.source_patient}"}]
+        id = naming.provenance_id
+        if origin.template is not None:
+            self.provenance = origin.filled(id, targets, m, self.sha256)
+            return
+        out = self.provenance = origin.finished(id, targets, m, self.sha256)
         found = validate(out)
         if found:
             detail = "; ".join(sorted({f"{i.code} {i.location}" for i in found}))
             m.issues.append(Issue("resource-invalid", PROVENANCE, detail[:500]))
             self.provenance = None
-
-
-def _walk(instance: Instance) -> Iterator[Instance]:
-    yield instance
-    for below in instance.children:
-        yield from _walk(below)
+        elif self.recall is not None and (template := origin.template_of(out)) is not None:
+            self.recall.keep_template(origin.key, template)
 
 
 def event_time_us(tree: Tree, m: Msg) -> int:
@@ -440,5 +344,3 @@ def event_time_us(tree: Tree, m: Msg) -> int:
             return us
     return m.received_at_us
 
-
-_CANONICAL = b"|~^&"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final
 
 from chartloom.formats.fhir.primitives import PRIMITIVES
@@ -224,3 +225,20 @@ def names() -> dict[str, Any]:
         **{f"r_{n}": r for n, r in REMEMBERED.items()},
         **{f"l_{n}": r.learn for n, r in REMEMBERED.items()},
     }
+
+
+@cache
+def _primitive_test(name: str) -> Test:
+    place: dict[str, Any] = {}
+    source = f"def test(v):\n    return {test_source(name, 'v')}\n"
+    exec(compile(source, f"<{name}>", "exec"), names(), place)  # noqa: S102  (our own source)
+    test: Test = place["test"]
+    return test
+
+
+def is_primitive(name: str, value: Any) -> bool:
+    """Whether a value certainly is one of the primitive type; ``False`` decides nothing."""
+    try:
+        return bool(_primitive_test(name)(value))
+    except (TypeError, AttributeError, ArithmeticError, ValueError):
+        return False
