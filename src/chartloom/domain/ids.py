@@ -8,6 +8,7 @@ business key.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from uuid import UUID
 
 #: Namespace used where there is no site: ``chartloom inspect``, examples, unit tests.
@@ -17,18 +18,31 @@ _SEPARATOR = "\x1f"
 _VARIANT = {c: "89ab"[int(c, 16) & 3] for c in "0123456789abcdef"}
 
 
+def id_maker(namespace: UUID, *begin: str) -> Callable[..., str]:
+    """``make_id`` for keys that all begin with the same parts: ``id_maker(ns, a)(b)`` equals
+    ``make_id(ns, a, b)``. At least one part must follow."""
+    head = namespace.bytes + "".join(p + _SEPARATOR for p in begin).encode("utf-8", "surrogatepass")
+    join = _SEPARATOR.join
+
+    def make(*key: str) -> str:
+        return _uuid5(head + join(key).encode("utf-8", "surrogatepass"))
+
+    return make
+
+
+def _uuid5(data: bytes) -> str:
+    """Spelled out because it runs many times per message."""
+    h = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+    return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"
+
+
 def make_id(namespace: UUID, *key: str) -> str:
     """The id for a business key, as a lower-case hyphenated UUID (36 characters, a valid FHIR id).
 
     ``make_id(ns, "lab", "Observation", "ORD-1", "718-7")`` equals
-    ``str(uuid.uuid5(ns, "lab\\x1fObservation\\x1fORD-1\\x1f718-7"))``; it is spelled out because it
-    runs several times per message.
+    ``str(uuid.uuid5(ns, "lab\\x1fObservation\\x1fORD-1\\x1f718-7"))``.
     """
-    h = hashlib.sha1(
-        namespace.bytes + _SEPARATOR.join(key).encode("utf-8", "surrogatepass"),
-        usedforsecurity=False,
-    ).hexdigest()
-    return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"
+    return _uuid5(namespace.bytes + _SEPARATOR.join(key).encode("utf-8", "surrogatepass"))
 
 
 def source_patient_id(namespace: UUID, feed_namespace: str, authority: str, identifier: str) -> str:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.feed import Feed
-from chartloom.domain.ids import make_id
+from chartloom.domain.ids import id_maker
 from chartloom.domain.issues import Issue
 from chartloom.domain.resource import Contribution, FhirJson
 from chartloom.formats.hl7v2 import Segment, Tree, unescape
@@ -41,6 +41,7 @@ class Env:
         "delimiters",
         "esc",
         "feed",
+        "make_id",
         "memos",
         "namespace",
         "patients",
@@ -65,6 +66,8 @@ class Env:
     ) -> None:
         self.feed, self.namespace, self.delimiters = feed, namespace, delimiters
         self.scope = feed.patient_namespace
+        #: the id of a business key in the feed's patient namespace
+        self.make_id = id_maker(namespace, self.scope)
         self.comp, self.rep = delimiters.split_component, delimiters.split_repetition
         self.sub, self.esc = delimiters.split_subcomponent, delimiters.escape
         self.systems, self.units = systems, units
@@ -91,10 +94,6 @@ class Env:
             memo.forget()
         for known in (self.shared, self.ranges, self.authorities, self.patients):
             known.clear()
-
-    def make_id(self, *key: str) -> str:
-        """The id of a business key in the feed's patient namespace."""
-        return make_id(self.namespace, self.scope, *key)
 
 
 class Sink:

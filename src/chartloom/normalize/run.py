@@ -198,10 +198,9 @@ class Run:
         tracer = m.tracer
         coverage, padded = m.coverage, m.padded
         first: Segment | None = None
-        reads, instance.reads = instance.reads, None
+        noting = instance.reads is not None
         for number, name, width, fill in builder.fillers:
             for seg in in_sight(builder, instance, name):
-                instance.reads = reads
                 f = seg.fields
                 index = seg.index
                 if len(f) < width:
@@ -214,12 +213,10 @@ class Run:
                     tracer.begin(number, id)
                     bits = fill(f, m, out, seg, instance, cleared, weak, tracer.record)
                 coverage[index][number, bits] = None
-                if reads is not None:
+                if noting:
                     self.ran.append((number, bits))
                 if first is None:
                     first = seg
-                instance.reads = None
-        instance.reads = reads
         for finish in builder.finish:
             finish(out, m, instance, weak, first)
         instance.reads = None
@@ -335,12 +332,14 @@ class Run:
 
 def event_time_us(tree: Tree, m: Msg) -> int:
     """EVN-2, else MSH-7, else receipt."""
+    env = m.env
     for name, field in (("EVN", 2), ("MSH", 7)):
         segment = tree.first(name)
         text = segment.value(field).strip() if segment is not None else ""
-        value = m.env.memos[m.time_slot][text][0] if text else None
-        us = to_us(value) if isinstance(value, str) else None
+        if not text:
+            continue
+        value = env.memos[m.time_slot][text][0]
+        us = to_us(value) if value.__class__ is str else None
         if us is not None:
             return us
     return m.received_at_us
-

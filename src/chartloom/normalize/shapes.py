@@ -14,8 +14,6 @@ from chartloom.formats.hl7v2 import Delimiters, Segment, Tree
 from chartloom.normalize.coverage import Coverage
 
 _DELIMITERS = (b"|", b"~", b"^", b"&")
-#: Headers of batches inside a message make it unusual.
-_ODD = ("\rFHS", "\rBHS")
 
 
 class Shapes:
@@ -40,8 +38,8 @@ class Shapes:
     def of(self, tree: Tree) -> list[bytes]:
         """One shape per segment; in headers the two delimiter fields are values."""
         text = tree.source.text
-        if self.early is None and not tree.issues and not any(odd in text for odd in _ODD):
-            # One line is one segment. No byte of a character beyond ASCII is a delimiter.
+        if self.early is None and not tree.issues and "\rFHS" not in text and "\rBHS" not in text:
+            # Headers of batches inside a message make it unusual. One line is one segment. No byte of a character beyond ASCII is a delimiter.
             lines = self._reduced(text.encode("utf-8", "surrogatepass")).split(b"\r")
             shapes = [line for line in lines if line]
             if len(shapes) == len(tree.segments):
@@ -60,7 +58,7 @@ class Shapes:
 
     def _reduced(self, data: bytes) -> bytes:
         shape = data.translate(self.table)
-        shape = shape.replace(b"xxxxxxxxxxxxxxxx", b"x").replace(b"xxxx", b"x").replace(b"xx", b"x")
+        shape = shape.replace(b"xxxxxx", b"x").replace(b"xxx", b"x").replace(b"xx", b"x")
         while b"xx" in shape:
             shape = shape.replace(b"xx", b"x")
         return shape

@@ -25,9 +25,12 @@ def notes_of(instance: Instance) -> list[Segment] | None:
 
 
 def in_sight(builder: Builder, instance: Instance, name: str) -> Sequence[Segment]:
-    """The segments of that name that speak about a resource of this instance."""
+    """The segments of that name that speak about a resource of this instance.
+
+    They are the resource's own, so that they were looked at is not noted.
+    """
     if name == "NTE":
         return notes_of(instance) or ()
     if name in builder.definition.own:
         return instance.held.get(name, ())
-    return instance.find(name) or ()
+    return instance.sight.get(name, ())

@@ -63,6 +63,11 @@ def identity(value: Any) -> bool:
     return _ID.fullmatch(value) is not None
 
 
+def _is_uuid_like(value: str) -> bool:
+    """36 letters, digits and hyphens: a quick yes for most of the ids that are ours."""
+    return len(value) == 36 and value.isascii() and value.replace("-", "").isalnum()
+
+
 def _is_unicode(value: str) -> bool:
     """No lone surrogates; checked where a test lets pass characters beyond ASCII."""
     if not value.isascii():
@@ -104,7 +109,7 @@ class References(dict[str, str]):
 
         def learn(value: str) -> bool:
             kind, slash, id = value.partition("/")
-            if not slash or kind not in targets or not identity(id):
+            if not slash or kind not in targets or not (_is_uuid_like(id) or identity(id)):
                 kind = _other_target(value)
                 if kind not in targets:
                     local = value.startswith("#") if contained else False

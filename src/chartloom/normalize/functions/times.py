@@ -133,7 +133,17 @@ def _short_fraction(value: str) -> str:
 
 def instant_of_us(us: int) -> str:
     """A FHIR instant in UTC."""
-    return (_EPOCH + timedelta(0, *divmod(us, 1_000_000))).isoformat().replace("+00:00", "Z")
+    seconds, rest = divmod(us, 1_000_000)
+    day, second = divmod(seconds, 86_400)
+    minute, second = divmod(second, 60)
+    fraction = f".{rest:06d}" if rest else ""
+    return f"{_day(day)}T{minute // 60:02d}:{minute % 60:02d}:{second:02d}{fraction}Z"
+
+
+@lru_cache(maxsize=1024)
+def _day(since: int) -> str:
+    """The date so many days after the epoch."""
+    return (_EPOCH + timedelta(since)).date().isoformat()
 
 
 def _first(x: str, s: Sink) -> str:

@@ -126,9 +126,23 @@ class Labeller:
         return labels
 
     def _walk(self, value: Any, found: set[Label]) -> None:
-        if isinstance(value, dict):
+        """Judges whatever is coded in a JSON value."""
+        kind = value.__class__
+        if kind is list:
+            for inner in value:
+                if inner.__class__ is dict or inner.__class__ is list:
+                    self._walk(inner, found)
+        elif kind is dict and not (len(value) == 1 and "reference" in value):
             for key, inner in value.items():
-                if key == "coding":
+                kind = inner.__class__
+                if kind is str:
+                    if key == "text":  # not the narrative of a contained one
+                        known = self._texts.get(inner)
+                        if known is None:
+                            known = self._text(inner)
+                        if known:
+                            found |= known
+                elif key == "coding":
                     codes = self._codes
                     for coding in inner:
                         get = coding.get
@@ -137,16 +151,10 @@ class Labeller:
                             known = self._coding(coding)
                         if known:
                             found |= known
-                elif key == "text" and type(inner) is str:  # not the narrative of a contained one
-                    known = self._texts.get(inner)
-                    found |= self._text(inner) if known is None else known
-                elif isinstance(inner, dict | list):
+                elif kind is dict or kind is list:
                     self._walk(inner, found)
             if "code" in value and "system" in value:
                 found |= self._coding(value)
-        elif isinstance(value, list):
-            for inner in value:
-                self._walk(inner, found)
 
     def _extensions(self, kind: str, extensions: list[FhirJson], found: set[Label]) -> None:
         for extension in extensions:
