@@ -139,14 +139,19 @@ class Sink:
         self.directory[id] = known
 
 
+#: No directory resources; not to be changed.
+_NOBODY: dict[str, Contribution] = {}
+
+
 class Memo(dict[str, tuple[Any, tuple[tuple[str, str], ...], dict[str, Contribution]]]):
     """Remembers what a pure datatype function made of a text: (value, issues, directory)."""
 
-    __slots__ = ("call", "env", "old")
+    __slots__ = ("call", "env", "old", "sink")
 
     def __init__(self, call: Function, env: Env) -> None:
         super().__init__()
         self.call, self.env = call, env
+        self.sink = Sink(env)  #: used until something is put into it
         #: what was remembered before it was last full
         self.old: dict[str, tuple[Any, tuple[tuple[str, str], ...], dict[str, Contribution]]] = {}
 
@@ -155,8 +160,13 @@ class Memo(dict[str, tuple[Any, tuple[tuple[str, str], ...], dict[str, Contribut
     ) -> tuple[Any, tuple[tuple[str, str], ...], dict[str, Contribution]]:
         result = self.old.get(text)
         if result is None:
-            sink = Sink(self.env)
-            result = (self.call(text, sink), tuple(sink.bad), sink.directory)
+            sink = self.sink
+            value = self.call(text, sink)
+            if sink.bad or sink.directory:
+                self.sink = Sink(self.env)
+                result = (value, tuple(sink.bad), sink.directory)
+            else:
+                result = (value, (), _NOBODY)
         if len(text) <= MEMO_LENGTH_MAX:
             if len(self) >= MEMO_ENTRIES_MAX:
                 self.old = dict(self)

@@ -104,9 +104,7 @@ def _holes(fillers: list[Filler]) -> tuple[Hole, ...]:
             if source is None or not _is_plain(row) or source.field in asked:
                 continue
             if all(r is row or r.ignore or _differs(r, source.field) for r in rows):
-                found.append(
-                    Hole(name, source.field, _HOLE_TYPES[row.via], row.target[-1].name)
-                )
+                found.append(Hole(name, source.field, _HOLE_TYPES[row.via], row.target[-1].name))
     return tuple(found)
 
 

@@ -97,7 +97,9 @@ class Instance:
 
         To be called when all ids are known. Equal references are one object, not to be changed.
         """
-        value = self._ref(role)
+        key = ("", role)
+        refs = self._refs
+        value = refs[key] if key in refs else self._ref(role)
         if self.reads is not None:
             self.reads.append(("ref", role, value))
         return value

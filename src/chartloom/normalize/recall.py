@@ -17,8 +17,8 @@ from typing import Final
 import msgspec
 
 from chartloom.domain.resource import Contribution, PatientIdentifier
-from chartloom.normalize.context import Env, Instance, Msg, Reads
 from chartloom.normalize import provenance
+from chartloom.normalize.context import Env, Instance, Msg, Reads
 
 #: (environment, codec, builder, id, source patient, event or "", lines of the segments...)
 Key = tuple[Env, str, int, str, str, str, *tuple[str, ...]]

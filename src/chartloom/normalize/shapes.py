@@ -39,7 +39,8 @@ class Shapes:
         """One shape per segment; in headers the two delimiter fields are values."""
         text = tree.source.text
         if self.early is None and not tree.issues and "\rFHS" not in text and "\rBHS" not in text:
-            # Headers of batches inside a message make it unusual. One line is one segment. No byte of a character beyond ASCII is a delimiter.
+            # Headers of batches inside a message make it unusual. Else one line is one segment,
+            # and no byte of a character beyond ASCII is a delimiter.
             lines = self._reduced(text.encode("utf-8", "surrogatepass")).split(b"\r")
             shapes = [line for line in lines if line]
             if len(shapes) == len(tree.segments):
