@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 from chartloom.domain.errors import StoreDamaged
 from chartloom.domain.grant import Grant
 from chartloom.domain.issues import CATALOGUE, Issue, IssueCode, Severity
+from chartloom.domain.labels import mask_of_grant
 from chartloom.domain.message import MessageState
 from chartloom.domain.resource import Evidence, LossRow
 from chartloom.domain.store import MessageFilter
@@ -168,7 +169,7 @@ def find_rows(grant: Grant, console: Console, asked: Search) -> list[Any] | None
     patients: tuple[str, ...] = ()
     if asked.patient:
         hits = console.store.find_persons(grant, "any", asked.patient, _PERSONS_MAX)
-        patients = tuple(p for hit in hits for p in hit.source_patients)
+        patients = _open_to(grant, console, [p for hit in hits for p in hit.source_patients])
         if not patients:
             return None
     if asked.person:
@@ -188,6 +189,17 @@ def find_rows(grant: Grant, console: Console, asked: Search) -> list[Any] | None
             limit=_PAGE_ROWS + 1,
         ),
     )
+
+
+def _open_to(grant: Grant, console: Console, found: list[str]) -> tuple[str, ...]:
+    """Without persons whose own label (celebrity, employee) the grant does not cover: that a name
+    is known here would tell of them."""
+    if not found:
+        return ()
+    gatherer, covered = console.authority.gatherer, mask_of_grant(grant.labels)
+    known = gatherer.facts.known_of_all(gatherer.grant(), found)
+    open_ = {p for k in known if not k.person_labels & ~covered for p in k.source_patients}
+    return tuple(p for p in found if p in open_)
 
 
 def _local_us(console: Console, text: str) -> int:

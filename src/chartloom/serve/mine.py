@@ -10,9 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from chartloom.domain.grant import Grant
+from chartloom.domain.grant import Grant, Purpose
 from chartloom.guard.audit import Seen, read_events
 from chartloom.guard.facts import actor_of
+from chartloom.guard.policy import Action, PersonFacts
+from chartloom.guard.policy import Request as Asked
+from chartloom.guard.staff import Principal
 from chartloom.serve import glass, needs
 from chartloom.serve.console import Console, visitor_of
 
@@ -56,12 +59,27 @@ def routes(console: Console) -> list[BaseRoute]:
 
 def _mine(grant: Grant, console: Console, request: Request) -> Mine:
     principal = visitor_of(request).principal
-    gatherer = console.authority.gatherer
-    persons = gatherer.own_persons(gatherer.who(principal))
+    persons = _findable(console, principal)
     kinds = Counter(kind for person in persons for kind in person.relations)
     me = actor_of(principal)
     seen = [s for s in newest(console, _EVENTS_MAX) if me in s.people][:_SHOWN_MAX]
-    return Mine(tuple(sorted(kinds.items())), len(persons), tuple(seen))
+    # Whom a denied question was about is for the privacy office: it would tell that there is
+    # somebody behind an id.
+    told = tuple(msgspec.structs.replace(s, patients=()) if s.denied else s for s in seen)
+    return Mine(tuple(sorted(kinds.items())), len(persons), told)
+
+
+def _findable(console: Console, principal: Principal) -> list[PersonFacts]:
+    """The persons of one's relations whose chart would open; the others are not counted."""
+    gatherer, policies = console.authority.gatherer, console.authority.policies
+    who = gatherer.who(principal)
+    persons = gatherer.with_consent(who, gatherer.own_persons(who), Purpose.TREATMENT)
+    request = Asked(who.principal, Action.VIEW_CHART, Purpose.TREATMENT)
+    return [
+        person
+        for person in persons
+        if policies.decide(msgspec.structs.replace(request, person=person)).allowed
+    ]
 
 
 def newest(console: Console, count: int) -> list[Seen]:

@@ -110,6 +110,7 @@ class PostgresFacts:
 
     def directory(self, grant: Grant) -> list[FhirJson]:
         """Practitioner, Location and Organization resources, to tell who somebody is."""
+        self._store.guard.verify(grant)  # also of what is remembered
         return self._read_directory(grant)[1]
 
     def holders(self, grant: Grant, numbers: Sequence[str]) -> frozenset[str]:
