@@ -1,0 +1,188 @@
+"""Checks whose removal nothing else noticed, each with the question that it answers."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.support.clock import FakeClock
+from tests.support.memory_audit import MemoryAudit
+from tests.support.memory_doors import MemoryGlass, MemoryUses
+
+from chartloom.domain.access import KnownOfPerson, Relation, RelationKind, Target
+from chartloom.domain.errors import GrantRefused
+from chartloom.domain.grant import Purpose
+from chartloom.guard import DIRECTORY_KIND, Guard
+from chartloom.guard.audit import Recorder
+from chartloom.guard.authority import AccessDenied, Asking, Authority, Need
+from chartloom.guard.consent import consent_facts
+from chartloom.guard.policy import Action, Policies, Windows, builtin_texts, counts
+from chartloom.guard.staff import Principal
+
+DAY_US = 86_400_000_000
+NOW_US = 1_790_000_000_000_000
+
+
+class Facts:
+    """One patient of two source patients under the care of ``dr``; another one; a hospital."""
+
+    def __init__(self) -> None:
+        self.known = {
+            id: KnownOfPerson(
+                persons,
+                (Relation(persons[0], "dr", RelationKind.ATTENDING, NOW_US - DAY_US, 0),),
+            )
+            for persons in (("one", "uno"), ("two",))
+            for id in persons
+        }
+
+    def together(self, grant):
+        return nullcontext()
+
+    def known_of(self, grant, any_id):
+        return self.known.get(any_id, KnownOfPerson())
+
+    def known_of_all(self, grant, source_patients):
+        return list({id(self.known[p]): self.known[p] for p in source_patients}.values())
+
+    def related_to(self, grant, who):
+        return [r for k in self.known.values() for r in k.relations if r.who in who]
+
+    def consents(self, grant, source_patients):
+        return []
+
+    def directory(self, grant):
+        return [{"resourceType": "Practitioner", "id": "dr",
+                 "identifier": [{"system": "H", "value": "1"}]}]  # fmt: skip
+
+    def holders(self, grant, numbers):
+        return frozenset()
+
+    def target_of_resource(self, grant, resource_id):
+        return Target(resource_id == "hospital")
+
+    def target_of_message(self, grant, position):
+        return Target(True, ("one", "two") if position == 12 else ("one",))
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(NOW_US)
+
+
+@pytest.fixture
+def guard(tmp_path: Path, clock: FakeClock) -> Guard:
+    return Guard.open(tmp_path / "keys", clock)
+
+
+@pytest.fixture
+def authority(guard: Guard, clock: FakeClock) -> Authority:
+    return Authority(
+        Policies(builtin_texts()), Facts(), MemoryGlass(guard), MemoryUses(guard), guard,
+        Recorder(MemoryAudit()), clock,
+    )  # fmt: skip
+
+
+DOCTOR = Principal("d", roles=frozenset({"clinician"}), practitioners=frozenset({"H|1"}))
+ENGINEER = Principal("e", roles=frozenset({"integration_engineer"}))
+TREAT, OPERATE = Purpose.TREATMENT, Purpose.OPERATIONS
+
+
+def test_a_grant_for_one_person_is_not_a_grant_for_two(authority: Authority) -> None:
+    def asked(*ids: str) -> tuple[str, ...]:
+        return authority.grant(DOCTOR, Action.VIEW_CHART, person_ids=ids, purpose=TREAT).persons
+
+    assert asked("one", "uno") == ("one", "uno")
+    assert asked("two") == ("two",)
+    with pytest.raises(AccessDenied):
+        asked("one", "two")
+
+
+def test_what_is_about_the_hospital_is_no_patient(authority: Authority) -> None:
+    need = Need(((Action.VIEW_EVIDENCE, TREAT),), resource="hospital")
+    with pytest.raises(AccessDenied):
+        authority.permit(DOCTOR, need, Asking())
+
+
+def test_a_message_about_two_persons_opens_for_nobody_by_one_of_them(authority: Authority) -> None:
+    for position, opened in ((11, True), (12, False)):
+        need = Need(((Action.VIEW_EVIDENCE, TREAT),), position=position)
+        if opened:
+            assert authority.permit(DOCTOR, need, Asking()).grant.persons == ("one", "uno")
+        else:
+            with pytest.raises(AccessDenied):
+                authority.permit(DOCTOR, need, Asking())
+
+
+def test_the_record_of_a_search_names_whom_it_found_not_whom_it_may_find(
+    authority: Authority,
+) -> None:
+    search = authority.permit(DOCTOR, Need(((Action.SEARCH_PERSONS, TREAT),)), Asking())
+    assert set(search.grant.persons) == {"one", "uno", "two"}
+    assert search.patients == ()
+
+
+def test_a_grant_without_an_actor_does_not_hold(guard: Guard) -> None:
+    grant = msgspec.structs.replace(guard.mint("a", TREAT, ("p",)), actor=" ")
+    signed = msgspec.structs.replace(grant, mac=guard._mac(grant))
+    with pytest.raises(GrantRefused, match="actor"):
+        guard.verify(signed)
+
+
+def test_nobody_is_covered_by_a_grant_for_the_empty_name(guard: Guard) -> None:
+    assert not guard.covers(guard.mint("a", TREAT, ("",)), "")
+    assert guard.covers(guard.mint("a", TREAT), "")
+
+
+def test_the_rest_of_a_forged_grant_is_not_told(guard: Guard) -> None:
+    grant = guard.mint("a", TREAT, ("p",))
+    assert guard.remaining_us(grant) > 0
+    with pytest.raises(GrantRefused):
+        guard.remaining_us(msgspec.structs.replace(grant, expires_at_us=1 << 62))
+
+
+def test_the_directory_opens_to_grants_that_hold_only(guard: Guard) -> None:
+    sealed = guard.seal("", DIRECTORY_KIND, "x", "1", b"ward")
+    grant = guard.mint("a", TREAT, ("p",))
+    assert guard.unseal(grant, "", DIRECTORY_KIND, "x", "1", sealed) == b"ward"
+    forged = msgspec.structs.replace(grant, persons=("q",))
+    with pytest.raises(GrantRefused):
+        guard.unseal(forged, "", DIRECTORY_KIND, "x", "1", sealed)
+
+
+def test_a_relation_without_any_time_does_not_count() -> None:
+    for kind in RelationKind:
+        timeless = Relation("p", "dr", kind, 0, 0)
+        assert counts(timeless, 1_000_000, Windows()) is (kind is RelationKind.PRIMARY_CARE)
+
+
+def _consent(provision: object) -> dict[str, object]:
+    return {
+        "resourceType": "Consent", "status": "active", "dateTime": "2026-01-01",
+        "scope": {"coding": [{"code": "patient-privacy"}]}, "provision": provision,
+    }  # fmt: skip
+
+
+def test_a_consent_too_deep_to_be_read_withholds_everything() -> None:
+    provision: dict[str, object] = {"type": "permit"}
+    for _ in range(40):
+        provision = {"type": "permit", "provision": [provision]}
+    said = consent_facts([_consent(provision)], frozenset({"dr"}), TREAT, NOW_US)
+    assert "*" in said.denied
+
+
+@pytest.mark.parametrize("code", ["http://x/Type", "observation", "Obs1", "9"])
+def test_a_class_that_is_no_type_of_resource_withholds_everything(code: str) -> None:
+    provision = {"type": "deny", "class": [{"code": code}]}
+    said = consent_facts([_consent(provision)], frozenset({"dr"}), TREAT, NOW_US)
+    assert "*" in said.denied
+    assert code not in said.hidden_types
+
+
+@pytest.mark.parametrize("code", [7, ["Observation"], {"x": 1}, True])
+def test_a_code_that_is_no_text_withholds_everything(code: object) -> None:
+    provision = {"type": "deny", "class": [{"code": code}]}
+    said = consent_facts([_consent(provision)], frozenset({"dr"}), TREAT, NOW_US)
+    assert "*" in said.denied
