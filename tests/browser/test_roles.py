@@ -203,6 +203,35 @@ def test_every_answer_is_on_record_the_denied_ones_too(
         assert event.purpose == "TREAT"
 
 
+@pytest.mark.parametrize("subject", ["one", "officer", "analyst", "nobody"])
+def test_every_denied_form_is_one_event(
+    sign_in: Callable[[str], Client], house: Site, subject: str
+) -> None:
+    """Of rooms that are not one's own, and of records that are not there: all alike."""
+    client = sign_in(subject)
+    csrf = client.csrf("/me")
+    strange = "0" * 32
+    tries = [(path, "GET", {}) for path in ("/glass", "/review") if path not in MENU[subject]]
+    for path, form in (
+        ("/glass/again", {"id": strange}),
+        ("/glass/end", {"id": strange}),
+        (f"/review/{strange}", {"outcome": "justified"}),
+        (f"/uses/{strange}", {"decision": "approve"}),
+        (f"/uses/{strange}", {"decision": "withdraw"}),
+        (f"/uses/{strange}", {"decision": "nonsense"}),
+    ):
+        tries.append((path, "POST", {**form, "csrf": csrf}))
+    answers = set()
+    for path, method, form in tries:
+        before = size_of(house)
+        status, _, text = client.ask(path, method, form) if form else client.ask(path)
+        assert status == 404, (path, form)
+        answers.add(text[text.index("<main") :])
+        found = [(e.actor, e.denied, e.patients) for e in events_since(house, before)]
+        assert found == [(subject, "denied", ())], (path, form)
+    assert len(answers) == 1
+
+
 def test_what_cannot_be_put_on_record_is_not_shown(
     sign_in: Callable[[str], Client], house: Site, ids: dict[str, str]
 ) -> None:

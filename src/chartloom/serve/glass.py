@@ -14,11 +14,12 @@ from chartloom.domain.access import GLASS_SUBJECT, Glass
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.guard.audit import events
-from chartloom.guard.authority import AccessDenied, Permit
+from chartloom.guard.authority import Permit
 from chartloom.guard.facts import OwnGrants, actor_of
 from chartloom.guard.staff import Principal
 from chartloom.serve import needs
 from chartloom.serve.console import Console, asking_of, first, form_of, visitor_of
+from chartloom.serve.denials import denied
 from chartloom.serve.people import iso_day
 
 #: Why somebody may need it: code -> words. The code stands in the record, the text is sealed.
@@ -100,7 +101,7 @@ def _page(
 ) -> Response:
     # To see the form, one must be permitted to use it; there is nothing about anybody on it.
     if not console.may(request, needs.FIND[0], needs.FIND[1]):
-        raise AccessDenied
+        raise denied(console, request, needs.GLASS_FORM)
     shown = own_records(console, request)
     return console.page(
         request, "glass.html", code, reasons=REASONS, trouble=trouble, shown=shown,
@@ -165,7 +166,7 @@ def _again(console: Console, request: Request) -> Response:
     wanted = first(form_of(request), "id", 64)
     shown = next((s for s in own_records(console, request) if s.glass.id == wanted), None)
     if shown is None or not shown.again:
-        raise AccessDenied
+        raise denied(console, request, needs.GLASS_FORM)
     return _open(console, request, shown.glass.source_patients[0], shown.glass.reason, "")
 
 
@@ -173,7 +174,7 @@ def _end(console: Console, request: Request) -> Response:
     wanted = first(form_of(request), "id", 64)
     shown = next((s for s in own_records(console, request) if s.glass.id == wanted), None)
     if shown is None:
-        raise AccessDenied
+        raise denied(console, request, needs.GLASS_FORM)
     visitor = visitor_of(request)
     about = console.authority.context(visitor.principal, Purpose.BREAK_GLASS, asking_of(request))
     if console.doors.glass.end(_own_grant(console), wanted, console.clock.now_us()):
@@ -185,7 +186,7 @@ def _reviews(console: Console, request: Request) -> Response:
     """All emergency accesses; what was written is opened under a grant for just those patients."""
     visitor, now_us = visitor_of(request), console.clock.now_us()
     if not console.may(request, needs.REVIEW[0], needs.REVIEW[1]):
-        raise AccessDenied
+        raise denied(console, request, needs.REVIEW_FORM)
     listed = console.doors.glass.list(_own_grant(console), limit=200)
     need = needs.glass_reviews(sorted({p for g in listed for p in g.source_patients}))
     permit: Permit = console.authority.permit(visitor.principal, need, asking_of(request))
@@ -211,7 +212,7 @@ def _review(console: Console, request: Request) -> Response:
     try:
         glass = console.doors.glass.get(_own_grant(console), request.path_params["id"])
     except NotFound:
-        raise AccessDenied from None
+        raise denied(console, request, needs.REVIEW_FORM) from None
     me = actor_of(visitor.principal)
     need = needs.glass_review(mine=glass.actor == me)
     permit = console.authority.permit(visitor.principal, need, asking_of(request))

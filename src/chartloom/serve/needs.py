@@ -21,6 +21,8 @@ OWN_ACCESS: Final = Need(((Action.VIEW_OWN_ACCESS, _OPERATE),), what=("site/own-
 #: Of forms that show nothing about anybody: who may use them.
 FIND: Final = (Action.FIND_PERSON, _GLASS)
 REVIEW: Final = (Action.REVIEW_GLASS, _OPERATE)
+GLASS_FORM: Final = Need((FIND,), what=("glass",))
+REVIEW_FORM: Final = Need((REVIEW,), what=("site/glass-reviews",))
 AUDIT: Final = Need(((Action.VIEW_AUDIT, _OPERATE),), what=("site/audit",))
 KEYS: Final = Need(((Action.MANAGE_KEYS, _OPERATE),), what=("site/keys",))
 

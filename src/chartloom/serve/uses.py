@@ -14,13 +14,13 @@ from starlette.routing import BaseRoute, Route
 
 from chartloom.domain.access import DataUse, UseState
 from chartloom.domain.errors import NotFound
-from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.grant import Purpose
 from chartloom.guard.audit import Kind, events
-from chartloom.guard.authority import AccessDenied
 from chartloom.guard.facts import actor_of
 from chartloom.guard.policy import Action
 from chartloom.serve import needs
 from chartloom.serve.console import Console, asking_of, first, form_of, visitor_of
+from chartloom.serve.denials import denied
 
 _FIELD = re.compile(r"[A-Z][A-Za-z]{1,40}(\.[a-z][A-Za-z]{0,60}){1,4}")
 _PURPOSES = (Purpose.QUALITY, Purpose.RESEARCH)
@@ -110,7 +110,10 @@ def _decide(console: Console, request: Request) -> Response:
     visitor, word = visitor_of(request), first(form_of(request), "decision", 20)
     me, asking = actor_of(visitor.principal), asking_of(request)
     listing = console.authority.permit(visitor.principal, needs.uses(), asking)
-    use = _get(listing.grant, console, request.path_params["id"])
+    try:
+        use = console.doors.uses.get(listing.grant, request.path_params["id"])
+    except NotFound:
+        raise denied(console, request, needs.uses()) from None
     if word == "withdraw" and use.requested_by == me:
         permit, state = listing, UseState.WITHDRAWN
     elif word in ("approve", "refuse"):
@@ -118,17 +121,10 @@ def _decide(console: Console, request: Request) -> Response:
         permit = console.authority.permit(visitor.principal, need, asking)
         state = UseState.APPROVED if word == "approve" else UseState.REFUSED
     else:
-        raise AccessDenied
+        raise denied(console, request, needs.uses())
     now_us = console.clock.now_us()
     decided = msgspec.structs.replace(use, state=state, decided_by=me, decided_us=now_us)
     about = console.authority.context(visitor.principal, permit.purpose, asking, permit.grant)
     console.authority.record(events.change(about, Kind.USE_DECIDED, use.id, decision=state.value))
     console.doors.uses.decide(permit.grant, decided)
     return RedirectResponse("/uses", 303)
-
-
-def _get(grant: Grant, console: Console, use_id: str) -> DataUse:
-    try:
-        return console.doors.uses.get(grant, use_id)
-    except NotFound:
-        raise AccessDenied from None
