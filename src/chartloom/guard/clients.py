@@ -39,6 +39,10 @@ _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _HTTPS: Final = re.compile(r"https://[A-Za-z0-9.-]+(:\d{1,5})?(/[\x21-\x7e]*)?")
 
 
+#: In the ASGI scope: DER of the client's certificate that TLS verified, ``b""`` without one.
+PEER: Final = "chartloom.peer"
+
+
 class RegisteredClient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One ``[[client]]`` entry.
 

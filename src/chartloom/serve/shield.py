@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chartloom.domain.errors import StoreUnavailable
+from chartloom.guard.clients import PEER
 from chartloom.guard.staff import Principal
 from chartloom.guard.tokens import TokenRefused
 from chartloom.serve.access import equal
@@ -125,7 +126,8 @@ class Shield:
         if scheme.lower() != "bearer":
             return None
         try:
-            access = self._services.verifier.verify(token.strip())
+            certificate: bytes = request.scope.get(PEER, b"")
+            access = self._services.verifier.verify(token.strip(), certificate=certificate)
         except TokenRefused:
             return None
         scopes = policy_scopes(access.scopes)

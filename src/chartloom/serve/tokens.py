@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route
 
 from chartloom.domain.grant import Purpose
 from chartloom.guard.audit import events
+from chartloom.guard.clients import PEER
 from chartloom.guard.staff import Principal
 from chartloom.guard.tokens import Issued, TokenError
 from chartloom.serve.console import Console, asking_of, form_of
@@ -41,7 +42,8 @@ def _answer(
     console: Console, request: Request, services: Services, fields: dict[str, str]
 ) -> Response:
     try:
-        issued = services.endpoint.token(fields)
+        certificate: bytes = request.scope.get(PEER, b"")
+        issued = services.endpoint.token(fields, certificate=certificate)
     except TokenError as error:
         about = _about(console, request, Principal(subject="nobody", service=True))
         console.authority.record(events.sign_in(about, _METHOD, denied=error.reason or "refused"))

@@ -6,7 +6,7 @@ See README.md for options, answers and limits.
 
 from chartloom.sources.admission import Admission, asks_nobody
 from chartloom.sources.grouping import GroupCommitter
-from chartloom.sources.guarded_http import PEER, HttpLimits, guarded_http
+from chartloom.sources.guarded_http import HttpLimits, guarded_http
 from chartloom.sources.options import OPTIONS, Option, Problem, validate_options
 from chartloom.sources.server import IngestServer, IngestSettings
 from chartloom.sources.stats import FeedStats
@@ -14,7 +14,6 @@ from chartloom.sources.tls import server_context
 
 __all__ = [
     "OPTIONS",
-    "PEER",
     "Admission",
     "FeedStats",
     "GroupCommitter",

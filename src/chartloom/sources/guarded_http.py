@@ -19,10 +19,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from chartloom.domain.errors import ConfigurationError
+from chartloom.guard.clients import PEER
 from chartloom.sources.tls import certificate_shown
-
-#: In the ASGI scope: DER of the client's certificate that TLS verified, ``b""`` without one.
-PEER: Final = "chartloom.peer"
 
 _LOG = logging.getLogger(__name__)
 _ANSWERS: Final = {

@@ -38,13 +38,14 @@ from chartloom.guard.tokens import (
     discover,
 )
 from chartloom.project import Project
-from chartloom.project.access import load_policies, load_staff, windows
+from chartloom.project.access import load_policies, windows
 from chartloom.project.clients import load_clients
 from chartloom.serve import Doors, GlassRules, KeyStatus, Limits, Services
 from chartloom.serve.demo_idp import DemoProvider
 from chartloom.wiring.address import console_address
 from chartloom.wiring.services import access_verifier, site_name, token_issuer
 from chartloom.wiring.site import OpenSite
+from chartloom.wiring.staff_list import StaffList
 
 _LOG = logging.getLogger(__name__)
 
@@ -67,35 +68,6 @@ def _keep_heads(keeper: HeadKeeper, heads: HeadFile, stop: threading.Event) -> N
         except AuditUnavailable as error:
             _LOG.error("no head of the audit log is signed: %s", error.what)
             stop.wait(EVERY_S)
-
-
-class StaffList:
-    """Today's list of staff: read again when the file changes; a broken file lets nobody in."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
-        self._path = project.folder / project.settings.access.staff
-        self._lock = threading.Lock()
-        self._known: tuple[tuple[int, int], Staff] | None = None
-
-    def __call__(self) -> Staff:
-        try:
-            stat = self._path.stat()
-            mark = (stat.st_mtime_ns, stat.st_size)
-        except FileNotFoundError:
-            mark = (0, 0)
-        with self._lock:
-            if self._known is None or self._known[0] != mark:
-                try:
-                    staff = load_staff(self._project)
-                except ConfigurationError:
-                    staff = Staff()
-                self._known = (mark, staff)
-            return self._known[1]
-
-    def patient_numbers(self) -> list[str]:
-        """The numbers under which those who work here are patients, too."""
-        return [number for member in self().staff for number in member.patient]
 
 
 @contextlib.contextmanager
@@ -163,9 +135,21 @@ def open_doors(opened: OpenSite) -> Iterator[Doors]:
 
 def _services(project: Project, clock: Clock, used: UsedTokens) -> Services | None:
     """How the registered services get their tokens; ``None`` if there is no service with keys."""
+    registered = load_clients(project)
+
+    def is_of(id: str, certificate: bytes) -> bool:
+        found = registered.of_certificate(certificate)
+        return found is not None and found.id == id
+
     clients = {
-        c.id: Client(c.id, keys, frozenset(c.scopes), certificate_bound=c.certificate_bound)
-        for c in load_clients(project)
+        c.id: Client(
+            c.id,
+            keys,
+            frozenset(c.scopes),
+            certificate_bound=c.certificate_bound,
+            owns=partial(is_of, c.id),
+        )
+        for c in registered
         if (keys := _keys_of(project, c, clock)) is not None
     }
     if not clients:

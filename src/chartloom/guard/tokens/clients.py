@@ -6,7 +6,7 @@ at the token endpoint, grant type ``client_credentials``.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 from uuid import uuid4
 
@@ -35,13 +35,17 @@ _FIELDS: Final = frozenset(
 
 
 class Client(msgspec.Struct, frozen=True):
-    """A registered service. certificate_bound: its tokens work only over its own mTLS."""
+    """A registered service. certificate_bound: its tokens work only over its own mTLS.
+
+    owns: whether a certificate (DER) is one of its own.
+    """
 
     client_id: str
     keys: KeySource
     scopes: frozenset[str]
     algorithms: tuple[str, ...] = ASSERTION_ALGORITHMS
     certificate_bound: bool = False
+    owns: Callable[[bytes], bool] = bool
 
 
 class TokenError(ChartloomError):
@@ -145,7 +149,7 @@ class TokenEndpoint:
             raise TokenError("invalid_client", error.reason) from error
         if form.get("client_id", client.client_id) != client.client_id:
             raise TokenError("invalid_client", "client-id")
-        if client.certificate_bound and not certificate:
+        if client.certificate_bound and not (certificate and client.owns(certificate)):
             raise TokenError("invalid_client", "binding")
         audience = form.get("resource", self._audiences[0])
         if audience not in self._audiences:

@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from chartloom.domain.errors import LandingRefused, StoreUnavailable
 from chartloom.domain.message import Arrival, Format, LandingOutcome, Receipt
+from chartloom.guard.clients import PEER
 from chartloom.guard.tokens import TokenRefused
 from chartloom.sources import events
 from chartloom.sources.common import land, room
@@ -26,7 +27,6 @@ from chartloom.sources.context import SourceContext
 from chartloom.sources.fhir_rest import hl7, outcome
 from chartloom.sources.fhir_rest.outcome import Refusal
 from chartloom.sources.fhir_rest.quick_look import FhirLook, quick_look
-from chartloom.sources.guarded_http import PEER
 from chartloom.sources.limits import TokenBucket
 
 _METHODS: Final = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
