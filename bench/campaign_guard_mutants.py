@@ -37,13 +37,14 @@ _TIMEOUT_S = 240
 
 #: Files that guard (by how their path begins) and the tests that must notice, nearest first.
 TESTS: tuple[tuple[str, str], ...] = (
-    ("guard/policy/default", "tests/unit/guard/test_policies.py"),
-    ("guard/policy", "tests/unit/guard/test_policies.py tests/unit/guard/test_relation_windows.py"),
-    ("guard/authority", "tests/security/test_authority.py tests/browser/test_roles.py"),
-    ("guard/facts", "tests/security/test_authority.py tests/browser/test_roles.py"),
-    ("guard/consent", "tests/unit/guard/test_consent.py"),
+    ("guard/policy/default", "tests/security/test_permitted.py"
+     " tests/unit/guard/test_policies.py"),
+    ("guard/policy", "tests/security/test_every_check_counts.py tests/unit/guard/test_policies.py tests/unit/guard/test_relation_windows.py"),
+    ("guard/authority", "tests/security/test_every_check_counts.py tests/browser/test_roles.py"),
+    ("guard/facts", "tests/security/test_every_check_counts.py tests/browser/test_roles.py"),
+    ("guard/consent", "tests/security/test_every_check_counts.py tests/unit/guard/test_consent.py"),
     ("guard/staff", "tests/unit/guard/test_staff.py"),
-    ("guard/guard", "tests/unit/guard/test_guard.py"),
+    ("guard/guard", "tests/security/test_every_check_counts.py tests/unit/guard/test_guard.py"),
     ("guard/tokens/oidc", "tests/unit/guard/test_oidc.py tests/unit/guard/test_tokens.py"),
     ("guard/tokens", "tests/unit/guard/test_tokens.py tests/unit/guard/test_oidc.py"),
     ("guard/https", "tests/unit/guard/test_tokens.py tests/unit/guard/test_oidc.py"
