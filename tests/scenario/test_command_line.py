@@ -31,6 +31,10 @@ RESULT = (
 )
 
 
+#: An operator opens a chart with a reason only.
+WHY = "to see what the test has sent"
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -110,7 +114,7 @@ def test_from_message_to_chart(site: Path, tmp_path: Path) -> None:
     rows = _until(site, "messages")
     assert [r["control_id"] for r in rows] == ["L0001", "M0001"]
     assert {r["state"] for r in rows} == {"applied"}
-    chart = json.loads(chartloom("chart", "100001", "--site", str(site), "--json"))
+    chart = json.loads(chartloom("chart", "100001", "--reason", WHY, "--site", str(site), "--json"))
     assert len(chart["sourcePatients"]) == 2
     assert chart["patient"]["birth_date"] == "2015-04-12"
     [series] = chart["sections"]["results"]["entries"]

@@ -20,6 +20,7 @@ from chartloom.domain.store import FeedStatus, MessageFilter, ReplayScope
 
 if TYPE_CHECKING:
     from chartloom.wiring import OpenSite
+    from chartloom.wiring.desk import Desk
 
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
 
@@ -34,14 +35,17 @@ def register(app: typer.Typer) -> None:
         epilog="Examples:  chartloom quarantine  ·  chartloom quarantine --retry 17 --retry 23"
         "  ·  chartloom quarantine --retry-all"
     )(quarantine)
-    app.command(epilog="Examples:  chartloom chart 123456  ·  chartloom chart 123456 --json")(chart)
+    app.command(
+        epilog='Examples:  chartloom chart 123456 --reason "asked by Dr. Ames, ticket 4711"'
+        "  ·  chartloom chart 123456 --json"
+    )(chart)
 
 
-def _open(site: Path) -> AbstractContextManager[OpenSite]:
+def _open(site: Path) -> AbstractContextManager[Desk]:
     from chartloom.project import load_project
-    from chartloom.wiring import open_site
+    from chartloom.wiring.desk import open_desk
 
-    return open_site(load_project(site))
+    return open_desk(load_project(site))
 
 
 def feeds(
@@ -50,24 +54,30 @@ def feeds(
     watch: Annotated[bool, typer.Option(help="Refresh every two seconds.")] = False,
 ) -> None:
     """How every feed is doing: rate, last seen, latency, errors, freshness."""
-    with _open(site) as opened:
+    from chartloom.wiring.desk import FEEDS
+
+    with _open(site) as desk:
+
+        def asked() -> list[FeedStatus]:
+            return desk.ask(FEEDS, desk.opened.store.feeds)
+
         if json:
-            print_json(opened.store.feeds(opened.grant()))
+            print_json(asked())
             return
         if not watch:
-            OUT.print(_feeds_table(opened))
+            OUT.print(_feeds_table(desk.opened, asked()))
             return
         from rich.live import Live
 
-        with Live(_feeds_table(opened), console=OUT) as live:
+        with Live(_feeds_table(desk.opened, asked()), console=OUT) as live:
             while True:
                 time.sleep(2)
-                live.update(_feeds_table(opened))
+                live.update(_feeds_table(desk.opened, asked()))
 
 
-def _feeds_table(opened: OpenSite) -> Table:
+def _feeds_table(opened: OpenSite, found: list[FeedStatus]) -> Table:
     now_us = opened.clock.now_us()
-    statuses = {s.feed: s for s in opened.store.feeds(opened.grant())}
+    statuses = {s.feed: s for s in found}
     table = Table(
         title=opened.project.settings.site.name,
         title_justify="left",
@@ -128,22 +138,26 @@ def messages(
     json: JsonOption = False,
 ) -> None:
     """Lists messages, newest first, or shows one with what became of it."""
-    with _open(site) as opened:
+    from chartloom.wiring.desk import MESSAGES
+
+    with _open(site) as desk:
         if position is not None:
-            _one_message(opened, position, json)
+            _one_message(desk, position, json)
             return
         where = MessageFilter(
             feed=feed, message_type=type_, state=state, control_id=control_id, limit=limit
         )
-        rows = opened.store.search(opened.grant(), where)
+        rows = desk.ask(MESSAGES, desk.opened.store.search, where)
         if json:
             print_json(rows)
         else:
             OUT.print(rows_table(rows))
 
 
-def _one_message(opened: OpenSite, position: int, json: bool) -> None:
-    detail = opened.store.detail(opened.grant(), position)
+def _one_message(desk: Desk, position: int, json: bool) -> None:
+    from chartloom.wiring.desk import message
+
+    detail = desk.ask(message(position), desk.opened.store.detail, position)
     if json:
         print_json(
             {
@@ -179,13 +193,16 @@ def quarantine(
     json: JsonOption = False,
 ) -> None:
     """Lists messages that could not be applied, with the reason; retries them after a fix."""
-    with _open(site) as opened:
+    from chartloom.wiring.desk import QUARANTINE, RETRY
+
+    with _open(site) as desk:
         if retry or retry_all:
-            count = opened.store.retry(opened.grant(), ReplayScope(positions=tuple(retry or ())))
+            scope = ReplayScope(positions=tuple(retry or ()))
+            count = desk.opened.store.retry(desk.settle(RETRY), scope)
             OUT.print(f"{count} message(s) put back in front of their lanes.")
             return
         where = MessageFilter(state=MessageState.QUARANTINED, limit=limit)
-        rows = opened.store.search(opened.grant(), where)
+        rows = desk.ask(QUARANTINE, desk.opened.store.search, where)
         if json:
             print_json(rows)
         elif rows:
@@ -199,14 +216,19 @@ def quarantine(
 def chart(
     person: Annotated[str, typer.Argument(help="Record number, person id or source patient id.")],
     site: SiteOption = Path(),
+    reason: Annotated[str, typer.Option(help="Why you must see it; kept sealed, for review.")] = "",
     json: JsonOption = False,
 ) -> None:
-    """A patient's summary: problems, medications, allergies, results, encounters and more."""
-    from chartloom.cli.chart import chart_json, print_chart
+    """A patient's summary: problems, medications, allergies, results, encounters and more.
 
-    with _open(site) as opened:
-        grant = opened.grant()
-        hits = opened.store.find_persons(grant, "any", person)
+    An operator cares for nobody: the chart opens with a reason, as in an emergency, for as long as
+    [access] glass_hours says. That is on record, and reviewed in the console.
+    """
+    from chartloom.cli.chart import chart_json, print_chart
+    from chartloom.domain.grant import Purpose
+
+    with _open(site) as desk:
+        hits = desk.find(person, Purpose.BREAK_GLASS)
         if not hits:
             ERR.print("Nobody is found under that. Try a record number as the source wrote it.")
             raise typer.Exit(1)
@@ -216,8 +238,10 @@ def chart(
                 table.add_row(hit.person_id, str(len(hit.source_patients)))
             OUT.print(table)
             raise typer.Exit(1)
-        views = opened.store.sections(grant, hits[0].source_patients)
+        permit = desk.chart(hits[0].person_id, reason)
+        views = permit.run(desk.opened.store.sections, hits[0].source_patients)
+        now_us = desk.opened.clock.now_us()
         if json:
-            print_json(chart_json(hits[0], views, opened.clock.now_us()))
+            print_json(chart_json(hits[0], views, now_us))
         else:
-            print_chart(views, opened.clock.now_us())
+            print_chart(views, now_us)

@@ -34,11 +34,13 @@ def replay(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from chartloom.project import load_project
-    from chartloom.wiring import open_site
+    from chartloom.wiring.desk import REPLAY, open_desk
 
     if not yes and not json:
         typer.confirm("Charts are incomplete while a replay runs. Go on?", abort=True)
-    with open_site(load_project(site)) as opened:
+    with open_desk(load_project(site)) as desk:
+        opened = desk.opened
+        desk.settle(REPLAY)  # decided and on record; the work itself takes longer than a permit
         grant = opened.grant(ttl_s=86_400)
         while verify and opened.store.waiting(grant):
             time.sleep(0.2)  # a digest only means something when nothing is under way

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +19,6 @@ from chartloom.guard.audit import (
     Verdict,
     Viewing,
     accounting,
-    events,
     privacy_report,
     read_events,
     read_heads,
@@ -27,6 +26,7 @@ from chartloom.guard.audit import (
     who_saw,
 )
 from chartloom.guard.audit.events import term_fingerprint
+from chartloom.wiring.desk import log
 from chartloom.wiring.doors import HEADS
 from chartloom.wiring.keeping import Operator
 
@@ -80,14 +80,9 @@ class Auditor(Operator):
         return _events(self._open("export"), after)
 
     def _open(self, what: str, patients: tuple[str, ...] = ()) -> _Readable:
-        grant = self.grant()
-        about = self.about(grant)
-        first, rest = (patients[0], patients[1:]) if patients else ("", ())
-        event: Mapping[str, Any] = events.with_patients(
-            events.patient_read(about, first, [f"audit/{what}"]), rest
-        )
-        self.recorder.record(event)
-        return self.log.under(grant)
+        """The log, once the look at it is on record."""
+        self.desk.permit(log(what)).submit(patients).result()
+        return self.log.under(self.grant())
 
     def _staff(self) -> dict[str, Facts]:
         """The own patient record of each member of staff, where the list names one."""

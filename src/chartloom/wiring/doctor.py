@@ -147,13 +147,14 @@ def _is_up(project: Project) -> bool:
 
 
 def _store(project: Project) -> Iterator[Result]:
-    from chartloom.wiring.site import open_site
+    from chartloom.wiring.desk import FEEDS, open_desk
 
     try:
-        with open_site(project) as opened:
-            waiting = opened.store.waiting(opened.grant())
-            quarantined = sum(s.quarantined_count for s in opened.store.feeds(opened.grant()))
-            sizes = opened.store.sizes()
+        with open_desk(project) as desk:
+            statuses = desk.ask(FEEDS, desk.opened.store.feeds)
+            waiting = sum(s.waiting_count for s in statuses)
+            quarantined = sum(s.quarantined_count for s in statuses)
+            sizes = desk.opened.store.sizes()
     except ChartloomError as e:
         yield Result("store", False, e.what, e.cure or "Start the site with `chartloom up`.")
         return

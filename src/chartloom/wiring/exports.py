@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.grant import EVERYONE, Purpose
 from chartloom.engines.postgres.audit_log import PostgresAuditLog
-from chartloom.engines.postgres.doors import PostgresGlass, PostgresUses
-from chartloom.engines.postgres.facts import PostgresFacts
+from chartloom.engines.postgres.doors import PostgresUses
 from chartloom.engines.postgres.protection_rules import Role
 from chartloom.guard.audit import Recorder
-from chartloom.guard.authority import Authority
 from chartloom.guard.staff import Principal, principal_of
 from chartloom.project import Project
-from chartloom.project.access import load_policies, load_staff, windows
+from chartloom.project.access import load_staff
+from chartloom.wiring.desk import Desk, authority_of
 from chartloom.wiring.export import Exporter
 from chartloom.wiring.site import OpenSite, open_site
 
@@ -59,18 +58,9 @@ def open_exports(project: Project, progress: Callable[[str, int, int], None]) ->
         stack.callback(log.close)
         recorder = Recorder(log)
         stack.callback(recorder.close)
+        Desk(opened, recorder).note("export")
+        authority = authority_of(opened, recorder, "export")
         uses = PostgresUses(store)
-        authority = Authority(
-            load_policies(project),
-            PostgresFacts(store),
-            PostgresGlass(store),
-            uses,
-            guard,
-            recorder,
-            clock,
-            windows(project),
-            observer="export",
-        )
         yield Exports(
             opened,
             Exporter(store, uses, authority, recorder, guard, clock, project.key_dir, progress),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from chartloom.domain.errors import (
     LimitExceeded,
@@ -27,15 +27,20 @@ def retention_of(settings: RetentionSettings) -> Retention:
 
 @contextlib.contextmanager
 def housekeeping(
-    store: PostgresStore, keep: Retention, every_s: float = _EVERY_S
+    store: PostgresStore,
+    keep: Retention,
+    every_s: float = _EVERY_S,
+    also: Sequence[Callable[[], object]] = (),
 ) -> Iterator[threading.Thread]:
-    """Tidies the store now and then, as long as the ``with`` lasts."""
+    """Tidies the store now and then, as long as the ``with`` lasts. also: what else is tidied."""
     stop = threading.Event()
 
     def run() -> None:
         while not stop.is_set():
             try:
                 store.tidy(keep, stop.is_set)
+                for tidy in also:
+                    tidy()
             except (StoreUnavailable, StoreDamaged, StoreDefect, LimitExceeded) as error:
                 _log.warning("housekeeping failed", extra={"chartloom": {"why": error.what}})
             stop.wait(every_s)

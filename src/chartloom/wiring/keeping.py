@@ -11,12 +11,13 @@ from typing import Self
 
 import msgspec
 
-from chartloom.domain.errors import ConfigurationError, NotFound
+from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.keys import Tombstone
 from chartloom.guard.audit import Actor, Context, Kind, Recorder, events
 from chartloom.guard.keys import KeyBroker, Rotation
 from chartloom.project import Project
+from chartloom.wiring.desk import KEYS, Desk
 from chartloom.wiring.site import OpenSite, open_site
 
 #: A worker that noticed nothing yet has by then; until then it may still hold plain text in memory.
@@ -37,6 +38,7 @@ class Operator:
             self.log = self.opened.store.audit_log()
             self.recorder = Recorder(self.log)
             stack.callback(self.recorder.close)
+            self.desk = Desk(self.opened, self.recorder)
             self._stack = stack.pop_all()
         return self
 
@@ -65,17 +67,8 @@ class Operator:
     def find(self, person: str) -> tuple[str, ...]:
         """The source patients of the one person of a record number or id; none if there is no
         such one. The look-up is on record before it is answered."""
-        store, grant = self.opened.store, self.grant()
-        prints = {"any": events.term_fingerprint(self.opened.guard.blind, person)}
-        try:
-            found = list(store.person(grant, person).source_patients)
-        except NotFound:
-            hits = store.find_persons(grant, "any", person)
-            found = list(hits[0].source_patients) if len(hits) == 1 else []
-        self.recorder.record(
-            events.search(self.about(grant), prints, patients=found, count=len(found))
-        )
-        return tuple(found)
+        hits = self.desk.find(person)
+        return hits[0].source_patients if len(hits) == 1 else ()
 
 
 class KeyStatus(msgspec.Struct, frozen=True):
@@ -105,6 +98,9 @@ class KeyKeeper(Operator):
 
     def status(self) -> KeyStatus:
         """What there is."""
+        return self.desk.ask(KEYS, lambda _: self._counts())
+
+    def _counts(self) -> KeyStatus:
         kek = self._broker.describe()
         counts = dict.fromkeys(kek.generations, 0) | self._keys.count_by_generation()
         destroyed = self._keys.destroyed_count()
@@ -112,6 +108,7 @@ class KeyKeeper(Operator):
 
     def rotate(self, progress: Callable[[Rotation], None], *, new_generation: bool) -> Rotation:
         """A new generation (or the newest) wraps all keys."""
+        self.desk.permit(KEYS)
         self._record(Kind.KEY_CREATED, "generation", step="rotation-begins")
         done = self._broker.rotate(progress, new_generation=new_generation)
         self._record(
@@ -121,7 +118,8 @@ class KeyKeeper(Operator):
 
     def retire(self) -> tuple[int, ...]:
         """Destroys what wraps nothing any more; the numbers."""
-        found = self.status()
+        self.desk.permit(KEYS)
+        found = self._counts()
         idle = tuple(g for g, n in sorted(found.counts.items()) if not n and g != found.generation)
         for generation in idle:
             self._record(Kind.KEY_RETIRED, f"generation-{generation}")
@@ -137,6 +135,7 @@ class KeyKeeper(Operator):
 
     def shred(self, source_patients: Sequence[str], reason: str) -> dict[str, int]:
         """Destroys the keys, removes what is derived, and waits until all have forgotten."""
+        self.desk.permit(KEYS)
         for source_patient in source_patients:
             self.recorder.record(events.key_shredded(self.about(), source_patient, reason))
             self._broker.shred(source_patient, self.actor, reason)

@@ -169,6 +169,7 @@ def _serve(opened: OpenSite, name: str) -> None:
     from prometheus_client import CollectorRegistry
 
     from chartloom.serve import ProjectInfo, create_app, earlier_mapping
+    from chartloom.serve.sessions import SessionBook
     from chartloom.wiring.address import console_hosts
     from chartloom.wiring.console_server import ConsoleServer
     from chartloom.wiring.doors import open_doors
@@ -182,8 +183,10 @@ def _serve(opened: OpenSite, name: str) -> None:
     version = hashlib.sha256(
         "".join(sorted({mapping.fingerprint for _, mapping in mappings.values()})).encode()
     ).hexdigest()
-    tidy = housekeeping(opened.store, retention_of(settings.retention))
-    with open_doors(opened) as doors, tidy:
+    with open_doors(opened) as doors, contextlib.ExitStack() as stack:
+        book = SessionBook(doors.sessions, doors.minter, opened.clock, doors.staff, doors.limits)
+        keep = retention_of(settings.retention)
+        stack.enter_context(housekeeping(opened.store, keep, also=(book.tidy,)))
         app = create_app(
             opened.store,
             doors,

@@ -104,6 +104,17 @@ MATRIX: list[tuple[Request, str | None]] = [
     (ask("privacy_officer", A.REVIEW_GLASS, OPS), ""),
     (ask("privacy_officer", A.REVIEW_GLASS, OPS, mine=True), None),
     (ask("clinician", A.REVIEW_GLASS, OPS), None),
+    # The local operator
+    (ask("local_operator", A.FIND_PERSON, OPS), " ".join(Label)),
+    (ask("local_operator", A.FIND_PERSON, TREAT), None),
+    (ask("clinician", A.FIND_PERSON, OPS), None),
+    (ask("local_operator integration_engineer", A.VIEW_MESSAGE, OPS), ""),
+    (ask("local_operator", A.BREAK_GLASS, BTG, person(), reason=True), ""),
+    (ask("local_operator", A.BREAK_GLASS, BTG, person()), None),
+    (ask("local_operator", A.BREAK_GLASS, OPS, person(), reason=True), None),
+    (ask("local_operator", A.VIEW_CHART, BTG, person(labels="VIP R", glass=True)), "VIP R"),
+    (ask("local_operator", A.VIEW_CHART, BTG, person()), None),
+    (ask("local_operator", A.VIEW_CHART, TREAT, person(glass=True)), None),
     # Consent
     (ask("clinician", A.VIEW_CHART, TREAT, person("attending", denied="*")), None),
     (ask("clinician", A.VIEW_CHART, BTG, person(denied="*", glass=True, labels="HIV")), "HIV"),
