@@ -8,6 +8,7 @@ not cover is simply not there.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from chartloom.domain.access import (
@@ -137,6 +138,10 @@ class Lanes(Protocol):
 
 class Charts(Protocol):
     """Reads for views, consoles and doors."""
+
+    def together(self, grant: Grant) -> AbstractContextManager[None]:
+        """Reads of this thread under this very grant, within, share one transaction."""
+        ...
 
     def find_persons(
         self, grant: Grant, field: str, value: str, limit: int = 20
@@ -306,6 +311,10 @@ class UsedTokens(Protocol):
 class AccessFacts(Protocol):
     """What access is decided from. The grant is the decider's own, for everyone; no PHI but the
     Consents comes out of it."""
+
+    def together(self, grant: Grant) -> AbstractContextManager[None]:
+        """Questions of this thread under this very grant, within, share one transaction."""
+        ...
 
     def known_of(self, grant: Grant, any_id: str) -> KnownOfPerson:
         """What is known of the person of a person id or source patient id; empty for nobody.

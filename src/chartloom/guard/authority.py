@@ -194,19 +194,20 @@ class Authority:
 
     def permit(self, principal: Principal, need: Need, asking: Asking) -> Permit:
         """The permission for a need; raises ``AccessDenied`` when the denial is on record."""
-        who = self.gatherer.who(principal)
-        target = self._target(need)
+        who, use = self.gatherer.who(principal), self._use(need.data_use)
         person: PersonFacts | None = None
         glass_until = 0
-        if target is not None:
-            glass_until = self.gatherer.glass_until(who, target.source_patients)
-            person = self.gatherer.person(who, target, glass=glass_until > 0)
-        for action, purpose in need.options:
-            if person is not None and person.glass and action in _THROUGH_GLASS:
-                purpose = Purpose.BREAK_GLASS if purpose is Purpose.TREATMENT else purpose
-            decision = self._decide(who, action, purpose, person, need)
-            if decision.allowed and (person is None or person.source_patients):
-                return self._permit(who, decision, action, purpose, need, asking, glass_until)
+        with self.gatherer.together():
+            target = self._target(need)
+            if target is not None:
+                glass_until = self.gatherer.glass_until(who, target.source_patients)
+                person = self.gatherer.person(who, target, glass=glass_until > 0)
+            for action, purpose in need.options:
+                if person is not None and person.glass and action in _THROUGH_GLASS:
+                    purpose = Purpose.BREAK_GLASS if purpose is Purpose.TREATMENT else purpose
+                decision = self._decide(who, action, purpose, person, need, use)
+                if decision.allowed and (person is None or person.source_patients):
+                    return self._permit(who, decision, action, purpose, need, asking, glass_until)
         raise self._denied(principal, need, asking, target.source_patients if target else ())
 
     def may(self, principal: Principal, action: Action, purpose: Purpose) -> bool:
@@ -247,9 +248,14 @@ class Authority:
         return KnownOfPerson()
 
     def _decide(
-        self, who: Who, action: Action, purpose: Purpose, person: PersonFacts | None, need: Need
+        self,
+        who: Who,
+        action: Action,
+        purpose: Purpose,
+        person: PersonFacts | None,
+        need: Need,
+        use: DataUse | None,
     ) -> Decision:
-        use = self._use(need.data_use)
         request = Request(
             who.principal,
             action,
@@ -268,6 +274,8 @@ class Authority:
             return decision
         # Consent only takes away, or opens labels: whoever has no access without it has none.
         (heard,) = self.gatherer.with_consent(who, [person], purpose)
+        if heard is person:  # there are none
+            return decision
         return self.policies.decide(msgspec.structs.replace(request, person=heard))
 
     def _decide_search(self, who: Who, request: Request) -> Decision:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from hashlib import sha256
 from threading import Lock
 from typing import Final, Protocol
 
 import msgspec
 
-from chartloom.domain.access import GLASS_SUBJECT, KnownOfPerson
+from chartloom.domain.access import KnownOfPerson
 from chartloom.domain.grant import EVERYONE, Grant, Purpose
 from chartloom.domain.labels import labels_of
 from chartloom.domain.ports import AccessFacts, Clock, GlassRecords
@@ -102,7 +103,6 @@ class Gatherer:
     ) -> None:
         self.facts, self._glass, self._clock, self._windows = facts, glass, clock, windows
         self.grant = OwnGrants(minter, clock, "service:authority", EVERYONE, "*")
-        self.glass_grant = OwnGrants(minter, clock, "service:authority", (GLASS_SUBJECT,))
         self._who: dict[Principal, tuple[int, Who]] = {}
         self._lock = Lock()
 
@@ -128,6 +128,11 @@ class Gatherer:
                 self._who.clear()
             self._who[principal] = (now_us, who)
         return who
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is asked within is one transaction. Ask for nothing under another grant there: that
+        would need a second connection while the first is held."""
+        return self.facts.together(self.grant())
 
     def known_of(self, any_id: str) -> KnownOfPerson:
         """What is known of the person of an id; empty for nobody."""
@@ -179,7 +184,7 @@ class Gatherer:
 
     def glass_until(self, who: Who, source_patients: Sequence[str]) -> int:
         """Until when the glass is open, 0 if it is not."""
-        grant, now_us = self.glass_grant(), self._clock.now_us()
+        grant, now_us = self.grant(), self._clock.now_us()
         found = self._glass.open_of(grant, who.actor, source_patients, now_us)
         return found.until_us if found else 0
 

@@ -247,8 +247,9 @@ def dosage_words(dosage: dict[str, Any]) -> str:
 
 def read_person(grant: Grant, console: Console, any_id: str) -> tuple[SearchHit, ChartSummary]:
     """A person and the chart; raises ``NotFound``."""
-    hit = console.store.person(grant, any_id)
-    views = console.store.sections(grant, hit.source_patients)
+    with console.store.together(grant):
+        hit = console.store.person(grant, any_id)
+        views = console.store.sections(grant, hit.source_patients)
     return hit, summary(views, console.clock.now_us())
 
 
@@ -267,12 +268,13 @@ def _softened(chart: ChartSummary) -> ChartSummary:
 
 
 def _person(grant: Grant, console: Console, any_id: str) -> PersonPage:
-    hit, chart = read_person(grant, console, any_id)
-    heard = console.store.search(
-        grant, MessageFilter(source_patients=hit.source_patients, limit=_MESSAGES_FOR_FEEDS)
-    )
+    with console.store.together(grant):
+        hit, chart = read_person(grant, console, any_id)
+        heard = console.store.search(
+            grant, MessageFilter(source_patients=hit.source_patients, limit=_MESSAGES_FOR_FEEDS)
+        )
+        statuses = console.statuses(grant)
     speaking = {row.feed for row in heard}
-    statuses = {s.feed: s for s in console.store.feeds(grant) if s.feed in speaking}
     now_us = console.clock.now_us()
     labels = tuple(
         judge(feed, statuses.get(feed.name), now_us)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from time import monotonic
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -22,6 +23,7 @@ from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.message import Message
 from chartloom.domain.ports import Charts, Clock, Messages
 from chartloom.domain.resource import Traced
+from chartloom.domain.store import FeedStatus
 from chartloom.guard.authority import Asking, Need, Permit
 from chartloom.guard.policy import Action
 from chartloom.guard.staff import Role
@@ -35,6 +37,7 @@ T = TypeVar("T")
 
 ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 _EARLIER_MAX = 8
+_STATUSES_S = 1.0
 _STATIC = Path(__file__).parent / "static"
 
 
@@ -87,12 +90,22 @@ class Console:
     sessions: SessionBook
     earlier_mapping: Callable[[str, Mapping[str, bytes]], Tracer | None]
     _earlier: dict[str, Tracer] = field(default_factory=dict)
+    _statuses: tuple[float, dict[str, FeedStatus]] = field(default=(-1e9, {}))
 
     def __post_init__(self) -> None:
         self.zone = ZoneInfo(self.project.zone)
         self.feeds = {feed.name: feed for feed in self.project.feeds}
         self.authority = self.doors.authority
         self._templates = _environment(self)
+
+    def statuses(self, grant: Grant) -> dict[str, FeedStatus]:
+        """The feeds by name, believed for a second: they are counted over the whole site, and every
+        page of a chart asks. For whoever reads under ``grant`` just now."""
+        at_s, known = self._statuses
+        if monotonic() - at_s >= _STATUSES_S:
+            known = {status.feed: status for status in self.store.feeds(grant)}
+            self._statuses = (monotonic(), known)
+        return known
 
     async def ask(
         self,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Lock
+from contextlib import ExitStack, contextmanager
+from threading import Lock, local
 
 from chartloom.domain.errors import ConfigurationError, GrantRefused
 from chartloom.domain.grant import Grant
@@ -12,7 +12,14 @@ from chartloom.domain.ports import Clock
 from chartloom.engines.postgres import migrate, protection
 from chartloom.engines.postgres.access import Claim, ServiceClaims, claim, entered
 from chartloom.engines.postgres.bodies import Bodies
-from chartloom.engines.postgres.connect import HOT_SETTINGS, Connection, Connector, Dedicated, Pool
+from chartloom.engines.postgres.connect import (
+    HOT_SETTINGS,
+    Connection,
+    Connector,
+    Dedicated,
+    Pool,
+    our_errors,
+)
 from chartloom.engines.postgres.protection_rules import Role
 from chartloom.guard import Guard
 
@@ -48,6 +55,7 @@ class StoreBase:
         self._admin = Dedicated(owner, "admin")
         # What is removed once more after a crash is no loss.
         self._tidying = Dedicated(owner, "housekeeping", {"synchronous_commit": "off"})
+        self._sitting = local()  # the transaction that a thread reads in, see together()
         self._site_lock = Lock()
         self._first_day_known = -1
 
@@ -86,11 +94,41 @@ class StoreBase:
     @contextmanager
     def _reading(self, grant: Grant) -> Iterator[Connection]:
         """A connection in a transaction that shows what ``grant`` covers, and nothing else."""
+        sitting = self._sitting
+        if getattr(sitting, "grant", None) is grant:
+            self._verify(grant)
+            if sitting.conn is None:
+                sitting.conn = sitting.until.enter_context(self._transaction(grant))
+            with our_errors():
+                yield sitting.conn
+        else:
+            with self._transaction(grant) as conn:
+                yield conn
+
+    @contextmanager
+    def _transaction(self, grant: Grant) -> Iterator[Connection]:
         claimed = claim(self._guard, grant)
         with self._pool.use() as conn:
             self._first_day(conn)
             with entered(conn, claimed):
                 yield conn
+
+    @contextmanager
+    def together(self, grant: Grant) -> Iterator[None]:
+        """What this thread reads under this very grant, within, is one transaction, which begins
+        with the first read: however many there are, they begin and end once. Another grant within
+        has transactions of its own."""
+        mine, outer = self._sitting.__dict__, dict(self._sitting.__dict__)
+        if outer.get("grant") is grant:
+            yield
+            return
+        with ExitStack() as until:
+            mine.update(grant=grant, conn=None, until=until)
+            try:
+                yield
+            finally:
+                mine.clear()
+                mine.update(outer)
 
     @contextmanager
     def entered(self, grant: Grant) -> Iterator[Connection]:

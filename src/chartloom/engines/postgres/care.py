@@ -44,7 +44,8 @@ _TO: Final = """
     ORDER BY start_us DESC LIMIT %s"""
 _LABELS: Final = """
     SELECT p, coalesce((SELECT labels FROM person_label l WHERE l.source_patient = p), 0),
-        (SELECT coalesce(bit_or(r.labels), 0) FROM resource r WHERE r.source_patient = p)
+        (SELECT coalesce(bit_or(r.labels), 0) FROM resource r
+            WHERE r.source_patient = p AND r.labels <> 0)
     FROM unnest(%b::text[]) p"""
 
 #: More relations than this of one place or person are cut, the oldest first.

@@ -7,6 +7,7 @@ Relations and labels of persons are rows that the worker writes with the resourc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from time import monotonic
 from typing import Any, Final
 
@@ -51,6 +52,10 @@ class PostgresFacts:
         self._store, self._employees = store, employees
         self._employed: tuple[float, frozenset[str]] = (-1e9, frozenset())
         self._directory: tuple[float, list[FhirJson], dict[str, str]] = (-1e9, [], {})
+
+    def together(self, grant: Grant) -> AbstractContextManager[None]:
+        """Questions of this thread under this very grant, within, share one transaction."""
+        return self._store.together(grant)
 
     def known_of(self, grant: Grant, any_id: str) -> KnownOfPerson:
         """What is known of the person of a person id or source patient id; empty for nobody."""
