@@ -11,7 +11,7 @@ from tests.browser.test_console_http import Client
 from tests.support.postgres import StoreFactory
 from tests.support.site import ShiftedClock, Site, serving
 
-from chartloom.guard.audit import Seen, read_events
+from chartloom.guard.audit import Actor, Context, Seen, events, read_events
 from chartloom.guard.staff import Role, Staff, StaffMember
 
 #: Two patients, each with a primary care physician of their own; an employee among them.
@@ -351,6 +351,36 @@ def test_the_explorer_says_who_saw_a_person(
     assert status == 303
     assert "actor=one" in headers["location"]
     assert sign_in("engineer").ask(f"/audit?person={ids['anna']}")[0] == 404
+
+
+def test_the_explorer_hides_the_work_of_the_site_and_pages_the_rest(
+    sign_in: Callable[[str], Client], house: Site
+) -> None:
+    about = Context(house.clock.now_us(), Actor("service:worker-1", service=True))
+    house.recorder.record(*(events.transformation(about, "adt", 1, 1, 1, "v") for _ in range(60)))
+    officer = sign_in("officer")
+    for _ in range(60):
+        officer.ask("/me")
+
+    def rows(path: str) -> tuple[list[str], str]:
+        text = officer.ask(path)[2]
+        table = text[text.index('id="events"') :]
+        older = re.search(r'href="(/audit[^"]+)" rel="next"', table)
+        who = re.findall(r"</td><td>([^<]*)</td><td>(?:\w|-)+", table)
+        return who, html.unescape(older[1]) if older else ""
+
+    people, older = rows("/audit")
+    assert len(people) == 50
+    assert not [who for who in people if who.startswith("service:")]
+    assert older.startswith("/audit?before=")
+    more, _ = rows(older)
+    assert more
+    everything, older = rows("/audit?work=1")
+    while older:
+        more, older = rows(older)
+        everything += more
+    assert len([who for who in everything if who == "service:worker-1"]) == 60
+    assert "what workers did with messages is hidden" in officer.ask("/audit")[2]
 
 
 def test_my_access_shows_what_i_did(sign_in: Callable[[str], Client], ids: dict[str, str]) -> None:

@@ -3,7 +3,7 @@
 from chartloom.serve.access import sign_in_path
 from chartloom.serve.app import LOCAL_HOSTS, create_app
 from chartloom.serve.console import ProjectInfo
-from chartloom.serve.doors import Doors, GlassRules, KeyStatus, Services
+from chartloom.serve.doors import Doors, GlassRules, KeyStatus, LogCheck, Services
 from chartloom.serve.earlier import earlier_mapping
 from chartloom.serve.readiness import MetricsRule
 from chartloom.serve.sessions import Limits
@@ -14,6 +14,7 @@ __all__ = [
     "GlassRules",
     "KeyStatus",
     "Limits",
+    "LogCheck",
     "MetricsRule",
     "ProjectInfo",
     "Services",

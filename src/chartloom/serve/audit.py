@@ -17,12 +17,13 @@ from chartloom.guard.audit import Disclosed, Head, Kind, Seen, Viewing, accounti
 from chartloom.guard.audit import read_events as read
 from chartloom.guard.authority import Need
 from chartloom.serve import needs
-from chartloom.serve.console import Console, first, form_of
+from chartloom.serve.console import Console, first, form_of, whole_number
+from chartloom.serve.doors import LogCheck
 from chartloom.serve.glass import actor_of_subject
 
 #: Events looked through for one page, the newest ones; more is what the command line is for.
 _EVENTS_MAX = 50_000
-_SHOWN_MAX = 200
+_SHOWN_MAX = 50
 _READ_ROWS = 5_000
 
 
@@ -34,10 +35,13 @@ class Search(msgspec.Struct, frozen=True):
     kind: str = ""
     since: str = ""
     until: str = ""
+    work: str = ""  #: not empty: also what workers did with messages
+    before: str = ""  #: only events with lower numbers
 
-    def query(self) -> str:
+    def query(self, **other: object) -> str:
         """For the address: nothing here is more than an opaque id or a subject."""
-        return urlencode({k: v for k, v in msgspec.structs.asdict(self).items() if v})
+        asked = {**msgspec.structs.asdict(self), **other}
+        return urlencode({k: v for k, v in asked.items() if v})
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -46,9 +50,11 @@ class Answer(msgspec.Struct, frozen=True):
     events: tuple[Seen, ...]
     viewings: tuple[Viewing, ...]
     disclosures: tuple[Disclosed, ...]
+    more: bool
     looked_at: int
     end: LogEnd
     head: Head | None
+    check: LogCheck | None
     patients: tuple[str, ...]
 
 
@@ -93,15 +99,19 @@ def _search(grant: Grant, console: Console, asked: Search) -> Answer:
             break
     patients = grant.persons if asked.person else ()
     hits = [e for e in events if since_us <= e.at_us < until_us and _fits(e, asked, patients)]
+    below = whole_number(asked.before) or 1 << 62
+    shown = [e for e in reversed(hits) if e.seq < below]
     of_person: dict[str, Any] = {"viewings": (), "disclosures": ()}
     if patients:
         of_person["viewings"] = tuple(who_saw(events, patients, since_us, until_us))
         of_person["disclosures"] = tuple(accounting(events, patients, since_us, until_us))
     return Answer(
-        events=tuple(hits[::-1][:_SHOWN_MAX]),
+        events=tuple(shown[:_SHOWN_MAX]),
+        more=len(shown) > _SHOWN_MAX,
         looked_at=len(events),
         end=end,
         head=console.doors.newest_head(),
+        check=console.doors.log_check(),
         patients=patients,
         **of_person,
     )
@@ -112,6 +122,8 @@ def _fits(event: Seen, asked: Search, patients: tuple[str, ...]) -> bool:
         return False
     if asked.kind and asked.kind != event.kind:
         return False
+    if event.kind == Kind.TRANSFORM and not asked.work and not asked.kind and not patients:
+        return False  # thousands a day, of no person's doing
     return not patients or not set(patients).isdisjoint(event.patients)
 
 

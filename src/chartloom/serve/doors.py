@@ -43,6 +43,16 @@ class KeyStatus(msgspec.Struct, frozen=True):
     kept_in: str = ""
 
 
+class LogCheck(msgspec.Struct, frozen=True):
+    """When whoever signs the heads last looked whether the log follows them, and what does not.
+
+    trouble: ``""`` if all that was logged since the head before follows it.
+    """
+
+    at_us: int
+    trouble: str = ""
+
+
 @dataclass(frozen=True)
 class Doors:
     """Everything that stands between a request and the store.
@@ -67,4 +77,5 @@ class Doors:
     limits: Limits = Limits()  # noqa: RUF009 - frozen
     glass_rules: GlassRules = GlassRules()  # noqa: RUF009 - frozen
     newest_head: Callable[[], Head | None] = lambda: None
+    log_check: Callable[[], LogCheck | None] = lambda: None
     key_status: Callable[[], KeyStatus | None] | None = None

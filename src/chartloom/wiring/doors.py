@@ -40,7 +40,7 @@ from chartloom.guard.tokens import (
 from chartloom.project import Project
 from chartloom.project.access import load_policies, windows
 from chartloom.project.clients import load_clients
-from chartloom.serve import Doors, GlassRules, KeyStatus, Limits, Services
+from chartloom.serve import Doors, GlassRules, KeyStatus, Limits, LogCheck, Services
 from chartloom.serve.demo_idp import DemoProvider
 from chartloom.wiring.address import console_address
 from chartloom.wiring.services import access_verifier, site_name, token_issuer
@@ -60,14 +60,30 @@ def _tell_of_copy(heads: HeadFile) -> None:
         _LOG.warning("the copy of the heads cannot be written", extra=extra)
 
 
-def _keep_heads(keeper: HeadKeeper, heads: HeadFile, stop: threading.Event) -> None:
+class HeadWatch:
     """Signs heads until the end; what keeps it from that is said, and tried again."""
-    while not stop.is_set():
-        try:
-            keeper.run(stop, on_signed=partial(_tell_of_copy, heads))
-        except AuditUnavailable as error:
-            _LOG.error("no head of the audit log is signed: %s", error.what)
-            stop.wait(EVERY_S)
+
+    def __init__(self, keeper: HeadKeeper, heads: HeadFile, clock: Clock) -> None:
+        self._keeper, self._heads, self._clock = keeper, heads, clock
+        self._check: LogCheck | None = None
+
+    def last(self) -> LogCheck | None:
+        """How the newest look at the log ended; ``None`` before the first."""
+        return self._check
+
+    def run(self, stop: threading.Event) -> None:
+        """Until ``stop`` is set."""
+        while not stop.is_set():
+            try:
+                self._keeper.run(stop, on_signed=self._signed)
+            except AuditUnavailable as error:
+                self._check = LogCheck(self._clock.now_us(), error.what)
+                _LOG.error("no head of the audit log is signed: %s", error.what)
+                stop.wait(EVERY_S)
+
+    def _signed(self) -> None:
+        self._check = LogCheck(self._clock.now_us())
+        _tell_of_copy(self._heads)
 
 
 @contextlib.contextmanager
@@ -95,11 +111,9 @@ def open_doors(opened: OpenSite) -> Iterator[Doors]:
     copy = settings.audit.heads_copy
     heads = HeadFile(project.data_dir / HEADS, (project.folder / copy) if copy else None)
     key = Ed25519PrivateKey.from_private_bytes(load_or_create(project.key_dir).audit)
-    keeper = HeadKeeper(log, heads, key, clock)
+    watch = HeadWatch(HeadKeeper(log, heads, key, clock), heads, clock)
     stop = threading.Event()
-    signing = threading.Thread(
-        target=_keep_heads, args=(keeper, heads, stop), name="audit-heads", daemon=True
-    )
+    signing = threading.Thread(target=watch.run, args=(stop,), name="audit-heads", daemon=True)
     address = console_address(project)
     with contextlib.ExitStack() as stack:
         stack.callback(used.close)
@@ -129,6 +143,7 @@ def open_doors(opened: OpenSite) -> Iterator[Doors]:
             ),
             services=_services(project, clock, used),
             newest_head=heads.last,
+            log_check=watch.last,
             key_status=lambda: _key_status(opened),
         )
 
