@@ -16,7 +16,10 @@ from chartloom.domain.issues import Issue
 from chartloom.domain.message import LandingOutcome
 from chartloom.domain.store import ReplayScope
 from chartloom.engines.postgres import PostgresStore, Retention, tidy
+from chartloom.engines.postgres.doors import PostgresSessions
 from chartloom.engines.postgres.tidy import MINUTES_KEPT, Tidied
+from chartloom.guard.staff import Staff
+from chartloom.serve.sessions import Limits, SessionBook
 from chartloom.wiring.housekeeping import housekeeping
 
 MINUTE_US, DAY_US = 60_000_000, 86_400_000_000
@@ -251,6 +254,22 @@ def test_the_housekeeper_outlives_the_store_and_ends_when_told(
             assert thread.is_alive()
         assert not thread.is_alive()
     assert count(store, "landed_key") == 0
+
+
+def test_sessions_that_are_over_are_tidied_too(store: PostgresStore, clock: FakeClock) -> None:
+    limits = Limits()
+    book = SessionBook(PostgresSessions(store), store.guard, clock, Staff, limits)
+    book.open("early", "oidc", {})
+    clock.time_us += limits.idle_s * 1_000_000
+    late = book.open("late", "oidc", {})
+    assert count(store, "session") == 2
+    with housekeeping(store, KEEP, every_s=0.05, also=(book.tidy,)) as thread:
+        for _ in range(200):
+            if count(store, "session") == 1:
+                break
+            thread.join(0.02)
+    assert count(store, "session") == 1
+    assert book.find(late) is not None
 
 
 def test_sizes_count_partitions_with_their_table(store: PostgresStore, clock: FakeClock) -> None:

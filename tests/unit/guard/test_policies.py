@@ -183,7 +183,7 @@ MATRIX: list[tuple[Request, str | None]] = [
     (ask("integration_engineer", A.REPLAY, OPS), ""),
     (ask("integration_engineer", A.REPLAY, TREAT), None),
     (ask("administrator", A.REPLAY, OPS), None),
-    (ask("integration_engineer", A.MANAGE_QUARANTINE, OPS), ""),
+    (ask("integration_engineer", A.MANAGE_QUARANTINE, OPS), "R"),
     (ask("integration_engineer", A.MANAGE_QUARANTINE, TREAT), None),
     (ask("auditor", A.MANAGE_QUARANTINE, OPS), None),
     (ask("integration_engineer", A.VIEW_MESSAGE, OPS), ""),
