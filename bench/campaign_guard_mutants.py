@@ -39,7 +39,8 @@ _TIMEOUT_S = 240
 TESTS: tuple[tuple[str, str], ...] = (
     ("guard/policy/default", "tests/security/test_permitted.py"
      " tests/unit/guard/test_policies.py"),
-    ("guard/policy", "tests/security/test_every_check_counts.py tests/unit/guard/test_policies.py tests/unit/guard/test_relation_windows.py"),
+    ("guard/policy", "tests/security/test_every_check_counts.py"
+     " tests/unit/guard/test_policies.py tests/unit/guard/test_relation_windows.py"),
     ("guard/authority", "tests/security/test_every_check_counts.py tests/browser/test_roles.py"),
     ("guard/facts", "tests/security/test_every_check_counts.py tests/browser/test_roles.py"),
     ("guard/consent", "tests/security/test_every_check_counts.py tests/unit/guard/test_consent.py"),

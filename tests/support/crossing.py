@@ -81,7 +81,7 @@ class Crossing:
         self.handles: dict[str, list[str]] = defaultdict(list)
         self.series = self._series()
         self.records: list[str] = []
-        self.sought: dict[str, str] = {}  #: handle -> what was typed
+        self.sought: dict[str, tuple[str, str]] = {}  #: handle -> what was typed
         self.outcome = Outcome()
 
     def _series(self) -> list[str]:
@@ -275,7 +275,8 @@ class Crossing:
         if status >= 500:
             out.leaks.append(f"{subject} {attempt.method} {attempt.path}: answers {status}")
         answer = b"\n".join((headers, body))
-        known = (attempt.path + urlencode(attempt.form)).encode()
+        typed = self.sought.get(attempt.path.partition("find=")[2], ("", ""))[1]
+        known = f"{attempt.path} {urlencode(attempt.form)} {typed}".encode()
         for leak in self.house.leaks(subject, self._without_echo(answer, known)):
             if self._metadata(attempt, leak):
                 continue
@@ -284,7 +285,7 @@ class Crossing:
         if b"find=" in headers:
             handle = headers.partition(b"find=")[2].split()[0].decode()
             self.handles[subject].append(handle)
-            self.sought[handle] = attempt.form[0][0]
+            self.sought[handle] = (attempt.form[0][0], attempt.form[-1][1])
         if attempt.expected != "any":
             long = len(attempt.target) > 8  # a short number also stands elsewhere
             bare = answer.replace(attempt.target.encode(), b"TARGET") if long else answer
@@ -302,10 +303,9 @@ class Crossing:
             return "person" not in leak  # ids of things that somebody asked for before
         handle = attempt.path.partition("find=")[2]
         lists = attempt.route in ("/messages", "/api/messages", "/quarantine")
-        return (
-            attempt.subject == "engineer" and lists and "person=" not in attempt.path
-            and self.sought.get(handle, "control") == "control" and "S" not in leak.split()[1]
-        )  # fmt: skip
+        by_control = self.sought.get(handle, ("control", ""))[0] == "control"
+        work = attempt.subject == "engineer" and lists and "person=" not in attempt.path
+        return work and by_control and "S" not in leak.split()[1]
 
     def _without_echo(self, answer: bytes, known: bytes) -> bytes:
         """Without what the question itself held: telling somebody what they typed is no leak."""
