@@ -44,6 +44,7 @@ PERSONS: dict[str, PersonFacts | None] = {
     },
     **{f"{kind}+VIP": _person(kind, "VIP") for kind in ("attending", "department", "encounter")},
     "department+EMP": _person("department", "EMP"),
+    "VIP": _person(labels="VIP"),
     "VIP+glass": _person(labels="VIP", glass=True),
     "glass": _person(labels=ALL, glass=True),
     "own+attending": _person("attending", own=True),
@@ -61,7 +62,7 @@ FLAGS: tuple[tuple[str, ...], ...] = (
     (), ("reason",), ("approved",), ("reason", "approved"), ("data_use",),
     ("data_use", "approved"), ("mine",),
 )[1:]  # fmt: skip
-_WITH_FLAGS = ("site", "stranger", "own")
+_WITH_FLAGS = ("site", "stranger", "own", "withheld", "VIP")
 PRINCIPALS = {
     **{role.value: Principal("u", roles=frozenset({role.value})) for role in Role},
     "no role": Principal("u"),
