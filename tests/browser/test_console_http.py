@@ -404,7 +404,8 @@ def test_evidence_is_explained_by_the_mapping_of_that_time(stores: StoreFactory)
 class Faulty:
     """A mapping with a bug that names a patient in its error."""
 
-    fingerprint = "0"
+    def __init__(self, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
 
     def trace(self, *args: object) -> object:
         raise ValueError("Müller, Erika")
@@ -442,8 +443,9 @@ def test_a_damaged_message_is_shown_with_its_reason(stores: StoreFactory) -> Non
     clock = ShiftedClock()
     site = Site(stores(clock=clock), clock)
     body = b"MSH|^~\\&|A|B|||20260301||ADT^A01|1|P|2.5\rPID|1||1^^^H^MR\r"
+    site.land("adt", body)
+    site.apply()  # before that nobody knows whom it is about
     with psycopg.connect(site.store.dsn, autocommit=True) as conn:
-        site.land("adt", body)
         conn.execute("UPDATE landing SET body = '\\x00'")
     with serving(site.app()) as url:
         client = Client(url)
@@ -463,7 +465,7 @@ def test_a_bug_gives_a_page_without_its_text(
     site = Site(stores(clock=clock), clock)
     site.land("adt", b"MSH|^~\\&|A|B|||20260301||ADT^A01|1|P|2.5\rPID|1||1^^^H^MR\r")
     site.apply()
-    site.mappings = {name: (feed, Faulty()) for name, (feed, _) in site.mappings.items()}
+    site.mappings = {n: (f, Faulty(m.fingerprint)) for n, (f, m) in site.mappings.items()}
     with serving(site.app()) as url:
         client = Client(url)
         client.cookie = site.sign_in()
