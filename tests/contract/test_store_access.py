@@ -26,6 +26,7 @@ from chartloom.domain.resource import Contribution, LinkEvent, LinkKind, Patient
 from chartloom.domain.store import MessageFilter, ReplayScope
 from chartloom.engines.postgres import PostgresStore, access, migrate, protection, queries
 from chartloom.engines.postgres.protection_rules import FUNCTIONS, OWNER, TABLES, Role
+from chartloom.guard import SystemClock
 
 ROLES = list(Role)
 
@@ -420,7 +421,8 @@ def test_what_an_administrator_has_to_run(
 ) -> None:
     """The DSN's role may not make roles: it says what to do, and that is enough."""
     admin = psycopg.connect(postgres_server.dsn, autocommit=True)
-    store = store_factory()  # of which nothing is left but its guard and its name
+    # With roles that no other database knows; nothing is left of it but its guard and its name.
+    store = store_factory(clock=SystemClock())
     name = f"plain_{store.guard.namespace.hex[:8]}"
     guard = store.guard
     database = psycopg.conninfo.conninfo_to_dict(store.dsn)["dbname"]
