@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from threading import Lock, local
 
 from chartloom.domain.errors import ConfigurationError, GrantRefused
@@ -113,11 +113,15 @@ class StoreBase:
             with entered(conn, claimed):
                 yield conn
 
-    @contextmanager
-    def together(self, grant: Grant) -> Iterator[None]:
+    def together(self, grant: Grant) -> AbstractContextManager[None]:
         """What this thread reads under this very grant, within, is one transaction, which begins
         with the first read: however many there are, they begin and end once. Another grant within
-        has transactions of its own."""
+        has transactions of its own. Raises ``GrantRefused`` at once for one that does not hold."""
+        self._verify(grant)
+        return self._together(grant)
+
+    @contextmanager
+    def _together(self, grant: Grant) -> Iterator[None]:
         mine, outer = self._sitting.__dict__, dict(self._sitting.__dict__)
         if outer.get("grant") is grant:
             yield
