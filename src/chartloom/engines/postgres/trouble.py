@@ -128,10 +128,12 @@ def _body(enter: Enter, position: int) -> bytes | None:
 class Deaths:
     """What one worker knows of those who held its lanes before. False if nobody died."""
 
+    _lanes: dict[int, int]
+    _singles_left: int  #: -1: not begun
+    _outlived: bool
+
     def __init__(self) -> None:
-        self._lanes: dict[int, int] = {}
-        self._singles_left = -1  #: -1: not begun
-        self._outlived = False
+        self.clear()
 
     def __bool__(self) -> bool:
         return bool(self._lanes)
@@ -145,7 +147,7 @@ class Deaths:
 
     def clear(self) -> None:
         """Nothing is held any more."""
-        self.__init__()  # type: ignore[misc]
+        self._lanes, self._singles_left, self._outlived = {}, -1, False
 
     def single(
         self, enter: Enter, bodies: Bodies, grant: Grant, lanes: Sequence[int], limit: int

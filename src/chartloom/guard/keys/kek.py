@@ -9,6 +9,7 @@ costs microseconds and no request.
 from __future__ import annotations
 
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
@@ -81,10 +82,10 @@ class Kek(Protocol):
         ...
 
 
-class LocalKek:
+class LocalKek(ABC):
     """Wraps in memory with generations that a subclass keeps."""
 
-    kind = "memory"
+    kind: str
 
     def __init__(self, where: str) -> None:
         self._where = where
@@ -160,15 +161,17 @@ class LocalKek:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._where!r})"
 
+    @abstractmethod
     def _reload(self) -> None:
         """Reads the kept generations into ``_keys``."""
 
+    @abstractmethod
     def _keep(self, generation: int, key: bytes) -> None:
         """Keeps a new generation durably; must fail if the number is taken."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _drop(self, generation: int) -> None:
-        raise NotImplementedError
+        """Destroys what is kept of a generation; nothing happens if it is gone."""
 
 
 class FileKek(LocalKek):
@@ -249,6 +252,9 @@ class EnvironmentKek(LocalKek):
             where=self._where,
             cure="Set it from a secret store, for example to 1: and 32 random bytes in hex.",
         )
+
+    def _reload(self) -> None:
+        """Nothing: a process's environment does not change while it runs."""
 
     def _keep(self, generation: int, key: bytes) -> None:
         raise self._refused("cannot be changed from here: add a generation to it and restart.")
