@@ -13,9 +13,11 @@ from rich.table import Table
 
 from chartloom.cli.output import ERR, OUT, print_json, when
 from chartloom.cli.site import SiteOption
+from chartloom.domain.audit import HEAD_EVERY_S
 from chartloom.domain.issues import CATALOGUE
 
 if TYPE_CHECKING:
+    from chartloom.guard.audit import Verdict
     from chartloom.wiring.auditing import Auditor
 
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
@@ -55,7 +57,9 @@ def verify_log(
     """Finds every change of the log: edits, gaps, moves, cuts, and clocks turned back.
 
     The log cannot show that it was rewritten as a whole by somebody who has the signing key; copies
-    of the heads, kept where nobody here can write, can. Exit code 1 if anything was found.
+    of the heads, kept where nobody here can write, can; the one of `[audit] heads_copy` is looked
+    at without being named. Heads are signed every ten seconds, so that the newest events wait for
+    the next one; older ones without a head are a finding. Exit code 1 if anything was found.
     """
     for path in heads or ():
         if not path.is_file():
@@ -75,8 +79,17 @@ def verify_log(
             f"The log is {state}: {verdict.size:,} events, {verdict.attested:,} of them held by a"
             " signed head."
         )
+        if verdict.waiting:
+            OUT.print(_waiting(verdict))
     if not verdict.sound:
         raise typer.Exit(1)
+
+
+def _waiting(verdict: Verdict) -> str:
+    """Of events that no head holds yet: when the next one is due."""
+    due_s = verdict.signed_us / 1e6 + HEAD_EVERY_S - time.time()
+    soon = f"the next is due in {due_s:.0f} s" if due_s > 0.5 else "the next is due now"
+    return f"{verdict.waiting:,} events are not yet held by a signed head; {soon}."
 
 
 def who_saw(

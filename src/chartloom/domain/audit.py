@@ -8,6 +8,8 @@ from chartloom.domain.errors import ChartloomError
 
 #: ``previous`` of the first event.
 GENESIS = bytes(32)
+#: How often a head is signed: what may be rewritten unseen is at most that young.
+HEAD_EVERY_S = 10.0
 
 
 class AuditEntry(msgspec.Struct, frozen=True):

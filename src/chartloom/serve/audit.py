@@ -54,7 +54,7 @@ class Answer(msgspec.Struct, frozen=True):
     looked_at: int
     end: LogEnd
     head: Head | None
-    check: LogCheck | None
+    check: LogCheck
     patients: tuple[str, ...]
 
 

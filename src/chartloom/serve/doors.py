@@ -44,13 +44,23 @@ class KeyStatus(msgspec.Struct, frozen=True):
 
 
 class LogCheck(msgspec.Struct, frozen=True):
-    """When whoever signs the heads last looked whether the log follows them, and what does not.
+    """Whether the audit log was found whole, and when that was last looked at.
 
-    trouble: ``""`` if all that was logged since the head before follows it.
+    at_us, trouble: what was logged since the newest head, by whoever signs the next; ``""`` if it
+    follows. whole_us, whole_size, findings: when all events under signed heads were last verified
+    (0: not yet), how many, and what was found: (issue code, where).
     """
 
-    at_us: int
+    at_us: int = 0
     trouble: str = ""
+    whole_us: int = 0
+    whole_size: int = 0
+    findings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing was found."""
+        return not self.trouble and not self.findings
 
 
 @dataclass(frozen=True)
@@ -77,5 +87,5 @@ class Doors:
     limits: Limits = Limits()  # noqa: RUF009 - frozen
     glass_rules: GlassRules = GlassRules()  # noqa: RUF009 - frozen
     newest_head: Callable[[], Head | None] = lambda: None
-    log_check: Callable[[], LogCheck | None] = lambda: None
+    log_check: Callable[[], LogCheck] = LogCheck
     key_status: Callable[[], KeyStatus | None] | None = None

@@ -17,7 +17,10 @@ def routes(console: Console) -> list[BaseRoute]:
 
     async def page(request: Request) -> Response:
         status = await console.ask(request, needs.KEYS, _status, console)
-        return console.page(request, "keys.html", status=status)
+        doors = console.doors
+        return console.page(
+            request, "keys.html", status=status, check=doors.log_check(), head=doors.newest_head()
+        )
 
     return [Route("/keys", page)]
 

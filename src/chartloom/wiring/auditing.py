@@ -27,7 +27,7 @@ from chartloom.guard.audit import (
 )
 from chartloom.guard.audit.events import term_fingerprint
 from chartloom.wiring.desk import log
-from chartloom.wiring.doors import HEADS
+from chartloom.wiring.heads import HEADS
 from chartloom.wiring.keeping import Operator
 
 _PAGE = 5_000
@@ -43,7 +43,8 @@ class Auditor(Operator):
     """Reads the log under a grant of its own, on record before anything is shown."""
 
     def verify(self, copies: tuple[Path, ...] = ()) -> Verdict:
-        """Checks the whole log against itself, the signed heads and copies of them."""
+        """Checks the whole log against itself, the signed heads and copies of them: those handed
+        in, and the one that the site keeps (``[audit] heads_copy``)."""
         project = self.opened.project
         reader = self._open("verify")
         public = project.key_dir / "audit.pub"
@@ -55,8 +56,10 @@ class Auditor(Operator):
                 where=str(public),
                 cure="Put its copy back.",
             ) from error
-        heads = [_lines(path) for path in (project.data_dir / HEADS, *copies)]
-        return verify(_events(reader), heads[0], key, *heads[1:])
+        kept = project.settings.audit.heads_copy
+        paths = [project.data_dir / HEADS, *copies, *([project.folder / kept] if kept else ())]
+        heads = [list(_lines(path)) for path in paths]
+        return verify(_events(reader), heads[0], key, *heads[1:], clock=self.opened.clock)
 
     def who_saw(self, source_patients: tuple[str, ...], since_us: int) -> list[Viewing]:
         """Who saw any of a person's records."""

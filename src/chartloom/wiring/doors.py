@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +11,6 @@ from functools import partial
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from chartloom.domain.audit import AuditUnavailable
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.ports import Clock, UsedTokens
 from chartloom.engines.postgres.audit_log import PostgresAuditLog
@@ -40,50 +38,13 @@ from chartloom.guard.tokens import (
 from chartloom.project import Project
 from chartloom.project.access import load_policies, windows
 from chartloom.project.clients import load_clients
-from chartloom.serve import Doors, GlassRules, KeyStatus, Limits, LogCheck, Services
+from chartloom.serve import Doors, GlassRules, KeyStatus, Limits, Services
 from chartloom.serve.demo_idp import DemoProvider
 from chartloom.wiring.address import console_address
+from chartloom.wiring.heads import HEADS, HeadWatch
 from chartloom.wiring.services import access_verifier, site_name, token_issuer
 from chartloom.wiring.site import OpenSite
 from chartloom.wiring.staff_list import StaffList
-
-_LOG = logging.getLogger(__name__)
-
-#: The file of signed heads in the data folder: ship it to where nobody here can write.
-HEADS = "audit-heads.jsonl"
-EVERY_S = 10.0
-
-
-def _tell_of_copy(heads: HeadFile) -> None:
-    if heads.copy_lacks:
-        extra = {"chartloom": {"why": heads.copy_lacks}}
-        _LOG.warning("the copy of the heads cannot be written", extra=extra)
-
-
-class HeadWatch:
-    """Signs heads until the end; what keeps it from that is said, and tried again."""
-
-    def __init__(self, keeper: HeadKeeper, heads: HeadFile, clock: Clock) -> None:
-        self._keeper, self._heads, self._clock = keeper, heads, clock
-        self._check: LogCheck | None = None
-
-    def last(self) -> LogCheck | None:
-        """How the newest look at the log ended; ``None`` before the first."""
-        return self._check
-
-    def run(self, stop: threading.Event) -> None:
-        """Until ``stop`` is set."""
-        while not stop.is_set():
-            try:
-                self._keeper.run(stop, on_signed=self._signed)
-            except AuditUnavailable as error:
-                self._check = LogCheck(self._clock.now_us(), error.what)
-                _LOG.error("no head of the audit log is signed: %s", error.what)
-                stop.wait(EVERY_S)
-
-    def _signed(self) -> None:
-        self._check = LogCheck(self._clock.now_us())
-        _tell_of_copy(self._heads)
 
 
 @contextlib.contextmanager
@@ -108,20 +69,19 @@ def open_doors(opened: OpenSite) -> Iterator[Doors]:
         windows(project),
         observer="serve",
     )
-    copy = settings.audit.heads_copy
-    heads = HeadFile(project.data_dir / HEADS, (project.folder / copy) if copy else None)
+    copy = project.folder / settings.audit.heads_copy if settings.audit.heads_copy else None
+    heads = HeadFile(project.data_dir / HEADS, copy)
     key = Ed25519PrivateKey.from_private_bytes(load_or_create(project.key_dir).audit)
-    watch = HeadWatch(HeadKeeper(log, heads, key, clock), heads, clock)
-    stop = threading.Event()
-    signing = threading.Thread(target=watch.run, args=(stop,), name="audit-heads", daemon=True)
+    watch = HeadWatch(
+        HeadKeeper(log, heads, key, clock), heads, log, key.public_key(), clock,
+        (HeadFile(copy),) if copy else (),
+    )  # fmt: skip
     address = console_address(project)
     with contextlib.ExitStack() as stack:
         stack.callback(used.close)
         stack.callback(log.close)
-        stack.callback(recorder.close)
-        signing.start()
-        stack.callback(signing.join, 10)
-        stack.callback(stop.set)
+        stack.enter_context(watch.running())
+        stack.callback(recorder.close)  # before the last head is signed
         sign_in = _sign_in(project, address, staff, opened, stack)
         yield Doors(
             authority=authority,

@@ -44,8 +44,14 @@ register_codes(
     IssueCode(
         "audit-head-missing",
         _ERROR,
-        "A head does not follow the one before it, or there is no head at all.",
-        "Compare the file of heads with the copy that is kept elsewhere.",
+        "A head does not follow the one before it, or a log that is not young has no first one.",
+        "Compare the file of heads with the copy that is kept elsewhere, and put it back.",
+    ),
+    IssueCode(
+        "audit-head-overdue",
+        _ERROR,
+        "Events are older than two minutes, and no signed head holds them yet.",
+        "The console signs heads every ten seconds: see in its log what keeps it from that.",
     ),
     IssueCode("audit-head-damaged", _ERROR, "A line is not a head.", _LOOK),
 )

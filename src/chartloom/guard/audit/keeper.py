@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from threading import Event
+from collections.abc import Iterator
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,8 +13,6 @@ from chartloom.guard.audit.canonical import event_hash
 from chartloom.guard.audit.heads import Head, HeadFile, is_signed, sign_head
 from chartloom.guard.audit.merkle import Frontier, leaf_hash
 
-#: How often a head is signed: what may be rewritten unseen is at most that young.
-EVERY_S: Final = 10.0
 _PAGE: Final = 5_000
 
 
@@ -27,7 +24,8 @@ def stream(log: AuditLog, after: int = 0) -> Iterator[LoggedEvent]:
 
 
 class HeadKeeper:
-    """Signs a head whenever the log grew. One per site at a time.
+    """Signs a head whenever the log grew, the first one as soon as there is a log, be it empty. One
+    per site at a time.
 
     Goes on from the newest head in the file, which it believes only if its own key signed it; what
     was logged since is checked against it. Raises ``AuditUnavailable`` where that does not hold,
@@ -44,8 +42,8 @@ class HeadKeeper:
         self._tree = Frontier()
         self._last = bytes(32)
 
-    def sign(self) -> Head | None:
-        """Signs and appends a head if the log grew; the newest head."""
+    def sign(self) -> Head:
+        """Signs and appends a head if the log grew or has none yet; the newest head."""
         if not self._opened:
             self._open()
         for event in stream(self._log, self._tree.size):
@@ -60,25 +58,12 @@ class HeadKeeper:
         size = self._head.size if self._head else 0
         if self._log.end().size < size:
             raise self._broken("the log is shorter than its newest head says")
-        if self._tree.size > size:
+        if self._head is None or self._tree.size > size:
             now_us = self._clock.now_us()
             head = sign_head(self._key, self._tree, self._last, now_us, self._head)
             self._file.append(head)
             self._head = head
         return self._head
-
-    def run(
-        self,
-        stop: Event,
-        every_s: float = EVERY_S,
-        on_signed: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Signs now and then until ``stop`` is set, and once more then."""
-        while not stop.wait(every_s):
-            self.sign()
-            on_signed()
-        self.sign()
-        on_signed()
 
     def _open(self) -> None:
         self._head = head = self._file.last()
@@ -91,6 +76,8 @@ class HeadKeeper:
             raise self._broken("the newest head was not signed by this site")
         self._tree = Frontier(head.size, (bytes.fromhex(p) for p in head.peaks))
         self._last = bytes.fromhex(head.last)
+        if not head.size:
+            return
         covered = self._log.read(head.size - 1, 1)
         if not covered or covered[0].hash != self._last:
             raise self._broken("the log does not hold what its newest head covers")
