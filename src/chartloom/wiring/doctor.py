@@ -149,6 +149,10 @@ def _is_up(project: Project) -> bool:
 def _store(project: Project) -> Iterator[Result]:
     from chartloom.wiring.desk import FEEDS, open_desk
 
+    if not (project.settings.store.dsn_env or _is_up(project)):
+        # The embedded store runs under `up` alone: there is nothing to wait for.
+        yield Result("store", False, "does not run", "Start the site with `chartloom up`.")
+        return
     try:
         with open_desk(project) as desk:
             statuses = desk.ask(FEEDS, desk.opened.store.feeds)
