@@ -1,19 +1,21 @@
 """Mutants of code that guards: each has one check less than the original.
 
 Not mutation testing in general: only changes that let more through are made. Python checks are
-found in the syntax tree, Cedar policies and SQL by their own marks.
+found in the syntax tree; Cedar policies and SQL are in ``_mutants_text``.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _CALLS = re.compile(
-    r"_?(verify|require|check|ensure|refuse|validate|must|deny|reject|demand|forbid)\w*\Z"
+    r"_?(verify|require|check|ensure|refuse|validate|must|deny|reject|demand|forbid|permit|settle|"
+    r"admit|confirm|note|record|submit|wait)(_\w+)?\Z"
 )
 #: Functions that answer true when something is wrong; "nothing is wrong" is the weaker answer.
 _WRONG = re.compile(r"(denied|expired|revoked|over\b|stale|wrong|bad|damaged|own\b|guards)")
@@ -21,94 +23,158 @@ _WRONG = re.compile(r"(denied|expired|revoked|over\b|stale|wrong|bad|damaged|own
 
 @dataclass(frozen=True)
 class Mutant:
-    """One file with one check less. at: line; what: kind and the text that was there."""
+    """One file with one check less.
+
+    where: the function, or what a policy or rule is called; at, end: lines of what was changed;
+    what: the text that was there; number: of those that are alike in all this.
+    """
 
     path: str
     at: int
     kind: str
     what: str
     text: str
+    where: str = ""
+    end: int = 0
+    number: int = 1
 
     @property
     def name(self) -> str:
-        """Where and what, stable as long as the line does not change."""
-        return f"{self.path}:{self.at} {self.kind}: {self.what}"
+        """Where and what; lines that move do not change it."""
+        again = f" #{self.number}" if self.number > 1 else ""
+        return f"{self.path} {self.where} {self.kind}: {self.what}{again}"
 
 
-def mutants(root: Path, path: str) -> list[Mutant]:
-    """All mutants of a file, in the order of its lines."""
+def numbered(found: list[Mutant], original: str) -> list[Mutant]:
+    """Each once, in the order of the lines, with names of their own."""
+    unique = {m.text: m for m in reversed(found) if m.text != original}
+    seen: Counter[str] = Counter()
+    answer = []
+    for mutant in sorted(unique.values(), key=lambda m: (m.at, m.kind, m.what)):
+        seen[mutant.name] += 1
+        answer.append(replace(mutant, number=seen[mutant.name]))
+    return answer
+
+
+def of_python(root: Path, path: str, *, only_raising: bool = False) -> list[Mutant]:
+    """All mutants of a module. only_raising: only where a check ends in an error."""
     text = (root / path).read_text(encoding="utf-8")
-    if path.endswith(".py"):
-        found = list(_of_python(path, text))
-    elif path.endswith(".cedar"):
-        found = list(_of_cedar(path, text))
-    else:
-        found = list(_of_sql(path, text))
-    unique = {m.text: m for m in reversed(found) if m.text != text}
-    return sorted(unique.values(), key=lambda m: (m.at, m.kind, m.what))
+    return numbered(list(_Finder(path, text, only_raising).found()), text)
 
 
-# Python
-
-
-class _Source:
-    def __init__(self, path: str, text: str) -> None:
-        self.path, self.text = path, text
+class _Finder:
+    def __init__(self, path: str, text: str, only_raising: bool) -> None:
+        self._path, self._raw, self._only_raising = path, text.encode(), only_raising
+        self._tree = ast.parse(text)
         self._starts = [0]
-        for line in text.encode().splitlines(keepends=True):
+        for line in self._raw.splitlines(keepends=True):
             self._starts.append(self._starts[-1] + len(line))
+        self._where = ""
 
-    def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
-        assert node.end_lineno is not None
-        assert node.end_col_offset is not None
-        return (
-            self._starts[node.lineno - 1] + node.col_offset,
-            self._starts[node.end_lineno - 1] + node.end_col_offset,
-        )
+    def found(self) -> Iterator[Mutant]:
+        yield from self._of_scope(self._tree, "")
 
-    def said(self, node: ast.expr | ast.stmt) -> str:
-        start, end = self.span(node)
-        return self.text.encode()[start:end].decode()
+    def _of_scope(self, scope: ast.AST, where: str) -> Iterator[Mutant]:
+        """Everything in a module, class or function, inner ones under their own names."""
+        waiting: list[ast.AST] = [scope]
+        inner: list[tuple[ast.AST, str]] = []
+        while waiting:
+            node = waiting.pop()
+            self._where = where
+            yield from self._of_node(node)
+            for child in ast.iter_child_nodes(node):
+                if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                    inner.append((child, f"{where}.{child.name}".strip(".")))
+                else:
+                    waiting.append(child)
+        for child, name in inner:
+            yield from self._of_scope(child, name)
 
-    def changed(self, node: ast.expr | ast.stmt, into: str, kind: str) -> Mutant:
-        start, end = self.span(node)
-        raw = self.text.encode()
-        text = (raw[:start] + into.encode() + raw[end:]).decode()
-        what = " ".join(self.said(node).split())[:100]
-        return Mutant(self.path, node.lineno, kind, what, text)
-
-
-def _of_python(path: str, text: str) -> Iterator[Mutant]:
-    tree, source = ast.parse(text), _Source(path, text)
-    for node in ast.walk(tree):
+    def _of_node(self, node: ast.AST) -> Iterator[Mutant]:
         for block in ("body", "orelse", "finalbody"):
             statements = getattr(node, block, None)
             if isinstance(statements, list):
-                yield from _of_block(source, statements)
+                yield from self._of_block(node, statements)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _answers_bool(node):
-            yield from _of_judgement(source, node)
+            yield from self._of_judgement(node)
+        if self._only_raising:
+            return
         if isinstance(node, ast.ExceptHandler):
-            yield from _of_handler(source, node)
-        if isinstance(node, ast.IfExp) and _refuses_value(node.orelse):
-            yield from _without_operands(source, node.test, ast.And)
+            last = node.body[-1]
+            value = last.value if isinstance(last, ast.Return) else None
+            if isinstance(value, ast.Constant) and value.value is False:
+                yield self._changed(value, "True", "trouble passes")
+        if isinstance(node, ast.IfExp):
+            if _refuses_value(node.orelse):
+                yield self._changed(node.test, "True", "always passes")
+                yield from self._without_operands(node.test, ast.And)
+            elif _refuses_value(node.body):
+                yield self._changed(node.test, "False", "never refuses")
+                yield from self._without_operands(node.test, ast.Or)
+        if isinstance(node, ast.comprehension):
+            for test in node.ifs:
+                yield self._changed(test, "True", "filter dropped")
+                yield from self._without_operands(test, ast.And)
+
+    def _of_block(self, owner: ast.AST, statements: list[ast.stmt]) -> Iterator[Mutant]:
+        for at, node in enumerate(statements):
+            if isinstance(node, ast.If):
+                yield from self._of_if(owner, node, statements[at + 1 :])
+            elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Await):
+                call = node.value.value if isinstance(node.value, ast.Await) else node.value
+                if isinstance(call, ast.Call) and _CALLS.match(_last_name(call.func)):
+                    yield self._changed(node, "pass", "not called")
+
+    def _of_if(self, owner: ast.AST, node: ast.If, following: list[ast.stmt]) -> Iterator[Mutant]:
+        refuses = _raises if self._only_raising else _refuses
+        if refuses(node.body):
+            yield self._changed(node.test, "False", "never refuses")
+            yield from self._without_operands(node.test, ast.Or)
+        elif refuses(node.orelse) or (following and refuses(following[:1])):
+            yield self._changed(node.test, "True", "always passes")
+            yield from self._without_operands(node.test, ast.And)
+        elif isinstance(owner, ast.For) and not node.orelse and not self._only_raising:
+            # Kept, or given, only if: what is looked through is not all that is let through.
+            yield self._changed(node.test, "True", "always kept")
+            yield from self._without_operands(node.test, ast.And)
+
+    def _of_judgement(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Mutant]:
+        wrong = bool(_WRONG.search(function.name))
+        weak, kind = ("False", ast.Or) if wrong else ("True", ast.And)
+        for node in ast.walk(function):
+            if isinstance(node, ast.Return) and node.value is not None:
+                if not isinstance(node.value, ast.Constant):
+                    yield self._changed(node.value, weak, f"always {weak}")
+                    yield from self._without_operands(node.value, kind)
+                elif node.value.value is wrong:
+                    yield self._changed(node.value, weak, f"always {weak}")
+
+    def _without_operands(self, test: ast.expr, kind: type[ast.boolop]) -> Iterator[Mutant]:
+        """Every boolean with one operand less that lets more through."""
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            yield from self._without_operands(test.operand, _other(kind))
+            return
+        if not isinstance(test, ast.BoolOp):
+            return
+        if isinstance(test.op, kind):
+            neutral = "True" if kind is ast.And else "False"
+            for value in test.values:
+                yield self._changed(value, neutral, f"without operand ({neutral})")
+        for value in test.values:
+            yield from self._without_operands(value, kind)
+
+    def _changed(self, node: ast.expr | ast.stmt, into: str, kind: str) -> Mutant:
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
+        start = self._starts[node.lineno - 1] + node.col_offset
+        end = self._starts[node.end_lineno - 1] + node.end_col_offset
+        text = (self._raw[:start] + into.encode() + self._raw[end:]).decode()
+        what = " ".join(self._raw[start:end].decode().split())[:100]
+        return Mutant(self._path, node.lineno, kind, what, text, self._where, node.end_lineno)
 
 
-def _of_block(source: _Source, statements: list[ast.stmt]) -> Iterator[Mutant]:
-    for at, node in enumerate(statements):
-        if isinstance(node, ast.If):
-            following = statements[at + 1 :]
-            if _refuses(node.body):
-                yield source.changed(node.test, "False", "never refuses")
-                yield from _without_operands(source, node.test, ast.Or)
-            elif _refuses(node.orelse) or (following and _refuses(following[:1])):
-                yield source.changed(node.test, "True", "always passes")
-                yield from _without_operands(source, node.test, ast.And)
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Await):
-            call = node.value.value if isinstance(node.value, ast.Await) else node.value
-            if isinstance(call, ast.Call) and _CALLS.match(_last_name(call.func)):
-                yield source.changed(node, "pass", "not called")
-        elif isinstance(node, ast.Assert):
-            continue  # for the type checker; nothing rests on them
+def _raises(block: list[ast.stmt]) -> bool:
+    return bool(block) and isinstance(block[-1], ast.Raise)
 
 
 def _refuses(block: list[ast.stmt]) -> bool:
@@ -130,27 +196,13 @@ def _refuses_value(value: ast.expr) -> bool:
         return not value.keys
     if isinstance(value, ast.Call):
         name = _last_name(value.func)
+        empty = not value.args and not value.keywords
         return (
             "refuse" in name
             or "denied" in name.lower()
-            or (name in ("frozenset", "set", "tuple", "list", "dict") and not value.args)
+            or (empty and (name in ("frozenset", "set", "tuple", "list", "dict") or name.istitle()))
         )
     return False
-
-
-def _without_operands(source: _Source, test: ast.expr, kind: type[ast.boolop]) -> Iterator[Mutant]:
-    """Every boolean with one operand less that lets more through."""
-    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-        yield from _without_operands(source, test.operand, _other(kind))
-        return
-    if not isinstance(test, ast.BoolOp):
-        return
-    if isinstance(test.op, kind):
-        neutral = "True" if kind is ast.And else "False"
-        for value in test.values:
-            yield source.changed(value, neutral, f"without operand ({neutral})")
-    for value in test.values:
-        yield from _without_operands(source, value, kind)
 
 
 def _other(kind: type[ast.boolop]) -> type[ast.boolop]:
@@ -161,156 +213,28 @@ def _answers_bool(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return isinstance(node.returns, ast.Name) and node.returns.id == "bool"
 
 
-def _of_judgement(
-    source: _Source, function: ast.FunctionDef | ast.AsyncFunctionDef
-) -> Iterator[Mutant]:
-    wrong = bool(_WRONG.search(function.name))
-    weak, kind = ("False", ast.Or) if wrong else ("True", ast.And)
-    for node in ast.walk(function):
-        if isinstance(node, ast.Return) and node.value is not None:
-            if not isinstance(node.value, ast.Constant):
-                yield source.changed(node.value, weak, f"always {weak}")
-                yield from _without_operands(source, node.value, kind)
-            elif node.value.value is wrong:
-                yield source.changed(node.value, weak, f"always {weak}")
-
-
-def _of_handler(source: _Source, node: ast.ExceptHandler) -> Iterator[Mutant]:
-    """A handler that refuses by ``raise`` or an empty answer, swallowing instead."""
-    last = node.body[-1]
-    value = last.value if isinstance(last, ast.Return) else None
-    if isinstance(value, ast.Constant) and value.value is False:
-        yield source.changed(value, "True", "trouble passes")
-
-
 def _last_name(func: ast.expr) -> str:
     if isinstance(func, ast.Attribute):
         return func.attr
     return func.id if isinstance(func, ast.Name) else ""
 
 
-# Cedar
-
-_POLICY = re.compile(r'@id\("([^"]+)"\)(?:\s*@\w+\("[^"]*"\))*\s*(permit|forbid)\s*\(.*?\)\s*'
-                     r"(?:when\s*\{.*?\}\s*)?(?:unless\s*\{.*?\}\s*)?;", re.DOTALL)  # fmt: skip
+# What pages ask for
 
 
-@dataclass(frozen=True)
-class _Policy:
-    path: str
-    text: str
-    start: int
-    id: str
-
-    def changed(self, kind: str, what: str, start: int, end: int, into: str) -> Mutant:
-        at = self.text.count("\n", 0, self.start) + 1
-        text = self.text[: self.start + start] + into + self.text[self.start + end :]
-        return Mutant(self.path, at, kind, f"{self.id} {what}", text)
-
-
-def _of_cedar(path: str, text: str) -> Iterator[Mutant]:
-    for policy in _POLICY.finditer(text):
-        id, effect, whole = policy[1], policy[2], policy[0]
-
-        made = _Policy(path, text, policy.start(), id).changed
-
-        if effect == "forbid":
-            yield made("policy dropped", "", 0, len(whole), "")
-            actions = re.search(r"action in \[(.*?)\]", whole, re.DOTALL)
-            for action in re.finditer(r'Action::"\w+",?\s*', actions[1] if actions else ""):
-                start = actions.start(1) + action.start()  # type: ignore[union-attr]
-                left = whole[:start] + whole[start + len(action[0]) :]
-                left = re.sub(r",\s*\]", "]", left)
-                yield made("action dropped", action[0].strip(" ,\n"), 0, len(whole), left)
-            clause = re.search(r"unless\s*\{.*?\}", whole, re.DOTALL)
-            operands = _operands(clause[0], r"\{(.*)\}", "&&") if clause else []
-            for start, end in operands if len(operands) > 1 else []:
-                said = clause[0][start:end]  # type: ignore[index]
-                shift = clause.start()  # type: ignore[union-attr]
-                yield made("unless without", said, shift + start, shift + end, "true")
-            continue
-        clause = re.search(r"when\s*\{.*?\}", whole, re.DOTALL)
-        if clause:
-            for start, end in _operands(clause[0], r"\{(.*)\}", "&&"):
-                said = " ".join(clause[0][start:end].split())
-                yield made(
-                    "when without", said, clause.start() + start, clause.start() + end, "true"
-                )
-        for scope in ("principal is User", "principal is Service", "resource is Person",
-                      "resource is Site"):  # fmt: skip
-            if scope in whole:
-                start = whole.index(scope)
-                yield made("scope wider", scope, start, start + len(scope), scope.split()[0])
-
-
-def _operands(text: str, inside: str, operator: str) -> list[tuple[int, int]]:
-    match = re.search(inside, text, re.DOTALL)
-    if not match:
-        return []
-    found, start = [], match.start(1)
-    for part in match[1].split(operator):
-        lead = len(part) - len(part.lstrip())
-        found.append((start + lead, start + len(part.rstrip())))
-        start += len(part) + len(operator)
-    return found
-
-
-# SQL
-
-_IF = re.compile(r"(?<!END )\bIF\b([^;]*?)\bTHEN\b(?=\s*(?:RAISE|RETURN\b))", re.DOTALL)
-
-
-def _of_sql(path: str, text: str) -> Iterator[Mutant]:
-    for found in _IF.finditer(text):
-        if "EXISTS" in found[1][:8] or "DROP" in found[1]:
-            continue
-        at = text.count("\n", 0, found.start()) + 1
-        what = " ".join(found[1].split())[:100]
-        yield Mutant(path, at, "never refuses", what,
-                     text[: found.start(1)] + " false " + text[found.end(1) :])  # fmt: skip
-        for start, end in _operands(found[0], r"IF(.*)THEN", "\n        OR"):
-            said = found[0][start:end]
-            if said.count("(") == said.count(")") and (end - start) < len(found[1].strip()):
-                yield Mutant(path, at, "without operand", " ".join(said.split())[:100],
-                             text[: found.start() + start] + "false"
-                             + text[found.start() + end :])  # fmt: skip
-    for found in re.finditer(r"^\s*PERFORM (require_\w+)\(.*?\);", text, re.MULTILINE | re.DOTALL):
-        at = text.count("\n", 0, found.start()) + 1
-        yield Mutant(path, at, "not called", found[1],
-                     text[: found.start()] + text[found.end() :])  # fmt: skip
-
-
-def of_rules(path: str, text: str) -> Iterator[Mutant]:
-    """Every rule of a table opened to all, and every grant a bit wider."""
-    for found in re.finditer(r'^    "(\w+)": Table\(Rule\.(\w+)', text, re.MULTILINE):
-        at = text.count("\n", 0, found.start()) + 1
-        for weaker in _WEAKER.get(found[2], ()):
-            yield Mutant(path, at, "row policy", f"{found[1]} {found[2]} -> {weaker}",
-                         text[: found.start(2)] + weaker + text[found.end(2) :])  # fmt: skip
-    for found in re.finditer(r'^    "(\w+)": frozenset\((.*?)\),?$', text, re.MULTILINE):
-        at = text.count("\n", 0, found.start()) + 1
-        start = text.index("frozenset", found.start())
-        after = text[start + len(f"frozenset({found[2]})") :]
-        yield Mutant(path, at, "callable by all", found[1], text[:start] + "_ALL" + after)
-    for found in re.finditer(r"^    ([A-Z]+) = (f?)(\"\"\".*?\"\"\"|\"[^\"\n]+\")", text,
-                             re.MULTILINE | re.DOTALL):  # fmt: skip
-        if "SELECT" in found[3]:
-            at = text.count("\n", 0, found.start()) + 1
-            yield Mutant(path, at, "USING (true)", found[1],
-                         text[: found.start(2)] + '"true"' + text[found.end(3) :])  # fmt: skip
-            for part in re.finditer(r"\bAND ((?:labels & )?\(SELECT access_\w+\(\)\)[^\n]*= 0"
-                                    r"|\(SELECT access_granted\(\)\))", found[3]):  # fmt: skip
-                start = found.start(3) + part.start()
-                yield Mutant(path, at, "policy without", f"{found[1]} {part[0]}",
-                             text[:start] + text[start + len(part[0]) :])  # fmt: skip
-
-
-_WEAKER = {
-    "NOBODY": ("SITE",),
-    "EVERYONE": ("SITE",),
-    "PERSON": ("SITE",),
-    "LINK": ("SITE",),
-    "LABELLED": ("PERSON",),
-    "RESOURCE": ("LABELLED", "PERSON"),
-    "LANDING": ("PERSON",),
-}
+def of_needs(path: str, text: str) -> list[Mutant]:
+    """Every ``Need`` asking for what anybody may, and without each of its conditions."""
+    finder, found = _Finder(path, text, False), []
+    for statement in ast.parse(text).body:
+        name = getattr(statement, "name", "")
+        for node in ast.walk(statement):
+            if not (isinstance(node, ast.Call) and _last_name(node.func) == "Need"):
+                continue
+            finder._where = name or "Need"
+            own = "((Action.VIEW_OWN_ACCESS, _OPERATE),)"
+            found.append(finder._changed(node.args[0], own, "anybody may"))
+            for keyword in node.keywords:
+                if keyword.arg in ("reason", "mine"):
+                    into = "True" if keyword.arg == "reason" else "False"
+                    found.append(finder._changed(keyword.value, into, f"without {keyword.arg}"))
+    return numbered(found, text)

@@ -1,12 +1,13 @@
 """Takes away one check at a time from guard, doors, policies and row-level security: who notices?
 
-    .venv/bin/python -m bench.campaign_guard_mutants            # goes on where it was cut short
-    .venv/bin/python -m bench.campaign_guard_mutants --only guard/tokens --survivors
+    .venv/bin/python -m bench.campaign_guard_mutants               # all
+    .venv/bin/python -m bench.campaign_guard_mutants --survivors   # those that were not killed
+    .venv/bin/python -m bench.campaign_guard_mutants --only guard/tokens --show
 
-Works on a copy of the committed tree. Every mutant (``bench._mutants``) gets the tests of its room,
-the nearest first; it is killed by the first test that fails. Store tests share one server. Results
-stand by mutant in ``bench/results``; a mutant whose line did not change is not tried again unless
-it survived and ``--survivors`` is given.
+Works on a copy of the committed tree. Every mutant (``_mutants``, ``_mutants_text``) gets the tests
+that reach its lines (``_reached``), in a fork of a process that has everything imported
+(``_warm``); it is killed by the first test that fails. Those that cannot be noticed are in
+``guard-mutants-equivalent.txt``, each with its reason, and are reported apart.
 """
 
 from __future__ import annotations
@@ -26,176 +27,104 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench._mutants import Mutant, mutants, of_rules
+import psycopg
+from bench._guard_places import TESTS, all_mutants, files_for, migrates
+from bench._mutants import Mutant
+from bench._reached import Reach
 from bench._report import RESULTS, Report, commit
 
 from chartloom.engines.postgres import EmbeddedPostgres
 
 ROOT = Path(__file__).parent.parent
-_SRC = "src/chartloom/"
-_TIMEOUT_S = 240
-
-#: Files that guard (by how their path begins) and the tests that must notice, nearest first.
-TESTS: tuple[tuple[str, str], ...] = (
-    ("guard/policy/default", "tests/security/test_permitted.py"
-     " tests/unit/guard/test_policies.py"),
-    ("guard/policy", "tests/security/test_every_check_counts.py"
-     " tests/unit/guard/test_policies.py tests/unit/guard/test_relation_windows.py"),
-    ("guard/authority", "tests/security/test_every_check_counts.py tests/browser/test_roles.py"),
-    ("guard/facts", "tests/security/test_every_check_counts.py tests/browser/test_roles.py"),
-    ("guard/consent", "tests/security/test_every_check_counts.py tests/unit/guard/test_consent.py"),
-    ("guard/staff", "tests/unit/guard/test_staff.py"),
-    ("guard/guard", "tests/security/test_every_check_counts.py tests/unit/guard/test_guard.py"),
-    ("guard/tokens/oidc", "tests/unit/guard/test_oidc.py tests/unit/guard/test_tokens.py"),
-    ("guard/tokens", "tests/unit/guard/test_tokens.py tests/unit/guard/test_oidc.py"),
-    ("guard/https", "tests/unit/guard/test_tokens.py tests/unit/guard/test_oidc.py"
-     " tests/unit/guard/test_key_services.py"),
-    ("guard/clients", "tests/scenario/test_guarded_http.py tests/scenario/test_internal_tls.py"),
-    ("guard/ca", "tests/unit/guard/test_ca.py"),
-    ("guard/audit/recorder", "tests/unit/guard/test_audit_recorder.py"),
-    ("guard/audit/keeper", "tests/unit/guard/test_audit_recorder.py"),
-    ("guard/audit", "tests/unit/guard/test_merkle.py tests/property/test_audit_tampering.py"
-     " tests/unit/guard/test_audit_events.py tests/unit/guard/test_audit_reports.py"),
-    ("guard/keys", "tests/unit/guard/test_key_broker.py tests/unit/guard/test_key_services.py"),
-    ("guard/keyfiles", "tests/unit/guard/test_guard.py tests/unit/guard/test_audit_recorder.py"),
-    ("guard/deid", "tests/unit/guard/test_deid.py tests/unit/guard/test_kanonymity.py"),
-    ("serve/shield", "tests/browser/test_console_http.py tests/browser/test_roles.py"),
-    ("serve/sessions", "tests/unit/serve/test_serve_access.py tests/browser/test_roles.py"),
-    ("serve/access", "tests/unit/serve/test_serve_access.py"),
-    ("serve/readiness", "tests/unit/serve/test_serve_readiness.py"),
-    ("serve/", "tests/browser/test_roles.py"),
-    ("sources/", "tests/scenario/test_guarded_http.py tests/scenario/test_internal_tls.py"),
-    ("engines/postgres/sql/0006", "tests/contract/test_subject_keys.py"
-     " tests/contract/test_audit_log.py tests/contract/test_store_access.py"),
-    ("engines/postgres/subject_keys", "tests/contract/test_subject_keys.py"),
-    ("engines/postgres/doors", "tests/browser/test_roles.py"),
-    ("engines/postgres/", "tests/contract/test_store_access.py"
-     " tests/contract/test_store_labels.py tests/contract/test_audit_log.py"),
-)  # fmt: skip
-
-#: What is searched for checks. The rest of ``serve`` draws; it decides nothing.
-PLACES = (
-    "guard/authority.py", "guard/facts.py", "guard/guard.py", "guard/consent.py", "guard/staff.py",
-    "guard/policy/**/*.py", "guard/policy/default/*.cedar", "guard/tokens/*.py",
-    "engines/postgres/access.py", "engines/postgres/subject_keys.py", "engines/postgres/doors.py",
-    "engines/postgres/protection_rules.py", "engines/postgres/sql/000[5-9]*.sql",
-    "serve/shield.py", "serve/sessions.py", "serve/access.py", "serve/glass.py", "serve/uses.py",
-    "serve/console.py", "serve/readiness.py", "serve/messages.py", "serve/audit.py",
-    "serve/quarantine.py", "sources/admission.py", "sources/guarded_http.py", "guard/clients.py",
-    "guard/keys/*.py", "guard/keyfiles.py", "guard/https.py", "guard/ca/*.py", "guard/audit/*.py",
-    "engines/postgres/protection.py", "guard/deid/*.py",
-)  # fmt: skip
+EQUIVALENT = Path(__file__).with_name("guard-mutants-equivalent.txt")
+_COPIED = ("src", "tests", "bench", "tools", "docs", "pyproject.toml", "README.md", "changes")
+_TESTS_S = 90.0
+_WIDE_S = 600.0
 
 
-def all_mutants(root: Path, only: str = "") -> Iterator[Mutant]:
-    """Every mutant of every place, in this order."""
-    seen: set[str] = set()
-    for place in PLACES:
-        for file in sorted((root / _SRC).glob(place)):
-            path = str(file.relative_to(root))
-            if path in seen or only not in path:
-                continue
-            seen.add(path)
-            yield from mutants(root, path)
-            if path.endswith("protection_rules.py"):
-                yield from of_rules(path, file.read_text(encoding="utf-8"))
+class Process:
+    """One process of ``_warm`` in the copy of the tree."""
+
+    def __init__(self, folder: Path, root: Path, env: dict[str, str], *arguments: str) -> None:
+        self._out, self._log = folder / "out", folder / "log"
+        (asks, self._asks), (self._answers, answers) = os.pipe(), os.pipe()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bench._warm", str(asks), str(answers), *arguments],
+            cwd=root, env=env, pass_fds=(asks, answers), stdout=(folder / "server.log").open("ab"),
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        os.close(asks)
+        os.close(answers)
+        self._to, self._from = os.fdopen(self._asks, "w"), os.fdopen(self._answers)
+
+    def answer(self) -> dict[str, Any]:
+        """The next answer."""
+        line = self._from.readline()
+        if not line:
+            raise RuntimeError(f"the process ended: see {self._log.parent}/server.log")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def run(self, **asked: Any) -> dict[str, Any]:
+        """Asks for something to be run in a fork."""
+        asked |= {"out": str(self._out), "log": str(self._log)}
+        self._to.write(json.dumps(asked) + "\n")
+        self._to.flush()
+        return self.answer()
+
+    def close(self) -> None:
+        """Ends it."""
+        self._to.close()
+        self._process.wait(30)
 
 
-def tests_for(root: Path, path: str) -> list[str]:
-    """The tests that must notice; those that are there."""
-    wanted = next(t for start, t in TESTS if path.removeprefix(_SRC).startswith(start))
-    return [t for t in wanted.split() if (root / t).exists()]
-
-
-#: Runs in the copy: has everything heavy imported, and forks a child for each mutant.
-_SERVER = """
-import json, os, sys, time, signal
-import pytest, cryptography.x509, cedarpy, psycopg, msgspec, starlette.applications
-import joserfc.jwt, uvicorn, jinja2, prometheus_client
-for line in sys.stdin:
-    asked = json.loads(line)
-    began = time.monotonic()
-    child = os.fork()
-    if child == 0:
-        os.setpgid(0, 0)
-        log = os.open(asked["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.dup2(log, 1), os.dup2(log, 2), os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        code = 99
-        try:
-            code = int(pytest.main([*asked["tests"], "-x", "-q", "-p", "no:cacheprovider",
-                                    "--assert=plain", "--timeout", "100"]))
-        finally:
-            os._exit(code)
-    code = None
-    while time.monotonic() - began < asked["timeout_s"]:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            code = os.waitstatus_to_exitcode(status)
-            break
-        time.sleep(0.02)
-    if code is None:
-        os.killpg(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    print(json.dumps({"code": code, "s": round(time.monotonic() - began, 1)}), flush=True)
-"""
-
-
-class Runner:
-    """A copy of the committed tree in which tests are run, with one file changed at a time."""
+class Tree:
+    """A copy of the committed tree, in which tests are run with one mutant at a time."""
 
     def __init__(self, folder: Path, dsn: str) -> None:
-        self.root, self._log = folder / "tree", folder / "log"
-        if not self.root.exists():
-            self.root.mkdir()
-            archive = subprocess.run(
-                ["git", "-C", str(ROOT), "archive", "HEAD", "src", "tests", "bench", "tools",
-                 "docs", "pyproject.toml", "README.md", "changes"],
-                capture_output=True, check=True,
-            )  # fmt: skip
-            subprocess.run(["tar", "-x", "-C", str(self.root)], input=archive.stdout, check=True)
-        env = os.environ | {
-            "PYTHONPATH": str(self.root / "src"),
+        self.root, self._folder = folder / "tree", folder
+        self.root.mkdir()
+        archive = subprocess.run(["git", "-C", str(ROOT), "archive", "HEAD", *_COPIED],
+                                 capture_output=True, check=True)  # fmt: skip
+        subprocess.run(["tar", "-x", "-C", str(self.root)], input=archive.stdout, check=True)
+        self._env = os.environ | {
+            "PYTHONPATH": f"{self.root / 'src'}:{self.root}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "CHARTLOOM_CORPORA": os.environ.get(
+                "CHARTLOOM_CORPORA", str((ROOT / "../shared/data").resolve())
+            ),
             "CHARTLOOM_TEST_DSN": dsn,
+            "CHARTLOOM_TEST_TEMPLATES": "1",
             "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "hypothesis"),
             "TMPDIR": str(folder),
         }
-        self._server = subprocess.Popen(
-            [sys.executable, "-c", _SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            cwd=self.root, env=env, text=True,
+        subprocess.run([sys.executable, "-m", "compileall", "-q", "src", "tests"], cwd=self.root,
+                       check=True)  # fmt: skip
+        self.warm = Process(folder, self.root, self._env, "--",
+                            *(t for t in TESTS if (self.root / t).exists()))  # fmt: skip
+        self.items: list[str] = self.warm.answer()["items"]
+        self.fresh = Process(folder, self.root, self._env, "--fresh")
+
+    def swapped(self, mutant: Mutant, nodes: list[str], timeout_s: float) -> dict[str, Any]:
+        """Runs tests with a mutant whose functions are exchanged where they live."""
+        file = self.root / mutant.path
+        return self.warm.run(
+            file=str(file), original=file.read_text(encoding="utf-8"), text=mutant.text,
+            nodes=nodes, timeout_s=timeout_s, migrate=migrates(mutant.path),
         )  # fmt: skip
 
-    def run(self, tests: list[str], timeout_s: float = _TIMEOUT_S) -> dict[str, Any]:
-        """How the tests end: pytest's exit code, None when they took too long."""
-        assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        asked = {"tests": tests, "timeout_s": timeout_s, "log": str(self._log)}
-        self._server.stdin.write(json.dumps(asked) + "\n")
-        self._server.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._server.stdout.readline())
-        answer["by"] = self._failed()
-        return answer
-
-    def _failed(self) -> str:
-        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
-        for line in reversed(lines):
-            if line.startswith(("FAILED ", "ERROR ")):
-                return line.partition(" ")[2].partition(" - ")[0][:160]
-        return ""
-
-    def close(self) -> None:
-        """Ends what runs the tests."""
-        assert self._server.stdin is not None
-        self._server.stdin.close()
-        self._server.wait(30)
-
-    @contextmanager
-    def mutated(self, mutant: Mutant) -> Iterator[None]:
-        """The tree with this mutant in it."""
+    def imported(self, mutant: Mutant, tests: list[str], timeout_s: float) -> dict[str, Any]:
+        """Runs test files with a mutant that is imported, or read, anew."""
         file = self.root / mutant.path
-        original = file.read_text(encoding="utf-8")
+        original, mark = file.read_text(encoding="utf-8"), ""
+        module = ""
+        if mutant.path.endswith(".py"):
+            module = mutant.path.removeprefix("src/").removesuffix(".py").replace("/", ".")
+            mark = f"\n__mutant__ = {mutant.name!r}\n"
         try:
-            self._put(file, mutant.text)
-            yield
+            self._put(file, mutant.text + mark)
+            return self.fresh.run(tests=tests, timeout_s=timeout_s, module=module,
+                                  mark=mutant.name)  # fmt: skip
         finally:
             self._put(file, original)
 
@@ -204,25 +133,53 @@ class Runner:
         for compiled in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
             compiled.unlink()
 
+    def close(self) -> None:
+        """Ends both processes."""
+        self.warm.close()
+        self.fresh.close()
 
-def try_one(runner: Runner, mutant: Mutant) -> dict[str, Any]:
-    """What became of a mutant: killed (and by what), survived, or untested."""
-    tests = tests_for(runner.root, mutant.path)
-    if not tests:
-        return {"outcome": "untested"}
-    took, by = 0.0, ""
-    with runner.mutated(mutant):
-        for test in tests:
-            ended = runner.run([test])
-            took += ended["s"]
-            if ended["code"] is None:
-                return {"outcome": "killed", "by": f"{test} (too long)", "s": took}
-            if ended["code"] in (1, 2):
-                by = ended["by"] or test
-                return {"outcome": "killed", "by": by, "s": round(took, 1)}
-            if ended["code"] != 0:
-                return {"outcome": "trouble", "by": f"exit {ended['code']}", "s": took}
-    return {"outcome": "survived", "s": round(took, 1)}
+
+def try_one(tree: Tree, reach: Reach, mutant: Mutant, *, wide: bool) -> dict[str, Any]:
+    """What became of a mutant: killed (and by what), hung, survived, unreached or trouble."""
+    limit_s = _WIDE_S if wide else _TESTS_S
+    nodes = reach.tests_for(mutant.path, mutant.at, max(mutant.end, mutant.at), wide=wide)
+    if mutant.path.endswith(".py") and nodes and not mutant.path.endswith("protection_rules.py"):
+        while len(nodes) > 20 and reach.seconds(nodes) > limit_s:
+            del nodes[-max(1, len(nodes) // 10) :]
+        answer = tree.swapped(mutant, nodes, 40 + 4 * reach.seconds(nodes))
+        if answer.get("swapped") != 0:
+            return judged(answer, reach, len(nodes))
+        files = list(dict.fromkeys(n.partition("::")[0] for n in nodes))[: 99 if wide else 6]
+    else:
+        files = files_for(tree.root, mutant.path)
+    if not files:
+        return {"outcome": "unreached"}
+    took = 0.0
+    for file in files:
+        answer = tree.imported(mutant, [file], 240)
+        took += answer["s"]
+        row = judged(answer, reach, 0) | {"s": round(took, 1)}
+        if row["outcome"] != "survived":
+            reach.kills[file] += 1
+            return row
+    return {"outcome": "survived", "s": round(took, 1), "tests": len(files)}
+
+
+def judged(answer: dict[str, Any], reach: Reach, tests: int) -> dict[str, Any]:
+    """An answer as a row."""
+    row: dict[str, Any] = {"s": answer["s"], "tests": tests}
+    if answer.get("hung"):
+        return row | {"outcome": "hung"}
+    if "died" in answer:
+        return row | {"outcome": "trouble", "by": f"exit {answer['died']}"}
+    if answer["failed"]:
+        reach.kills[answer["failed"][0]] += 1
+        return row | {"outcome": "killed", "by": answer["failed"][0][:160]}
+    if not answer["swapped"]:
+        return row | {"outcome": "trouble", "by": "the mutant was not the one imported"}
+    if not answer["passed"]:
+        return row | {"outcome": "unreached"}
+    return row | {"outcome": "survived"}
 
 
 @contextmanager
@@ -232,64 +189,107 @@ def server() -> Iterator[str]:
     postgres = EmbeddedPostgres(folder / "pg")
     postgres.start()
     try:
+        with psycopg.connect(postgres.dsn, autocommit=True) as conn:
+            for setting in ("fsync = off", "full_page_writes = off", "synchronous_commit = off"):
+                conn.execute(f"ALTER SYSTEM SET {setting}")
+            conn.execute("SELECT pg_reload_conf()")
         yield postgres.dsn
     finally:
         postgres.stop()
         shutil.rmtree(folder)
 
 
+def equivalents() -> dict[str, str]:
+    """Mutants that no test can notice, with the reason."""
+    found = {}
+    for line in EQUIVALENT.read_text(encoding="utf-8").splitlines() if EQUIVALENT.exists() else ():
+        if line.strip() and not line.startswith("#"):
+            name, _, reason = line.partition(" => ")
+            if not reason:
+                raise SystemExit(f"no reason is given for: {line}")
+            found[name.strip()] = reason.strip()
+    return found
+
+
+def baseline(tree: Tree, rows: dict[str, dict[str, Any]]) -> list[str]:
+    """Every test that killed something passes without a mutant, in the same process."""
+    killers = sorted({r["by"] for r in rows.values() if r["outcome"] == "killed"})
+    nodes = [n for n in tree.items if n in killers]
+    wrong: list[str] = []
+    for at in range(0, len(nodes), 100):
+        answer = tree.warm.run(nodes=nodes[at : at + 100], timeout_s=900)
+        wrong += answer.get("failed") or ([] if "passed" in answer else ["too long"])
+    return wrong
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--only", default="", help="part of the path")
-    parser.add_argument("--survivors", action="store_true", help="try survivors again")
+    parser.add_argument("--survivors", action="store_true", help="those not killed so far")
+    parser.add_argument("--new", action="store_true", help="those not tried so far")
+    parser.add_argument("--wide", action="store_true", help="more tests, more time for each")
+    parser.add_argument("--show", action="store_true", help="say what killed each")
     parser.add_argument("--minutes", type=float, default=1e6)
     parser.add_argument("--results", type=Path, default=RESULTS / "guard-mutants.json")
+    parser.add_argument("--map", type=Path,
+                        default=Path(tempfile.gettempdir()) / "chartloom-reached.json")  # fmt: skip
     asked = parser.parse_args()
     known: dict[str, dict[str, Any]] = {}
     if asked.results.exists():
         known = {r["mutant"]: r for r in json.loads(asked.results.read_text())["rows"]}
-    end = time.monotonic() + asked.minutes * 60
+    end, excused = time.monotonic() + asked.minutes * 60, equivalents()
     folder = Path(tempfile.mkdtemp(prefix="cl-mut-"))
     with server() as dsn:
-        runner = Runner(folder, dsn)
+        tree = Tree(folder, dsn)
         try:
-            whole = {m.name for m in all_mutants(runner.root)}
-            known = {n: r for n, r in known.items() if n in whole}
-            good: dict[str, bool] = {}
-            for mutant in all_mutants(runner.root, asked.only):
-                before = known.get(mutant.name)
-                if before and (
-                    before["outcome"] == "killed"
-                    or (before["outcome"] == "survived" and not asked.survivors)
-                ):
+            mutants = {m.name: m for m in all_mutants(tree.root)}
+            known = {n: r for n, r in known.items() if n in mutants}
+            reach = Reach(tree.root)
+            reach.load(asked.map)
+            sources = sorted({m.path for m in mutants.values() if m.path.endswith(".py")})
+            reach.refresh(tree.warm.run, tree.items, sources)
+            reach.save(asked.map)
+            for row in known.values():
+                reach.kills[row.get("by", "")] += 1
+            for name, mutant in mutants.items():
+                if time.monotonic() > end or not wanted(asked, known.get(name), mutant, excused):
                     continue
-                if time.monotonic() > end:
-                    break
-                for test in tests_for(runner.root, mutant.path):
-                    if test not in good:
-                        good[test] = runner.run([test])["code"] == 0
-                        if not good[test]:
-                            print(f"not green without any mutant, left out: {test}", flush=True)
-                            (runner.root / test).unlink()
-                row = {"mutant": mutant.name, **try_one(runner, mutant)}
-                known[mutant.name] = row
-                if row["outcome"] != "killed":
-                    print(f"{row['outcome']}: {mutant.name}", flush=True)
-                save(asked.results, known, len(whole))
+                row = {"mutant": name, "at": mutant.at,
+                       **try_one(tree, reach, mutant, wide=asked.wide)}  # fmt: skip
+                known[name] = row
+                if row["outcome"] != "killed" or asked.show:
+                    print(f"{row['outcome']} ({row.get('by', row.get('tests'))}):"
+                          f" {name} (line {mutant.at})", flush=True)  # fmt: skip
+                save(asked.results, known, excused, len(mutants))
+            flaky = baseline(tree, known)
         finally:
-            runner.close()
+            tree.close()
             shutil.rmtree(folder, ignore_errors=True)
-    counts = save(asked.results, known, len(whole))
-    print(json.dumps(counts))
-    return 0 if counts.get("survived", 0) == 0 else 1
+    counts = save(asked.results, known, excused, len(mutants), not_green=flaky)
+    print(json.dumps(counts), "not green without a mutant:", flaky)
+    return 0 if set(counts) <= {"killed", "hung", "equivalent"} and not flaky else 1
 
 
-def save(path: Path, known: dict[str, dict[str, Any]], whole: int) -> dict[str, int]:
+def wanted(
+    asked: argparse.Namespace, before: dict[str, Any] | None, mutant: Mutant, excused: dict[str, str]
+) -> bool:
+    """Whether a mutant is tried."""
+    if asked.only not in mutant.path or mutant.name in excused:
+        return False
+    if asked.new:
+        return before is None
+    return not asked.survivors or (before is not None and before["outcome"] != "killed")
+
+
+def save(
+    path: Path, known: dict[str, dict[str, Any]], excused: dict[str, str], whole: int, **more: Any
+) -> dict[str, int]:
     """Writes what is known so far; counts by outcome."""
-    counts = dict(Counter(row["outcome"] for row in known.values()))
+    rows = [r for n, r in known.items() if n not in excused]
+    counts = dict(Counter(row["outcome"] for row in rows)) | {"equivalent": len(excused)}
     about = {"version": commit(), "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M}", "counts": counts}
-    report = Report("guard-mutants", mutants=whole, **about)
-    report.rows = list(known.values())
+    report = Report("guard-mutants", mutants=whole, equivalent=excused, **about, **more)
+    report.rows = rows
     report.save(path)
     return counts
 

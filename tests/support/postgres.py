@@ -31,6 +31,8 @@ from chartloom.guard.keys import FileKek
 
 _NUMBER = itertools.count(1)
 DSN_VARIABLE = "CHARTLOOM_TEST_DSN"
+#: Set: the given server is thrown away afterwards, so migrated databases to copy may stay on it.
+TEMPLATES = "CHARTLOOM_TEST_TEMPLATES"
 
 
 class Server(Protocol):
@@ -109,7 +111,7 @@ class StoreFactory:
         number = len(self._databases)
         create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
         usual = clock is None and lanes == 64 and number < _TEMPLATES_MAX
-        usual = usual and isinstance(self.server, EmbeddedPostgres)
+        usual = usual and (isinstance(self.server, EmbeddedPostgres) or TEMPLATES in os.environ)
         if usual:
             template = _template(self.server, number)
             shutil.copytree(template.keys, self.folder / f"keys-{name}")

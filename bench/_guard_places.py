@@ -1,0 +1,105 @@
+"""Where checks are, and which tests notice when one is gone from what is not Python code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench._mutants import Mutant, of_needs, of_python
+from bench._mutants_text import of_text
+
+SRC = "src/chartloom/"
+
+#: Nothing but checks: every condition, filter and call that refuses counts.
+GUARDS = (
+    "guard/*.py", "guard/policy/*.py", "guard/policy/default/*.cedar", "guard/tokens/*.py",
+    "guard/keys/*.py", "guard/ca/*.py", "guard/audit/*.py", "guard/deid/*.py",
+    "domain/access.py", "domain/labels.py",
+    "engines/postgres/access.py", "engines/postgres/base.py", "engines/postgres/compartments.py",
+    "engines/postgres/doors.py", "engines/postgres/facts.py", "engines/postgres/subject_keys.py",
+    "engines/postgres/used_tokens.py", "engines/postgres/audit_log.py",
+    "engines/postgres/protection.py", "engines/postgres/protection_rules.py",
+    "engines/postgres/sql/000[5-9]*.sql",
+    "serve/access.py", "serve/audit.py", "serve/console.py", "serve/denials.py", "serve/doors.py",
+    "serve/entrance.py", "serve/glass.py", "serve/keys.py", "serve/mine.py", "serve/needs.py",
+    "serve/quarantine.py", "serve/readiness.py", "serve/sessions.py", "serve/shield.py",
+    "serve/tokens.py", "serve/uses.py",
+    "sources/admission.py", "sources/guarded_http.py",
+    "wiring/desk.py", "wiring/services.py", "wiring/doors.py", "wiring/console_token.py",
+    "project/access.py", "project/clients.py",
+)  # fmt: skip
+
+#: Here checks stand between much else: only those count that end in an error or are a call.
+DOORS = (
+    "serve/*.py", "sources/*.py", "sources/fhir_rest/*.py", "sources/mllp/source.py",
+    "engines/postgres/charts.py", "engines/postgres/messages.py", "engines/postgres/persons.py",
+    "engines/postgres/landing.py", "engines/postgres/lanes.py", "engines/postgres/connect.py",
+    "engines/postgres/migrate.py", "engines/postgres/cohort.py", "engines/postgres/tidy.py",
+    "wiring/export.py", "wiring/auditing.py", "wiring/keeping.py", "wiring/keys.py",
+    "wiring/internal_ca.py", "wiring/site.py", "project/tls.py",
+)  # fmt: skip
+
+#: Tests of the map (``_reached``): all that run in the process and may reach a check.
+TESTS = (
+    "tests/unit/guard", "tests/unit/serve", "tests/unit/sources", "tests/unit/project",
+    "tests/unit/engines", "tests/unit/wiring", "tests/unit/domain", "tests/security",
+    "tests/contract", "tests/property/test_audit_tampering.py",
+    "tests/property/test_key_broker_property.py", "tests/browser", "tests/scenario",
+)  # fmt: skip
+
+_POLICY_TESTS = (
+    "tests/unit/guard/test_polic*.py", "tests/security/test_every_check_counts.py",
+    "tests/security/test_checks_*.py", "tests/unit/guard/test_checks_*.py",
+    "tests/unit/project/test_site_access.py", "tests/security/test_permitted.py",
+)  # fmt: skip
+_RULES = ("tests/security/test_store_roles.py", "tests/contract/test_store_access*.py",
+          "tests/contract/test_store_labels.py", "tests/contract/test_checks_*.py")  # fmt: skip
+_SQL = ("tests/contract/test_checks_*.py", "tests/contract/test_store_access*.py",
+        "tests/contract/test_subject_keys.py", "tests/contract/test_audit_log.py")  # fmt: skip
+
+#: For what no line is reached in: files that notice, the quickest first.
+_BY_FILE: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("guard/policy/default/", _POLICY_TESTS),
+    ("engines/postgres/protection_rules.py", _RULES),
+    ("engines/postgres/sql/", _SQL),
+    ("engines/postgres/", _RULES),
+    ("serve/needs.py", ("tests/unit/serve/test_checks_*.py", "tests/browser/test_roles.py")),
+    ("serve/", ("tests/unit/serve/*.py", "tests/browser/test_roles.py")),
+    ("guard/", ("tests/unit/guard/*.py",)),
+    ("", ("tests/unit/*/test_*access*.py",)),
+)
+
+
+def all_mutants(root: Path, only: str = "") -> Iterator[Mutant]:
+    """Every mutant of every place, in this order."""
+    seen: set[str] = set()
+    for places, only_raising in ((GUARDS, False), (DOORS, True)):
+        for place in places:
+            for file in sorted((root / SRC).glob(place)):
+                path = str(file.relative_to(root))
+                if path in seen:
+                    continue
+                seen.add(path)
+                if only not in path:
+                    continue
+                if file.suffix == ".py":
+                    yield from of_python(root, path, only_raising=only_raising)
+                if file.suffix != ".py" or file.name == "protection_rules.py":
+                    yield from of_text(root, path)
+                if file.name == "needs.py":
+                    yield from of_needs(path, file.read_text(encoding="utf-8"))
+
+
+def files_for(root: Path, path: str) -> list[str]:
+    """The test files for a path, the nearest first."""
+    wanted = next(t for start, t in _BY_FILE if path.removeprefix(SRC).startswith(start))
+    found: list[str] = []
+    for pattern in wanted:
+        found += [str(f.relative_to(root)) for f in sorted(root.glob(pattern))]
+    return list(dict.fromkeys(found))
+
+
+def migrates(path: str) -> bool:
+    """Whether a database made before the mutant would hide it."""
+    inside = path.removeprefix(SRC + "engines/postgres/")
+    return inside.startswith(("protection", "migrate", "queries_protection", "sql/"))

@@ -1,0 +1,125 @@
+"""Which tests reach which lines of the code that guards: a mutant is for those that pass by it.
+
+The map is made once by running the tests with a trace, file by file, and kept between runs of the
+campaign; a test file is run again when it changed, or when code that it reached did.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_FILE_S = 400.0
+
+
+@dataclass
+class TestFile:
+    """What is known of one test file. passed: seconds by test; lines: by test, "" is set-up."""
+
+    digest: str
+    overhead_s: float
+    passed: dict[str, float]
+    failed: list[str]
+    lines: dict[str, dict[str, list[int]]]
+    sources: dict[str, str]
+
+
+@dataclass
+class Reach:
+    """The map of all test files. kills: how often a test was the one that noticed."""
+
+    root: Path
+    files: dict[str, TestFile] = field(default_factory=dict)
+    kills: Counter[str] = field(default_factory=Counter)
+
+    def load(self, path: Path) -> None:
+        """What was found before."""
+        if path.exists():
+            known = json.loads(path.read_text())
+            self.files = {name: TestFile(**entry) for name, entry in known.items()}
+
+    def save(self, path: Path) -> None:
+        """Keeps it for next time."""
+        path.write_text(json.dumps({name: vars(entry) for name, entry in self.files.items()}))
+
+    def refresh(self, run: Any, items: list[str], sources: list[str]) -> None:
+        """Runs the test files that have changed, or whose code has."""
+        by_file: dict[str, list[str]] = {}
+        for item in items:
+            by_file.setdefault(item.partition("::")[0], []).append(item)
+        self.files = {name: f for name, f in self.files.items() if name in by_file}
+        digests = {path: _digest(self.root / path) for path in sources}
+        trace = [str(self.root / path) for path in sources]
+        for name, nodes in sorted(by_file.items()):
+            known = self.files.get(name)
+            digest = _digest(self.root / name)
+            if known and known.digest == digest and set(known.passed) | set(known.failed) >= set(
+                nodes
+            ):
+                if all(digests.get(path) == was for path, was in known.sources.items()):
+                    continue
+            answer = run(nodes=nodes, trace=trace, timeout_s=_FILE_S)
+            self.files[name] = self._read(digest, answer, digests)
+            print(f"{name}: {len(self.files[name].passed)} tests, {answer['s']} s", flush=True)
+            for bad in self.files[name].failed[:5]:
+                print(f"  not green without any mutant, left out: {bad}", flush=True)
+
+    def _read(self, digest: str, answer: dict[str, Any], digests: dict[str, str]) -> TestFile:
+        lines: dict[str, dict[str, list[int]]] = {}
+        for node, reached in answer.get("lines", {}).items():
+            for file, line in reached:
+                path = str(Path(file).relative_to(self.root))
+                lines.setdefault(node, {}).setdefault(path, []).append(line)
+        failed = answer.get("failed") or ([] if "passed" in answer else ["all (too long)"])
+        passed = {n: s for n, s in answer.get("passed", {}).items() if n not in failed}
+        sources = {path: digests[path] for by_path in lines.values() for path in by_path}
+        overhead = max(0.0, answer["s"] - sum(passed.values()))
+        return TestFile(digest, overhead, passed, failed, lines, sources)
+
+    def tests_for(self, path: str, first: int, last: int, *, wide: bool = False) -> list[str]:
+        """Tests that reach these lines, the most likely and quickest first.
+
+        Then those of files that reach them in set-up; with none, those of the function around.
+        """
+        found = self._reaching(path, first, last)
+        if not found or wide:
+            around = _function(self.root / path, first)
+            found = {**self._reaching(path, *around), **found} if around else found
+        return [node for node, _ in sorted(found.items(), key=lambda item: item[1])]
+
+    def _reaching(self, path: str, first: int, last: int) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for entry in self.files.values():
+            shared = any(first <= n <= last for n in entry.lines.get("", {}).get(path, ()))
+            share = entry.overhead_s / max(1, len(entry.passed))
+            for node, took in entry.passed.items():
+                if any(first <= n <= last for n in entry.lines.get(node, {}).get(path, ())):
+                    found[node] = (took + 2 * share) / (1 + 4 * self.kills[node])
+                elif shared:
+                    found[node] = 1.0 + 2 * took + entry.overhead_s / (1 + 4 * self.kills[node])
+        return found
+
+    def seconds(self, nodes: list[str]) -> float:
+        """How long tests take, about."""
+        files = {n.partition("::")[0] for n in nodes}
+        own = sum(self.files[n.partition("::")[0]].passed[n] for n in nodes)
+        return own + sum(self.files[f].overhead_s for f in files)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.exists() else ""
+
+
+def _function(file: Path, line: int) -> tuple[int, int] | None:
+    around = None
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            if node.body[0].lineno <= line <= node.end_lineno:
+                around = (node.body[0].lineno, node.end_lineno)
+    return around
