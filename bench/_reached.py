@@ -58,8 +58,10 @@ class Reach:
         for name, nodes in sorted(by_file.items()):
             known = self.files.get(name)
             digest = _digest(self.root / name)
-            if known and known.digest == digest and set(known.passed) | set(known.failed) >= set(
-                nodes
+            if (
+                known
+                and known.digest == digest
+                and set(known.passed) | set(known.failed) >= set(nodes)
             ):
                 if all(digests.get(path) == was for path, was in known.sources.items()):
                     continue

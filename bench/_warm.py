@@ -42,7 +42,9 @@ def settle_hypothesis() -> None:
 # Code that is exchanged
 
 
-def _codes(code: CodeType, path: tuple[tuple[str, int], ...] = ()) -> Iterator[tuple[Any, CodeType]]:
+def _codes(
+    code: CodeType, path: tuple[tuple[str, int], ...] = ()
+) -> Iterator[tuple[Any, CodeType]]:
     seen: dict[str, int] = {}
     for const in code.co_consts:
         if isinstance(const, CodeType):

@@ -271,7 +271,10 @@ def main() -> int:
 
 
 def wanted(
-    asked: argparse.Namespace, before: dict[str, Any] | None, mutant: Mutant, excused: dict[str, str]
+    asked: argparse.Namespace,
+    before: dict[str, Any] | None,
+    mutant: Mutant,
+    excused: dict[str, str],
 ) -> bool:
     """Whether a mutant is tried."""
     if asked.only not in mutant.path or mutant.name in excused:
