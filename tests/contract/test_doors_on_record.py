@@ -152,13 +152,23 @@ def test_a_label_that_is_not_open_leaves_no_trace(plain: Doors) -> None:
     )
     (position,) = hidden - open_
     evidence = ((Action.VIEW_EVIDENCE, TREAT),)
-    for need, call, what in (
-        (Need(evidence, resource=secret), plain.store.state, secret),
-        (Need(evidence, position=position), plain.store.detail, position),
+    store = plain.store
+    for need, nowhere, call, what in (
+        (Need(evidence, resource=secret), Need(evidence, resource="x"), store.state, secret),
+        (Need(evidence, position=position), Need(evidence, position=999), store.detail, position),
     ):
         assert plain.authority.permit(ATTENDING, need, Asking()).run(call, what)
-        with pytest.raises((NotFound, AccessDenied)):
-            plain.authority.permit(WARD, need, Asking()).run(call, what)
+        before = plain.size
+        for asked in (need, nowhere):
+            with pytest.raises((NotFound, AccessDenied)):
+                plain.authority.permit(WARD, asked, Asking()).run(call, what)
+        # On record it is denied, as what is not there is; only the privacy office sees about whom.
+        hidden_one, absent = plain.since(before)
+        assert (hidden_one.denied, absent.denied) == ("denied", "denied")
+        assert (hidden_one.patients, absent.patients) == ((patient,), ())
+        told = {"seq": 0, "at_us": 0, "patients": ()}
+        replace = msgspec.structs.replace
+        assert replace(hidden_one, **told) == replace(absent, **told)
 
 
 def test_a_search_finds_whose_chart_would_open(plain: Doors) -> None:

@@ -6,141 +6,29 @@ one event; what was asked is released only when its event is durable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 
 from chartloom.domain.access import DataUse, KnownOfPerson, Target
-from chartloom.domain.audit import AuditUnavailable
-from chartloom.domain.errors import ChartloomError, NotFound
+from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.labels import OF_THE_PERSON
 from chartloom.domain.ports import AccessFacts, Clock, DataUses, GlassRecords
 from chartloom.guard.audit import Actor, Context, Recorder, events
 from chartloom.guard.audit.events import term_fingerprint
 from chartloom.guard.facts import Gatherer, Minter, OwnGrants, Who, actor_of
+from chartloom.guard.permit import SEARCHES, AccessDenied, Asking, Need, Permit, wait_for
 from chartloom.guard.policy import Action, Decision, PersonFacts, Policies, Request, Windows
 from chartloom.guard.staff import Principal
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 #: Actions that open a chart: while the glass is open, they are for the purpose of the emergency.
 _THROUGH_GLASS: Final = frozenset({Action.VIEW_CHART, Action.VIEW_EVIDENCE})
-_SEARCHES: Final = frozenset({Action.SEARCH_PERSONS, Action.FIND_PERSON})
 #: Actions about the site whose grants cover records kept beside charts: reviews and data uses.
 _WITH_CANDIDATES: Final = frozenset(
     {Action.REVIEW_GLASS, Action.REQUEST_DATA_USE, Action.APPROVE_DATA_USE}
 )
-_ALWAYS_LOGGED_MAX: Final = 200
-_TIMEOUT_S: Final = 10.0
-
-
-class AccessDenied(ChartloomError):
-    """Not permitted, or not there; the two are alike, and nothing is hinted at."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "there is nothing here that you may see.",
-            cure="Check the address. In an emergency, break the glass.",
-        )
-
-
-class Asking(msgspec.Struct, frozen=True):
-    """Where a question came from, for the record. request_id ties its events together."""
-
-    address: str = ""
-    request_id: str = ""
-
-
-class Need(msgspec.Struct, frozen=True):
-    """What is asked for. Exactly one of person, resource and position, or none of them.
-
-    options: actions with purposes, the first that is permitted is taken. person: person id or
-    source patient id. resource: id. position: of a message. what: things for the record
-    (``section/labs``). terms: search terms, recorded as fingerprints only. reason, approved, mine:
-    as in ``policy.Request``. data_use: id of a data use. candidates: what an answer about the site
-    may cover (:data:`_WITH_CANDIDATES` only).
-    """
-
-    options: tuple[tuple[Action, Purpose], ...]
-    person: str = ""
-    resource: str = ""
-    position: int = 0
-    what: tuple[str, ...] = ()
-    terms: Mapping[str, str] = {}
-    reason: bool = False
-    approved: bool = False
-    mine: bool = False
-    data_use: str = ""
-    candidates: tuple[str, ...] = ()
-
-
-class Permit:
-    """A permitted question: its grant, and its record.
-
-    action, purpose: what was permitted. glass_until_us: the emergency access it rests on, or 0.
-    """
-
-    def __init__(
-        self,
-        grant: Grant,
-        decision: Decision,
-        action: Action,
-        purpose: Purpose,
-        about: Context,
-        recorder: Recorder,
-        describe: Callable[[Context, Sequence[str], int | None], events.Event],
-        *,
-        glass_until_us: int = 0,
-    ) -> None:
-        self.grant, self.decision, self.action, self.purpose = grant, decision, action, purpose
-        self.glass_until_us = glass_until_us
-        self._about, self._recorder, self._describe = about, recorder, describe
-
-    def submit(self, patients: Sequence[str] = (), count: int | None = None) -> Future[None]:
-        """Puts the access on record; done when that is durable."""
-        return self._recorder.submit([self._describe(self._about, patients, count)])
-
-    def run(
-        self,
-        call: Callable[Concatenate[Grant, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        """``call(grant, ...)``; its answer once the access is durably on record."""
-        promise = self.submit(self.patients)
-        try:
-            return call(self.grant, *args, **kwargs)
-        finally:
-            _wait(promise)
-
-    def search(
-        self,
-        found: Callable[[T], Sequence[str]],
-        call: Callable[Concatenate[Grant, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        """The same for a search. found: source patients in an answer, for the record."""
-        patients: Sequence[str] = ()
-        count: int | None = None
-        try:
-            answer = call(self.grant, *args, **kwargs)
-            patients = tuple(dict.fromkeys(found(answer)))
-            count = len(patients)
-            return answer
-        finally:
-            _wait(self.submit(patients[:_ALWAYS_LOGGED_MAX], count))
-
-    @property
-    def patients(self) -> tuple[str, ...]:
-        """The source patients that the grant names, for the record."""
-        if self.action in _SEARCHES:
-            return ()
-        return tuple(p for p in self.decision.persons if p != "*" and not p.startswith("site:"))
 
 
 class Authority:
@@ -189,7 +77,7 @@ class Authority:
         permit = self.permit(principal, need, asking)
         if not set(person_ids) <= {first, *permit.grant.persons}:
             raise self._denied(principal, need, asking, ())
-        _wait(permit.submit(permit.patients))
+        wait_for(permit.submit(permit.patients))
         return permit.grant
 
     def permit(self, principal: Principal, need: Need, asking: Asking) -> Permit:
@@ -328,6 +216,11 @@ class Authority:
         )
         about = self.context(who.principal, purpose, asking, grant)
         describe = self._describe(need, action)
+        patients = tuple(p for p in decision.persons if p != "*")
+
+        def missed() -> events.Event:
+            return self._denial(who.principal, need, asking, patients)
+
         return Permit(
             grant,
             decision,
@@ -337,6 +230,7 @@ class Authority:
             self._recorder,
             describe,
             glass_until_us=glass_until if purpose is Purpose.BREAK_GLASS else 0,
+            missed=missed if need.may_miss or need.resource or need.position else None,
         )
 
     def _describe(
@@ -348,7 +242,7 @@ class Authority:
             what += [f"resource/{need.resource}"] if need.resource else []
 
         def event(about: Context, patients: Sequence[str], count: int | None) -> events.Event:
-            if action in _SEARCHES or need.terms:
+            if action in SEARCHES or need.terms:
                 prints = {
                     f: term_fingerprint(self._minter.blind, t) for f, t in need.terms.items() if t
                 }
@@ -364,11 +258,17 @@ class Authority:
     def _denied(
         self, principal: Principal, need: Need, asking: Asking, patients: Sequence[str]
     ) -> AccessDenied:
+        event = self._denial(principal, need, asking, patients)
+        wait_for(self._recorder.submit([event]))
+        return AccessDenied()
+
+    def _denial(
+        self, principal: Principal, need: Need, asking: Asking, patients: Sequence[str]
+    ) -> events.Event:
+        """The event of what is denied, hidden or not there: the three are alike."""
         action, purpose = need.options[0]
         about = self.context(principal, purpose, asking)
-        event = self._describe(need, action, "denied")(about, patients, None)
-        _wait(self._recorder.submit([event]))
-        return AccessDenied()
+        return self._describe(need, action, "denied")(about, patients, None)
 
     def context(
         self,
@@ -397,16 +297,6 @@ class Authority:
     def record(self, *what: events.Event) -> None:
         """Puts events on record and returns when they are durable."""
         self._recorder.record(*what)
-
-
-def _wait(promise: Future[None]) -> None:
-    try:
-        promise.result(_TIMEOUT_S)
-    except TimeoutError as error:
-        raise AuditUnavailable(
-            f"the audit log did not answer within {_TIMEOUT_S} s.",
-            cure="See whether the store is up; nothing was shown.",
-        ) from error
 
 
 __all__ = ["AccessDenied", "Asking", "Authority", "Need", "Permit"]

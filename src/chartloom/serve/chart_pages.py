@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -23,6 +24,7 @@ from chartloom.domain.grant import Grant
 from chartloom.domain.store import MessageFilter, MessageRow, SearchHit
 from chartloom.serve import needs, people, results, svg, words
 from chartloom.serve.console import Console, first, form_of, purpose_of
+from chartloom.serve.denials import denied
 from chartloom.serve.freshness import FreshnessLabel, judge, worst
 from chartloom.serve.tracing import evidence_href
 
@@ -131,10 +133,11 @@ def routes(console: Console) -> list[BaseRoute]:
         return _page(console, request, "person.html", shown, tab="summary")
 
     async def section(request: Request) -> Response:
-        chosen = _BY_NAME.get(request.path_params["section"])
-        if chosen is None:
-            raise NotFound("There is no such section.", cure="Choose one from the chart.")
         any_id = request.path_params["person"]
+        chosen = _BY_NAME.get(request.path_params["section"])
+        if chosen is None:  # there is no such section of any chart
+            need = needs.chart("", "section")
+            raise await run_in_threadpool(denied, console, request, need)
         need = needs.chart(any_id, chosen.name.lower())
         shown = await console.ask(request, need, _person, console, any_id)
         return _page(
@@ -144,7 +147,7 @@ def routes(console: Console) -> list[BaseRoute]:
     async def series(request: Request) -> Response:
         any_id = request.path_params["person"]
         values = await console.ask(
-            request, needs.chart(any_id, "series"), _series, console, any_id,
+            request, needs.chart(any_id, "series", may_miss=True), _series, console, any_id,
             request.path_params["series"],
         )  # fmt: skip
         return _page(console, request, "series.html", values.pop("shown"), tab="results", **values)

@@ -27,9 +27,11 @@ AUDIT: Final = Need(((Action.VIEW_AUDIT, _OPERATE),), what=("site/audit",))
 KEYS: Final = Need(((Action.MANAGE_KEYS, _OPERATE),), what=("site/keys",))
 
 
-def chart(person: str, part: str = "summary") -> Need:
-    """A chart, or a part of it. part: a word of ours, never what somebody typed."""
-    return Need(((Action.VIEW_CHART, _TREAT),), person=person, what=(f"chart/{part}",))
+def chart(person: str, part: str = "summary", *, may_miss: bool = False) -> Need:
+    """A chart, or a part of it. part: a word of ours, never what somebody typed. may_miss: the part
+    may not be there."""
+    what = (f"chart/{part}",)
+    return Need(((Action.VIEW_CHART, _TREAT),), person=person, what=what, may_miss=may_miss)
 
 
 def document(resource: str) -> Need:
