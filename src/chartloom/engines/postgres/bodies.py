@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 from chartloom.chart import merge
 from chartloom.domain import codec
 from chartloom.domain.chart import Section, SectionView, ViewKey
+from chartloom.domain.errors import StoreDamaged
 from chartloom.domain.grant import Grant
 from chartloom.domain.issues import Issue
 from chartloom.domain.keys import SubjectShredded
@@ -40,18 +42,39 @@ class StateBody(msgspec.Struct, array_like=True):
 class BundleBody(msgspec.Struct, omit_defaults=True):
     """What is sealed of one message's word about one source patient.
 
-    The first bundle of a message also holds what is about the message as a whole.
+    The first bundle of a message also holds what is about the message as a whole, and when its
+    source said it: states that are this one message's word are made from it (:class:`_Said`).
     """
 
     contributions: tuple[Contribution, ...] = ()
+    event_us: int = 0
     provenance: dict[str, Any] | None = None
     issues: tuple[Issue, ...] = ()
     unmapped: tuple[str, ...] = ()
     links: tuple[LinkEvent, ...] = ()
 
 
+class _SaidOne(msgspec.Struct):
+    """A contribution whose resource is not decoded yet."""
+
+    resource: msgspec.Raw
+    weak: tuple[str, ...] = ()
+    cleared: tuple[str, ...] = ()
+
+
+class _Said(msgspec.Struct):
+    """A bundle, as far as one of its resources is made from it."""
+
+    contributions: tuple[_SaidOne, ...] = ()
+    event_us: int = 0
+
+
+#: What was opened of bundles during one read, by position, source patient and compartment.
+_Opened = dict[tuple[int, str, int], _Said]
+
 _encode = codec.encode
 _STATE = msgspec.json.Decoder(StateBody, float_hook=Decimal)
+_SAID = msgspec.json.Decoder(_Said)
 _BUNDLE = msgspec.json.Decoder(BundleBody, float_hook=Decimal)
 _ENTRIES = msgspec.json.Decoder(tuple[dict[str, Any], ...], float_hook=Decimal)
 
@@ -61,6 +84,27 @@ def _first_state(
 ) -> ResourceState:
     contribution = Contribution(resource, source_patient, False, said.weak, said.cleared, labels)
     return merge(None, contribution, Stamp(1, said.event_us, said.position))
+
+
+def _missing(id: str) -> StoreDamaged:
+    return StoreDamaged(
+        "the message's word on a resource is missing.",
+        where=f"state {id}",
+        cure="Restore the store, or rebuild.",
+    )
+
+
+def _state_of(bundle: _Said, id: str, where: tuple[int, str, int]) -> ResourceState:
+    """The state of a resource of which a bundle holds all that was ever said."""
+    position, source_patient, labels = where
+    mark = f'"id":"{id}"'.encode()
+    for one in bundle.contributions:
+        if mark in bytes(one.resource):  # spares decoding the others
+            resource = codec.decode(one.resource)
+            if resource["id"] == id:
+                said = FirstSaid(bundle.event_us, position, one.weak, one.cleared)
+                return _first_state(source_patient, resource, said, labels)
+    raise _missing(id)
 
 
 def _within(labels: int, name: str) -> str:
@@ -144,8 +188,23 @@ class Bodies:
         revision: int,
         sealed: bytes,
         labels: int = 0,
+        position: int = 0,
+        said: bytes | None = None,
+        opened: _Opened | None = None,
     ) -> ResourceState:
-        """The inverse of both: columns in the order in which the queries name them."""
+        """The inverse of all: columns in the order in which the queries name them.
+
+        A state with an empty body is the word of one message: it is made from ``said``, the sealed
+        bundle of that message at ``position``.
+        """
+        if not sealed and not directory:
+            where = (position, source_patient, labels)
+            bundle = opened.get(where) if opened is not None else None
+            if bundle is None:
+                bundle = self._open_said(grant, id, where, said)
+                if opened is not None:
+                    opened[where] = bundle
+            return _state_of(bundle, id, where)
         if directory:
             plain = self._unseal(grant, "", DIRECTORY_KIND, id, "1", sealed)
         else:
@@ -155,6 +214,20 @@ class Bodies:
         if isinstance(body.stamps, FirstSaid):
             return _first_state(source_patient, body.resource, body.stamps, labels)
         return ResourceState(body.resource, source_patient, body.stamps, directory, labels)
+
+    def open_states(self, grant: Grant, rows: Iterable[Sequence[Any]]) -> list[ResourceState]:
+        """Several states, each row as for :meth:`open_state`; what is common is opened once."""
+        opened: _Opened = {}
+        return [self.open_state(grant, *row, opened=opened) for row in rows]
+
+    def _open_said(
+        self, grant: Grant, id: str, where: tuple[int, str, int], said: bytes | None
+    ) -> _Said:
+        position, source_patient, labels = where
+        if said is None:
+            raise _missing(id)
+        name = _within(labels, f"{position}/0")
+        return _SAID.decode(self._unseal(grant, source_patient, "bundle", name, "1", said))
 
     def seal_view(self, view: SectionView, revision: int) -> bytes:
         """The entries of a view as of its ``revision``-th write."""

@@ -117,11 +117,12 @@ class ChartsPart(StoreBase):
             return {}
         with self._reading(grant) as conn:
             rows = conn.execute(queries.STATES, (list(resource_ids),), binary=True).fetchall()
-        return {
-            row[0]: self._bodies.open_state(grant, *row)
+        rows = [
+            row
             for row in rows
             if row[2] or (self._guard.covers(grant, row[1]) and not row[5] & forbidden(grant))
-        }
+        ]
+        return {state.id: state for state in self._bodies.open_states(grant, rows)}
 
     def open_state(self, grant: Grant, row: tuple[Any, ...]) -> ResourceState:
         """A state from its columns, as :mod:`chartloom.engines.postgres.facts` reads them."""
@@ -158,9 +159,14 @@ class ChartsPart(StoreBase):
         query = queries_read.SERIES if series else queries_read.TIMELINE
         with self._reading(grant) as conn:
             rows = conn.execute(query, values, binary=True).fetchall()
-        return [self._placed(grant, row) for row in rows]
+        states = self._bodies.open_states(grant, [row[: queries.STATE_WIDTH] for row in rows])
+        return [
+            _placed(state, *row[queries.STATE_WIDTH :])
+            for state, row in zip(states, rows, strict=True)
+        ]
 
-    def _placed(self, grant: Grant, row: tuple[Any, ...]) -> PlacedState:
-        section, part, sort_us, series, hidden = row[6:11]
-        state = self._bodies.open_state(grant, *row[:6])
-        return PlacedState(state, Section(section), part, sort_us, series, hidden, state.labels)
+
+def _placed(
+    state: ResourceState, section: int, part: int, sort_us: int, series: str, hidden: bool
+) -> PlacedState:
+    return PlacedState(state, Section(section), part, sort_us, series, hidden, state.labels)

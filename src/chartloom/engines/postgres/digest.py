@@ -12,6 +12,7 @@ from chartloom.engines.postgres import queries_read
 from chartloom.engines.postgres.access import BEGIN_SNAPSHOT, claim, entered
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.connect import Connection
+from chartloom.engines.postgres.queries import STATE_WIDTH
 
 _FETCH = 1000
 _MODULUS = 1 << 256
@@ -40,8 +41,8 @@ class DigestPart(StoreBase):
 
     def _items(self, conn: Connection, grant: Grant) -> Iterator[Any]:
         for row in _stream(conn, queries_read.DIGEST_STATES):
-            state = self._bodies.open_state(grant, *row[:6])
-            yield "state", state.resource, state.stamps, row[1:3], row[5:]
+            state = self._bodies.open_state(grant, *row[:STATE_WIDTH])
+            yield "state", state.resource, state.stamps, row[1:3], row[5], row[STATE_WIDTH:]
         for row in _stream(conn, queries_read.DIGEST_VIEWS):
             view = self._bodies.open_view(grant, *row)
             yield "view", view.key, view.total, view.entries

@@ -20,14 +20,15 @@ from chartloom.domain.labels import BIT, Label
 from chartloom.domain.resource import FhirJson, ResourceState
 from chartloom.engines.postgres.care import labels_of_persons, patients_of, relations_of
 from chartloom.engines.postgres.connect import Connection
+from chartloom.engines.postgres.queries import STATE
 from chartloom.engines.postgres.queries_read import PERSONS_OF
 from chartloom.engines.postgres.store import PostgresStore
 
-_CONSENTS: Final = """
-    SELECT id, source_patient, directory, revision, body, labels FROM resource
+_CONSENTS: Final = f"""
+    SELECT {STATE} FROM resource
     WHERE source_patient = ANY(%b::text[]) AND section = 0 AND type = 'Consent'"""
-_DIRECTORY: Final = """
-    SELECT id, source_patient, directory, revision, body, labels FROM resource
+_DIRECTORY: Final = f"""
+    SELECT {STATE} FROM resource
     WHERE directory AND type IN ('Practitioner', 'Location', 'Organization')"""
 _HOLDERS: Final = "SELECT source_patient FROM record_number WHERE blind = ANY(%b::bytea[])"
 _OF_RESOURCE: Final = "SELECT source_patient FROM resource WHERE id = %s"

@@ -250,8 +250,8 @@ class LanesPart(StoreBase):
             views = conn.execute(queries.VIEWS, columns, binary=True)
             state_rows, view_rows = states.fetchall(), views.fetchall()
         seen = self._revisions
-        for row in state_rows:
-            state = self._bodies.open_state(grant, *row)
+        states = self._bodies.open_states(grant, state_rows)
+        for row, state in zip(state_rows, states, strict=True):
             found.states[row[0]], seen.states[row[0]] = state, row[3]
             if not state.directory:
                 seen.kept_states.put(row[0], state, row[3], len(row[4]))
@@ -275,7 +275,7 @@ class LanesPart(StoreBase):
             cursor = conn.execute(
                 queries.REFILL, (source_patient, int(section), part, labels, limit), binary=True
             )
-            return [self._bodies.open_state(grant, *row) for row in cursor.fetchall()]
+            return self._bodies.open_states(grant, cursor.fetchall())
 
     def wait(self, timeout_s: float) -> bool:
         """Blocks until something landed since the last call, or the time is over."""

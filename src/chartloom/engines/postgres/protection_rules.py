@@ -88,7 +88,7 @@ TABLES: Final[dict[str, Table]] = {
     "project_version": Table(Rule.SITE, worker="SIU", serve="S"),
     # The policy of landing looks for the position.
     "outcome": Table(Rule.LABELLED, worker="IS(position)", serve="SD"),
-    "bundle": Table(Rule.LABELLED, worker="I", serve="SD"),
+    "bundle": Table(Rule.LABELLED, worker="SI", serve="SD"),
     "resource": Table(Rule.RESOURCE, worker="SIU", serve="S"),
     "view": Table(Rule.LABELLED, worker="SIU", serve="S"),
     "person": Table(Rule.PERSON, worker="SIU", serve="S"),

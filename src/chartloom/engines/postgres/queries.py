@@ -160,9 +160,14 @@ PENDING_HEADERS = _PENDING.format(row=_HEADER)
 PENDING_RETRY_HEADERS = _PENDING_RETRY.format(row=_HEADER)
 BODY_AT = "SELECT body FROM landing WHERE position = %s"
 
-STATES = """
-SELECT id, source_patient, directory, revision, body, labels FROM resource
-WHERE id = ANY(%b::text[])"""
+#: What ``Bodies.open_state`` takes. An empty body: all that is known of the resource is what one
+#: message said, and that is in the message's bundle.
+STATE = """id, source_patient, directory, revision, body, labels, version,
+CASE WHEN body = '' THEN (
+    SELECT b.body FROM bundle b WHERE b.position = resource.version AND b.ordinal = 0) END"""
+STATE_WIDTH = 8  #: columns of it
+
+STATES = f"SELECT {STATE} FROM resource WHERE id = ANY(%b::text[])"
 
 VIEWS = """
 SELECT v.source_patient, v.section, v.part, v.total, v.revision, v.body, v.labels
@@ -170,8 +175,8 @@ FROM unnest(%b::text[], %b::int2[], %b::int4[], %b::int4[])
     k (source_patient, section, part, labels)
 JOIN view v USING (source_patient, section, part, labels)"""
 
-REFILL = """
-SELECT id, source_patient, directory, revision, body, labels FROM resource
+REFILL = f"""
+SELECT {STATE} FROM resource
 WHERE source_patient = %s AND section = %s AND section <> 0 AND part = %s AND NOT hidden
     AND labels = %s
 ORDER BY sort_us DESC, id DESC LIMIT %s"""

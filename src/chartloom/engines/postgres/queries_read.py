@@ -6,6 +6,8 @@ Only constants are put together here; every value is bound.
 
 from __future__ import annotations
 
+from chartloom.engines.postgres.queries import STATE
+
 # Persons
 
 PERSONS_OF = """
@@ -34,8 +36,7 @@ SELECT source_patient, section, part, total, revision, body, labels FROM view
 WHERE source_patient = ANY(%b::text[]) AND labels & %s::int4 = 0
 ORDER BY source_patient, section, part, labels"""
 
-_STATE = "id, source_patient, directory, revision, body, labels"
-_PLACED = f"{_STATE}, section, part, sort_us, series, hidden"
+_PLACED = f"{STATE}, section, part, sort_us, series, hidden"
 
 #: The rows are chosen by index; only those that are shown are then read whole.
 TIMELINE = f"""

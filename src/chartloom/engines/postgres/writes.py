@@ -25,6 +25,11 @@ from chartloom.engines.postgres.revisions import Revisions
 _DAY_US = 86_400_000_000
 _DIRECTORY_ITEMS_MAX = 10_000
 
+#: The body of a state that is the word of one message alone: it is read from the message's bundle.
+IN_BUNDLE = b""
+#: Sealed size of the bundles from which single states are read.
+_READ_FOR_ONE_BYTES_MAX = 32 * 1024
+
 
 def _view_order(view: SectionView) -> tuple[str, int, int, int]:
     key = view.key
@@ -87,15 +92,15 @@ def outcome_row(
     )
 
 
-#: A contribution as bundles hold it: its ``resource`` is encoded already.
+#: A contribution as bundles hold it: the ``resource`` of a directory one is encoded already.
 Item = Contribution
 
 
 class Items:
-    """Contributions with their resources encoded: once, for the bundle and for the state.
+    """Contributions as they are written.
 
     Many messages name the same doctors, wards and houses, and the mapping gives the same object for
-    the same words; those of the directory are remembered.
+    the same words; those of the directory are encoded once and remembered.
     """
 
     def __init__(self) -> None:
@@ -103,22 +108,18 @@ class Items:
 
     def of(self, contributions: Sequence[Contribution]) -> list[Item]:
         """One item per contribution."""
-        encode, raw, known = codec.encode, msgspec.Raw, self._directory
-        items = []
-        for said in contributions:
-            if said.directory and (held := known.get(id(said))) is not None:
-                items.append(held[1])  # the entry holds the contribution, so its id is its own
-                continue
-            text: Any = raw(encode(said.resource))
-            item = Contribution(
-                text, said.source_patient, said.directory, said.weak, said.cleared, said.labels
-            )
-            if said.directory:
-                if len(known) >= _DIRECTORY_ITEMS_MAX:
-                    known.clear()
-                known[id(said)] = (said, item)
-            items.append(item)
-        return items
+        return [self._of(said) if said.directory else said for said in contributions]
+
+    def _of(self, said: Contribution) -> Item:
+        known = self._directory
+        held = known.get(id(said))
+        if held is None:  # the entry holds the contribution, so its id is its own
+            text: Any = msgspec.Raw(codec.encode(said.resource))
+            item = Contribution(text, "", True, said.weak, said.cleared, said.labels)
+            if len(known) >= _DIRECTORY_ITEMS_MAX:
+                known.clear()
+            held = known[id(said)] = (said, item)
+        return held[1]
 
 
 def bundle_rows(
@@ -148,12 +149,24 @@ def bundle_rows(
     for ordinal, (patient, said_of) in enumerate(held.items()):
         body = BundleBody(contributions=tuple(said_of))
         if ordinal == 0:
+            body.event_us = derived.event_us
             body.provenance, body.issues = derived.provenance, derived.issues
             body.unmapped, body.links = derived.unmapped, derived.links
         sealed = bodies.seal_bundle(patient, position, ordinal, labels[patient], body)
         hashes = pack(f"!{len(touched[patient])}I", *touched[patient])
         rows.append((position, ordinal, patient, hashes, sealed, labels[patient]))
     return rows
+
+
+def _told_by(bundle: Row, said: Contribution) -> bool:
+    """Whether a state that is this one contribution can be read from the message's first bundle:
+    it is of the same patient and compartment, and not far larger than the state."""
+    patient, sealed, labels = bundle[2], bundle[4], bundle[5]
+    return bool(
+        said.source_patient == patient
+        and said.labels & ~PERSON_MASK == labels
+        and len(sealed) <= _READ_FOR_ONE_BYTES_MAX
+    )
 
 
 def state_row(placed: PlacedState, revision: int, sealed: bytes) -> Row:
@@ -211,10 +224,15 @@ def fill(
     for message, derived in messages_of(batch):
         items = encoded.of(derived.contributions)
         writes.outcomes.append(outcome_row(bodies, message, derived, batch.applied_at_us, version))
-        writes.bundles += bundle_rows(bodies, derived, message, items)
-        for said, item in zip(derived.contributions, items, strict=True):
+        bundles = bundle_rows(bodies, derived, message, items)
+        writes.bundles += bundles
+        for said in derived.contributions:
             if not said.directory and (id := said.resource["id"]) in batch.firsts:
-                firsts[id] = bodies.seal_first(id, item, derived.event_us, derived.position)
+                firsts[id] = (
+                    IN_BUNDLE
+                    if _told_by(bundles[0], said)
+                    else bodies.seal_first(id, said, derived.event_us, derived.position)
+                )
             if of_person := said.labels & PERSON_MASK:
                 known = writes.person_labels.get(said.source_patient, 0)
                 writes.person_labels[said.source_patient] = known | of_person
@@ -257,5 +275,7 @@ def _fill_states(
             sealed = bodies.seal_state(placed.state, base + 1)
             writes.known_states.append(state_row(placed, base + 1, sealed))
         else:
-            sealed = firsts.get(id) or bodies.seal_state(placed.state, 1)
+            sealed = firsts.get(id)
+            if sealed is None:
+                sealed = bodies.seal_state(placed.state, 1)
             writes.new_states.append(state_row(placed, 1, sealed))
