@@ -342,10 +342,11 @@ def test_everything_works_without_scripts(chromium: Browser, site: Site, address
     context.close()
 
 
+#: Under the care of one of the house, or no chart of it would open to anybody.
 HOSTILE = (
     b"MSH|^~\\&|A|B|||20260301120000||ADT^A01|EVIL1|P|2.5\r"
     b'PID|1||EVIL1^^^H^MR||<script>alert(1)</script>^"><img src=x onerror=alert(1)>||19700101|F\r'
-    b"PV1|1|I|{{7*7}}^\xe2\x80\xae'--^javascript:alert(1)\r"
+    b"PV1|1|I|{{7*7}}^\xe2\x80\xae'--^javascript:alert(1)||||SIMDR005^Kim^Jo^^^Dr^MD^^SGH^L^^^EI\r"
 )
 
 
