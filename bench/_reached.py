@@ -56,20 +56,24 @@ class Reach:
         digests = {path: _digest(self.root / path) for path in sources}
         trace = [str(self.root / path) for path in sources]
         for name, nodes in sorted(by_file.items()):
-            known = self.files.get(name)
             digest = _digest(self.root / name)
-            if (
-                known
-                and known.digest == digest
-                and set(known.passed) | set(known.failed) >= set(nodes)
-            ):
-                if all(digests.get(path) == was for path, was in known.sources.items()):
-                    continue
+            if self._still_holds(name, digest, nodes, digests):
+                continue
             answer = run(nodes=nodes, trace=trace, timeout_s=_FILE_S)
             self.files[name] = self._read(digest, answer, digests)
             print(f"{name}: {len(self.files[name].passed)} tests, {answer['s']} s", flush=True)
             for bad in self.files[name].failed[:5]:
                 print(f"  not green without any mutant, left out: {bad}", flush=True)
+
+    def _still_holds(
+        self, name: str, digest: str, nodes: list[str], digests: dict[str, str]
+    ) -> bool:
+        known = self.files.get(name)
+        if known is None or known.digest != digest:
+            return False
+        if not {*known.passed, *known.failed} >= set(nodes):
+            return False
+        return all(digests.get(path) == was for path, was in known.sources.items())
 
     def _read(self, digest: str, answer: dict[str, Any], digests: dict[str, str]) -> TestFile:
         lines: dict[str, dict[str, list[int]]] = {}
