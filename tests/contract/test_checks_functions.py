@@ -72,16 +72,18 @@ def test_without_a_claim_for_everyone_no_function_does_anything(
     assert len(functions) > 12
     for why, claim in bad_claims(store).items():
         for name, types in functions:
-            with pytest.raises(REFUSED):
+            try:
                 call(superuser, name, types, claim)
-                pytest.fail(f"{name} believes a claim that is {why}")
+            except REFUSED:
+                continue
+            pytest.fail(f"{name} believes a claim that is {why}")
 
 
 def test_the_log_is_read_for_operations_only(
     store: PostgresStore, superuser: psycopg.Connection
 ) -> None:
     functions = dict(taking_claims(superuser))
-    assert FOR_OPERATIONS <= functions.keys()
+    assert functions.keys() >= FOR_OPERATIONS
     for purpose in Purpose:
         claim = access.claim(store.guard, store.guard.mint("t", purpose))
         for name in FOR_OPERATIONS:
