@@ -31,6 +31,8 @@ from chartloom.guard.keys import FileKek
 
 _NUMBER = itertools.count(1)
 DSN_VARIABLE = "CHARTLOOM_TEST_DSN"
+_MEMORY = "/dev/shm"
+_MEMORY_BYTES_MIN = 2 * 1024**3
 #: Set: the given server is thrown away afterwards, so migrated databases to copy may stay on it.
 TEMPLATES = "CHARTLOOM_TEST_TEMPLATES"
 
@@ -55,7 +57,7 @@ def postgres_server() -> Iterator[Server]:
     if given := os.environ.get(DSN_VARIABLE):
         yield GivenServer(given)
         return
-    folder = Path(tempfile.mkdtemp(prefix="chartloom-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="chartloom-test-", dir=quick_folder()))
     server = EmbeddedPostgres(folder / "pg")
     server.start()
     # Durability is tested with servers of their own; here it would only cost time.
@@ -63,9 +65,18 @@ def postgres_server() -> Iterator[Server]:
         conn.execute("ALTER SYSTEM SET fsync = off")
         conn.execute("SELECT pg_reload_conf()")
     yield server
-    _TEMPLATES.clear()
+    _forget_templates()
     server.stop()
     shutil.rmtree(folder)
+
+
+def quick_folder() -> str | None:
+    """Where files that need not outlive the machine are quickest: memory, if it has room."""
+    try:
+        room = shutil.disk_usage(_MEMORY).free >= _MEMORY_BYTES_MIN
+    except OSError:
+        return None
+    return _MEMORY if room and os.access(_MEMORY, os.W_OK) else None
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,12 @@ class Template:
 #: By server, and by how many stores a test has already: two stores of one test share no keys.
 _TEMPLATES: dict[tuple[str, int], Template] = {}
 _TEMPLATES_MAX = 2
+
+
+def _forget_templates() -> None:
+    for template in _TEMPLATES.values():
+        shutil.rmtree(template.keys.parent)
+    _TEMPLATES.clear()
 
 
 def _template(server: Server, number: int) -> Template:
@@ -115,7 +132,8 @@ class StoreFactory:
         if usual:
             template = _template(self.server, number)
             shutil.copytree(template.keys, self.folder / f"keys-{name}")
-            create += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template.database))
+            copy = sql.SQL(" TEMPLATE {} STRATEGY FILE_COPY")
+            create += copy.format(sql.Identifier(template.database))
         with psycopg.connect(self.server.dsn, autocommit=True) as conn:
             conn.execute(create)
         self._databases.append(name)
