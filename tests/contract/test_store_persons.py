@@ -164,8 +164,8 @@ def test_clusters_do_not_depend_on_the_order(
         tell(two, shuffled[:size])
         shuffled = shuffled[size:]
     assert clusters(one) == clusters(two) == model(facts)
-    one.close()
-    two.close()
+    store_factory.drop(one)
+    store_factory.drop(two)
 
 
 def model(facts: list[tuple[str, str, str]]) -> set[tuple[str, ...]]:
