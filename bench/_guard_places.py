@@ -98,7 +98,7 @@ def all_mutants(root: Path, only: str = "") -> Iterator[Mutant]:
                     yield from of_python(root, path, only_raising=only_raising)
                 if file.suffix != ".py" or file.name == "protection_rules.py":
                     yield from of_text(root, path)
-                if file.name == "needs.py":
+                if file.name in ("needs.py", "desk.py"):
                     yield from of_needs(path, file.read_text(encoding="utf-8"))
 
 
