@@ -23,7 +23,7 @@ from chartloom.domain.resource import (
     PatientIdentifier,
 )
 from chartloom.engines.postgres import PostgresStore
-from chartloom.engines.postgres.queries import RECORD_SHARED_MAX
+from chartloom.engines.postgres.queries_commit import RECORD_SHARED_MAX
 
 IDS = ["p0", "p1", "p2", "p3", "p4", "p5"]
 
