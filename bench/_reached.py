@@ -36,6 +36,7 @@ class Reach:
     root: Path
     files: dict[str, TestFile] = field(default_factory=dict)
     kills: Counter[str] = field(default_factory=Counter)
+    _there: frozenset[str] = frozenset()
 
     def load(self, path: Path) -> None:
         """What was found before."""
@@ -47,29 +48,34 @@ class Reach:
         """Keeps it for next time."""
         path.write_text(json.dumps({name: vars(entry) for name, entry in self.files.items()}))
 
-    def refresh(self, run: Any, items: list[str], sources: list[str]) -> None:
-        """Runs the test files that have changed, or whose code has."""
+    def refresh(self, run: Any, items: list[str], sources: list[str], kept: Path) -> None:
+        """Runs the test files that have changed, or whose code has; ``kept`` is where to write."""
         by_file: dict[str, list[str]] = {}
         for item in items:
             by_file.setdefault(item.partition("::")[0], []).append(item)
-        self.files = {name: f for name, f in self.files.items() if name in by_file}
+        self._there = frozenset(items)
         digests = {path: _digest(self.root / path) for path in sources}
         trace = [str(self.root / path) for path in sources]
         for name, nodes in sorted(by_file.items()):
-            known = self.files.get(name)
             digest = _digest(self.root / name)
-            if (
-                known
-                and known.digest == digest
-                and set(known.passed) | set(known.failed) >= set(nodes)
-            ):
-                if all(digests.get(path) == was for path, was in known.sources.items()):
-                    continue
+            if self._still_holds(name, digest, nodes, digests):
+                continue
             answer = run(nodes=nodes, trace=trace, timeout_s=_FILE_S)
             self.files[name] = self._read(digest, answer, digests)
+            self.save(kept)
             print(f"{name}: {len(self.files[name].passed)} tests, {answer['s']} s", flush=True)
             for bad in self.files[name].failed[:5]:
                 print(f"  not green without any mutant, left out: {bad}", flush=True)
+
+    def _still_holds(
+        self, name: str, digest: str, nodes: list[str], digests: dict[str, str]
+    ) -> bool:
+        known = self.files.get(name)
+        if known is None or known.digest != digest:
+            return False
+        if not {*known.passed, *known.failed} >= set(nodes):
+            return False
+        return all(digests.get(path) == was for path, was in known.sources.items())
 
     def _read(self, digest: str, answer: dict[str, Any], digests: dict[str, str]) -> TestFile:
         lines: dict[str, dict[str, list[int]]] = {}
@@ -100,6 +106,8 @@ class Reach:
             shared = any(first <= n <= last for n in entry.lines.get("", {}).get(path, ()))
             share = entry.overhead_s / max(1, len(entry.passed))
             for node, took in entry.passed.items():
+                if node not in self._there:
+                    continue
                 if any(first <= n <= last for n in entry.lines.get(node, {}).get(path, ())):
                     found[node] = (took + 2 * share) / (1 + 4 * self.kills[node])
                 elif shared:

@@ -10,6 +10,7 @@ imports everything anew does those (``fresh``).
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -233,10 +234,8 @@ def in_fork(asked: dict[str, Any], work: Any) -> dict[str, Any]:
             time.sleep(0.005)
     took = round(time.monotonic() - began, 2)
     # Also what the tests started and left: it is of the fork's own group.
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     if not ended:
         os.waitpid(child, 0)
         return {"hung": True, "s": took}

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from bench._guard_places import TESTS, all_mutants, files_for, migrates
+from bench._guard_places import LEFT_OUT, QUICK_TESTS, TESTS, all_mutants, files_for, migrates
 from bench._mutants import Mutant
 from bench._reached import Reach
 from bench._report import RESULTS, Report, commit
@@ -81,7 +81,7 @@ class Process:
 class Tree:
     """A copy of the committed tree, in which tests are run with one mutant at a time."""
 
-    def __init__(self, folder: Path, dsn: str) -> None:
+    def __init__(self, folder: Path, dsn: str, tests: tuple[str, ...]) -> None:
         self.root, self._folder = folder / "tree", folder
         self.root.mkdir()
         archive = subprocess.run(["git", "-C", str(ROOT), "archive", "HEAD", *_COPIED],
@@ -101,8 +101,9 @@ class Tree:
         subprocess.run([sys.executable, "-m", "compileall", "-q", "src", "tests"], cwd=self.root,
                        check=True)  # fmt: skip
         self.warm = Process(folder, self.root, self._env, "--",
-                            *(t for t in TESTS if (self.root / t).exists()))  # fmt: skip
-        self.items: list[str] = self.warm.answer()["items"]
+                            *(t for t in tests if (self.root / t).exists()))  # fmt: skip
+        items: list[str] = self.warm.answer()["items"]
+        self.items = [i for i in items if i.partition("::")[0] not in LEFT_OUT]
         self.fresh = Process(folder, self.root, self._env, "--fresh")
 
     def swapped(self, mutant: Mutant, nodes: list[str], timeout_s: float) -> dict[str, Any]:
@@ -227,6 +228,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="part of the path")
     parser.add_argument("--survivors", action="store_true", help="those not killed so far")
     parser.add_argument("--new", action="store_true", help="those not tried so far")
+    parser.add_argument("--quick", action="store_true", help="without tests of a whole site")
     parser.add_argument("--wide", action="store_true", help="more tests, more time for each")
     parser.add_argument("--show", action="store_true", help="say what killed each")
     parser.add_argument("--minutes", type=float, default=1e6)
@@ -240,15 +242,14 @@ def main() -> int:
     end, excused = time.monotonic() + asked.minutes * 60, equivalents()
     folder = Path(tempfile.mkdtemp(prefix="cl-mut-"))
     with server() as dsn:
-        tree = Tree(folder, dsn)
+        tree = Tree(folder, dsn, QUICK_TESTS if asked.quick else TESTS)
         try:
             mutants = {m.name: m for m in all_mutants(tree.root)}
             known = {n: r for n, r in known.items() if n in mutants}
             reach = Reach(tree.root)
             reach.load(asked.map)
             sources = sorted({m.path for m in mutants.values() if m.path.endswith(".py")})
-            reach.refresh(tree.warm.run, tree.items, sources)
-            reach.save(asked.map)
+            reach.refresh(tree.warm.run, tree.items, sources, asked.map)
             for row in known.values():
                 reach.kills[row.get("by", "")] += 1
             for name, mutant in mutants.items():

@@ -5,6 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+# Other work on the machine must fail no test, and a failure must be told before the test times out
+# (explaining one costs minutes).
+settings.register_profile(
+    "chartloom",
+    deadline=None,
+    phases=[phase for phase in Phase if phase is not Phase.explain],
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("chartloom")
 
 _BROWSER = Path(__file__).parent / "browser"
 

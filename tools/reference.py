@@ -19,7 +19,8 @@ from pydantic_core import PydanticUndefined
 import chartloom
 from chartloom.cli import app
 from chartloom.domain.issues import CATALOGUE
-from chartloom.project.model import FeedSettings, Settings
+from chartloom.project.feed_model import FeedSettings
+from chartloom.project.model import Settings
 from chartloom.sources import OPTIONS
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"

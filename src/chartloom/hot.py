@@ -25,6 +25,7 @@ from chartloom.domain.errors import (
     BatchRefused,
     BatchStale,
     ChartloomError,
+    GrantRefused,
     LaneLost,
     LimitExceeded,
     StoreDamaged,
@@ -129,6 +130,10 @@ class Worker:
                 _log.info("a lane went to another worker; claiming again")
             except BatchStale:
                 _log.warning("others keep changing what this batch needs; trying again")
+                stop.wait(_WAIT_S)
+            except GrantRefused:
+                # It ended under the batch, of which nothing is written; the source has another.
+                _log.warning("the grant does not hold (any more); trying again with another one")
                 stop.wait(_WAIT_S)
             except StoreUnavailable:
                 _log.warning("the store is unavailable; nothing is lost, trying again")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -342,15 +343,18 @@ def test_everything_works_without_scripts(chromium: Browser, site: Site, address
     context.close()
 
 
+#: On a ward today, under one of the house: or no chart of it would open to anybody.
 HOSTILE = (
-    b"MSH|^~\\&|A|B|||20260301120000||ADT^A01|EVIL1|P|2.5\r"
+    b"MSH|^~\\&|A|B|||%b||ADT^A01|EVIL1|P|2.5\r"
     b'PID|1||EVIL1^^^H^MR||<script>alert(1)</script>^"><img src=x onerror=alert(1)>||19700101|F\r'
-    b"PV1|1|I|{{7*7}}^\xe2\x80\xae'--^javascript:alert(1)\r"
+    b"PV1|1|I|{{7*7}}^\xe2\x80\xae'--^javascript:alert(1)||||SIMDR005^Kim^Jo^^^Dr^MD^^SGH^L^^^EI"
+    b"||||||||||||EVIL1V^^^SGH^VN\r"
 )
 
 
 def test_a_hostile_message_stays_text(page: Page, address: str, site: Site) -> None:
-    (position,) = site.land("adt", HOSTILE)
+    today = datetime.fromtimestamp(site.clock.now_us() / 1e6, UTC).strftime("%Y%m%d%H%M%S")
+    (position,) = site.land("adt", HOSTILE % today.encode())
     site.apply()
     page.goto(f"{address}/messages/{position}")
     assert "<script>alert(1)</script>" in page.locator(".bv").inner_text()

@@ -126,7 +126,7 @@ def test_landing_again_changes_nothing(
                     seen_controls.add(key[:2])
     assert sorted(firsts.values()) == list(range(1, len(firsts) + 1))
     assert len(bodies(store)) == len(firsts)
-    store.close()
+    store_factory.drop(store)
 
 
 def test_two_writers_share_one_order(store_factory: StoreFactory) -> None:

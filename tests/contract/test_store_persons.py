@@ -23,7 +23,7 @@ from chartloom.domain.resource import (
     PatientIdentifier,
 )
 from chartloom.engines.postgres import PostgresStore
-from chartloom.engines.postgres.queries import RECORD_SHARED_MAX
+from chartloom.engines.postgres.queries_commit import RECORD_SHARED_MAX
 
 IDS = ["p0", "p1", "p2", "p3", "p4", "p5"]
 
@@ -164,8 +164,8 @@ def test_clusters_do_not_depend_on_the_order(
         tell(two, shuffled[:size])
         shuffled = shuffled[size:]
     assert clusters(one) == clusters(two) == model(facts)
-    one.close()
-    two.close()
+    store_factory.drop(one)
+    store_factory.drop(two)
 
 
 def model(facts: list[tuple[str, str, str]]) -> set[tuple[str, ...]]:

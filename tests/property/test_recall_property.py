@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tests.support.derive import FEED, message
+from tests.support.derive import FEED, PID, message, text
 from tests.support.mutate import SEEDS
 
 from chartloom.domain.codec import encode
@@ -36,3 +36,24 @@ def test_messages_mean_the_same_cold_warm_shuffled_and_after_forgetting() -> Non
     warm.clear()
     assert len(warm._recall) == 0
     assert all(heard(body) == first[body] for body in bodies)
+
+
+_VISIT = "PV1|1|I|W1^2^B||||9^Kim^Jo||||||||||||V1^^^SGH^VN"
+_DIAGNOSES = (
+    ("DG1|1||I10^Hypertension^I10||20240104|A",),
+    ("DG1|1||I10^Raised pressure^I10||20240104|A",),
+    ("DG1|1||I10^Hypertension^I10||20240104|F",),
+    ("DG1|1||I10^Hypertension^I10||20240104|A|||||||||2",),
+    ("DG1|1||I10^Hypertension^I10||20240104|A|||||||||||||||D",),
+    ("DG1|1||I10^Hypertension^I10||20240104|A", "DG1|2||E11^Diabetes^I10||20240104|W"),
+    (),
+)
+
+
+def test_a_visit_follows_its_diagnoses() -> None:
+    """The words of PV1 are the same each time; what stands in DG1 beside it is not."""
+    warm = load_mapping("hl7v2")
+    for diagnoses in (*_DIAGNOSES, *reversed(_DIAGNOSES)):
+        sent = message(text("ADT^A08", PID, _VISIT, *diagnoses))
+        said = warm.derive(sent, FEED, EXAMPLE_NAMESPACE)
+        assert said == load_mapping("hl7v2").derive(sent, FEED, EXAMPLE_NAMESPACE)

@@ -31,6 +31,8 @@ from chartloom.guard.keys import FileKek
 
 _NUMBER = itertools.count(1)
 DSN_VARIABLE = "CHARTLOOM_TEST_DSN"
+_MEMORY = "/dev/shm"
+_MEMORY_BYTES_MIN = 2 * 1024**3
 #: Set: the given server is thrown away afterwards, so migrated databases to copy may stay on it.
 TEMPLATES = "CHARTLOOM_TEST_TEMPLATES"
 
@@ -55,7 +57,7 @@ def postgres_server() -> Iterator[Server]:
     if given := os.environ.get(DSN_VARIABLE):
         yield GivenServer(given)
         return
-    folder = Path(tempfile.mkdtemp(prefix="chartloom-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="chartloom-test-", dir=quick_folder()))
     server = EmbeddedPostgres(folder / "pg")
     server.start()
     # Durability is tested with servers of their own; here it would only cost time.
@@ -63,9 +65,18 @@ def postgres_server() -> Iterator[Server]:
         conn.execute("ALTER SYSTEM SET fsync = off")
         conn.execute("SELECT pg_reload_conf()")
     yield server
-    _TEMPLATES.clear()
+    _forget_templates()
     server.stop()
     shutil.rmtree(folder)
+
+
+def quick_folder() -> str | None:
+    """Where files that need not outlive the machine are quickest: memory, if it has room."""
+    try:
+        room = shutil.disk_usage(_MEMORY).free >= _MEMORY_BYTES_MIN
+    except OSError:
+        return None
+    return _MEMORY if room and os.access(_MEMORY, os.W_OK) else None
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,12 @@ class Template:
 #: By server, and by how many stores a test has already: two stores of one test share no keys.
 _TEMPLATES: dict[tuple[str, int], Template] = {}
 _TEMPLATES_MAX = 2
+
+
+def _forget_templates() -> None:
+    for template in _TEMPLATES.values():
+        shutil.rmtree(template.keys.parent)
+    _TEMPLATES.clear()
 
 
 def _template(server: Server, number: int) -> Template:
@@ -102,23 +119,25 @@ class StoreFactory:
     def __init__(self, server: Server, folder: Path) -> None:
         self.server, self.folder = server, folder
         self._open: list[PostgresStore] = []
-        self._databases: list[str] = []
+        #: With the number of the template that each could be copied from.
+        self._databases: dict[str, int] = {}
         self._guards: list[Guard] = []
 
     def __call__(self, *, clock: object | None = None, lanes: int = 64) -> PostgresStore:
         """A migrated, empty store. ``store.guard`` mints grants for it."""
         name = f"test_{os.getpid()}_{next(_NUMBER)}"
-        number = len(self._databases)
+        number = next(n for n in itertools.count() if n not in self._databases.values())
         create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
         usual = clock is None and lanes == 64 and number < _TEMPLATES_MAX
         usual = usual and (isinstance(self.server, EmbeddedPostgres) or TEMPLATES in os.environ)
         if usual:
             template = _template(self.server, number)
             shutil.copytree(template.keys, self.folder / f"keys-{name}")
-            create += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template.database))
+            copy = sql.SQL(" TEMPLATE {} STRATEGY FILE_COPY")
+            create += copy.format(sql.Identifier(template.database))
         with psycopg.connect(self.server.dsn, autocommit=True) as conn:
             conn.execute(create)
-        self._databases.append(name)
+        self._databases[name] = number
         guard = Guard.open(self.folder / f"keys-{name}", clock or SystemClock())  # type: ignore[arg-type]
         store = self.again(name, guard, clock=clock, lanes=lanes)
         if usual:
@@ -156,6 +175,14 @@ class StoreFactory:
         """A second store object beside ``store``, with its own connections."""
         dsn = psycopg.conninfo.conninfo_to_dict(store.dsn)
         return self.again(str(dsn["dbname"]), store.guard, clock=store.clock, lanes=store.lanes)
+
+    def drop(self, store: PostgresStore) -> None:
+        """Drops a store that is not needed any more, so that the next is made as quickly."""
+        name = str(psycopg.conninfo.conninfo_to_dict(store.dsn)["dbname"])
+        store.close()
+        with psycopg.connect(self.server.dsn, autocommit=True) as conn:
+            drop_database(conn, name)
+        del self._databases[name]
 
     def close(self) -> None:
         """Closes all stores and drops their databases."""

@@ -101,3 +101,7 @@ class ScannedFacts:
     def _read(self, grant: Grant, ids: list[str]) -> Iterable[ResourceState]:
         for at in range(0, len(ids), 500):
             yield from self._store.states(grant, ids[at : at + 500]).values()
+
+    def targets_of_messages(self, grant: Grant, positions: Sequence[int]) -> dict[int, Target]:
+        found = {p: self.target_of_message(grant, p) for p in positions}
+        return {p: target for p, target in found.items() if target.found}

@@ -85,7 +85,7 @@ def summary(views: Iterable[SectionView], now_us: int) -> ChartSummary:
 def _section(section: Section, views: Sequence[SectionView]) -> ChartSection:
     said: dict[str, int] = {}
     singles: list[_Json] = []
-    series: dict[str, list[_Json]] = {}
+    series: dict[tuple[int, str], list[_Json]] = {}
     kept = 0
     for view in views:
         owner = view.key.source_patient
@@ -94,7 +94,7 @@ def _section(section: Section, views: Sequence[SectionView]) -> ChartSection:
                 said[owner] = entry["said_us"]
             if "series" in entry:
                 kept += entry["count"]
-                series.setdefault(entry["series"], []).append(entry)
+                series.setdefault((view.key.part, entry["series"]), []).append(entry)
             else:
                 kept += 1
                 singles.append(entry)
@@ -102,6 +102,8 @@ def _section(section: Section, views: Sequence[SectionView]) -> ChartSection:
     if several:
         singles = _without_copies(singles)
     joined = [group[0] if len(group) == 1 else _join(section, group) for group in series.values()]
+    if len(views) > 1:
+        joined = _without_gaps(section, views, series, joined)
     entries = sorted(singles + joined, key=newest_first)
     if section is Section.MEDICATIONS:
         entries = _with_doses(entries)
@@ -134,6 +136,35 @@ def _join(section: Section, group: list[_Json]) -> _Json:
         "count": sum(s["count"] for s in group),
         "points": points[: BOUNDS[section].points],
     }
+
+
+def _without_gaps(
+    section: Section,
+    views: Sequence[SectionView],
+    series: Iterable[tuple[int, str]],
+    joined: Iterable[_Json],
+) -> list[_Json]:
+    """Series without points that may not be next to each other.
+
+    A view that overflowed may have points of a series that it does not show, none newer than the
+    last series it shows. So of what other views show of that series, only what is newer stands:
+    else a value would look like the latest while a later one is left out.
+    """
+    ends: dict[int, list[tuple[Any, frozenset[str]]]] = {}
+    for view in views:
+        shown = [e for e in view.entries if "series" in e]
+        kept = len(view.entries) - len(shown) + sum(e["count"] for e in shown)
+        if len(shown) >= BOUNDS[section].series > 0 and view.total > kept:
+            names = frozenset(e["series"] for e in shown)
+            ends.setdefault(view.key.part, []).append((newest_first(shown[-1]), names))
+    whole = []
+    for (part, name), entry in zip(series, joined, strict=True):
+        end = min((end for end, names in ends.get(part, ()) if name not in names), default=None)
+        if end is not None:
+            entry = {**entry, "points": [p for p in entry["points"] if newest_first(p) < end]}
+        if entry["points"]:
+            whole.append(entry)
+    return whole
 
 
 def _with_doses(entries: list[_Json]) -> list[_Json]:

@@ -147,7 +147,7 @@ def messages(
         where = MessageFilter(
             feed=feed, message_type=type_, state=state, control_id=control_id, limit=limit
         )
-        rows = desk.ask(MESSAGES, desk.opened.store.search, where)
+        rows = desk.list_messages(MESSAGES, where)
         if json:
             print_json(rows)
         else:
@@ -202,7 +202,7 @@ def quarantine(
             OUT.print(f"{count} message(s) put back in front of their lanes.")
             return
         where = MessageFilter(state=MessageState.QUARANTINED, limit=limit)
-        rows = desk.ask(QUARANTINE, desk.opened.store.search, where)
+        rows = desk.list_messages(QUARANTINE, where)
         if json:
             print_json(rows)
         elif rows:

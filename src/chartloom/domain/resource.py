@@ -35,7 +35,8 @@ class Stamp(msgspec.Struct, frozen=True, array_like=True, order=True):
 class Contribution(msgspec.Struct, frozen=True):
     """One message's statement about one resource.
 
-    weak: top-level elements that are defaults (strength 0). cleared: top-level elements that the
+    weak: top-level elements that are defaults (strength 0), by the name of the element: one that is
+    only extended (``_authoredOn``) is ``authoredOn`` here too. cleared: top-level elements that the
     source explicitly set to null (HL7 v2 ``""``); they are absent from ``resource``.
     directory: the resource is about the hospital (Practitioner, Organization, Location), not in a
     patient's compartment. source_patient: "" for directory resources. labels: mask of the

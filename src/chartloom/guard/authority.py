@@ -19,6 +19,7 @@ from chartloom.domain.ports import AccessFacts, Clock, DataUses, GlassRecords
 from chartloom.guard.audit import Actor, Context, Recorder, events
 from chartloom.guard.audit.events import term_fingerprint
 from chartloom.guard.facts import Gatherer, Minter, OwnGrants, Who, actor_of
+from chartloom.guard.listing import listable
 from chartloom.guard.permit import SEARCHES, AccessDenied, Asking, Need, Permit, wait_for
 from chartloom.guard.policy import Action, Decision, PersonFacts, Policies, Request, Windows
 from chartloom.guard.staff import Principal
@@ -106,6 +107,16 @@ class Authority:
         who = self.gatherer.who(principal)
         request = Request(who.principal, action, purpose, data_use=True)
         return self.policies.decide(request).allowed
+
+    def listable(
+        self,
+        principal: Principal,
+        options: Sequence[tuple[Action, Purpose]],
+        positions: Sequence[int],
+        granted: Sequence[str] = (),
+    ) -> frozenset[int]:
+        """Which messages a list may name to somebody; see :mod:`chartloom.guard.listing`."""
+        return listable(self.gatherer, self.policies, principal, options, positions, granted)
 
     # Deciding
 

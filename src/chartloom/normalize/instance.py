@@ -11,6 +11,8 @@ from chartloom.formats.hl7v2 import Segment
 Reads = list[tuple[str, Any, Any]]
 #: The kind of a question whose answer cannot be compared.
 UNSURE = "unsure"
+#: So many segments of groups beside are compared; a resource that looked at more is made anew.
+_BESIDE_MAX = 16
 
 
 class Instance:
@@ -136,6 +138,20 @@ class Instance:
         if self.reads is not None:
             self.reads.append(("refs", role, result))
         return result
+
+    def beside(self, role: str, name: str) -> list[tuple[str, Segment]]:
+        """The segments of a name in the groups beside this one that yield a resource in that role,
+        each with the reference to it."""
+        found: list[tuple[str, Segment]] = []
+        for group in self.parent.children if self.parent is not None else ():
+            if role in group.ids:
+                reference = "/".join(group.ids[role])
+                found += [(reference, segment) for segment in group.held.get(name, ())]
+        if self.reads is not None:
+            said = [(reference, segment.fields) for reference, segment in found[:_BESIDE_MAX]]
+            kind = "beside" if len(found) <= _BESIDE_MAX else UNSURE
+            self.reads.append((kind, (role, name), said))
+        return found
 
     def _around(self, role: str, came: str) -> list[FhirJson]:
         """This group's own, or those of its sub-groups but ``came``; not to be changed.

@@ -128,6 +128,8 @@ def _holds(reads: Reads, m: Msg, instance: Instance) -> bool:
             now = m.is_after(asked)
         elif what == "refs":
             now = instance.refs(asked)
+        elif what == "beside":
+            now = [(reference, seg.fields) for reference, seg in instance.beside(*asked)]
         else:
             now = instance.id_of(asked)
         if now != answer:

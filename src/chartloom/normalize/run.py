@@ -14,7 +14,7 @@ from chartloom.formats.hl7v2 import Segment, Tree
 from chartloom.normalize.context import UNSURE, Instance, Msg, Reads
 from chartloom.normalize.engine import Builder, Plan
 from chartloom.normalize.functions.times import to_us
-from chartloom.normalize.joining import gone, joined
+from chartloom.normalize.joining import gone, is_stated, joined
 from chartloom.normalize.links import links_of, mark_moved
 from chartloom.normalize.marking import marked, spread
 from chartloom.normalize.naming import Naming
@@ -239,7 +239,7 @@ class Run:
             return None
         back = gone(cleared, out) if cleared else ()
         if found:
-            weak = [name for name in weak if name in out]
+            weak = [name for name in weak if is_stated(name, out)]
         out, labels = marked(out, self.labeller, self.m.env.feed)
         return Contribution(out, patient, False, tuple(weak), back, labels)
 

@@ -1,6 +1,7 @@
 """The site folder: read it, check it, make a new one."""
 
-from chartloom.project.model import FeedSettings, Settings
+from chartloom.project.feed_model import FeedSettings
+from chartloom.project.model import Settings
 from chartloom.project.read import (
     Finding,
     MappingSource,

@@ -1,4 +1,4 @@
-"""The site folder as typed values: what ``chartloom.toml`` and ``feeds/*.toml`` may say.
+"""The site folder as typed values: what ``chartloom.toml`` may say (``feed_model``: the feeds).
 
 Unknown keys are errors. Every key is documented here; ``docs/reference/settings.md`` is generated
 from these descriptions.
@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A table in which unknown keys are errors, and nothing changes."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -30,7 +32,7 @@ Zone = Annotated[str, AfterValidator(_known_zone)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
 
-class SiteSettings(_Strict):
+class SiteSettings(Strict):
     """``[site]``: who runs this."""
 
     name: str = Field(min_length=1, max_length=100, description="Name shown in the console.")
@@ -39,7 +41,7 @@ class SiteSettings(_Strict):
     )
 
 
-class StoreSettings(_Strict):
+class StoreSettings(Strict):
     """``[store]``: where everything is kept."""
 
     data: str = Field(
@@ -54,7 +56,7 @@ class StoreSettings(_Strict):
     )
 
 
-class EngineSettings(_Strict):
+class EngineSettings(Strict):
     """``[engines]``: how many processes of which kind."""
 
     workers: int = Field(1, ge=1, le=64, description="Worker processes on this machine.")
@@ -66,7 +68,7 @@ class EngineSettings(_Strict):
     )
 
 
-class ConsoleSettings(_Strict):
+class ConsoleSettings(Strict):
     """``[console]``: the pages for people."""
 
     host: str = Field("127.0.0.1", description="Address the console listens on.")
@@ -89,7 +91,7 @@ class ConsoleSettings(_Strict):
     )
 
 
-class TlsSettings(_Strict):
+class TlsSettings(Strict):
     """``[tls]``: one certificate for the console and for every feed that names none of its own.
 
     ``internal`` in place of a file means the site's own authority (``chartloom ca``).
@@ -119,7 +121,7 @@ class TlsSettings(_Strict):
     )
 
 
-class KeySettings(_Strict):
+class KeySettings(Strict):
     """``[keys]``: references to key material; never the keys themselves."""
 
     folder: str = Field(
@@ -165,7 +167,7 @@ class KeySettings(_Strict):
     )
 
 
-class AuditSettings(_Strict):
+class AuditSettings(Strict):
     """``[audit]``: the record of who did what."""
 
     heads_copy: str = Field(
@@ -176,7 +178,7 @@ class AuditSettings(_Strict):
     )
 
 
-class RetentionSettings(_Strict):
+class RetentionSettings(Strict):
     """``[retention]``: how long what grows with every message is kept. Messages and charts are
     kept for ever; statistics older than two hours are kept as totals."""
 
@@ -199,7 +201,7 @@ class RetentionSettings(_Strict):
     )
 
 
-class AccessSettings(_Strict):
+class AccessSettings(Strict):
     """``[access]``: who may see what. The rules themselves are in ``policies/*.cedar``."""
 
     policies: str = Field(
@@ -261,7 +263,7 @@ class AccessSettings(_Strict):
     )
 
 
-class SignInSettings(_Strict):
+class SignInSettings(Strict):
     """``[sign_in]``: how people sign in. Without an issuer, only the local operator does."""
 
     issuer: str = Field(
@@ -301,7 +303,7 @@ class SignInSettings(_Strict):
         return self
 
 
-class Settings(_Strict):
+class Settings(Strict):
     """``chartloom.toml``."""
 
     site: SiteSettings
@@ -314,88 +316,3 @@ class Settings(_Strict):
     access: AccessSettings = AccessSettings()
     sign_in: SignInSettings = SignInSettings()
     retention: RetentionSettings = RetentionSettings()
-
-
-class LimitSettings(_Strict):
-    """``[limits]`` of a feed. Passing one gives the sender a clear answer."""
-
-    message_size_bytes_max: int = Field(
-        16 * 1024 * 1024,
-        ge=1024,
-        le=256 * 1024 * 1024,
-        description="Largest message or batch accepted.",
-    )
-    messages_per_second_max: int = Field(
-        0, ge=0, description="Rate limit of the feed; 0 means none."
-    )
-    connections_max: int = Field(2048, ge=1, description="Most connections at a time.")
-    idle_timeout_s: float = Field(
-        0.0, ge=0, description="Seconds until a silent connection is closed; 0 keeps it."
-    )
-    frame_timeout_s: float = Field(
-        60.0, gt=0, description="Seconds within which a begun message must be complete."
-    )
-
-
-class FreshnessSettings(_Strict):
-    """``[freshness]`` of a feed: its promise."""
-
-    max_s: int = Field(
-        3600, ge=1, description="Data older than this many seconds is labelled stale."
-    )
-
-
-class FeedSettings(_Strict):
-    """``feeds/<name>.toml``: one configured stream."""
-
-    department: str = Field(min_length=1, description="Department that owns the data.")
-    owner: str = Field(min_length=1, description="Person or team to ask; shown with every Issue.")
-    source: Literal["mllp", "http", "files"] = Field(description="Kind of transport.")
-    format: Literal["hl7v2", "fhir"] = Field("hl7v2", description="What the bytes are.")
-    mapping: Name | None = Field(
-        None,
-        description="A folder in ``mappings/`` or a built-in (``hl7v2``, ``fhir``); "
-        "by default the built-in of the format.",
-    )
-    namespace: str = Field(
-        "",
-        description="In which the feed's patient and order numbers are counted. Feeds of the same "
-        "system name the same one; by default the feed's own name.",
-    )
-    zone: Zone | None = Field(None, description="Time zone of times that carry none.")
-    acknowledge: Literal["landed", "parsed"] = Field(
-        "landed", description="When a positive ACK is sent: durable, or durable and readable."
-    )
-    charset: str = Field("utf-8", description="Character set where the message names none.")
-    sensitive: bool = Field(
-        False,
-        description="What the feed sends is restricted (label R) until a rule has labelled it: "
-        "for a psychiatric ward, a substance use clinic.",
-    )
-    freshness: FreshnessSettings = FreshnessSettings()
-    limits: LimitSettings = LimitSettings()
-    mllp: dict[str, str | int | float | bool] = Field(
-        default_factory=dict, description="Options of the ``mllp`` source."
-    )
-    http: dict[str, str | int | float | bool] = Field(
-        default_factory=dict, description="Options of the ``http`` source."
-    )
-    files: dict[str, str | int | float | bool] = Field(
-        default_factory=dict, description="Options of the ``files`` source."
-    )
-
-    @model_validator(mode="after")
-    def _options_of_the_source_only(self) -> FeedSettings:
-        for other in ("mllp", "http", "files"):
-            if other != self.source and getattr(self, other):
-                raise ValueError(
-                    f"[{other}] stands here, but source is {self.source!r}; remove the table "
-                    f"or set source = {other!r}"
-                )
-        return self
-
-    @property
-    def options(self) -> dict[str, str | int | float | bool]:
-        """The options of the configured source."""
-        chosen: dict[str, str | int | float | bool] = getattr(self, self.source)
-        return chosen

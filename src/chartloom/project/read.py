@@ -14,7 +14,8 @@ from pydantic import BaseModel, ValidationError
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.feed import Feed, FeedLimits
 from chartloom.domain.message import Format
-from chartloom.project.model import FeedSettings, Settings
+from chartloom.project.feed_model import FeedSettings
+from chartloom.project.model import Settings
 from chartloom.project.tls import with_tls
 
 SETTINGS_FILE = "chartloom.toml"

@@ -18,8 +18,6 @@ from chartloom.serve.console import Console, whole_number
 from chartloom.serve.freshness import judge
 from chartloom.serve.messages import asked_of, find_rows, known, needed
 
-_PAGE_ROWS = 50
-
 
 def routes(console: Console) -> list[BaseRoute]:
     """``/api/feeds``, ``/api/messages``, ``/api/messages/{position}``, ``/api/chart/{person}``."""
@@ -42,10 +40,9 @@ def routes(console: Console) -> list[BaseRoute]:
 
     async def messages(request: Request) -> Response:
         asked = asked_of(console, request)
-        rows = await console.ask(request, needed(asked), find_rows, console, asked) or []
-        more = len(rows) > _PAGE_ROWS
-        shown = rows[:_PAGE_ROWS]
-        return _json({"messages": shown, "before": shown[-1].position if more else None})
+        found = await console.ask(request, needed(asked), find_rows, console, request, asked)
+        rows, before = (found.rows, found.before) if found else ((), 0)
+        return _json({"messages": rows, "before": before or None})
 
     async def message(request: Request) -> Response:
         position = whole_number(request.path_params["position"])

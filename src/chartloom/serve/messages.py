@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -18,17 +19,26 @@ from chartloom.domain.issues import CATALOGUE, Issue, IssueCode, Severity
 from chartloom.domain.labels import mask_of_grant
 from chartloom.domain.message import MessageState
 from chartloom.domain.resource import Evidence, LossRow
-from chartloom.domain.store import MessageFilter
+from chartloom.domain.store import MessageFilter, MessageRow
 from chartloom.guard.authority import Need
 from chartloom.serve import json_view, needs, words
 from chartloom.serve.bytes_view import visible
-from chartloom.serve.console import Console, first, form_of, purpose_of, whole_number
+from chartloom.serve.console import (
+    Console,
+    first,
+    form_of,
+    purpose_of,
+    visitor_of,
+    whole_number,
+)
 from chartloom.serve.tracing import Trace, draw, evidence_href, field_values, trace
 
 #: The position of no message.
 NO_POSITION = 2**62
 _PAGE_ROWS = 50
 _PERSONS_MAX = 50
+#: How often the log is looked at for one page whose rows may not be named.
+_LOOKS_MAX = 20
 _FIELDS_SHOWN_MAX = 3000
 _VALUE_BYTES_MAX = 400
 
@@ -82,15 +92,14 @@ def routes(console: Console) -> list[BaseRoute]:
 
     async def search(request: Request) -> Response:
         asked = asked_of(console, request)
-        rows = await console.ask(request, needed(asked), find_rows, console, asked)
-        more = rows is not None and len(rows) > _PAGE_ROWS
+        found = await console.ask(request, needed(asked), find_rows, console, request, asked)
         return console.page(
             request,
             "messages.html",
             search=asked,
-            rows=(rows or [])[:_PAGE_ROWS],
-            nobody=rows is None,
-            more=more,
+            rows=found.rows if found else (),
+            nobody=found is None,
+            before=found.before if found else 0,
             states=list(MessageState),
         )
 
@@ -164,8 +173,15 @@ def asked_of(console: Console, request: Request) -> Search:
     )
 
 
-def find_rows(grant: Grant, console: Console, asked: Search) -> list[Any] | None:
-    """Rows, one more than a page holds; None when the search names a patient nobody knows."""
+class Found(msgspec.Struct, frozen=True):
+    """A page of rows. before: where the next one begins, 0 if this is the last."""
+
+    rows: tuple[MessageRow, ...]
+    before: int
+
+
+def find_rows(grant: Grant, console: Console, request: Request, asked: Search) -> Found | None:
+    """A page of rows; None when the search names a patient nobody knows."""
     patients: tuple[str, ...] = ()
     if asked.patient:
         hits = console.store.find_persons(grant, "any", asked.patient, _PERSONS_MAX)
@@ -175,20 +191,43 @@ def find_rows(grant: Grant, console: Console, asked: Search) -> list[Any] | None
     if asked.person:
         of_person = console.store.person(grant, asked.person).source_patients
         patients = tuple(p for p in patients if p in of_person) if patients else of_person
-    return console.store.search(
-        grant,
-        MessageFilter(
-            feed=asked.feed,
-            message_type=asked.type,
-            source_patients=patients,
-            state=MessageState(asked.state) if asked.state else None,
-            control_id=asked.control,
-            received_from_us=_local_us(console, asked.received_from),
-            received_to_us=_local_us(console, asked.received_to),
-            before=asked.before,
-            limit=_PAGE_ROWS + 1,
-        ),
+    where = MessageFilter(
+        feed=asked.feed,
+        message_type=asked.type,
+        source_patients=patients,
+        state=MessageState(asked.state) if asked.state else None,
+        control_id=asked.control,
+        received_from_us=_local_us(console, asked.received_from),
+        received_to_us=_local_us(console, asked.received_to),
+        before=asked.before,
+        limit=_PAGE_ROWS + 1,
     )
+    return _whole_page(grant, console, request, where)
+
+
+def _whole_page(grant: Grant, console: Console, request: Request, where: MessageFilter) -> Found:
+    """Rows that may be named, as many as a page holds if there are so many."""
+    rows: list[MessageRow] = []
+    for _ in range(_LOOKS_MAX):
+        part = console.store.search(grant, where)
+        rows += named(grant, console, request, part)
+        if len(rows) > _PAGE_ROWS:
+            return Found(tuple(rows[:_PAGE_ROWS]), rows[_PAGE_ROWS - 1].position)
+        if len(part) < where.limit:
+            return Found(tuple(rows), 0)
+        where = msgspec.structs.replace(where, before=part[-1].position)
+    return Found(tuple(rows), where.before)
+
+
+def named(
+    grant: Grant, console: Console, request: Request, rows: Sequence[MessageRow]
+) -> list[MessageRow]:
+    """The rows that a list may name to the visitor: not those of a person who is closed, for
+    example of a celebrity."""
+    principal, options = visitor_of(request).principal, needs.message(NO_POSITION).options
+    positions = [r.position for r in rows]
+    open_ = console.authority.listable(principal, options, positions, grant.persons)
+    return [r for r in rows if r.position in open_]
 
 
 def _open_to(grant: Grant, console: Console, found: list[str]) -> tuple[str, ...]:

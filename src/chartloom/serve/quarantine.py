@@ -13,7 +13,7 @@ from chartloom.domain.message import MessageState
 from chartloom.domain.store import MessageFilter, MessageRow, ReplayScope
 from chartloom.serve import needs
 from chartloom.serve.console import Console, first, form_of, whole_number
-from chartloom.serve.messages import entry_of
+from chartloom.serve.messages import entry_of, named
 
 _PAGE_ROWS = 50
 _READ_ROWS = 500
@@ -34,7 +34,7 @@ def routes(console: Console) -> list[BaseRoute]:
     async def page(request: Request) -> Response:
         chosen = request.query_params.get("reason", "")[:100]
         before = whole_number(request.query_params.get("before", ""))
-        rows = await console.ask(request, needs.QUARANTINE, _all, console)
+        rows = await console.ask(request, needs.QUARANTINE, _all, console, request)
         counts: dict[str, int] = {}
         for row in rows:
             counts[row.quarantine] = counts.get(row.quarantine, 0) + 1
@@ -63,7 +63,9 @@ def routes(console: Console) -> list[BaseRoute]:
         form = form_of(request)
         scope, reason = first(form, "scope"), first(form, "reason")
         selected = tuple(n for text in form.get("position", []) if (n := whole_number(text)))
-        n = await console.ask(request, needs.RETRY, _retry, console, scope, reason, selected)
+        n = await console.ask(
+            request, needs.RETRY, _retry, console, request, scope, reason, selected
+        )
         return RedirectResponse(f"/quarantine?retried={n}", 303)
 
     return [
@@ -72,8 +74,8 @@ def routes(console: Console) -> list[BaseRoute]:
     ]
 
 
-def _all(grant: Grant, console: Console) -> list[MessageRow]:
-    """Everything in quarantine, newest first, up to the counted maximum."""
+def _all(grant: Grant, console: Console, request: Request) -> list[MessageRow]:
+    """Everything in quarantine that may be named, newest first, up to the counted maximum."""
     rows: list[MessageRow] = []
     before = 0
     while len(rows) < _COUNTED_ROWS_MAX:
@@ -81,7 +83,7 @@ def _all(grant: Grant, console: Console) -> list[MessageRow]:
             grant,
             MessageFilter(state=MessageState.QUARANTINED, before=before, limit=_READ_ROWS),
         )
-        rows += part
+        rows += named(grant, console, request, part)
         if len(part) < _READ_ROWS:
             break
         before = part[-1].position
@@ -89,13 +91,21 @@ def _all(grant: Grant, console: Console) -> list[MessageRow]:
 
 
 def _retry(
-    grant: Grant, console: Console, scope: str, reason: str, selected: tuple[int, ...]
+    grant: Grant,
+    console: Console,
+    request: Request,
+    scope: str,
+    reason: str,
+    selected: tuple[int, ...],
 ) -> int:
-    """Retries the selected messages, or all of a reason, or one (``scope`` = its position)."""
-    if scope == "reason":
-        selected = tuple(r.position for r in _all(grant, console) if r.quarantine == reason)
-    elif whole_number(scope):
-        selected = (whole_number(scope),)
-    if not selected:
+    """Retries the selected messages, or all of a reason, or one (``scope`` = its position): of
+    those that the list names."""
+    wanted = {whole_number(scope)} if whole_number(scope) else set(selected)
+    if scope != "reason" and not wanted:
         return 0
-    return console.store.retry(grant, ReplayScope(positions=selected))
+    chosen = tuple(
+        row.position
+        for row in _all(grant, console, request)
+        if (row.quarantine == reason if scope == "reason" else row.position in wanted)
+    )
+    return console.store.retry(grant, ReplayScope(positions=chosen)) if chosen else 0

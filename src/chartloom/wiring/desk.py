@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator
 from typing import Concatenate, Final, ParamSpec, TypeVar
 from uuid import uuid4
 
+import msgspec
+
 from chartloom.domain.access import GLASS_SUBJECT, Glass
 from chartloom.domain.errors import ChartloomError, ConfigurationError, NotFound
 from chartloom.domain.grant import Grant, Purpose
-from chartloom.domain.store import SearchHit
+from chartloom.domain.store import MessageFilter, MessageRow, SearchHit
 from chartloom.engines.postgres.doors import PostgresGlass, PostgresUses
 from chartloom.engines.postgres.facts import PostgresFacts
 from chartloom.guard.audit import Recorder, events
@@ -120,6 +122,21 @@ class Desk:
     def note(self, what: str) -> None:
         """Puts on record that the operator started something: who did it is then known, too."""
         self.settle(Need(((Action.VIEW_SITE, _OPERATE),), what=(f"site/{what}",)))
+
+    def list_messages(self, need: Need, where: MessageFilter) -> list[MessageRow]:
+        """Messages, newest first, of those that a list may name to the operator."""
+        return self.ask(need, self._named, where)
+
+    def _named(self, grant: Grant, where: MessageFilter) -> list[MessageRow]:
+        options, rows = message(1).options, list[MessageRow]()
+        wanted = where.limit
+        while True:
+            part = self.opened.store.search(grant, where)
+            open_ = self.authority.listable(self.principal, options, [r.position for r in part])
+            rows += [r for r in part if r.position in open_]
+            if len(rows) >= wanted or len(part) < where.limit:
+                return rows[:wanted]
+            where = msgspec.structs.replace(where, before=part[-1].position)
 
     # Persons
 

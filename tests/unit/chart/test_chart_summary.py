@@ -5,7 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from chartloom.chart import place, rebuild_part, summary, view_key
+from chartloom.chart.fold import BOUNDS
 from chartloom.domain.chart import PlacedState, Section, SectionView
 from chartloom.domain.resource import ResourceState, Stamp
 
@@ -52,6 +55,34 @@ def test_series_of_two_sources_are_drawn_together() -> None:
     (series,) = chart.sections["results"].entries
     assert [p["value"] for p in series["points"]] == ["4.10", "4.0"]
     assert (series["count"], chart.section(Section.RESULTS).total) == (2, 2)
+
+
+def test_a_later_value_that_a_full_view_left_out_is_not_hidden_by_an_older_one() -> None:
+    limit = BOUNDS[Section.RESULTS].series
+    missed = potassium("a", "late", 4, "7.0")
+
+    def others(day: int) -> list[PlacedState]:
+        made = (
+            msgspec.structs.replace(
+                potassium("a", f"x{n}", day, "1"), series=f"other {n}", part=missed.part
+            )
+            for n in range(limit)
+        )
+        return list(made)
+
+    older = [potassium("b", "old", 3, "4.0"), potassium("b", "older", 1, "4.1")]
+    full = summary(views(missed, *others(5), *older), 0).section(Section.RESULTS)
+    assert full.truncated
+    assert not [e for e in full.entries if e["series"] == missed.series]
+    # What is newer than all that a full view shows is the newest there is.
+    newer = potassium("b", "new", 6, "4.2")
+    known = summary(views(missed, *others(5), *older, newer), 0).section(Section.RESULTS)
+    (series,) = [e for e in known.entries if e["series"] == missed.series]
+    assert [p["id"] for p in series["points"]] == ["new"]
+    # A view with room for it has nothing else of it.
+    roomy = summary(views(missed, *others(5)[1:], *older), 0).section(Section.RESULTS)
+    (series,) = [e for e in roomy.entries if e["series"] == missed.series]
+    assert [p["id"] for p in series["points"]] == ["late", "old", "older"]
 
 
 def test_copies_of_one_stay_are_shown_once() -> None:

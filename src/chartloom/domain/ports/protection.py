@@ -126,6 +126,10 @@ class AccessFacts(Protocol):
         """Whom a message is about."""
         ...
 
+    def targets_of_messages(self, grant: Grant, positions: Sequence[int]) -> dict[int, Target]:
+        """The same for many; those that are not there are left out."""
+        ...
+
 
 class GlassRecords(Protocol):
     """Broken glass. ``grant`` covers ``GLASS_SUBJECT``, and the patients whose texts are read."""

@@ -12,7 +12,8 @@ from chartloom.domain.chart import ViewKey
 from chartloom.domain.errors import BatchStale, LaneLost
 from chartloom.domain.keys import SubjectShredded
 from chartloom.domain.store import Batch
-from chartloom.engines.postgres import bulk, care, queries
+from chartloom.engines.postgres import bulk, care
+from chartloom.engines.postgres import queries_commit as queries
 from chartloom.engines.postgres.access import Claim, entered
 from chartloom.engines.postgres.arrays import array
 from chartloom.engines.postgres.audit_log import BATCH_RECORD, transformation

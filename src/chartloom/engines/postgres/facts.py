@@ -32,9 +32,10 @@ _DIRECTORY: Final = f"""
     WHERE directory AND type IN ('Practitioner', 'Location', 'Organization')"""
 _HOLDERS: Final = "SELECT source_patient FROM record_number WHERE blind = ANY(%b::bytea[])"
 _OF_RESOURCE: Final = "SELECT source_patient FROM resource WHERE id = %s"
-_OF_MESSAGE: Final = """
-    SELECT source_patient FROM landing WHERE position = %(position)s
-    UNION SELECT source_patient FROM bundle WHERE position = %(position)s"""
+_OF_MESSAGES: Final = """
+    SELECT position, source_patient FROM landing WHERE position = ANY(%(positions)s::int8[])
+    UNION SELECT position, source_patient FROM bundle
+    WHERE position = ANY(%(positions)s::int8[])"""
 
 #: How long the directory (names of wards, numbers of staff) is believed.
 _DIRECTORY_S: Final = 30.0
@@ -138,9 +139,16 @@ class PostgresFacts:
 
     def target_of_message(self, grant: Grant, position: int) -> Target:
         """Whom a message is about: whoever it names, and whoever it said something of."""
+        return self.targets_of_messages(grant, [position]).get(position, Target(False))
+
+    def targets_of_messages(self, grant: Grant, positions: Sequence[int]) -> dict[int, Target]:
+        """The same for many; those that are not there are left out."""
+        found: dict[int, set[str]] = {}
         with self._store.entered(grant) as conn:
-            rows = conn.execute(_OF_MESSAGE, {"position": position}).fetchall()
-        return Target(bool(rows), tuple(sorted({row[0] for row in rows} - {""})))
+            rows = conn.execute(_OF_MESSAGES, {"positions": list(positions)}).fetchall()
+        for position, patient in rows:
+            found.setdefault(position, set()).add(patient)
+        return {p: Target(True, tuple(sorted(some - {""}))) for p, some in found.items()}
 
     def _state(self, grant: Grant, row: Sequence[Any]) -> ResourceState:
         return self._store.open_state(grant, tuple(row))

@@ -20,7 +20,7 @@ from chartloom.domain.store import (
     MessageRow,
     ReplayScope,
 )
-from chartloom.engines.postgres import migrate, queries, queries_read, trouble
+from chartloom.engines.postgres import migrate, queries, queries_commit, queries_read, trouble
 from chartloom.engines.postgres.access import entered
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.compartments import forbidden, of_message, sees_everything
@@ -259,7 +259,7 @@ class MessagesPart(StoreBase):
                 forgotten = conn.execute(queries_read.RETRY_FORGET_OUTCOME, (positions,)).fetchall()
                 conn.execute(queries_read.RETRY_FORGET_BUNDLE, (positions,))
                 conn.execute(queries_read.RETRY_FORGET_LINKS, (positions,))
-                conn.execute(queries.FEED_UNDO, _undone(forgotten, self._clock.now_us()))
+                conn.execute(queries_commit.FEED_UNDO, _undone(forgotten, self._clock.now_us()))
                 conn.execute(queries.NOTIFY)
         return len(positions)
 
@@ -286,7 +286,7 @@ class MessagesPart(StoreBase):
         """The mapping files of an earlier project version: path -> content."""
         self._verify(grant)
         with self._reading(grant) as conn:
-            row = conn.execute(queries.VERSION_FILES, (fingerprint,)).fetchone()
+            row = conn.execute(queries_commit.VERSION_FILES, (fingerprint,)).fetchone()
         if row is None or row[0] is None:
             raise NotFound("the files of that project version were not kept.")
         return msgspec.msgpack.decode(row[0], type=_FILES)
@@ -297,7 +297,7 @@ class MessagesPart(StoreBase):
         with self._lane.use() as conn:
             self._first_day(conn)
             with entered(conn, self._service()):
-                conn.execute(queries.VERSION_INSERT, (fingerprint, packed))
+                conn.execute(queries_commit.VERSION_INSERT, (fingerprint, packed))
 
 
 def message_row(row: tuple[Any, ...]) -> MessageRow:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chartloom.domain.resource import Contribution, Derived, LinkKind, PatientIdentifier
-from chartloom.engines.postgres import queries
+from chartloom.engines.postgres import queries_commit as queries
 from chartloom.engines.postgres.connect import Connection
 from chartloom.guard import Guard
 

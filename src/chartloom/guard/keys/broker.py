@@ -5,8 +5,6 @@ Sealing asks for a key that can only seal. Opening asks with a grant, which must
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
@@ -25,10 +23,10 @@ from chartloom.domain.keys import (
     WrappedKey,
 )
 from chartloom.domain.ports import Clock, GrantCoverage, SubjectKeys
+from chartloom.guard.keys.files import KEY_BYTES
 from chartloom.guard.keys.kek import GenerationUnknown, Kek, KekDescription, KeyDamaged
+from chartloom.guard.keys.wrapping import rewrapped, tagged, unwrapped
 
-KEY_BYTES: Final = 32
-_TAG_BYTES: Final = 8
 #: Keys kept ready; about 1.5 KB each.
 KEYS_CACHED_MAX: Final = 50_000
 #: How soon a key destroyed by another process is forgotten here.
@@ -215,7 +213,7 @@ class KeyBroker:
         self._store.raise_floor(generation)
         done = 0
         while old := self._store.of_generations_below(generation, ROTATION_BATCH):
-            changed = self._store.rewrap(self._rewrapped(old))
+            changed = self._store.rewrap(rewrapped(self._kek, old))
             done += changed
             progress(Rotation(generation, done, self._left(generation)))
         return Rotation(generation, done, self._left(generation))
@@ -337,7 +335,7 @@ class KeyBroker:
 
     def _make(self, subjects: Sequence[str]) -> dict[str, WrappedKey | Tombstone]:
         now_us = self._clock.now_us()
-        plain = [os.urandom(KEY_BYTES) + _tag(s) for s in subjects]
+        plain = [tagged(os.urandom(KEY_BYTES), s) for s in subjects]
         for attempt in range(_ATTEMPTS):
             generation, wrapped = self._kek.wrap(plain)
             pairs = zip(subjects, wrapped, strict=True)
@@ -363,43 +361,11 @@ class KeyBroker:
         """Unwraps; reads again what was rewrapped and retired between our read and now."""
         for _ in range(_ATTEMPTS - 1):
             try:
-                return keys, self._unwrap(keys)
+                return keys, unwrapped(self._kek, keys)
             except GenerationUnknown:
                 again = self._store.get([k.subject for k in keys])
                 keys = [k for k in again.values() if isinstance(k, WrappedKey)]
-        return keys, self._unwrap(keys)
-
-    def _unwrap(self, keys: Sequence[WrappedKey]) -> list[bytes]:
-        """The plain keys, each proven to be its subject's own."""
-        by_generation: dict[int, list[int]] = {}
-        for i, key in enumerate(keys):
-            by_generation.setdefault(key.generation, []).append(i)
-        plain = [b""] * len(keys)
-        for generation, places in by_generation.items():
-            for i, opened in zip(
-                places,
-                self._kek.unwrap(generation, [keys[i].wrapped for i in places]),
-                strict=True,
-            ):
-                if len(opened) != KEY_BYTES + _TAG_BYTES or not hmac.compare_digest(
-                    opened[KEY_BYTES:], _tag(keys[i].subject)
-                ):
-                    raise KeyDamaged("a wrapped key belongs to another record.")
-                plain[i] = opened[:KEY_BYTES]
-        return plain
-
-    def _rewrapped(self, old: Sequence[WrappedKey]) -> list[tuple[WrappedKey, WrappedKey]]:
-        plain = [k + _tag(o.subject) for k, o in zip(self._unwrap(old), old, strict=True)]
-        generation, wrapped = self._kek.wrap(plain)
-        return [
-            (o, msgspec.structs.replace(o, generation=generation, wrapped=w))
-            for o, w in zip(old, wrapped, strict=True)
-        ]
+        return keys, unwrapped(self._kek, keys)
 
     def _left(self, generation: int) -> int:
         return sum(n for g, n in self._store.count_by_generation().items() if g < generation)
-
-
-def _tag(subject: str) -> bytes:
-    """Travels inside the wrapping, so that a wrapped key cannot be moved to another subject."""
-    return hashlib.sha256(subject.encode("utf-8", "surrogatepass")).digest()[:_TAG_BYTES]

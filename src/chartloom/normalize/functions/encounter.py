@@ -43,22 +43,19 @@ _DIAGNOSIS_ROLE = "http://terminology.hl7.org/CodeSystem/diagnosis-role"
 def _diagnoses(instance: Instance) -> list[FhirJson]:
     """The DG1 beside a visit, but for those that are taken back."""
     found = []
-    beside = instance.parent.children if instance.parent is not None else []
-    for group in beside:
-        for seg in group.segments.get("DG1", ()) if "diagnosis" in group.ids else ():
-            if seg.value(21) == "D":
-                continue
-            kind, id = group.ids["diagnosis"]
-            item: FhirJson = {"condition": {"reference": f"{kind}/{id}"}}
-            if name := seg.value(3, 1, 2) or seg.value(4) or seg.value(3):
-                item["condition"]["display"] = name
-            if role := _DIAGNOSIS_ROLES.get(seg.value(6)):
-                coding = {"system": _DIAGNOSIS_ROLE, "code": role[0], "display": role[1]}
-                item["use"] = {"coding": [coding]}
-            rank = seg.value(15)
-            if rank.isascii() and rank.isdigit() and 0 < int(rank[:9]) < 1000:
-                item["rank"] = int(rank[:9])
-            found.append(item)
+    for reference, seg in instance.beside("diagnosis", "DG1"):
+        if seg.value(21) == "D":
+            continue
+        item: FhirJson = {"condition": {"reference": reference}}
+        if name := seg.value(3, 1, 2) or seg.value(4) or seg.value(3):
+            item["condition"]["display"] = name
+        if role := _DIAGNOSIS_ROLES.get(seg.value(6)):
+            coding = {"system": _DIAGNOSIS_ROLE, "code": role[0], "display": role[1]}
+            item["use"] = {"coding": [coding]}
+        rank = seg.value(15)
+        if rank.isascii() and rank.isdigit() and 0 < int(rank[:9]) < 1000:
+            item["rank"] = int(rank[:9])
+        found.append(item)
     return found
 
 

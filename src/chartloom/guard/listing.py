@@ -1,0 +1,80 @@
+"""Which messages a list may name: those whose person would not be denied to whoever looks.
+
+A list that names a message of a celebrity, which then does not open, tells of the celebrity. So
+lists ask about every row what its page would ask, for all rows of a page at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chartloom.domain.access import KnownOfPerson, Target
+from chartloom.domain.grant import Purpose
+from chartloom.guard.facts import Gatherer, Who
+from chartloom.guard.policy import Action, PersonFacts, Policies, Request
+from chartloom.guard.staff import Principal
+
+
+def listable(
+    gatherer: Gatherer,
+    policies: Policies,
+    principal: Principal,
+    options: Sequence[tuple[Action, Purpose]],
+    positions: Sequence[int],
+    granted: Sequence[str] = (),
+) -> frozenset[int]:
+    """Those of ``positions`` about nobody, or about a person who is open by one of ``options``.
+
+    granted: source patients that were decided on already: the list is about them, by name. Broken
+    glass opens no other list. Nothing is recorded.
+    """
+    if not positions:
+        return frozenset()
+    who, grant = gatherer.who(principal), gatherer.grant()
+    with gatherer.together():
+        targets = gatherer.facts.targets_of_messages(grant, positions)
+        patients = sorted({p for t in targets.values() for p in t.source_patients})
+        known = gatherer.facts.known_of_all(grant, patients) if patients else []
+        persons = {k.source_patients: gatherer.person(who, k, glass=False) for k in known}
+        heard: dict[tuple[Action, Purpose], set[str]] = {}
+        for action, purpose in options:
+            opened = _open(gatherer, policies, who, list(persons.values()), action, purpose)
+            heard[action, purpose] = {p for person in opened for p in person.source_patients}
+    of = {p: k for k in known for p in k.source_patients}
+    unknown = {
+        option
+        for option in options
+        if policies.decide(Request(who.principal, *option, PersonFacts(("-",)))).allowed
+    }
+
+    def may(target: Target) -> bool:
+        if not target.source_patients:
+            return True  # about nobody; what may be seen of it, the list's own grant says
+        if granted and set(target.source_patients) <= set(granted):
+            return True
+        first = of.get(target.source_patients[0], KnownOfPerson())
+        if not first.source_patients and len(target.source_patients) == 1:
+            return bool(unknown)  # of somebody in a message that was not applied yet
+        if not set(target.source_patients) <= set(first.source_patients):
+            return False  # about two persons: nobody sees it in a list
+        return any(target.source_patients[0] in some for some in heard.values())
+
+    return frozenset(p for p in positions if p in targets and may(targets[p]))
+
+
+def _open(
+    gatherer: Gatherer,
+    policies: Policies,
+    who: Who,
+    persons: Sequence[PersonFacts],
+    action: Action,
+    purpose: Purpose,
+) -> list[PersonFacts]:
+    """The persons on whom the action is permitted: without their consents, and with them."""
+
+    def allowed(some: Sequence[PersonFacts]) -> list[PersonFacts]:
+        return [
+            p for p in some if policies.decide(Request(who.principal, action, purpose, p)).allowed
+        ]
+
+    return allowed(gatherer.with_consent(who, allowed(persons), purpose))

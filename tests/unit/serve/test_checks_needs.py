@@ -1,0 +1,105 @@
+"""Who gets what the pages ask for, by the built-in policies: nobody whom it does not concern."""
+
+from __future__ import annotations
+
+import pytest
+
+from chartloom.domain.grant import Purpose
+from chartloom.guard.authority import Need
+from chartloom.guard.policy import Action, PersonFacts, Policies, Request, builtin_texts
+from chartloom.guard.staff import Principal, Role
+from chartloom.serve import needs
+from chartloom.wiring import desk
+
+POLICIES = Policies(builtin_texts())
+MINE = PersonFacts(("p",), frozenset({"attending"}))
+STRANGER = PersonFacts(("p",))
+
+CLINICIAN, HEAD, ENGINEER = Role.CLINICIAN, Role.DEPARTMENT_HEAD, Role.INTEGRATION_ENGINEER
+ANALYST, OFFICER, AUDITOR = Role.ANALYST, Role.PRIVACY_OFFICER, Role.AUDITOR
+ADMINISTRATOR = Role.ADMINISTRATOR
+
+#: Name in ``serve.needs`` -> (need, whom it is about, who gets it).
+EXPECTED: dict[str, tuple[Need, PersonFacts | None, set[Role]]] = {
+    "SITE": (needs.SITE, None, {ADMINISTRATOR, AUDITOR, HEAD, ENGINEER, OFFICER}),
+    "QUARANTINE": (needs.QUARANTINE, None, {ENGINEER}),
+    "RETRY": (needs.RETRY, None, {ENGINEER}),
+    "MESSAGES": (needs.MESSAGES, None, {ENGINEER}),
+    "OWN_ACCESS": (needs.OWN_ACCESS, None, set(Role)),
+    "GLASS_FORM": (needs.GLASS_FORM, None, {CLINICIAN}),
+    "REVIEW_FORM": (needs.REVIEW_FORM, None, {OFFICER}),
+    "AUDIT": (needs.AUDIT, None, {AUDITOR, OFFICER}),
+    "KEYS": (needs.KEYS, None, {ADMINISTRATOR}),
+    "chart": (needs.chart("p"), MINE, {CLINICIAN}),
+    "chart of a stranger": (needs.chart("p"), STRANGER, set()),
+    "document": (needs.document("r"), MINE, {CLINICIAN}),
+    "document of a stranger": (needs.document("r"), STRANGER, set()),
+    "evidence": (needs.evidence("r"), MINE, {CLINICIAN, ENGINEER}),
+    "evidence of a stranger": (needs.evidence("r"), STRANGER, {ENGINEER}),
+    "message": (needs.message(1), MINE, {CLINICIAN, ENGINEER}),
+    "message of a stranger": (needs.message(1), STRANGER, {ENGINEER}),
+    "messages_of": (needs.messages_of("p"), MINE, {CLINICIAN, ENGINEER}),
+    "messages_of a stranger": (needs.messages_of("p"), STRANGER, {ENGINEER}),
+    "search": (needs.search("name", "x"), None, {CLINICIAN}),
+    "glass_search": (needs.glass_search("1", "2000-01-01"), None, {CLINICIAN}),
+    "glass_break": (needs.glass_break("p"), STRANGER, {CLINICIAN}),
+    "glass_reviews": (needs.glass_reviews(), None, {OFFICER}),
+    "glass_review": (needs.glass_review(mine=False), None, {OFFICER}),
+    "glass_review of one's own": (needs.glass_review(mine=True), None, set()),
+    "disclosures": (needs.disclosures("p"), STRANGER, {OFFICER}),
+    "use_request": (needs.use_request(), None, {ANALYST, CLINICIAN, HEAD}),
+    "uses": (needs.uses(), None, {ANALYST, CLINICIAN, HEAD, OFFICER}),
+    "use_decision": (needs.use_decision(mine=False), None, {OFFICER}),
+    "use_decision on one's own": (needs.use_decision(mine=True), None, set()),
+}
+
+
+def _permitted(need: Need, person: PersonFacts | None, role: Role) -> bool:
+    principal = Principal("u", roles=frozenset({role.value}))
+    return any(
+        POLICIES.decide(
+            Request(
+                principal,
+                action,
+                purpose,
+                person,
+                need.candidates,
+                reason=need.reason,
+                approved=need.approved,
+                mine=need.mine,
+            )
+        ).allowed
+        for action, purpose in need.options
+    )
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_only_those_whom_it_concerns_get_it(name: str) -> None:
+    need, person, expected = EXPECTED[name]
+    assert {role for role in Role if _permitted(need, person, role)} == expected
+
+
+def test_everything_that_pages_ask_for_is_looked_at() -> None:
+    there = {
+        name for name, value in vars(needs).items()
+        if isinstance(value, Need) or getattr(value, "__annotations__", {}).get("return") == "Need"
+    }  # fmt: skip
+    assert there == {name.partition(" ")[0] for name in EXPECTED}
+
+
+def test_what_the_command_line_asks_for() -> None:
+    for need, action in (
+        (desk.FEEDS, Action.VIEW_SITE),
+        (desk.MESSAGES, Action.VIEW_MESSAGE),
+        (desk.QUARANTINE, Action.MANAGE_QUARANTINE),
+        (desk.RETRY, Action.MANAGE_QUARANTINE),
+        (desk.REPLAY, Action.REPLAY),
+        (desk.KEYS, Action.MANAGE_KEYS),
+        (desk.log("verify"), Action.VIEW_AUDIT),
+    ):
+        assert need.options == ((action, Purpose.OPERATIONS),)
+    assert desk.message(7).options == (
+        (Action.VIEW_EVIDENCE, Purpose.TREATMENT),
+        (Action.VIEW_MESSAGE, Purpose.OPERATIONS),
+    )
+    assert desk.message(7).position == 7
