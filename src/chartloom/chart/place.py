@@ -9,11 +9,11 @@ from zlib import crc32
 
 import msgspec
 
+from chartloom.chart.panels import RESULT_PARTS, part_of
 from chartloom.chart.times import first_us
 from chartloom.domain.chart import PlacedState, Section
 from chartloom.domain.resource import FhirJson, ResourceState
 
-RESULT_PARTS: Final = 16
 MEDICATION_PARTS: Final = 4
 
 _LOINC: Final = "http://loinc.org"
@@ -169,6 +169,8 @@ def _what(resource: FhirJson) -> dict[str, Any]:
 @lru_cache(maxsize=16_384)
 def _part(system: str, code: str, parts: int) -> int:
     """By code alone, so that all units and all doses of one thing share a row."""
+    if parts == RESULT_PARTS:
+        return part_of(system, code)
     return crc32(f"{system}\x1f{code}".encode()) % parts
 
 

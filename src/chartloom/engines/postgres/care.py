@@ -27,7 +27,17 @@ CARE: Final = Table(
         ("kind", "text"),
     ),
 )
-CARE_GONE: Final = "DELETE FROM care WHERE resource_id = ANY(%b::text[])"
+#: Relations of resources that had some before: most are said again as they were, and those rows
+#: stay untouched. Parameters of both: the relations (columns of ``CARE``), the resource ids.
+CARE_GONE: Final = f"""
+WITH said AS MATERIALIZED (SELECT * FROM unnest({CARE.arrays}) s ({CARE.names}))
+DELETE FROM care c WHERE c.resource_id = ANY(%b::text[]) AND NOT EXISTS (
+    SELECT FROM said s WHERE s.resource_id = c.resource_id AND s.who = c.who AND s.kind = c.kind
+        AND s.start_us = c.start_us AND s.end_us = c.end_us AND s.source_patient = c.source_patient)
+"""  # noqa: S608
+CARE_AGAIN: Final = f"""
+INSERT INTO care ({CARE.names}) SELECT * FROM unnest({CARE.arrays})
+EXCEPT SELECT {CARE.names} FROM care WHERE resource_id = ANY(%b::text[])"""  # noqa: S608
 
 PERSON_LABELS: Final = """
 INSERT INTO person_label AS p (labels, source_patient)

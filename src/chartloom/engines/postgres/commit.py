@@ -177,8 +177,10 @@ class CommitPart(LanesPart):
         patients = sorted({row[2] for row in writes.bundles} - {""})
         if writes.links:
             bulk.insert(conn, queries.LINK, writes.links)
-        if writes.care_gone:
-            conn.execute(care.CARE_GONE, (array("text", writes.care_gone),))
+        if writes.care_again_of:
+            again = *bulk.columns(care.CARE, writes.care_again), array("text", writes.care_again_of)
+            conn.execute(care.CARE_GONE, again)
+            conn.execute(care.CARE_AGAIN, again)
         bulk.insert(conn, care.CARE, writes.care)
         if labels := sorted(writes.person_labels.items()):
             patients_labels = (

@@ -55,7 +55,8 @@ class Writes:
     links: list[Row] = field(default_factory=list)
     issues: list[Row] = field(default_factory=list)
     care: list[Row] = field(default_factory=list)
-    care_gone: list[str] = field(default_factory=list)  #: resource ids
+    care_again: list[Row] = field(default_factory=list)
+    care_again_of: list[str] = field(default_factory=list)  #: resources that had relations before
     person_labels: dict[str, int] = field(default_factory=dict)
 
 
@@ -250,8 +251,9 @@ def fill(
         rows.append(view_row(bodies, view, base + 1))
     for care in batch.care:
         if care.replaces:
-            writes.care_gone.append(care.resource_id)
-        writes.care += [
+            writes.care_again_of.append(care.resource_id)
+        rows_of_care = writes.care_again if care.replaces else writes.care
+        rows_of_care += [
             (r.start_us, r.end_us, care.resource_id, r.source_patient, r.who, r.kind.value)
             for r in care.relations
         ]
