@@ -32,7 +32,7 @@ class Stamp(msgspec.Struct, frozen=True, array_like=True, order=True):
     position: int
 
 
-class Contribution(msgspec.Struct, frozen=True):
+class Contribution(msgspec.Struct, frozen=True, omit_defaults=True):
     """One message's statement about one resource.
 
     weak: top-level elements that are defaults (strength 0), by the name of the element: one that is

@@ -7,7 +7,7 @@ for columns whose type we know, this is several times cheaper.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from psycopg.adapt import AdaptersMap, Buffer, Dumper
@@ -16,12 +16,8 @@ from psycopg.pq import Format
 _HEADER = struct.Struct("!iiIii")
 _EMPTY = struct.Struct("!iiI")
 _LENGTH = struct.Struct("!i").pack
-_INT2, _INT4, _INT8 = (
-    struct.Struct("!ih").pack,
-    struct.Struct("!ii").pack,
-    struct.Struct("!iq").pack,
-)
-_TRUE, _FALSE = b"\0\0\0\1\1", b"\0\0\0\1\0"
+#: Lengths as they stand before elements, ready for those that are common.
+_LENGTHS = tuple(_LENGTH(n) for n in range(4096))
 
 
 class Packed:
@@ -33,25 +29,50 @@ class Packed:
         self.data = data
 
 
-def _texts(values: Iterable[str]) -> Iterable[bytes]:
+_Pack = Callable[[Any], bytes]
+
+# Whole columns at once where there is a way: a batch has tens of thousands of values.
+
+
+def _texts(values: Sequence[str]) -> bytes:
+    if len(sizes := {*map(len, values)}) == 1 and (size := sizes.pop()) < 128:  # ids are alike
+        length = "\0\0\0" + chr(size)
+        joined = length + length.join(values)
+        if joined.isascii():  # as many bytes as characters
+            return joined.encode()
     return _blobs([v.encode() for v in values])
 
 
-def _blobs(values: Iterable[bytes]) -> Iterable[bytes]:
-    parts: list[bytes] = []
-    for v in values:
-        parts += (_LENGTH(len(v)), v)
-    return parts
+def _blobs(values: Sequence[bytes]) -> bytes:
+    if max(map(len, values)) < len(_LENGTHS):
+        return b"".join([part for v in values for part in (_LENGTHS[len(v)], v)])
+    return b"".join([part for v in values for part in (_LENGTH(len(v)), v)])
 
 
-_Pack = Callable[[Any], Iterable[bytes]]
+def _fixed(kind: str, size_bytes: int) -> _Pack:
+    """Values of one of ``struct``'s kinds: all packed, then spread between their lengths, first
+    bytes of all, second bytes of all, ..."""
+    step = 4 + size_bytes
+
+    def fixed(values: Sequence[Any]) -> bytes:
+        count = len(values)
+        numbers = struct.pack(f"!{count}{kind}", *values)
+        out = bytearray(step * count)
+        out[3::step] = bytes((size_bytes,)) * count
+        for at in range(size_bytes):
+            out[4 + at :: step] = numbers[at::size_bytes]
+        return bytes(out)
+
+    return fixed
+
+
 #: name -> (oid of the element type, oid of the array type, how elements are packed)
 _TYPES: dict[str, tuple[int, int, _Pack]] = {
-    "bool": (16, 1000, lambda values: [_TRUE if v else _FALSE for v in values]),
+    "bool": (16, 1000, _fixed("?", 1)),
     "bytea": (17, 1001, _blobs),
-    "int2": (21, 1005, lambda values: [_INT2(2, v) for v in values]),
-    "int4": (23, 1007, lambda values: [_INT4(4, v) for v in values]),
-    "int8": (20, 1016, lambda values: [_INT8(8, v) for v in values]),
+    "int2": (21, 1005, _fixed("h", 2)),
+    "int4": (23, 1007, _fixed("i", 4)),
+    "int8": (20, 1016, _fixed("q", 8)),
     "text": (25, 1009, _texts),
 }
 _CLASSES: dict[str, type[Packed]] = {name: type(f"Packed_{name}", (Packed,), {}) for name in _TYPES}
@@ -70,7 +91,7 @@ def packed(kind: str, values: Sequence[Any]) -> bytes:
     element, _, pack = _TYPES[kind]
     if not values:
         return _EMPTY.pack(0, 0, element)
-    return b"".join((_HEADER.pack(1, 0, element, len(values), 1), *pack(values)))
+    return _HEADER.pack(1, 0, element, len(values), 1) + pack(values)
 
 
 def oid_of(kind: str) -> int:

@@ -98,21 +98,18 @@ Item = Contribution
 
 
 class Items:
-    """Contributions as they are written.
+    """Contributions of the directory as they are written.
 
     Many messages name the same doctors, wards and houses, and the mapping gives the same object for
-    the same words; those of the directory are encoded once and remembered.
+    the same words; they are encoded once and remembered.
     """
 
     def __init__(self) -> None:
-        self._directory: dict[int, tuple[Contribution, Item]] = {}
+        self._known: dict[int, tuple[Contribution, Item]] = {}
 
-    def of(self, contributions: Sequence[Contribution]) -> list[Item]:
-        """One item per contribution."""
-        return [self._of(said) if said.directory else said for said in contributions]
-
-    def _of(self, said: Contribution) -> Item:
-        known = self._directory
+    def of(self, said: Contribution) -> Item:
+        """What is written of a contribution."""
+        known = self._known
         held = known.get(id(said))
         if held is None:  # the entry holds the contribution, so its id is its own
             text: Any = msgspec.Raw(codec.encode(said.resource))
@@ -123,39 +120,48 @@ class Items:
         return held[1]
 
 
+class _Told:
+    """What a message says of one source patient: a row of ``bundle`` to be."""
+
+    __slots__ = ("labels", "patient", "said", "touched")
+
+    def __init__(self, patient: str, labels: int = 0) -> None:
+        self.patient, self.labels = patient, labels
+        self.said: list[Item] = []
+        self.touched: list[int] = []
+
+
 def bundle_rows(
-    bodies: Bodies, derived: Derived, message: Message, items: Sequence[Item]
+    bodies: Bodies, derived: Derived, message: Message, encoded: Items
 ) -> list[Row]:
     """One row per source patient that the message speaks of; the first one is the message's own.
 
     Directory resources travel with the first: they are evidence of this message like the rest.
-    items: its contributions, encoded.
     """
     main = derived.source_patient or message.source_patient
-    held: dict[str, list[Item]] = {main: []}
-    labels: dict[str, int] = {main: BIT[Label.R] if derived.quarantine else 0}
-    touched: dict[str, list[int]] = {main: []}
-    for said, item in zip(derived.contributions, items, strict=True):
+    first = told = _Told(main, BIT[Label.R] if derived.quarantine else 0)
+    by_patient = {main: first}
+    for said in derived.contributions:
         if said.directory:
-            held[main].append(item)
+            first.said.append(encoded.of(said))
             continue
-        patient = said.source_patient
-        if patient not in held:
-            held[patient], touched[patient], labels[patient] = [], [], 0
-        held[patient].append(item)
-        labels[patient] |= said.labels & ~PERSON_MASK
-        touched[patient].append(crc32(said.resource["id"].encode()))
+        if (patient := said.source_patient) != told.patient:
+            told = by_patient.get(patient) or by_patient.setdefault(patient, _Told(patient))
+        told.said.append(said)
+        told.labels |= said.labels
+        told.touched.append(crc32(said.resource["id"].encode()))
     position = derived.position
     rows = []
-    for ordinal, (patient, said_of) in enumerate(held.items()):
-        body = BundleBody(contributions=tuple(said_of))
+    for ordinal, told in enumerate(by_patient.values()):
+        body = BundleBody(tuple(told.said))
         if ordinal == 0:
             body.event_us = derived.event_us
             body.provenance, body.issues = derived.provenance, derived.issues
             body.unmapped, body.links = derived.unmapped, derived.links
-        sealed = bodies.seal_bundle(patient, position, ordinal, labels[patient], body)
-        hashes = pack(f"!{len(touched[patient])}I", *touched[patient])
-        rows.append((position, ordinal, patient, hashes, sealed, labels[patient]))
+        labels = told.labels & ~PERSON_MASK
+        sealed = bodies.seal_bundle(told.patient, position, ordinal, labels, body)
+        hashes = pack(f"!{len(told.touched)}I", *told.touched)
+        rows.append((position, ordinal, told.patient, hashes, sealed, labels))
     return rows
 
 
@@ -181,7 +187,7 @@ def state_row(placed: PlacedState, revision: int, sealed: bytes) -> Row:
         revision,
         0,
         placed.part,
-        placed.section.value,
+        placed.section,
         placed.hidden,
         False,
         resource["id"],
@@ -211,7 +217,7 @@ def view_row(bodies: Bodies, view: SectionView, revision: int) -> Row:
     """A view."""
     key = view.key
     sealed = bodies.seal_view(view, revision)
-    where = (key.part, int(key.section), key.source_patient)
+    where = (key.part, key.section, key.source_patient)
     return (revision, view.total, *where, sealed, key.labels)
 
 
@@ -223,12 +229,13 @@ def fill(
     issues: Counter[tuple[str, str]] = Counter()
     firsts: dict[str, bytes] = {}
     for message, derived in messages_of(batch):
-        items = encoded.of(derived.contributions)
         writes.outcomes.append(outcome_row(bodies, message, derived, batch.applied_at_us, version))
-        bundles = bundle_rows(bodies, derived, message, items)
+        bundles = bundle_rows(bodies, derived, message, encoded)
         writes.bundles += bundles
         for said in derived.contributions:
-            if not said.directory and (id := said.resource["id"]) in batch.firsts:
+            if said.directory:
+                continue
+            if (id := said.resource["id"]) in batch.firsts:
                 firsts[id] = (
                     IN_BUNDLE
                     if _told_by(bundles[0], said)
@@ -254,7 +261,7 @@ def fill(
             writes.care_again_of.append(care.resource_id)
         rows_of_care = writes.care_again if care.replaces else writes.care
         rows_of_care += [
-            (r.start_us, r.end_us, care.resource_id, r.source_patient, r.who, r.kind.value)
+            (r.start_us, r.end_us, care.resource_id, r.source_patient, r.who, r.kind)
             for r in care.relations
         ]
     day = batch.applied_at_us // _DAY_US
