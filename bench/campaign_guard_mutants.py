@@ -158,30 +158,33 @@ class Tree:
 
 def try_one(tree: Tree, reach: Reach, mutant: Mutant, *, wide: bool) -> dict[str, Any]:
     """What became of a mutant: killed (and by what), hung, survived, unreached or trouble."""
-    limit_s = _WIDE_S if wide else _TESTS_S
-    nodes = reach.tests_for(mutant.path, mutant.at, max(mutant.end, mutant.at), wide=wide)
-    if mutant.path.endswith(".py") and nodes and not mutant.path.endswith("protection_rules.py"):
+    limit_s, tests = _WIDE_S if wide else _TESTS_S, 0
+    files = files_for(tree.root, mutant.path)
+    if mutant.path.endswith(".py") and not mutant.path.endswith("protection_rules.py"):
+        nodes = reach.tests_for(mutant.path, mutant.at, max(mutant.end, mutant.at), wide=wide)
         while len(nodes) > 20 and reach.seconds(nodes) > limit_s:
             del nodes[-max(1, len(nodes) // 10) :]
-        answer = tree.swapped(mutant, nodes, 40 + 4 * reach.seconds(nodes))
-        if answer.get("swapped") != 0:
-            return judged(answer, reach, len(nodes))
-        files = list(dict.fromkeys(n.partition("::")[0] for n in nodes))[: 99 if wide else 6]
-    else:
-        files = files_for(tree.root, mutant.path)
-    if not files:
-        return {"outcome": "unreached"}
+        if nodes:
+            answer = tree.swapped(mutant, nodes, 40 + 4 * reach.seconds(nodes))
+            if answer.get("swapped") != 0:
+                return judged(answer, reach, len(nodes))
+            files = list(dict.fromkeys(n.partition("::")[0] for n in nodes))[: 99 if wide else 6]
+        elif not wide:
+            return {"outcome": "unreached"}
+    row: dict[str, Any] = {"outcome": "unreached"}
     took = 0.0
     for file in files:
         answer = tree.imported(mutant, file, 240)
         if answer is None:
             continue
         took += answer["s"]
-        row = judged(answer, reach, 0) | {"s": round(took, 1)}
+        if not (answer.get("failed") or answer.get("swapped") or "hung" in answer):
+            continue  # this file does not import it
+        tests += len(answer.get("passed", ()))
+        row = judged(answer, reach, tests) | {"s": round(took, 1)}
         if row["outcome"] != "survived":
-            reach.kills[file] += 1
-            return row
-    return {"outcome": "survived", "s": round(took, 1), "tests": len(files)}
+            break
+    return row
 
 
 def judged(answer: dict[str, Any], reach: Reach, tests: int) -> dict[str, Any]:
