@@ -249,6 +249,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="part of the path")
     parser.add_argument("--survivors", action="store_true", help="those not killed so far")
     parser.add_argument("--new", action="store_true", help="those not tried so far")
+    parser.add_argument("--text", action="store_true", help="only policies, SQL, rules; no map")
     parser.add_argument("--quick", action="store_true", help="without tests of a whole site")
     parser.add_argument("--wide", action="store_true", help="more tests, more time for each")
     parser.add_argument("--show", action="store_true", help="say what killed each")
@@ -263,7 +264,8 @@ def main() -> int:
     end, excused = time.monotonic() + asked.minutes * 60, equivalents()
     folder = Path(tempfile.mkdtemp(prefix="cl-mut-"))
     with server() as dsn:
-        tree = Tree(folder, dsn, QUICK_TESTS if asked.quick else TESTS)
+        tests = ("tests/unit/domain",) if asked.text else QUICK_TESTS if asked.quick else TESTS
+        tree = Tree(folder, dsn, tests)
         try:
             mutants = {m.name: m for m in all_mutants(tree.root)}
             known = {n: r for n, r in known.items() if n in mutants}
@@ -300,6 +302,8 @@ def wanted(
 ) -> bool:
     """Whether a mutant is tried."""
     if asked.only not in mutant.path or mutant.name in excused:
+        return False
+    if asked.text and mutant.path.endswith(".py") and "protection_rules" not in mutant.path:
         return False
     if asked.new:
         return before is None
