@@ -60,9 +60,9 @@ TESTS = (
 LEFT_OUT = frozenset({"tests/contract/test_embedded_postgres.py"})
 
 _POLICY_TESTS = (
-    "tests/unit/guard/test_polic*.py", "tests/security/test_every_check_counts.py",
-    "tests/security/test_checks_*.py", "tests/unit/guard/test_checks_*.py",
-    "tests/unit/project/test_site_access.py", "tests/security/test_permitted.py",
+    "tests/unit/guard/test_checks_forbids.py", "tests/unit/guard/test_policies.py",
+    "tests/unit/guard/test_polic*.py", "tests/security/test_permitted.py",
+    "tests/security/test_every_check_counts.py", "tests/unit/project/test_site_access.py",
 )  # fmt: skip
 _RULES = ("tests/security/test_store_roles.py", "tests/contract/test_store_access*.py",
           "tests/contract/test_store_labels.py", "tests/contract/test_checks_*.py")  # fmt: skip
