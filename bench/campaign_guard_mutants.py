@@ -250,6 +250,7 @@ def main() -> int:
     parser.add_argument("--survivors", action="store_true", help="those not killed so far")
     parser.add_argument("--new", action="store_true", help="those not tried so far")
     parser.add_argument("--text", action="store_true", help="only policies, SQL, rules; no map")
+    parser.add_argument("--code", action="store_true", help="only code that is not such")
     parser.add_argument("--quick", action="store_true", help="without tests of a whole site")
     parser.add_argument("--wide", action="store_true", help="more tests, more time for each")
     parser.add_argument("--show", action="store_true", help="say what killed each")
@@ -303,7 +304,8 @@ def wanted(
     """Whether a mutant is tried."""
     if asked.only not in mutant.path or mutant.name in excused:
         return False
-    if asked.text and mutant.path.endswith(".py") and "protection_rules" not in mutant.path:
+    is_code = mutant.path.endswith(".py") and "protection_rules" not in mutant.path
+    if (asked.text and is_code) or (asked.code and not is_code):
         return False
     if asked.new:
         return before is None
