@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -9,7 +11,14 @@ import pytest
 
 from chartloom.domain.grant import Purpose
 from chartloom.domain.labels import Label
-from chartloom.guard.policy import Action, PersonFacts, Policies, Request, builtin_texts
+from chartloom.guard.policy import (
+    Action,
+    PersonFacts,
+    Policies,
+    Request,
+    builtin_texts,
+    schema_text,
+)
 from chartloom.guard.staff import Principal, Role
 
 #: A site that permits everything to everybody.
@@ -21,6 +30,11 @@ CARELESS = {
 }
 POLICIES = Policies(builtin_texts() | CARELESS)
 SOMEBODY = Principal("u", roles=frozenset(role.value for role in Role))
+OPERATOR = Principal("operator:0", roles=SOMEBODY.roles | {"local_operator"})
+SERVICES = tuple(
+    Principal("s", scopes=frozenset({scope}), service=True)
+    for scope in ("messages.send", "internal.worker", "system/*.read")
+)
 SERVICE = Principal("s", scopes=frozenset({"everything"}), service=True)
 
 READING = {Action.VIEW_CHART, Action.VIEW_EVIDENCE, Action.VIEW_MESSAGE, Action.EXPORT}
@@ -88,3 +102,25 @@ def test_what_is_forbidden_can_be_permitted_at_all() -> None:
     assert not forbidden(SOMEBODY, Purpose.TREATMENT, person()) & READING
     assert Action.SEARCH_PERSONS not in forbidden(SOMEBODY, Purpose.TREATMENT, None)
     assert Action.FIND_PERSON not in forbidden(SOMEBODY, Purpose.TREATMENT, None)
+
+
+BUILTIN = Policies(builtin_texts())
+_APPLIES = re.compile(r"action ([^;]*?)appliesTo \{[^}]*resource: \[([^\]]*)\]", re.DOTALL)
+#: What the schema says each action is about.
+ABOUT = {
+    Action(name): frozenset(kinds.split(", "))
+    for actions, kinds in _APPLIES.findall(schema_text())
+    for name in re.findall(r'"(\w+)"', actions)
+}
+
+
+@pytest.mark.parametrize("action", Action)
+def test_what_is_about_the_site_is_about_nobody_and_the_other_way_round(action: Action) -> None:
+    for kind, about in (("Site", None), ("Person", person("attending", "care_team", glass=True))):
+        if kind in ABOUT[action]:
+            continue
+        for principal, purpose in product((SOMEBODY, OPERATOR, *SERVICES), Purpose):
+            for flag in (False, True):
+                flags = dict.fromkeys(("reason", "approved", "data_use"), flag)
+                asked = Request(principal, action, purpose, about, ("p",), **flags)
+                assert not BUILTIN.decide(asked).allowed
