@@ -252,6 +252,7 @@ def main() -> int:
     parser.add_argument("--text", action="store_true", help="only policies, SQL, rules; no map")
     parser.add_argument("--code", action="store_true", help="only code that is not such")
     parser.add_argument("--quick", action="store_true", help="without tests of a whole site")
+    parser.add_argument("--as-is", action="store_true", help="the map as it is")
     parser.add_argument("--wide", action="store_true", help="more tests, more time for each")
     parser.add_argument("--show", action="store_true", help="say what killed each")
     parser.add_argument("--minutes", type=float, default=1e6)
@@ -273,7 +274,8 @@ def main() -> int:
             reach = Reach(tree.root)
             reach.load(asked.map)
             sources = sorted({m.path for m in mutants.values() if m.path.endswith(".py")})
-            reach.refresh(tree.warm.run, tree.items, sources, asked.map)
+            run = None if asked.as_is or asked.text else tree.warm.run
+            reach.refresh(run, tree.items, sources, asked.map)
             for row in known.values():
                 reach.kills[row.get("by", "")] += 1
             for name, mutant in mutants.items():
