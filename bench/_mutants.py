@@ -15,7 +15,7 @@ from pathlib import Path
 
 _CALLS = re.compile(
     r"_?(verify|require|check|ensure|refuse|validate|must|deny|reject|demand|forbid|permit|settle|"
-    r"admit|confirm|note|record|submit|wait)(_\w+)?\Z"
+    r"admit|confirm|record|submit|wait)(_\w+)?\Z"
 )
 #: Functions that answer true when something is wrong; "nothing is wrong" is the weaker answer.
 _WRONG = re.compile(r"(denied|expired|revoked|over\b|stale|wrong|bad|damaged|own\b|guards)")

@@ -1,12 +1,14 @@
 """Which tests reach which lines of the code that guards: a mutant is for those that pass by it.
 
 The map is made once by running the tests with a trace, file by file, and kept between runs of the
-campaign; a test file is run again when it changed, or when code that it reached did.
+campaign; a test file is run again when it changed. Where code changed, lines that stayed keep what
+is known of them (``--map`` elsewhere begins anew).
 """
 
 from __future__ import annotations
 
 import ast
+import difflib
 import hashlib
 import json
 from collections import Counter
@@ -19,14 +21,13 @@ _FILE_S = 400.0
 
 @dataclass
 class TestFile:
-    """What is known of one test file. passed: seconds by test; lines: by test, "" is set-up."""
+    """What is known of one. passed: seconds by test; lines: by test and path ("" is set-up)."""
 
     digest: str
     overhead_s: float
     passed: dict[str, float]
     failed: list[str]
     lines: dict[str, dict[str, list[int]]]
-    sources: dict[str, str]
 
 
 @dataclass
@@ -37,16 +38,19 @@ class Reach:
     files: dict[str, TestFile] = field(default_factory=dict)
     kills: Counter[str] = field(default_factory=Counter)
     _there: frozenset[str] = frozenset()
+    _texts: dict[str, str] = field(default_factory=dict)
 
     def load(self, path: Path) -> None:
         """What was found before."""
         if path.exists():
             known = json.loads(path.read_text())
-            self.files = {name: TestFile(**entry) for name, entry in known.items()}
+            self.files = {name: TestFile(**entry) for name, entry in known["files"].items()}
+            self._texts = known["texts"]
 
     def save(self, path: Path) -> None:
         """Keeps it for next time."""
-        path.write_text(json.dumps({name: vars(entry) for name, entry in self.files.items()}))
+        files = {name: vars(entry) for name, entry in self.files.items()}
+        path.write_text(json.dumps({"files": files, "texts": self._texts}))
 
     def refresh(self, run: Any, items: list[str], sources: list[str], kept: Path) -> None:
         """Runs the test files that have changed, or whose code has; ``kept`` is where to write."""
@@ -54,30 +58,39 @@ class Reach:
         for item in items:
             by_file.setdefault(item.partition("::")[0], []).append(item)
         self._there = frozenset(items)
-        digests = {path: _digest(self.root / path) for path in sources}
+        self._follow(sources)
         trace = [str(self.root / path) for path in sources]
         for name, nodes in sorted(by_file.items()):
             digest = _digest(self.root / name)
-            if self._still_holds(name, digest, nodes, digests):
+            known = self.files.get(name)
+            if run is None:
+                continue
+            if known and known.digest == digest and {*known.passed, *known.failed} >= set(nodes):
                 continue
             answer = run(nodes=nodes, trace=trace, timeout_s=_FILE_S)
-            self.files[name] = self._read(digest, answer, digests)
+            self.files[name] = self._read(digest, answer)
             self.save(kept)
             print(f"{name}: {len(self.files[name].passed)} tests, {answer['s']} s", flush=True)
             for bad in self.files[name].failed[:5]:
                 print(f"  not green without any mutant, left out: {bad}", flush=True)
 
-    def _still_holds(
-        self, name: str, digest: str, nodes: list[str], digests: dict[str, str]
-    ) -> bool:
-        known = self.files.get(name)
-        if known is None or known.digest != digest:
-            return False
-        if not {*known.passed, *known.failed} >= set(nodes):
-            return False
-        return all(digests.get(path) == was for path, was in known.sources.items())
+    def _follow(self, sources: list[str]) -> None:
+        """Gives lines of code that changed the numbers that they have now."""
+        for path in sources:
+            text = (self.root / path).read_text(encoding="utf-8")
+            before = self._texts.get(path, text)
+            self._texts[path] = text
+            if before == text:
+                continue
+            matcher = difflib.SequenceMatcher(None, before.splitlines(), text.splitlines(), False)
+            now = {m.a + n + 1: m.b + n + 1
+                   for m in matcher.get_matching_blocks() for n in range(m.size)}  # fmt: skip
+            for entry in self.files.values():
+                for by_path in entry.lines.values():
+                    if path in by_path:
+                        by_path[path] = [now[n] for n in by_path[path] if n in now]
 
-    def _read(self, digest: str, answer: dict[str, Any], digests: dict[str, str]) -> TestFile:
+    def _read(self, digest: str, answer: dict[str, Any]) -> TestFile:
         lines: dict[str, dict[str, list[int]]] = {}
         for node, reached in answer.get("lines", {}).items():
             for file, line in reached:
@@ -85,9 +98,8 @@ class Reach:
                 lines.setdefault(node, {}).setdefault(path, []).append(line)
         failed = answer.get("failed") or ([] if "passed" in answer else ["all (too long)"])
         passed = {n: s for n, s in answer.get("passed", {}).items() if n not in failed}
-        sources = {path: digests[path] for by_path in lines.values() for path in by_path}
         overhead = max(0.0, answer["s"] - sum(passed.values()))
-        return TestFile(digest, overhead, passed, failed, lines, sources)
+        return TestFile(digest, overhead, passed, failed, lines)
 
     def tests_for(self, path: str, first: int, last: int, *, wide: bool = False) -> list[str]:
         """Tests that reach these lines, the most likely and quickest first.

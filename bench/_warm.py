@@ -10,6 +10,7 @@ imports everything anew does those (``fresh``).
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import gc
 import json
@@ -42,13 +43,16 @@ def settle_hypothesis() -> None:
 
 # Code that is exchanged
 
+#: Never functions of their own for longer than a call.
+_INLINE = frozenset({"<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>"})
+
 
 def _codes(
     code: CodeType, path: tuple[tuple[str, int], ...] = ()
 ) -> Iterator[tuple[Any, CodeType]]:
     seen: dict[str, int] = {}
     for const in code.co_consts:
-        if isinstance(const, CodeType):
+        if isinstance(const, CodeType) and const.co_name not in _INLINE:
             number = seen[const.co_name] = seen.get(const.co_name, 0) + 1
             place = (*path, (const.co_name, number))
             yield place, const
@@ -57,7 +61,7 @@ def _codes(
 
 def _own(code: CodeType) -> tuple[Any, ...]:
     """What a piece of code does itself, its inner functions apart."""
-    consts = [c for c in code.co_consts if not isinstance(c, CodeType)]
+    consts = [c for c in code.co_consts if not isinstance(c, CodeType) or c.co_name in _INLINE]
     return code.co_code, consts, code.co_names, code.co_varnames
 
 
@@ -260,10 +264,15 @@ def _in_child(asked: dict[str, Any], out: Path, work: Any) -> None:
         os._exit(0)
 
 
-def fresh(asked: dict[str, Any]) -> dict[str, Any]:
-    """Runs whole test files with the tree as it is on disk now, everything imported anew."""
-    for name in [n for n in sys.modules if n.partition(".")[0] in ("chartloom", "tests")]:
-        del sys.modules[name]
+def fresh(asked: dict[str, Any], imports: dict[str, set[str]]) -> dict[str, Any]:
+    """Runs whole test files with the tree as it is on disk now; what rests on ``module`` is
+    imported anew. What is no module is read when it is used."""
+    for name in dependents(asked.get("module", ""), imports):
+        sys.modules.pop(name, None)
+        parent, _, last = name.rpartition(".")
+        if parent in sys.modules and last in vars(sys.modules[parent]):
+            delattr(sys.modules[parent], last)
+    assert asked.get("module", "") not in sys.modules
     ran = Ran()
     code = pytest.main([*asked["tests"], "-x", "-q", "-p", "no:cacheprovider", "--assert=plain"],
                        plugins=[ran])  # fmt: skip
@@ -276,6 +285,32 @@ def fresh(asked: dict[str, Any]) -> dict[str, Any]:
             "code": int(code)}  # fmt: skip
 
 
+def imports_of(package: str) -> dict[str, set[str]]:
+    """Which of the loaded modules of ours imports which, rather too many than too few."""
+    names = [n for n in sys.modules if n.partition(".")[0] in (package, "tests")]
+    found: dict[str, set[str]] = {}
+    for name in names:
+        file = getattr(sys.modules[name], "__file__", None)
+        wanted = {name.rpartition(".")[0]} if "." in name else set()
+        for node in ast.walk(ast.parse(Path(file).read_text(encoding="utf-8"))) if file else ():
+            if isinstance(node, ast.Import):
+                wanted |= {a.name for a in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                wanted |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
+        found[name] = {f".{w}".rpartition(".")[0][1:] for w in wanted} | wanted
+    return found
+
+
+def dependents(module: str, imports: dict[str, set[str]]) -> set[str]:
+    """The module and all that rest on it, directly or not."""
+    if not module:
+        return set()
+    found = {module}
+    while more := {n for n, wanted in imports.items() if wanted & found} - found:
+        found |= more
+    return found
+
+
 def main() -> None:
     """Serves requests until there are none."""
     requests, answers = int(sys.argv[1]), int(sys.argv[2])
@@ -285,10 +320,11 @@ def main() -> None:
         import chartloom.serve
         import chartloom.wiring  # noqa: F401 - with all that they need from elsewhere
 
+        imports = imports_of("chartloom")
         out = os.fdopen(answers, "w")
         for line in os.fdopen(requests):
             asked = json.loads(line)
-            out.write(json.dumps(in_fork(asked, lambda asked=asked: fresh(asked))) + "\n")
+            out.write(json.dumps(in_fork(asked, lambda asked=asked: fresh(asked, imports))) + "\n")
             out.flush()
         return
     tests = sys.argv[sys.argv.index("--") + 1 :]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.scenario.test_command_line import ADMIT, RESULT, WHY, _drained, _until, chartloom, site
+from tests.support.up import ADMIT, RESULT, WHY, chartloom, drained, site, until
 
 __all__ = ["site"]
 
@@ -21,8 +21,8 @@ def test_keys_and_audit_from_the_command_line(site: Path, tmp_path: Path) -> Non
         file = tmp_path / "m.hl7"
         file.write_text(text, newline="")
         chartloom("send", str(file), "--feed", feed, "--site", str(site), "--json")
-    _drained(site)
-    assert len(_until(site, "messages")) == 3
+    drained(site)
+    assert len(until(site, "messages")) == 3
 
     # Rotation, while the site is up; what was sealed before still opens in every process.
     before = asked(site, "keys", "status")
@@ -34,7 +34,7 @@ def test_keys_and_audit_from_the_command_line(site: Path, tmp_path: Path) -> Non
     assert asked(site, "keys", "status")["counts"] == {"2": sum(before["counts"].values())}
     file.write_text(ADMIT.replace("M0001", "M0003"), newline="")
     chartloom("send", str(file), "--feed", "adt", "--site", str(site), "--json")
-    _drained(site)
+    drained(site)
     assert asked(site, "chart", "100001", "--reason", WHY)["patient"]["birth_date"] == "2015-04-12"
 
     # Shredding: gone for everybody, the other one is not.
@@ -47,8 +47,8 @@ def test_keys_and_audit_from_the_command_line(site: Path, tmp_path: Path) -> Non
     assert asked(site, "keys", "status")["destroyed"] == 2
     file.write_text(RESULT.replace("L0001", "L0002"), newline="")
     chartloom("send", str(file), "--feed", "lab", "--site", str(site), "--json")
-    _drained(site)
-    assert [r["quarantine"] for r in _until(site, "quarantine")] == ["subject-shredded"]
+    drained(site)
+    assert [r["quarantine"] for r in until(site, "quarantine")] == ["subject-shredded"]
     chartloom("chart", "100001", "--site", str(site), expect=1)
     replayed = asked(site, "replay")
     assert replayed["messages"] == 5

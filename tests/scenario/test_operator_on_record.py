@@ -4,7 +4,6 @@ without it."""
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,34 +11,26 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.scenario.test_command_line import ADMIT, WHY, site
+from tests.support.up import ADMIT, WHY, chartloom, site
 
-from chartloom.cli import main
 from chartloom.engines.postgres import EmbeddedPostgres
 
 __all__ = ["site"]
 
 
 class Here:
-    """The command line in this process: the start of one takes longer than all that it does."""
+    """The command line at one site."""
 
-    def __init__(self, site: Path, capture: pytest.CaptureFixture[str]) -> None:
-        self.site, self._capture = site, capture
+    def __init__(self, site: Path) -> None:
+        self.site = site
 
     def __call__(self, *command: str, expect: int = 0) -> str:
-        self._capture.readouterr()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "argv", ["chartloom", *command, "--site", str(self.site)])
-            with pytest.raises(SystemExit) as left:
-                main()
-        out, err = self._capture.readouterr()
-        assert (left.value.code or 0) == expect, (command, out, err)
-        return out + err
+        return chartloom(*command, "--site", str(self.site), expect=expect)
 
 
 @pytest.fixture
-def here(site: Path, capfd: pytest.CaptureFixture[str]) -> Here:
-    return Here(site, capfd)
+def here(site: Path) -> Here:
+    return Here(site)
 
 
 def _log(here: Here) -> list[dict[str, Any]]:
@@ -68,7 +59,7 @@ def test_every_access_is_one_event(here: Here, tmp_path: Path) -> None:
     file.write_text(ADMIT, newline="")
     here("send", str(file), "--feed", "adt", "--json")
     while "applied" not in (listed := here("messages", "--json")):
-        time.sleep(0.1)
+        time.sleep(0.05)
     position = str(json.loads(listed)[0]["position"])
     before = len(_of_operator(_log(here)))
 

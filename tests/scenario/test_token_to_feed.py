@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import signal
 import ssl
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
 import msgspec
 import pytest
-from tests.scenario.test_command_line import _free_port, chartloom
 from tests.support.tokens import ec, public_set
+from tests.support.up import chartloom, on_free_ports, running
 
 from chartloom.guard import SystemClock
 from chartloom.guard.ca import client_tls
 from chartloom.guard.tokens import make_assertion
 from chartloom.guard.tokens.clients import ASSERTION_TYPE
+from chartloom.project import load_project
 
 CLIENTS = """
 [[client]]
@@ -74,38 +71,16 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     chartloom("init", str(folder), "--tls")
     for name in ("clinic", "stranger"):
         chartloom("ca", "issue", name, "--as", f"spiffe://north/{name}", "--site", str(folder))
-    site = Up(folder, _free_port(), _free_port())
-    for feed in (folder / "feeds").glob("*.toml"):
-        if feed.stem != "fhir":
-            feed.unlink()
+    on_free_ports(folder, "fhir")
     feed = folder / "feeds" / "fhir.toml"
-    lines = feed.read_text().splitlines()
-    lines = [f"port = {site.feed}" if x.startswith("port =") else x for x in lines]
     wanted = 'host = "127.0.0.1"'
     more = f'{wanted}\ntls_client_ca = "internal"\ntls_client_optional = true'
-    feed.write_text("\n".join(lines).replace(wanted, more) + "\n")
-    settings = folder / "chartloom.toml"
-    settings.write_text(settings.read_text().replace("8420", str(site.console)))
+    feed.write_text(feed.read_text().replace(wanted, more))
     (folder / "clients.toml").write_text(CLIENTS)
     (folder / "clinic.json").write_bytes(public_set(KEY))
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "chartloom.cli", "up", "--site", str(folder)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=os.environ | {"COLUMNS": "100"},
-    )
-    assert process.stdout is not None
-    said = []
-    for line in process.stdout:
-        said.append(line.decode())
-        if line.startswith(b"Console"):
-            break
-    assert process.poll() is None, "".join(said)
-    yield site
-    process.send_signal(signal.SIGINT)
-    process.stdout.read()
-    assert process.wait(30) == 0
-    process.stdout.close()
+    [of_feed] = [f.options["port"] for f in load_project(folder).feeds]
+    with running(folder):
+        yield Up(folder, load_project(folder).settings.console.port, int(of_feed))
 
 
 def token(up: Up, who: str) -> tuple[int, dict[str, str]]:

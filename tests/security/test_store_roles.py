@@ -1,7 +1,7 @@
 """What each role of the store may do, as a list to review: nothing else is granted.
 
 ``store_roles.txt`` has the condition of every kind of row, a line for each table, and a line for
-each function. That the server has it so is tested in ``contract/test_store_access.py``. After a
+each function. That the server has it so is tested in ``contract/test_store_access*.py``. After a
 change of the rules, write it anew with ``python -m tests.security.test_store_roles`` and read the
 difference: every word that appears is something that a stolen password is good for from now on.
 """

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from chartloom.guard.https import HttpsOrigin
+
 
 class Asked(NamedTuple):
     """One request as it arrived."""
@@ -149,3 +151,8 @@ def https_server(folder: Path, answer: Answerer) -> Iterator[Served]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def origin(served: Served, **more: object) -> HttpsOrigin:
+    """A client of a server here."""
+    return HttpsOrigin(served.url, ca=served.ca, allow_private=True, **more)  # type: ignore[arg-type]

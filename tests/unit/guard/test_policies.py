@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from typing import Any
 
 import cedarpy
@@ -11,10 +10,23 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.policy_examples import (
+    BTG,
+    BUILTIN,
+    CARELESS,
+    CARELESS_MATRIX,
+    MATRIX,
+    OPS,
+    QUALITY,
+    RESEARCH,
+    TREAT,
+    A,
+    ask,
+    outcome,
+    person,
+)
 
-from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.grant import EVERYONE, Purpose
-from chartloom.domain.issues import CATALOGUE
 from chartloom.domain.labels import Label
 from chartloom.guard.policy import (
     GRANT_TTL_MAX_S,
@@ -23,225 +35,11 @@ from chartloom.guard.policy import (
     Policies,
     Request,
     builtin_texts,
-    check_policies,
     schema_text,
 )
 from chartloom.guard.policy import policies as engine
 from chartloom.guard.policy.split import statements
 from chartloom.guard.staff import Principal, Role
-
-BUILTIN = Policies(builtin_texts())
-TREAT, OPS, QUALITY, RESEARCH, BTG = (
-    Purpose.TREATMENT,
-    Purpose.OPERATIONS,
-    Purpose.QUALITY,
-    Purpose.RESEARCH,
-    Purpose.BREAK_GLASS,
-)
-A = Action
-
-
-def person(*relations: str, labels: str = "", **facts: Any) -> PersonFacts:
-    wanted = frozenset(Label(name) for name in labels.split())
-    for name in ("denied", "permitted"):
-        facts[name] = frozenset(facts.get(name, "").split())
-    return PersonFacts(("pat-1", "pat-2"), frozenset(relations), wanted, **facts)
-
-
-def ask(
-    who: str, action: Action, purpose: Purpose, about: PersonFacts | None = None, **facts: bool
-) -> Request:
-    """``who``: roles, or ``+scope`` for a service."""
-    if who.startswith("+"):
-        principal = Principal("svc", scopes=frozenset(who[1:].split()), service=True)
-    else:
-        principal = Principal("u1", roles=frozenset(who.split()))
-    return Request(principal, action, purpose, about, ("cand",), **facts)
-
-
-LABELLED = "PSY ETH HIV SEX SDV R"
-#: Question -> labels covered if allowed, ``None`` if denied.
-MATRIX: list[tuple[Request, str | None]] = [
-    # Treatment
-    (ask("clinician", A.VIEW_CHART, TREAT, person("attending", labels=LABELLED)), LABELLED),
-    (ask("clinician", A.VIEW_CHART, TREAT, person("care_team", labels=LABELLED)), LABELLED),
-    (
-        ask("clinician", A.VIEW_CHART, TREAT, person("encounter", labels=LABELLED)),
-        "PSY HIV SEX SDV",
-    ),
-    (ask("clinician", A.VIEW_CHART, TREAT, person("primary_care", labels="ETH HIV")), "HIV"),
-    (ask("clinician", A.VIEW_CHART, TREAT, person("department", labels=LABELLED)), ""),
-    (ask("clinician", A.VIEW_EVIDENCE, TREAT, person("ordering")), ""),
-    (ask("clinician", A.VIEW_CHART, TREAT, person("appointment")), ""),
-    (ask("clinician", A.VIEW_CHART, TREAT, person()), None),
-    (ask("clinician", A.VIEW_CHART, TREAT, person("friend")), None),
-    (ask("clinician", A.VIEW_CHART, OPS, person("attending")), None),
-    (ask("", A.VIEW_CHART, TREAT, person("attending")), None),
-    (ask("administrator", A.VIEW_CHART, TREAT, person("attending")), None),
-    (ask("clinician", A.EXPORT, TREAT, person("attending")), None),
-    (ask("clinician", A.VIEW_MESSAGE, TREAT, person("attending")), None),
-    (ask("clinician", A.SEARCH_PERSONS, TREAT), ""),
-    (ask("clinician", A.SEARCH_PERSONS, OPS), None),
-    (ask("auditor", A.SEARCH_PERSONS, TREAT), None),
-    # Celebrities, colleagues, oneself
-    (ask("clinician", A.VIEW_CHART, TREAT, person("department", labels="VIP")), None),
-    (ask("clinician", A.VIEW_CHART, TREAT, person("encounter", labels="VIP EMP")), "VIP EMP"),
-    (ask("integration_engineer", A.VIEW_MESSAGE, OPS, person(labels="EMP")), None),
-    (ask("clinician", A.VIEW_CHART, TREAT, person("attending", own=True)), None),
-    (ask("clinician", A.BREAK_GLASS, BTG, person(own=True), reason=True), None),
-    # Glass
-    (ask("clinician", A.BREAK_GLASS, BTG, person(), reason=True), ""),
-    (ask("clinician", A.BREAK_GLASS, BTG, person()), None),
-    (ask("clinician", A.BREAK_GLASS, TREAT, person(), reason=True), None),
-    (ask("integration_engineer", A.BREAK_GLASS, BTG, person(), reason=True), None),
-    (ask("clinician", A.VIEW_CHART, BTG, person(labels="VIP ETH R", glass=True)), "VIP ETH R"),
-    (ask("clinician", A.VIEW_CHART, BTG, person(labels="ETH")), None),
-    (ask("clinician", A.VIEW_CHART, TREAT, person(glass=True)), None),
-    (ask("analyst", A.VIEW_CHART, BTG, person(glass=True)), None),
-    (ask("clinician", A.FIND_PERSON, BTG), ""),
-    (ask("clinician", A.FIND_PERSON, TREAT), None),
-    (ask("analyst", A.FIND_PERSON, BTG), None),
-    (ask("privacy_officer", A.REVIEW_GLASS, OPS), ""),
-    (ask("privacy_officer", A.REVIEW_GLASS, OPS, mine=True), None),
-    (ask("clinician", A.REVIEW_GLASS, OPS), None),
-    # The local operator
-    (ask("local_operator", A.FIND_PERSON, OPS), " ".join(Label)),
-    (ask("local_operator", A.FIND_PERSON, TREAT), None),
-    (ask("clinician", A.FIND_PERSON, OPS), None),
-    (ask("local_operator integration_engineer", A.VIEW_MESSAGE, OPS), ""),
-    (ask("local_operator", A.BREAK_GLASS, BTG, person(), reason=True), ""),
-    (ask("local_operator", A.BREAK_GLASS, BTG, person()), None),
-    (ask("local_operator", A.BREAK_GLASS, OPS, person(), reason=True), None),
-    (ask("local_operator", A.VIEW_CHART, BTG, person(labels="VIP R", glass=True)), "VIP R"),
-    (ask("local_operator", A.VIEW_CHART, BTG, person()), None),
-    (ask("local_operator", A.VIEW_CHART, TREAT, person(glass=True)), None),
-    # Consent
-    (ask("clinician", A.VIEW_CHART, TREAT, person("attending", denied="*")), None),
-    (ask("clinician", A.VIEW_CHART, BTG, person(denied="*", glass=True, labels="HIV")), "HIV"),
-    (
-        ask("clinician", A.VIEW_CHART, TREAT, person("attending", denied="HIV", labels="HIV PSY")),
-        "PSY",
-    ),
-    (
-        ask("clinician", A.VIEW_CHART, BTG, person(denied="HIV", labels="HIV", glass=True)),
-        "HIV",
-    ),
-    (
-        ask("clinician", A.VIEW_CHART, TREAT, person("department", permitted="ETH", labels="ETH")),
-        "ETH",
-    ),
-    (ask("+system/*.read", A.VIEW_CHART, TREAT, person(denied="*")), None),
-    # A permitted label opens nothing to those who are not related, nor for another purpose
-    (
-        ask("integration_engineer", A.VIEW_MESSAGE, OPS, person(permitted="ETH", labels="ETH")),
-        "",
-    ),
-    (
-        ask(
-            "integration_engineer",
-            A.VIEW_MESSAGE,
-            OPS,
-            person("attending", "encounter", permitted="ETH", labels="ETH PSY R"),
-        ),
-        "",
-    ),
-    (ask("clinician", A.VIEW_CHART, TREAT, person("attending", denied="*", glass=True)), None),
-    (
-        ask(
-            "clinician",
-            A.VIEW_CHART,
-            TREAT,
-            person("attending", denied="HIV", labels="HIV PSY", glass=True),
-        ),
-        "PSY",
-    ),
-    # Nor does a glass that is open, or about to be broken
-    (ask("clinician", A.VIEW_CHART, TREAT, person("department", labels="ETH", glass=True)), ""),
-    (ask("clinician", A.BREAK_GLASS, BTG, person(labels="ETH"), reason=True), ""),
-    (ask("privacy_officer", A.REVIEW_GLASS, TREAT), None),
-    # Secondary use
-    (ask("clinician analyst", A.VIEW_CHART, QUALITY, person("attending"), data_use=True), None),
-    (ask("analyst", A.USE_DATA, RESEARCH, data_use=True), ""),
-    (ask("analyst", A.USE_DATA, RESEARCH), None),
-    (ask("analyst", A.USE_DATA, TREAT, data_use=True), None),
-    (ask("clinician", A.USE_DATA, QUALITY, data_use=True), None),
-    (ask("analyst", A.EXPORT, RESEARCH, data_use=True, approved=True), ""),
-    (ask("analyst", A.EXPORT, RESEARCH, data_use=True), None),
-    (ask("analyst", A.EXPORT, RESEARCH, approved=True), None),
-    (ask("analyst", A.EXPORT, TREAT, data_use=True, approved=True), None),
-    (ask("clinician", A.EXPORT, RESEARCH, data_use=True, approved=True), None),
-    (ask("analyst", A.REQUEST_DATA_USE, QUALITY), ""),
-    (ask("department_head", A.REQUEST_DATA_USE, RESEARCH), ""),
-    (ask("analyst", A.REQUEST_DATA_USE, TREAT), None),
-    (ask("auditor", A.REQUEST_DATA_USE, QUALITY), None),
-    (ask("privacy_officer", A.APPROVE_DATA_USE, OPS), ""),
-    (ask("privacy_officer", A.APPROVE_DATA_USE, OPS, mine=True), None),
-    (ask("analyst", A.APPROVE_DATA_USE, OPS), None),
-    # Operations
-    (ask("integration_engineer", A.VIEW_SITE, OPS), ""),
-    (ask("clinician", A.VIEW_SITE, OPS), None),
-    (ask("integration_engineer", A.REPLAY, OPS), ""),
-    (ask("integration_engineer", A.REPLAY, TREAT), None),
-    (ask("administrator", A.REPLAY, OPS), None),
-    (ask("integration_engineer", A.MANAGE_QUARANTINE, OPS), "R"),
-    (ask("integration_engineer", A.MANAGE_QUARANTINE, TREAT), None),
-    (ask("auditor", A.MANAGE_QUARANTINE, OPS), None),
-    (ask("integration_engineer", A.VIEW_MESSAGE, OPS), ""),
-    (ask("integration_engineer", A.VIEW_MESSAGE, OPS, person(labels="ETH")), ""),
-    (ask("integration_engineer", A.VIEW_MESSAGE, TREAT, person()), None),
-    (ask("auditor", A.VIEW_EVIDENCE, OPS, person()), None),
-    (ask("integration_engineer", A.VIEW_CHART, OPS, person()), None),
-    (ask("administrator", A.MANAGE_KEYS, OPS), ""),
-    (ask("administrator", A.MANAGE_POLICY, TREAT), None),
-    (ask("privacy_officer", A.MANAGE_STAFF, OPS), None),
-    (ask("administrator", A.SHRED, OPS, person(), approved=True, reason=True), ""),
-    (ask("administrator", A.SHRED, OPS, person(), reason=True), None),
-    (ask("administrator", A.SHRED, OPS, person(), approved=True), None),
-    (ask("administrator", A.SHRED, TREAT, person(), approved=True, reason=True), None),
-    (ask("privacy_officer", A.SHRED, OPS, person(), approved=True, reason=True), None),
-    # Oversight
-    (ask("auditor", A.VIEW_AUDIT, OPS), ""),
-    (ask("auditor", A.VIEW_AUDIT, TREAT), None),
-    (ask("administrator", A.VIEW_AUDIT, OPS), None),
-    (ask("privacy_officer", A.VIEW_DISCLOSURES, OPS, person()), ""),
-    (ask("privacy_officer", A.VIEW_DISCLOSURES, TREAT, person()), None),
-    (ask("auditor", A.VIEW_DISCLOSURES, OPS, person()), None),
-    (ask("", A.VIEW_OWN_ACCESS, OPS), ""),
-    # Services
-    (ask("+messages.send", A.SEND_MESSAGES, OPS), ""),
-    (ask("+system/*.read", A.SEND_MESSAGES, OPS), None),
-    (ask("+system/*.read", A.VIEW_CHART, TREAT, person(labels="ETH")), ""),
-    (ask("+messages.send", A.VIEW_CHART, TREAT, person()), None),
-    (ask("+system/*.read", A.VIEW_CHART, BTG, person()), None),
-    (ask("+internal.worker", A.PROCESS_MESSAGES, OPS), " ".join(Label)),
-    (ask("+system/*.read", A.PROCESS_MESSAGES, OPS), None),
-    (ask("+internal.worker messages.send", A.SEND_MESSAGES, OPS), ""),
-    (ask("+internal.worker", A.EXPORT, OPS), None),
-]
-
-
-#: A careless site: what is forbidden stays forbidden whatever else is permitted.
-CARELESS = {
-    "careless.cedar": """
-@id("careless-chart") permit (principal, action == Action::"view_chart", resource is Person);
-@id("careless-labels") permit (principal is User, action == Action::"see_label", resource);
-@id("careless-work") permit (principal is Service, action == Action::"process_messages", resource);
-"""
-}
-CARELESS_MATRIX: list[tuple[Request, str | None]] = [
-    (ask("", A.VIEW_CHART, TREAT, person(labels="PSY")), "PSY"),
-    (ask("analyst", A.VIEW_CHART, QUALITY, person(), data_use=True), None),
-    (ask("clinician", A.VIEW_CHART, BTG, person(denied="*")), None),
-    (ask("clinician", A.VIEW_CHART, BTG, person(denied="HIV", labels="HIV PSY")), "PSY"),
-    (ask("clinician", A.VIEW_CHART, TREAT, person(labels="VIP")), None),
-    (ask("+odd", A.PROCESS_MESSAGES, OPS), ""),
-]
-
-
-def outcome(policies: Policies, request: Request) -> frozenset[str] | None:
-    decision = policies.decide(request)
-    assert not decision.fault
-    return frozenset(decision.labels) if decision.allowed else None
 
 
 @pytest.mark.parametrize(("request_", "labels"), MATRIX)
@@ -324,59 +122,6 @@ def test_grants_never_live_longer_than_the_limit() -> None:
     long = Policies(builtin_texts(), grant_ttl_s=86_400)
     decision = long.decide(ask("clinician", A.SEARCH_PERSONS, TREAT))
     assert decision.ttl_s == GRANT_TTL_MAX_S
-
-
-# Hazards of the engine
-
-OVERFLOW = """
-@id("blow-up")
-forbid (principal, action == Action::"view_chart", resource is Person)
-when { 9223372036854775807 + (if resource.glass then 1 else 1) > 0 };
-"""
-OVERFLOW_LABEL = OVERFLOW.replace('"view_chart"', '"see_label"')
-
-
-def test_engine_alone_would_allow_when_a_forbid_fails() -> None:
-    """Why diagnostics must deny: this is what Cedar does."""
-    request = ask("clinician", A.VIEW_CHART, TREAT, person("attending"))
-    answer = cedarpy.is_authorized(
-        engine._question(request, A.VIEW_CHART, ""),
-        builtin_texts()["care.cedar"] + OVERFLOW,
-        engine._entities(request),
-    )
-    assert answer.allowed
-    assert answer.diagnostics.errors
-
-
-@pytest.mark.parametrize("broken", [OVERFLOW, OVERFLOW_LABEL], ids=["action", "label"])
-def test_any_diagnostic_denies_and_is_not_told(
-    broken: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> None:
-    policies = Policies({**builtin_texts(), "site.cedar": broken})
-    request = ask("clinician", A.VIEW_CHART, TREAT, person("attending", labels="PSY"))
-    with caplog.at_level(logging.DEBUG):
-        for count in (1, 2):
-            decision = policies.decide(request)
-            assert not decision.allowed
-            assert decision.fault
-            assert policies.faults == count, "a fault is not remembered as an answer"
-    assert decision.reasons == ()
-    assert "overflow" not in repr(decision)
-    assert caplog.records == []
-    assert capfd.readouterr() == ("", "")
-
-
-def test_a_fault_elsewhere_leaves_other_actions_alone() -> None:
-    policies = Policies({**builtin_texts(), "site.cedar": OVERFLOW})
-    assert policies.decide(ask("clinician", A.SEARCH_PERSONS, TREAT)).allowed
-
-
-def test_text_that_is_none_denies() -> None:
-    for subject in ("\ud800", "", " "):
-        odd = Request(Principal(subject, roles=frozenset({"clinician"})), A.SEARCH_PERSONS, TREAT)
-        decision = BUILTIN.decide(odd)
-        assert not decision.allowed
-        assert decision.fault
 
 
 @pytest.mark.parametrize("subject", ['x"; permit(principal,action,resource);//', "a\nb", "", "*"])
@@ -496,74 +241,3 @@ def test_invariants_of_the_built_in_policies(request: Request) -> None:
         assert request.action in (
             A.FIND_PERSON, A.MANAGE_QUARANTINE, A.VIEW_MESSAGE, A.PROCESS_MESSAGES,
         )  # fmt: skip
-
-
-def test_actions_are_those_of_the_schema() -> None:
-    schema = schema_text()
-    named = {a for a in Action if f'"{a.value}"' in schema}
-    assert named == set(Action)
-
-
-# Findings
-
-
-@pytest.mark.parametrize(
-    ("text", "code", "line"),
-    [
-        ('\n\npermit(principal,\naction resource);', "policy-unreadable", 3),
-        ("// nothing but words", "policy-none", None),
-        ("", "policy-none", None),
-        ('permit(principal, action == Action::"view_site", resource);', "policy-unnamed", 1),
-        (
-            '@id("a")\npermit(principal, action == Action::"view_chrat", resource);',
-            "policy-invalid",
-            1,
-        ),
-        (
-            '// ; not the end\n@id("a;b")\npermit(principal, action == Action::"view_site",'
-            ' resource);\n\n@id("c") forbid(principal, action, resource is Person)\n'
-            "when { resource.glas };",
-            "policy-invalid",
-            5,
-        ),
-        ('@id("a")\npermit(principal, action, resource);', "policy-permits-all", 1),
-        ('@id("a") @cover("x")\npermit(principal, action == Action::"replay", resource);',
-         "policy-annotation", 1),
-        ('@id("a") @covers("x")\npermit(principal, action == Action::"replay", resource);',
-         "policy-annotation", 1),
-        ('@id("a") @covers("everyone")\nforbid(principal, action, resource);',
-         "policy-annotation", 1),
-        ('@id("a")\npermit(principal == ?principal, action == Action::"replay", resource);',
-         "policy-template", 1),
-        ('@id("a")\npermit(principal, action == Action::"replay", resource);\n'
-         '@id("a")\nforbid(principal, action, resource);', "policy-named-twice", 3),
-        ('@id("a")\npermit(principal, action == Action::"replay", resource)',
-         "policy-unreadable", 1),
-    ],
-)  # fmt: skip
-def test_findings_have_file_and_line(text: str, code: str, line: int | None) -> None:
-    (issue,) = check_policies({"site.cedar": text})
-    assert issue.code == code
-    assert issue.location == (f"site.cedar:{line}" if line else "")
-    assert CATALOGUE[issue.code].cure
-    with pytest.raises(ConfigurationError, match=code):
-        Policies({"site.cedar": text})
-
-
-def test_built_in_policies_have_no_findings() -> None:
-    assert check_policies(builtin_texts()) == []
-
-
-def test_load(tmp_path: Any) -> None:
-    assert Policies.load(tmp_path / "policies").version == BUILTIN.version
-    folder = tmp_path / "policies"
-    folder.mkdir()
-    with pytest.raises(ConfigurationError, match="policy-none"):
-        Policies.load(folder)
-    for name, text in builtin_texts().items():
-        (folder / name).write_text(text, encoding="utf-8")
-    assert Policies.load(folder).version == BUILTIN.version
-    (folder / "glass.cedar").unlink()
-    less = Policies.load(folder)
-    assert less.version != BUILTIN.version
-    assert not less.decide(ask("clinician", A.FIND_PERSON, BTG)).allowed

@@ -1,46 +1,25 @@
-"""Access tokens, client assertions and key sets: what holds is taken, every abuse is refused."""
+"""Access tokens: what holds is taken, every abuse is refused."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from joserfc.jwk import OctKey
 from tests.support.clock import FakeClock
-from tests.support.tls_server import Asked, Reply, https_server
-from tests.support.tokens import b64, ec, public, public_set, rsa, sign
+from tests.support.token_examples import AUDIENCE, CERT, ISSUER, KEY, NOW_S, OTHER, RSA, refused
+from tests.support.tokens import b64, ec, public, public_set, sign
 
-from chartloom.domain.errors import ChartloomError, ConfigurationError
-from chartloom.guard.https import AddressRefused, HttpsOrigin, ServiceUnavailable
 from chartloom.guard.tokens import (
     AccessVerifier,
-    AssertionVerifier,
-    Client,
-    FetchedKeys,
-    FileKeys,
-    FixedKeys,
-    MemoryUsedTokens,
-    TokenEndpoint,
-    TokenError,
     TokenIssuer,
     TokenRefused,
     certificate_thumbprint,
-    make_assertion,
-    read_keys,
     signing_key,
 )
-
-ISSUER, AUDIENCE = "https://chart.test", "https://chart.test/fhir"
-TOKEN_URL = "https://chart.test/token"
-KEY, OTHER, RSA = ec(), ec(), rsa()
-CERT = b"DER of a certificate"
-NOW_S = 1_780_000_000
 
 
 @pytest.fixture
@@ -70,13 +49,6 @@ def claims(**more: Any) -> dict[str, Any]:
         "jti": "t-1",
     }
     return {k: v for k, v in {**base, **more}.items() if v is not ...}
-
-
-def refused(call: Callable[[], object]) -> str:
-    with pytest.raises(TokenRefused) as error:
-        call()
-    assert error.value.reason not in str(error.value)
-    return error.value.reason
 
 
 # Access tokens
@@ -270,285 +242,3 @@ def test_tokens_bound_to_a_certificate(clock: FakeClock, verifier: AccessVerifie
     for cnf in ({}, {"jkt": "x"}, {"x5t#S256": ""}, {"x5t#S256": 1}, "x", None):
         token = sign(header(), claims(cnf=cnf), KEY)
         assert refused(lambda t=token: verifier.verify(t, certificate=CERT)) == "binding"
-
-
-# Client assertions and the token endpoint
-
-
-class Doors:
-    def __init__(self, clock: FakeClock) -> None:
-        self.clock = clock
-        self.clients = {
-            "svc-1": Client("svc-1", FixedKeys(public(OTHER, RSA)), frozenset({"a", "b"})),
-            "svc-2": Client(
-                "svc-2",
-                FixedKeys(public(KEY)),
-                frozenset({"a"}),
-                algorithms=("ES256",),
-                certificate_bound=True,
-            ),
-        }
-        self.used = MemoryUsedTokens(clock)
-        self.assertions = AssertionVerifier(self.clients, TOKEN_URL, self.used, clock)
-        self.endpoint = TokenEndpoint(
-            self.assertions, TokenIssuer(KEY, ISSUER, clock), [AUDIENCE, "urn:second"]
-        )
-
-    def form(self, assertion: str = "", **more: str) -> dict[str, str]:
-        assertion = assertion or make_assertion(OTHER, "ES256", "svc-1", TOKEN_URL, self.clock)
-        return {
-            "grant_type": "client_credentials",
-            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-            "client_assertion": assertion,
-            "scope": "a",
-            **more,
-        }
-
-
-@pytest.fixture
-def doors(clock: FakeClock) -> Doors:
-    return Doors(clock)
-
-
-def test_a_service_gets_a_token_for_its_assertion(doors: Doors, clock: FakeClock) -> None:
-    issued = doors.endpoint.token(doors.form(scope="b a"))
-    assert (issued.token_type, issued.expires_in, issued.scope) == ("bearer", 300, "a b")
-    verifier = AccessVerifier(public(KEY), ISSUER, AUDIENCE, clock)
-    assert verifier.verify(issued.access_token, scopes=["a", "b"]).client == "svc-1"
-    second = doors.endpoint.token(doors.form(resource="urn:second"))
-    assert refused(lambda: verifier.verify(second.access_token)) == "audience"
-    by_rsa = make_assertion(RSA, "RS384", "svc-1", TOKEN_URL, clock)
-    assert doors.endpoint.token(doors.form(by_rsa)).scope == "a"
-
-
-def test_bound_services_get_bound_tokens(doors: Doors, clock: FakeClock) -> None:
-    def form() -> dict[str, str]:
-        return doors.form(make_assertion(KEY, "ES256", "svc-2", TOKEN_URL, clock))
-
-    with pytest.raises(TokenError) as error:
-        doors.endpoint.token(form())
-    assert (error.value.error, error.value.reason) == ("invalid_client", "binding")
-    token = doors.endpoint.token(form(), certificate=CERT).access_token
-    verifier = AccessVerifier(public(KEY), ISSUER, AUDIENCE, clock)
-    assert verifier.verify(token, certificate=CERT, bound=True).thumbprint
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "reason"),
-    [
-        ({"grant_type": "password"}, "unsupported_grant_type", "grant-type"),
-        ({"client_assertion_type": "x"}, "invalid_client", "assertion-type"),
-        ({"client_assertion": "x"}, "invalid_client", "malformed"),
-        ({"scope": ""}, "invalid_scope", "scope"),
-        ({"scope": "a c"}, "invalid_scope", "scope"),
-        ({"scope": "A"}, "invalid_scope", "scope"),
-        ({"client_id": "svc-2"}, "invalid_client", "client-id"),
-        ({"resource": "https://evil.test"}, "invalid_target", "audience"),
-        ({"client_secret": "x"}, "invalid_request", "unknown-field"),
-    ],
-)
-def test_wrong_token_requests(
-    doors: Doors, change: dict[str, str], error: str, reason: str
-) -> None:
-    with pytest.raises(TokenError) as refusal:
-        doors.endpoint.token({**doors.form(), **change})
-    assert (refusal.value.error, refusal.value.reason) == (error, reason)
-
-
-def test_an_assertion_is_good_once(doors: Doors, clock: FakeClock) -> None:
-    assertion = make_assertion(OTHER, "ES256", "svc-1", TOKEN_URL, clock)
-    assert doors.assertions.verify(assertion).client_id == "svc-1"
-    assert refused(lambda: doors.assertions.verify(assertion)) == "replayed"
-    clock.time_us += 89_000_000  # expired, but within the leeway
-    assert refused(lambda: doors.assertions.verify(assertion)) == "replayed"
-    clock.time_us += 2_000_000
-    assert refused(lambda: doors.assertions.verify(assertion)) == "expired"
-
-
-def assertion_claims(**more: Any) -> dict[str, Any]:
-    base = {
-        "iss": "svc-1",
-        "sub": "svc-1",
-        "aud": TOKEN_URL,
-        "exp": NOW_S + 60,
-        "iat": NOW_S,
-        "jti": "j-1",
-    }
-    return {k: v for k, v in {**base, **more}.items() if v is not ...}
-
-
-@pytest.mark.parametrize(
-    ("more", "head", "key", "reason"),
-    [
-        ({}, {}, OTHER, ""),
-        ({"iat": ...}, {}, OTHER, ""),
-        ({"iss": "svc-9", "sub": "svc-9"}, {}, OTHER, "unknown-client"),
-        ({"iss": ["svc-1"]}, {}, OTHER, "unknown-client"),
-        ({"iss": "svc-2", "sub": "svc-2"}, {}, OTHER, "unknown-key"),
-        ({"sub": "svc-2"}, {}, OTHER, "claims"),
-        ({"sub": ...}, {}, OTHER, "claims"),
-        ({"aud": "https://other.test/token"}, {}, OTHER, "audience"),
-        ({"aud": ISSUER}, {}, OTHER, "audience"),
-        ({"exp": NOW_S + 331, "iat": ...}, {}, OTHER, "lifetime"),
-        ({"exp": NOW_S + 301}, {}, OTHER, "lifetime"),
-        ({"exp": NOW_S + 900, "iat": NOW_S + 800}, {}, OTHER, "not-yet"),
-        ({"exp": NOW_S - 40, "iat": NOW_S - 50}, {}, OTHER, "expired"),
-        ({"exp": ...}, {}, OTHER, "claims"),
-        ({"jti": ...}, {}, OTHER, "claims"),
-        ({}, {"alg": "HS256"}, b"x", "algorithm"),
-        ({}, {"alg": "RS256"}, RSA, "algorithm"),
-        ({}, {"kid": RSA.kid}, OTHER, "unknown-key"),
-        ({}, {"jku": "https://evil.test"}, OTHER, "header"),
-        ({}, {"typ": "at+jwt"}, OTHER, "type"),
-        ({}, {}, KEY, "signature"),
-    ],
-)
-def test_abused_assertions(
-    doors: Doors, more: dict[str, Any], head: dict[str, Any], key: Any, reason: str
-) -> None:
-    full = {"alg": "ES256", "kid": OTHER.kid, "typ": "JWT", **head}
-    token = sign(full, assertion_claims(**more), key)
-    if not reason:
-        assert doors.assertions.verify(token).client_id == "svc-1"
-    else:
-        assert refused(lambda: doors.assertions.verify(token)) == reason
-
-
-def test_an_access_token_is_no_assertion_and_the_reverse(
-    doors: Doors, clock: FakeClock, verifier: AccessVerifier
-) -> None:
-    assertion = make_assertion(KEY, "ES256", "svc-2", AUDIENCE, clock)
-    assert refused(lambda: verifier.verify(assertion)) == "type"
-    token = TokenIssuer(KEY, "svc-2", clock).issue("svc-2", TOKEN_URL, ["a"])
-    assert refused(lambda: doors.assertions.verify(token)) == "type"
-
-
-def test_used_tokens_are_bounded_and_fail_closed(clock: FakeClock) -> None:
-    used = MemoryUsedTokens(clock, remembered_max=2)
-    until = clock.time_us + 10
-    assert used.first_use("a", "1", until)
-    assert used.first_use("b", "1", until)
-    assert not used.first_use("a", "1", until)
-    assert refused(lambda: used.first_use("a", "2", until)) == "too-many"
-    clock.time_us += 11
-    assert used.first_use("a", "2", clock.time_us + 10)
-
-
-# Key sets
-
-
-@pytest.mark.parametrize(
-    ("entry", "outcome"),
-    [
-        ({"kty": "oct", "k": "c2VjcmV0", "kid": "x"}, "private-key"),
-        (OTHER.as_dict(private=True), "private-key"),
-        (RSA.as_dict(private=True), "private-key"),
-        ({"kty": "EC", "kid": "x"}, "malformed"),
-        ({**OTHER.as_dict(private=False), "x": "AAAA"}, "malformed"),
-        ({**OTHER.as_dict(private=False), "kid": KEY.kid}, "malformed"),
-        ("x", "malformed"),
-        ({**OTHER.as_dict(private=False), "kid": ""}, 1),
-        ({**OTHER.as_dict(private=False), "use": "enc"}, 1),
-        ({**OTHER.as_dict(private=False), "key_ops": ["sign"]}, 1),
-        ({"kty": "AKP", "kid": "pq", "pub": "AA"}, 1),
-        ({**OTHER.as_dict(private=False), "x5u": "https://evil.test", "alg": "ES256"}, 2),
-    ],
-)
-def test_entries_of_key_sets(entry: Any, outcome: str | int) -> None:
-    content = json.dumps({"keys": [KEY.as_dict(private=False), entry]}).encode()
-    if isinstance(outcome, int):
-        assert len(read_keys(content)) == outcome
-    else:
-        assert refused(lambda: read_keys(content)) == outcome
-
-
-def test_weak_rsa_keys_are_refused() -> None:
-    numbers = generate_private_key(65537, 1024).public_key().public_numbers()
-    entry = {
-        "kty": "RSA",
-        "kid": "weak",
-        "n": b64(numbers.n.to_bytes(128)),
-        "e": b64(numbers.e.to_bytes(3)),
-    }
-    assert refused(lambda: read_keys(json.dumps({"keys": [entry]}).encode())) == "weak-key"
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"[]",
-        b"{}",
-        b'{"keys":{}}',
-        b'{"keys":[' + b"{}," * 60 + b"{}]}",
-        b'{"keys":[],"keys":[]}',
-    ],
-)
-def test_what_is_no_key_set(content: bytes) -> None:
-    assert refused(lambda: read_keys(content)) == "malformed"
-    assert refused(lambda: read_keys(b" " * 65_537)) == "too-large"
-
-
-def test_key_files_are_read_again_when_they_change(tmp_path: Path) -> None:
-    path = tmp_path / "keys.json"
-    with pytest.raises(ConfigurationError):
-        FileKeys(path)
-    path.write_bytes(public_set(KEY))
-    keys = FileKeys(path)
-    assert keys.find(str(KEY.kid), "ES256").kid == KEY.kid
-    assert refused(lambda: keys.find(str(OTHER.kid), "ES256")) == "unknown-key"
-    path.write_bytes(public_set(OTHER, RSA))
-    assert keys.find(str(OTHER.kid), "ES256").kid == OTHER.kid
-    assert refused(lambda: keys.find(str(KEY.kid), "ES256")) == "unknown-key"
-    path.write_bytes(json.dumps({"keys": [OctKey.generate_key().as_dict()]}).encode())
-    with pytest.raises(ConfigurationError):
-        keys.find(str(KEY.kid), "ES256")
-
-
-class Keys:
-    """A JWKS address whose answer changes."""
-
-    def __init__(self) -> None:
-        self.reply = Reply(200, public_set(KEY))
-
-    def __call__(self, asked: Asked) -> Reply:
-        return self.reply if asked.path == "/jwks?x=1" else Reply(404)
-
-
-def test_fetched_keys_are_kept_and_renewed(tmp_path: Path, clock: FakeClock) -> None:
-    answers = Keys()
-    with https_server(tmp_path, answers) as served:
-        client = HttpsOrigin(served.url, ca=served.ca, allow_private=True)
-        keys = FetchedKeys(served.url + "/jwks?x=1", client, clock)
-        kid, other = str(KEY.kid), str(OTHER.kid)
-        for _ in range(3):
-            assert keys.find(kid, "ES256").kid == kid
-        assert len(served.asked) == 1
-        answers.reply = Reply(200, public_set(KEY, OTHER))
-        assert refused(lambda: keys.find(other, "ES256")) == "unknown-key"
-        for _ in range(5):  # unknown ids cannot make us ask all the time
-            refused(lambda: keys.find("nobody", "ES256"))
-        assert len(served.asked) == 1
-        clock.time_us += 31_000_000
-        assert keys.find(other, "ES256").kid == other
-        assert len(served.asked) == 2
-        for broken in (Reply(500), Reply(302, b"", {"Location": "/jwks?x=1"}), Reply(200, b"[]")):
-            answers.reply = broken
-            clock.time_us += 301_000_000
-            assert keys.find(kid, "ES256").kid == kid  # the old set, for a while
-        clock.time_us += 3_600_000_000
-        with pytest.raises(ChartloomError):
-            keys.find(kid, "ES256")
-
-
-def test_keys_are_fetched_from_nowhere_else(tmp_path: Path, clock: FakeClock) -> None:
-    with https_server(tmp_path, Keys()) as served:
-        client = HttpsOrigin(served.url, ca=served.ca)
-        with pytest.raises(ConfigurationError):
-            FetchedKeys("https://evil.test/jwks", client, clock)
-        keys = FetchedKeys(served.url + "/jwks?x=1", client, clock)
-        with pytest.raises(AddressRefused):
-            keys.find("k", "ES256")
-        missing = HttpsOrigin(served.url, ca=served.ca, allow_private=True)
-        with pytest.raises(ServiceUnavailable, match="404"):
-            FetchedKeys(served.url + "/other", missing, clock).find("k", "ES256")

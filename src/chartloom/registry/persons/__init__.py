@@ -1,0 +1,54 @@
+"""Who is one person: pure functions over FHIR Patients. No IO, no clock, no random number.
+
+:func:`standardise` a Patient, find others by :func:`keys`, :func:`decide` about each pair,
+:func:`cluster` the decisions. :class:`Matcher` does all of it in memory.
+"""
+
+from chartloom.registry.persons.cluster import Clusters, Pair, Review, cluster, pair_of
+from chartloom.registry.persons.compare import compare
+from chartloom.registry.persons.comparison import LEVELS, Comparison
+from chartloom.registry.persons.decide import (
+    Decision,
+    Evidence,
+    Outcome,
+    decide,
+    evidence,
+    is_overlay,
+)
+from chartloom.registry.persons.index import Matcher, candidate_pairs, match_all
+from chartloom.registry.persons.keys import keys
+from chartloom.registry.persons.parameters import Parameters, default_parameters, dump, load
+from chartloom.registry.persons.record import Home, Kind, MatchRecord, Number
+from chartloom.registry.persons.standardise import standardise
+from chartloom.registry.persons.weigh import weigh
+
+__all__ = [
+    "LEVELS",
+    "Clusters",
+    "Comparison",
+    "Decision",
+    "Evidence",
+    "Home",
+    "Kind",
+    "MatchRecord",
+    "Matcher",
+    "Number",
+    "Outcome",
+    "Pair",
+    "Parameters",
+    "Review",
+    "candidate_pairs",
+    "cluster",
+    "compare",
+    "decide",
+    "default_parameters",
+    "dump",
+    "evidence",
+    "is_overlay",
+    "keys",
+    "load",
+    "match_all",
+    "pair_of",
+    "standardise",
+    "weigh",
+]

@@ -1,0 +1,290 @@
+"""Comparing two records field by field."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rapidfuzz.distance import OSA, JaroWinkler
+
+from chartloom.registry.persons.comparison import Comparison
+from chartloom.registry.persons.folding import sound
+from chartloom.registry.persons.parameters import Parameters
+from chartloom.registry.persons.record import Home, MatchRecord, Number
+
+_osa = OSA.distance
+_winkler = JaroWinkler.similarity
+
+
+def compare(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> Comparison:
+    """The levels of two records. ``compare(a, b) == compare(b, a)``."""
+    family, family_name = _family(a, b)
+    given, given_name = _given(a, b)
+    if family in _APART and given in _APART and _swapped(a, b):
+        family = given = "swapped"
+    years = abs(int(a.birth[:4]) - int(b.birth[:4])) if a.birth and b.birth else -1
+    return Comparison(
+        family,
+        given,
+        _middle(a.givens, b.givens) if given == "exact" or given == "nickname" else "missing",
+        _birth(a, b),
+        "missing" if not a.sex or not b.sex else "same" if a.sex == b.sex else "different",
+        _home(a.homes, b.homes),
+        _phone(a.phones, b.phones),
+        _email(a.emails, b.emails),
+        _national(a.numbers, b.numbers),
+        _record(a.numbers, b.numbers),
+        "missing" if not a.suffix or not b.suffix else "same" if a.suffix == b.suffix else "different",
+        _mother(a.mother, b.mother),
+        parameters.family_rarity(family_name) if family_name else 0.0,
+        parameters.given_rarity(given_name) if given_name else 0.0,
+        years,
+        a.multiple > 0 and b.multiple > 0 and a.multiple != b.multiple,
+        a.multiple != 0 or b.multiple != 0,
+        bool((a.mother_numbers or b.mother_numbers) and _mothers(a, b)),
+    )
+
+
+_APART: Final = frozenset({"different", "part", "middle", "initial", "similar", "sound"})
+
+
+def close(a: str, b: str) -> bool:
+    """Whether two words may be one, mistyped: one edit (two in long words), or nearly so."""
+    if a == b:
+        return True
+    longest = max(len(a), len(b))
+    if longest < 4:
+        return longest == 3 and len(a) == len(b) and a[0] == b[0] and _osa(a, b, score_cutoff=1) <= 1
+    if _osa(a, b, score_cutoff=2) <= (2 if longest >= 8 else 1):
+        return True
+    return bool(_winkler(a, b, score_cutoff=0.93) >= 0.93)
+
+
+def _family(a: MatchRecord, b: MatchRecord) -> tuple[str, str]:
+    if not a.families or not b.families:
+        return "missing", ""
+    first, second = a.families[0], b.families[0]
+    if first == second:
+        return "exact", first
+    if len(a.families) > 1 or len(b.families) > 1:
+        common = min((f for f in a.families if f in b.families), default="")
+        if common:
+            return "former", common
+    if len(a.parts) > 1 or len(b.parts) > 1:
+        common = _part(a, b)
+        if common:
+            return "part", common
+    if close(first, second):
+        return "close", ""
+    if sound(first) == sound(second):
+        if min(len(first), len(second)) > 2 or _osa(first, second, score_cutoff=1) <= 1:
+            return "sound", ""
+    if len(a.families) > 1 or len(b.families) > 1:
+        for one in a.families:
+            for other in b.families:
+                if close(one, other):
+                    return "close", ""
+    for one in a.parts if len(a.parts) > 1 else ():
+        for other in b.parts:
+            if close(one, other):
+                return "close", ""
+    for one in b.parts if len(b.parts) > 1 else ():
+        if close(one, first):
+            return "close", ""
+    return "different", ""
+
+
+def _part(a: MatchRecord, b: MatchRecord) -> str:
+    """A word that stands in both family names, or in one and behind the other's first given name."""
+    common = [p for p in a.parts if p in b.parts and len(p) > 1]
+    if not common:
+        common = [p for p in a.parts if p in b.givens[1:]] + [p for p in b.parts if p in a.givens[1:]]
+    return min(common, default="")
+
+
+def _given(a: MatchRecord, b: MatchRecord) -> tuple[str, str]:
+    if not a.givens or not b.givens:
+        return "missing", ""
+    first, second = a.givens[0], b.givens[0]
+    if first == second:
+        return ("exact", first) if len(first) > 1 else ("initial", "")
+    if len(a.givens) > 1 or len(b.givens) > 1:
+        joined, other = "".join(a.givens[:2]), "".join(b.givens[:2])
+        if joined == second or first == other or (joined == other and len(joined) > 3):
+            return "exact", min(first, second)
+    if a.roots and b.roots:
+        for root in a.roots:
+            if root in b.roots:
+                return "nickname", ""
+    if len(first) == 1 or len(second) == 1:
+        if first[0] == second[0]:
+            return "initial", ""
+    elif first[0] == second[0] and close(first, second):
+        return "close", ""
+    elif first.startswith(second) or second.startswith(first):
+        if min(len(first), len(second)) >= 3:
+            return "nickname", ""
+    if a.aliases or b.aliases:
+        common = {first, *a.aliases} & {second, *b.aliases}
+        if common:
+            return "nickname", ""
+    if first in b.givens[1:] or second in a.givens[1:]:
+        return "middle", ""
+    return ("similar" if _similar(first, second) else "different"), ""
+
+
+def _similar(a: str, b: str) -> bool:
+    """May be one name mistyped twice or in its first letter; twins' names are so alike, too."""
+    if len(a) < 2 or len(b) < 2:
+        return False
+    top = 2 if max(len(a), len(b)) > 3 else 1
+    return _osa(a, b, score_cutoff=top) <= top or sound(a) == sound(b)
+
+
+def _swapped(a: MatchRecord, b: MatchRecord) -> bool:
+    if not (a.families and b.families and a.givens and b.givens):
+        return False
+    one = "".join(a.givens), "".join(b.givens)
+    if close(one[0], b.families[0]) and close(a.families[0], one[1]):
+        return True
+    return close(a.givens[0], b.families[0]) and close(a.families[0], b.givens[0])
+
+
+def _middle(a: tuple[str, ...], b: tuple[str, ...]) -> str:
+    if len(a) < 2 or len(b) < 2:
+        return "missing"
+    first, second = a[1], b[1]
+    if first == second:
+        return "exact" if len(first) > 1 else "initial"
+    if len(first) == 1 or len(second) == 1:
+        return "initial" if first[0] == second[0] else "different"
+    return "exact" if close(first, second) else "different"
+
+
+def _birth(a: MatchRecord, b: MatchRecord) -> str:
+    first, second = a.birth, b.birth
+    if not first or not second or a.birth_doubt > 1 or b.birth_doubt > 1:
+        return "missing"
+    if first == second:
+        if len(first) < 8:
+            return "partial"
+        return "default" if a.birth_doubt else "exact"
+    length = min(len(first), len(second))
+    if length < 8:
+        if first[:length] == second[:length]:
+            return "partial"
+        return "missing" if abs(int(first[:4]) - int(second[:4])) <= 1 else "different"
+    if a.birth_doubt or b.birth_doubt:
+        return "partial" if first[:4] == second[:4] else "different"
+    if first[:4] == second[:4]:
+        if first[4:6] == second[6:] and first[6:] == second[4:6]:
+            return "swapped"
+        if _osa(first, second, score_cutoff=1) <= 1:
+            return "digit"
+        return "year-and-month" if first[4:6] == second[4:6] else "year"
+    if first[4:] == second[4:]:
+        return "digit" if _osa(first, second, score_cutoff=1) <= 1 else "day-and-month"
+    if _osa(first, second, score_cutoff=1) <= 1:
+        return "digit"
+    return "different"
+
+
+def _home(a: tuple[Home, ...], b: tuple[Home, ...]) -> str:
+    if not a or not b:
+        return "missing"
+    if a[0] == b[0] and a[0].house:
+        return "same"
+    best = 5
+    for one in a:
+        for other in b:
+            rank = _homes(one, other)
+            if rank < best:
+                best = rank
+    return _HOMES[best]
+
+
+_HOMES: Final = ("same", "building", "street", "postal", "city", "different")
+
+
+def _homes(a: Home, b: Home) -> int:
+    postal = bool(a.postal) and a.postal == b.postal
+    city = bool(a.city) and (a.city == b.city or close(a.city, b.city))
+    if a.street and b.street and (postal or city or not (a.postal and b.postal)):
+        same_street = a.street == b.street or _same_street(a.street, b.street)
+        if a.house and a.house == b.house and (same_street or postal and a.street[0] == b.street[0]):
+            return 1 if a.unit and b.unit and a.unit != b.unit else 0
+        if same_street:
+            return 2
+    return 3 if postal else 4 if city else 5
+
+
+def _same_street(a: str, b: str) -> bool:
+    return bool(_winkler(a, b, score_cutoff=0.9) >= 0.9) or a.startswith(b) or b.startswith(a)
+
+
+def _phone(a: tuple[str, ...], b: tuple[str, ...]) -> str:
+    if not a or not b:
+        return "missing"
+    for one in a:
+        if one in b:
+            return "same"
+    for one in a:
+        for other in b:
+            if one[-7:] == other[-7:] or _osa(one, other, score_cutoff=1) <= 1:
+                return "close"
+    return "different"
+
+
+def _email(a: tuple[str, ...], b: tuple[str, ...]) -> str:
+    if not a or not b:
+        return "missing"
+    for one in a:
+        if one in b:
+            return "same"
+    for one in a:
+        local = one.partition("@")[0]
+        for other in b:
+            mine = other.partition("@")[0]
+            if len(local) > 5 and (local == mine or _osa(one, other, score_cutoff=1) <= 1):
+                return "close"
+    return "different"
+
+
+def _national(a: tuple[Number, ...], b: tuple[Number, ...]) -> str:
+    found = "missing"
+    for one in a:
+        if one.kind != "national":
+            continue
+        for other in b:
+            if other.kind == "national" and other.issuer == one.issuer:
+                if one.value == other.value:
+                    return "same"
+                if _osa(one.value, other.value, score_cutoff=1) <= 1:
+                    found = "close"
+                elif found == "missing":
+                    found = "different"
+    return found
+
+
+def _record(a: tuple[Number, ...], b: tuple[Number, ...]) -> str:
+    found = "missing"
+    for one in a:
+        if one.kind == "national":
+            continue
+        for other in b:
+            if other.issuer == one.issuer and other.kind != "national":
+                if one.value == other.value:
+                    return "same"
+                found = "different"
+    return found
+
+
+def _mother(a: str, b: str) -> str:
+    if not a or not b:
+        return "missing"
+    return "same" if a == b else "close" if close(a, b) else "different"
+
+
+def _mothers(a: MatchRecord, b: MatchRecord) -> bool:
+    return any(n.value in b.mother_numbers for n in a.numbers) or any(
+        n.value in a.mother_numbers for n in b.numbers
+    )

@@ -1,0 +1,122 @@
+"""One decision about two records: link, review or new, with what it rests on."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from chartloom.registry.persons.compare import compare
+from chartloom.registry.persons.comparison import Comparison
+from chartloom.registry.persons.guards import (
+    BIRTH_AGREES,
+    GIVEN_AGREES,
+    OVERLAY,
+    Guard,
+    guard,
+)
+from chartloom.registry.persons.parameters import Parameters
+from chartloom.registry.persons.record import MatchRecord
+from chartloom.registry.persons.weigh import contributions, weigh
+
+
+class Outcome(StrEnum):
+    """What is done about a pair."""
+
+    LINK = "link"  #: one person
+    REVIEW = "review"  #: somebody has to look
+    NEW = "new"  #: nothing says that they are one person
+
+
+class Decision(msgspec.Struct, frozen=True, gc=False):
+    """About a pair, without its names. weight: bits; rule: what decided (``record-number``,
+    ``national-number``, ``score``); guard: what held it back, or ""; apart: the two must not come
+    into one cluster; comparison: the levels, for :func:`evidence`."""
+
+    outcome: Outcome
+    weight: float
+    rule: str
+    guard: str
+    apart: bool
+    comparison: Comparison
+
+
+def decide(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> Decision:
+    """What two records and the parameters say, and nothing else: no other records, no order."""
+    c = compare(a, b, parameters)
+    weight = weigh(c, parameters)
+    held = guard(a, b, c)
+    rule = _rule(c)
+    if held is None:
+        linked = rule != "score" or weight >= parameters.link
+        outcome = Outcome.LINK if linked else _else(weight, parameters)
+    else:
+        outcome = _held(held, weight, parameters)
+    name, apart = (held.name, held.apart) if held is not None else ("", False)
+    return Decision(outcome, round(weight, 3), rule, name, apart, c)
+
+
+def _rule(c: Comparison) -> str:
+    if c.record == "same":
+        return "record-number"
+    if c.national == "same" and c.birth in BIRTH_AGREES and c.given in GIVEN_AGREES:
+        return "national-number"
+    return "score"
+
+
+def _held(held: Guard, weight: float, parameters: Parameters) -> Outcome:
+    if held is OVERLAY:
+        return Outcome.REVIEW
+    return _else(weight, parameters) if held.review else Outcome.NEW
+
+
+def _else(weight: float, parameters: Parameters) -> Outcome:
+    return Outcome.REVIEW if weight >= parameters.review else Outcome.NEW
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """What a decision rests on, to be kept and shown. Levels and bits only: no values of anybody.
+
+    fields: field -> (level, bits). parameters: their fingerprint.
+    """
+
+    outcome: Outcome
+    weight: float
+    rule: str
+    guard: str
+    fields: dict[str, tuple[str, float]]
+    parameters: str
+
+
+def evidence(decision: Decision, parameters: Parameters) -> Evidence:
+    """The evidence of a decision."""
+    return Evidence(
+        decision.outcome,
+        decision.weight,
+        decision.rule,
+        decision.guard,
+        contributions(decision.comparison, parameters),
+        parameters.fingerprint,
+    )
+
+
+_SAYS_NOTHING: Final = frozenset({"missing", "different"})
+
+
+def is_overlay(before: MatchRecord, after: MatchRecord, parameters: Parameters) -> bool:
+    """Whether an update turns a source patient's record into somebody else.
+
+    Only what one source says of one of its patients at two times is asked about. People marry,
+    move, are corrected; nobody changes given name and birth date at once, and family name with them.
+    """
+    if not before.givens or not after.givens or before.kind != after.kind:
+        return False
+    c = compare(before, after, parameters)
+    if c.births:
+        return True
+    if c.given not in ("different", "similar") or c.national == "same":
+        return False
+    if c.birth in ("different", "year"):
+        return c.sex == "different" or not (c.home == "same" and c.phone == "same")
+    return c.birth == "missing" and c.family == "different" and c.sex == "different"

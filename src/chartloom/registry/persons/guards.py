@@ -1,0 +1,155 @@
+"""Guards: what no weight may decide. Each names a way in which two people look like one.
+
+A guard caps the outcome of a pair: at review, or at new. A guard that *keeps apart* also forbids
+that the two come into one cluster by way of a third record.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from chartloom.registry.persons.comparison import Comparison
+from chartloom.registry.persons.record import Kind, MatchRecord
+
+
+#: Years between a parent and a child, at least.
+GENERATION: Final = 14
+
+
+class Guard(msgspec.Struct, frozen=True, gc=False):
+    """name: for evidence; review: whether somebody should look (else: new); apart: see above."""
+
+    name: str
+    review: bool = False
+    apart: bool = False
+
+
+UNKNOWN: Final = Guard("unknown-patient")
+BIRTH_ORDER: Final = Guard("birth-order", apart=True)
+MOTHER_AND_CHILD: Final = Guard("mother-and-child", apart=True)
+NAMESAKE: Final = Guard("namesake", apart=True)
+NAMESAKE_SAME_NUMBER: Final = Guard("namesake-same-number", review=True)
+TWINS: Final = Guard("twins", apart=True)
+TWINS_SAME_NUMBER: Final = Guard("twins-same-number", review=True)
+SIMILAR_GIVEN: Final = Guard("similar-given-name", review=True)
+OTHER_GIVEN: Final = Guard("other-given-name", review=True)
+OTHER_PERSON: Final = Guard("other-person", apart=True)
+OVERLAY: Final = Guard("overlay", review=True, apart=True)
+NEWBORN: Final = Guard("newborn", review=True)
+NAMELESS: Final = Guard("no-given-name", review=True)
+OTHER_BIRTH: Final = Guard("other-birth-date", review=True)
+THIN: Final = Guard("thin", review=True)
+
+GIVEN_AGREES: Final = frozenset({"exact", "nickname", "middle", "close", "swapped"})
+BIRTH_AGREES: Final = frozenset({"exact", "default", "partial", "swapped", "digit"})
+BIRTH_NEAR: Final = frozenset({"day-and-month", "year-and-month"})
+_FAMILY_AGREES: Final = frozenset({"exact", "former", "part", "close", "sound", "swapped"})
+_NEAR: Final = frozenset({"same", "street", "building", "postal"})
+
+
+def personal(c: Comparison) -> bool:
+    """Whether something that belongs to one person, not to a household, is the same."""
+    return c.national == "same" or c.record == "same" or c.email == "same"
+
+
+def household(c: Comparison) -> bool:
+    """Whether something that a household shares is the same."""
+    return c.home == "same" or c.phone == "same" or c.mother == "same"
+
+
+def guard(a: MatchRecord, b: MatchRecord, c: Comparison) -> Guard | None:
+    """The first guard that speaks about a pair, or None. Symmetric."""
+    if a.kind is Kind.UNKNOWN or b.kind is Kind.UNKNOWN:
+        return None if c.record == "same" else UNKNOWN
+    if c.births:
+        return BIRTH_ORDER
+    if c.mothers_number and c.birth not in BIRTH_AGREES:
+        return MOTHER_AND_CHILD
+    if c.record == "same":
+        return _same_record(c)
+    if a.kind is Kind.NEWBORN or b.kind is Kind.NEWBORN:
+        return _newborn(c)
+    if c.given in ("different", "similar") or (c.given == "initial" and c.sex == "different"):
+        return _other_given(c)
+    if c.suffix == "different":
+        return NAMESAKE_SAME_NUMBER if c.national == "same" and c.birth == "exact" else NAMESAKE
+    if c.birth not in BIRTH_AGREES:
+        return _other_birth(c)
+    if c.given == "missing" or c.given == "initial":
+        return None if personal(c) or (c.given == "initial" and _at_home(c)) else NAMELESS
+    return _thin(c)
+
+
+def _same_record(c: Comparison) -> Guard | None:
+    """The same number in the same system is one person, unless the record was written over."""
+    given_apart = c.given in ("different", "similar") or (c.given == "initial" and c.sex == "different")
+    birth_apart = c.birth in ("different", "year")
+    if given_apart and (birth_apart or (c.family == "different" and c.birth == "missing")):
+        return OVERLAY
+    if birth_apart and c.years >= GENERATION and c.suffix == "different":
+        return OVERLAY
+    return None
+
+
+def _newborn(c: Comparison) -> Guard | None:
+    """A baby before and after it was named: same day, same family or mother, nothing in the way."""
+    if c.birth not in ("exact", "default", "digit"):
+        return OTHER_PERSON if c.birth != "missing" else NEWBORN
+    if c.sex == "different" or c.mother == "different":
+        return TWINS if c.sex == "different" else NEWBORN
+    named = c.family in ("exact", "former") and c.home in _NEAR
+    if not (named or c.mothers_number or household(c) or c.national == "same"):
+        return NEWBORN
+    if c.multiple or c.record == "different" or c.birth == "digit":
+        return NEWBORN
+    return None
+
+
+def _other_given(c: Comparison) -> Guard:
+    if c.given == "similar" and c.birth in BIRTH_AGREES and not c.multiple:
+        return TWINS if c.sex == "different" and c.national != "same" else SIMILAR_GIVEN
+    if c.birth not in BIRTH_AGREES:
+        return OTHER_PERSON
+    if c.national == "same":
+        return TWINS if c.sex == "different" else TWINS_SAME_NUMBER
+    if c.sex == "different" or c.national == "different" or c.multiple:
+        return TWINS
+    if c.email == "same" and c.birth == "exact" and c.family in _FAMILY_AGREES:
+        return OTHER_GIVEN
+    return TWINS
+
+
+def _other_birth(c: Comparison) -> Guard | None:
+    if c.birth == "missing":
+        return None if personal(c) and c.given in GIVEN_AGREES else OTHER_BIRTH
+    named = c.given in ("exact", "nickname", "close") and c.family in _FAMILY_AGREES
+    if c.national == "same":
+        if c.years >= GENERATION:
+            return NAMESAKE_SAME_NUMBER
+        return None if named and c.sex != "different" else OTHER_BIRTH
+    if c.years >= GENERATION and c.birth not in BIRTH_NEAR:
+        return NAMESAKE
+    if c.birth in BIRTH_NEAR and named and c.given != "close":
+        ties = (c.home == "same") + (c.phone == "same") + (c.email == "same") + (c.mother == "same")
+        if ties and c.national != "different":
+            return None if ties > 1 and c.years < GENERATION else OTHER_BIRTH
+    if c.national == "different":
+        return OTHER_PERSON
+    return OTHER_BIRTH
+
+
+def _thin(c: Comparison) -> Guard | None:
+    """Given name and date of birth agree. Something else must, and nothing may speak against it."""
+    if c.national == "different" and not (c.email == "same" or household(c)):
+        return THIN
+    if c.family in ("exact", "former", "swapped", "part"):
+        return None
+    if personal(c) or household(c):
+        return None
+    return None if c.family == "close" and c.given != "middle" and c.birth != "default" else THIN
+
+
+def _at_home(c: Comparison) -> bool:
+    return not c.multiple and c.family in _FAMILY_AGREES and (c.home == "same" or c.phone == "same")

@@ -1,0 +1,101 @@
+"""Keys under which a record is looked for: records that share one are compared.
+
+Each key joins several traits, so that few carry it, and each trait may fail: a typing error, a
+move, a marriage or a swapped field leaves other keys whole. Day and month are put in order (12
+March is 3 December), family and given name too, so that swaps do not matter.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from chartloom.registry.persons.folding import sound
+from chartloom.registry.persons.record import Kind, MatchRecord
+
+#: No record has more keys.
+KEYS_MAX: Final = 40
+
+
+def keys(record: MatchRecord) -> tuple[str, ...]:
+    """All keys of a record, in a fixed order; () for one that says nothing."""
+    found: dict[str, None] = {}
+    for number in record.numbers:
+        found[f"i|{number.issuer}|{number.value}"] = None
+    if record.kind is Kind.UNKNOWN:
+        return tuple(found)
+    birth = record.birth if record.birth_doubt < 2 else ""
+    whole = _ordered(birth) if len(birth) == 8 else ""
+    givens = _given_sounds(record)
+    families = list(dict.fromkeys([sound(f) for f in record.families[:3]]))
+    if len(record.parts) > 1:
+        families = list(dict.fromkeys([*families, *(sound(p) for p in record.parts[:4])]))
+    homes = [f"{h.postal or h.city}|{h.house}" for h in record.homes[:2] if h.house and (h.postal or h.city)]
+    if whole:
+        _birth_keys(found, record, whole, givens, families, homes)
+    for family in families[:3]:
+        for given in givens[:3]:
+            both = f"{family}|{given}" if family < given else f"{given}|{family}"
+            if birth:
+                found[f"ny|{both}|{birth[:4]}"] = None
+            if len(birth) == 8:
+                found[f"nd|{both}|{_ordered(birth)[4:]}"] = None
+            for home in record.homes[:2]:
+                if home.postal or home.city:
+                    found[f"np|{both}|{home.postal or home.city}"] = None
+            for phone in record.phones[:2]:
+                found[f"nt|{both}|{phone[-7:]}"] = None
+    for given in givens[:2]:
+        for home in homes:
+            found[f"gh|{given}|{home}"] = None
+        for phone in record.phones[:2]:
+            found[f"gt|{given}|{phone}"] = None
+    for email in record.emails[:2]:
+        found[f"e|{email}"] = None
+    for mother in record.mother_numbers:
+        found[f"m|{mother}"] = None
+    return tuple(found)[:KEYS_MAX]
+
+
+def _birth_keys(
+    found: dict[str, None],
+    record: MatchRecord,
+    whole: str,
+    givens: list[str],
+    families: list[str],
+    homes: list[str],
+) -> None:
+    for given in givens[:3]:
+        found[f"bg|{whole}|{given}"] = None
+    for family in families[:4]:
+        found[f"bf|{whole}|{family}"] = None
+    for home in homes:
+        found[f"bh|{whole}|{home}"] = None
+    for phone in record.phones[:2]:
+        found[f"bt|{whole}|{phone}"] = None
+    if record.mother:
+        found[f"bm|{whole}|{sound(record.mother)}"] = None
+
+
+def _ordered(birth: str) -> str:
+    """A date with day and month in order of size, when both could be either."""
+    month, day = birth[4:6], birth[6:]
+    return birth if month <= day or day > "12" else birth[:4] + day + month
+
+
+def _given_sounds(record: MatchRecord) -> list[str]:
+    """Nickname classes of the first given name, or its sound; then the second's and aliases'."""
+    found: dict[str, None] = {}
+    if record.givens:
+        first = record.givens[0]
+        if len(first) > 1:
+            for root in record.roots[:2] or (sound(first),):
+                found[root] = None
+            if record.roots:
+                found[sound(first)] = None
+            elif len(record.givens) > 1 and len(record.givens[1]) > 1:
+                found[sound(first + record.givens[1])] = None
+        if len(record.givens) > 1 and len(record.givens[1]) > 1:
+            found[sound(record.givens[1])] = None
+    for alias in record.aliases[:2]:
+        found[sound(alias)] = None
+    return list(found)

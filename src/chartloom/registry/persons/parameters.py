@@ -1,0 +1,110 @@
+"""What the matcher was taught: weights per level, rarity of names, thresholds. Versioned, frozen.
+
+The built-in set was trained on simulated records (``docs/explanations/identity.md``); a site may
+train its own with ``chartloom identity train`` and keep it in its folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib.resources import files
+from math import log2
+from typing import Final
+
+import msgspec
+
+from chartloom.domain.errors import ChartloomError
+from chartloom.registry.persons.comparison import LEVELS
+
+
+class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+    """Everything a decision depends on besides the two records.
+
+    weights: log2(m/u) by field and level; ``missing`` weighs 0. families, givens: share of records
+    with this (squeezed) name; usual_family, usual_given: the chance that two people chosen at
+    random agree, which the weights of ``exact`` hold already. link, review: least weight in bits.
+    household_max: most that home, telephone and mother's name may weigh together, for they come
+    together. carriers_max: a key that more records carry is no key.
+    """
+
+    name: str
+    weights: dict[str, dict[str, float]]
+    families: dict[str, float]
+    givens: dict[str, float]
+    usual_family: float
+    usual_given: float
+    link: float
+    review: float
+    household_max: float = 12.0
+    carriers_max: int = 60
+
+    def __post_init__(self) -> None:
+        for field, levels in LEVELS.items():
+            known = self.weights.get(field, {})
+            if missing := [level for level in levels if level != "missing" and level not in known]:
+                raise ChartloomError(
+                    f"The matcher's parameters have no weight for {field}: {', '.join(missing)}.",
+                    where=self.name,
+                    cure="Train them anew with `chartloom identity train`.",
+                )
+            known["missing"] = 0.0
+        if self.review > self.link:
+            raise ChartloomError(
+                "The matcher's threshold for review is above the one for linking.",
+                where=self.name,
+                cure="Set `review` below `link`.",
+            )
+
+    def family_rarity(self, name: str) -> float:
+        """Bits by which an agreeing family name says more (or less) than names do on average."""
+        return _rarity(self.families.get(name, 0.0), self.usual_family, len(self.families))
+
+    def given_rarity(self, name: str) -> float:
+        """The same for a given name."""
+        return _rarity(self.givens.get(name, 0.0), self.usual_given, len(self.givens))
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all content: decisions of equal fingerprints are equal."""
+        known = self.__dict__.get("_fingerprint")
+        if known is None:
+            known = hashlib.sha256(dump(self)).hexdigest()[:16]
+            self.__dict__["_fingerprint"] = known
+        return str(known)
+
+
+#: A name adds and takes no more bits than these.
+_RARITY_MAX: Final = 4.0
+_RARITY_MIN: Final = -4.0
+
+
+def _rarity(share: float, usual: float, known: int) -> float:
+    if not share:
+        # Not among the names that were counted: rare, but how rare nobody knows.
+        return 1.0 if known else 0.0
+    return min(max(log2(usual / share), _RARITY_MIN), _RARITY_MAX)
+
+
+def dump(parameters: Parameters) -> bytes:
+    """Canonical JSON: sorted keys, one value a line so that changes can be reviewed."""
+    return msgspec.json.format(msgspec.json.encode(parameters, order="sorted"), indent=1) + b"\n"
+
+
+def load(data: bytes, where: str = "") -> Parameters:
+    """Reads what :func:`dump` wrote. Raises ChartloomError that says what is wrong."""
+    try:
+        return msgspec.json.decode(data, type=Parameters)
+    except (msgspec.DecodeError, msgspec.ValidationError) as e:
+        raise ChartloomError(
+            f"These are no parameters of the matcher: {e}.",
+            where=where,
+            cure="Train them anew with `chartloom identity train`.",
+        ) from e
+
+
+@cache
+def default_parameters() -> Parameters:
+    """The built-in set."""
+    data = (files("chartloom.registry.persons") / "data" / "default.json").read_bytes()
+    return load(data, "default.json")

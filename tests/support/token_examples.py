@@ -1,0 +1,25 @@
+"""Names, keys and times that the tests of tokens share, and how a refusal is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.support.tokens import ec, rsa
+
+from chartloom.guard.tokens import (
+    TokenRefused,
+)
+
+ISSUER, AUDIENCE = "https://chart.test", "https://chart.test/fhir"
+TOKEN_URL = "https://chart.test/token"
+KEY, OTHER, RSA = ec(), ec(), rsa()
+CERT = b"DER of a certificate"
+NOW_S = 1_780_000_000
+
+
+def refused(call: Callable[[], object]) -> str:
+    with pytest.raises(TokenRefused) as error:
+        call()
+    assert error.value.reason not in str(error.value)
+    return error.value.reason
