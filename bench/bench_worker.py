@@ -32,7 +32,7 @@ from chartloom.domain import codec
 from chartloom.domain.feed import Feed
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.message import Arrival, Format
-from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore, commit
+from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore, commit, queries
 from chartloom.formats.hl7v2 import peek
 from chartloom.guard import Guard, SystemClock
 from chartloom.normalize import load_mapping
@@ -95,18 +95,18 @@ def landed(store: PostgresStore, feed: Feed, count: int, seed: int) -> int:
 def fingerprint(store: PostgresStore, grant: Grant) -> str:
     """A hash over every state and view, opened."""
     digest = hashlib.sha256()
-    with store._lane.use() as conn:
+    place = "sort_us, part, section, hidden, type, series, rank, event_us"
+    with store.entered(grant) as conn:
         rows = conn.execute(
-            "SELECT id, source_patient, directory, revision, body, sort_us, part, section,"
-            " hidden, type, series, rank, event_us FROM resource ORDER BY id",
+            f"SELECT {queries.STATE}, {place} FROM resource ORDER BY id",
             binary=True,
         ).fetchall()
         for row in rows:
-            state = store._bodies.open_state(grant, *row[:6])
-            digest.update(codec.encode((state, row[0:3], row[5:])))
+            state = store._bodies.open_state(grant, *row[: queries.STATE_WIDTH])
+            digest.update(codec.encode((state, row[:3], row[queries.STATE_WIDTH :])))
         views = conn.execute(
-            "SELECT source_patient, section, part, total, revision, body FROM view"
-            " ORDER BY source_patient, section, part",
+            "SELECT source_patient, section, part, total, revision, body, labels FROM view"
+            " ORDER BY source_patient, section, part, labels",
             binary=True,
         ).fetchall()
         for row in views:
@@ -114,7 +114,8 @@ def fingerprint(store: PostgresStore, grant: Grant) -> str:
             digest.update(codec.encode((row[:4], view.entries)))
         plain = conn.execute(
             "SELECT (SELECT count(*) FROM person), (SELECT count(*) FROM identifier),"
-            " (SELECT count(*) FROM outcome), (SELECT sum(issue_count) FROM outcome)"
+            " (SELECT count(position) FROM outcome), (SELECT sum(issue_count) FROM outcome),"
+            " (SELECT count(*) FROM care)"
         ).fetchone()
     return f"{digest.hexdigest()[:16]} {len(rows)} states {len(views)} views {plain}"
 

@@ -218,7 +218,7 @@ class Bodies:
     def open_states(self, grant: Grant, rows: Iterable[Sequence[Any]]) -> list[ResourceState]:
         """Several states, each row as for :meth:`open_state`; what is common is opened once."""
         opened: _Opened = {}
-        return [self.open_state(grant, *row, opened=opened) for row in rows]
+        return [self.open_state(grant, *row, opened) for row in rows]
 
     def _open_said(
         self, grant: Grant, id: str, where: tuple[int, str, int], said: bytes | None

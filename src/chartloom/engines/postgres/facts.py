@@ -26,9 +26,9 @@ from chartloom.engines.postgres.store import PostgresStore
 
 _CONSENTS: Final = f"""
     SELECT {STATE} FROM resource
-    WHERE source_patient = ANY(%b::text[]) AND section = 0 AND type = 'Consent'"""
-_DIRECTORY: Final = f"""
-    SELECT {STATE} FROM resource
+    WHERE source_patient = ANY(%b::text[]) AND section = 0 AND type = 'Consent'"""  # noqa: S608
+_DIRECTORY: Final = """
+    SELECT id, source_patient, directory, revision, body, labels FROM resource
     WHERE directory AND type IN ('Practitioner', 'Location', 'Organization')"""
 _HOLDERS: Final = "SELECT source_patient FROM record_number WHERE blind = ANY(%b::bytea[])"
 _OF_RESOURCE: Final = "SELECT source_patient FROM resource WHERE id = %s"

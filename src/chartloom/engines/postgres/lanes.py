@@ -250,11 +250,11 @@ class LanesPart(StoreBase):
             views = conn.execute(queries.VIEWS, columns, binary=True)
             state_rows, view_rows = states.fetchall(), views.fetchall()
         seen = self._revisions
-        states = self._bodies.open_states(grant, state_rows)
-        for row, state in zip(state_rows, states, strict=True):
-            found.states[row[0]], seen.states[row[0]] = state, row[3]
-            if not state.directory:
-                seen.kept_states.put(row[0], state, row[3], len(row[4]))
+        opened = self._bodies.open_states(grant, state_rows)
+        for state, (id, _, directory, revision, body, *_) in zip(opened, state_rows, strict=True):
+            found.states[id], seen.states[id] = state, revision
+            if not directory:
+                seen.kept_states.put(id, state, revision, len(body))
         for row in view_rows:
             view = self._bodies.open_view(grant, *row)
             found.views[view.key], seen.views[view.key] = view, row[4]

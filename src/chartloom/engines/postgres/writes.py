@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from struct import pack
 from typing import Any
@@ -131,9 +131,7 @@ class _Told:
         self.touched: list[int] = []
 
 
-def bundle_rows(
-    bodies: Bodies, derived: Derived, message: Message, encoded: Items
-) -> list[Row]:
+def bundle_rows(bodies: Bodies, derived: Derived, message: Message, encoded: Items) -> list[Row]:
     """One row per source patient that the message speaks of; the first one is the message's own.
 
     Directory resources travel with the first: they are evidence of this message like the rest.
@@ -284,7 +282,6 @@ def _fill_states(
             sealed = bodies.seal_state(placed.state, base + 1)
             writes.known_states.append(state_row(placed, base + 1, sealed))
         else:
-            sealed = firsts.get(id)
-            if sealed is None:
-                sealed = bodies.seal_state(placed.state, 1)
+            first = firsts.get(id)
+            sealed = bodies.seal_state(placed.state, 1) if first is None else first
             writes.new_states.append(state_row(placed, 1, sealed))
