@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from decimal import Decimal
 from typing import Any
 
@@ -14,8 +15,10 @@ from chartloom.domain.grant import Grant
 from chartloom.domain.issues import Issue
 from chartloom.domain.keys import SubjectShredded
 from chartloom.domain.labels import PERSON_MASK
+from chartloom.domain.message import Arrival, Parts
 from chartloom.domain.plain import usual_control_id, usual_message_type
 from chartloom.domain.resource import Contribution, LinkEvent, ResourceState, Stamp
+from chartloom.engines.postgres import whole
 from chartloom.engines.postgres.compact import Compactor
 from chartloom.guard import DIRECTORY_KIND, Guard
 
@@ -37,10 +40,29 @@ class StateBody(msgspec.Struct, array_like=True):
     stamps: dict[str, Stamp] | FirstSaid
 
 
+class Excerpt(msgspec.Struct, array_like=True):
+    """The part of a message that is about one person, with what tells of it on the outside: to
+    whoever may see that person only, nothing else of the message is open.
+
+    frame: the message's :class:`Parts` without items. slices: number of the part, its bytes.
+    """
+
+    feed: str
+    message_type: str
+    control_id: str
+    received_at_us: int
+    applied_at_us: int
+    project_version: str
+    sha256: bytes
+    frame: Parts
+    slices: tuple[tuple[int, bytes], ...]
+
+
 class BundleBody(msgspec.Struct, omit_defaults=True):
     """What is sealed of one message's word about one source patient.
 
-    The first bundle of a message also holds what is about the message as a whole.
+    The first bundle of a message also holds what is about the message as a whole. excerpt: of a
+    message about several persons, the bytes about this one.
     """
 
     contributions: tuple[Contribution, ...] = ()
@@ -48,6 +70,7 @@ class BundleBody(msgspec.Struct, omit_defaults=True):
     issues: tuple[Issue, ...] = ()
     unmapped: tuple[str, ...] = ()
     links: tuple[LinkEvent, ...] = ()
+    excerpt: Excerpt | None = None
 
 
 _encode = codec.encode
@@ -101,18 +124,23 @@ class Bodies:
 
     # Messages
 
-    def seal_message(self, source_patient: str, position: int, body: bytes) -> bytes:
+    def seal_message(self, a: Arrival, position: int) -> bytes:
         """The verbatim bytes of a message; nobody can open them if the patient's key is gone."""
+        if a.parts is not None:
+            return whole.seal(self._guard, position, a.body, a.sha256, a.parts)
         try:
-            return self._guard.seal(source_patient, "message", str(position), "1", body)
+            return self._guard.seal(a.source_patient, "message", str(position), "1", a.body)
         except SubjectShredded:
-            return self._guard.seal_for_nobody(body)
+            return self._guard.seal_for_nobody(a.body)
 
     def open_message(
         self, grant: Grant, source_patient: str, position: int, sealed: bytes
-    ) -> bytes:
+    ) -> whole.Opened:
         """The inverse of :meth:`seal_message`."""
-        return self._guard.unseal(grant, source_patient, "message", str(position), "1", sealed)
+        if whole.is_parted(sealed):
+            return whole.unseal(self._guard, grant, position, sealed)
+        body = self._guard.unseal(grant, source_patient, "message", str(position), "1", sealed)
+        return whole.Opened(body, hashlib.sha256(body).digest())
 
     def seal_state(self, state: ResourceState, revision: int) -> bytes:
         """A patient's resource state as of its ``revision``-th write."""

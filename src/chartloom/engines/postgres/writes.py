@@ -14,10 +14,10 @@ import msgspec
 from chartloom.domain import codec
 from chartloom.domain.chart import PlacedState, SectionView
 from chartloom.domain.labels import BIT, PERSON_MASK, Label
-from chartloom.domain.message import Message
+from chartloom.domain.message import Message, Parts
 from chartloom.domain.resource import Contribution, Derived, ResourceState
 from chartloom.domain.store import Batch
-from chartloom.engines.postgres.bodies import Bodies, BundleBody
+from chartloom.engines.postgres.bodies import Bodies, BundleBody, Excerpt
 from chartloom.engines.postgres.bulk import Row
 from chartloom.engines.postgres.landing import clean
 from chartloom.engines.postgres.revisions import Revisions
@@ -122,12 +122,13 @@ class Items:
 
 
 def bundle_rows(
-    bodies: Bodies, derived: Derived, message: Message, items: Sequence[Item]
+    bodies: Bodies, derived: Derived, message: Message, items: Sequence[Item], batch: Batch
 ) -> list[Row]:
     """One row per source patient that the message speaks of; the first one is the message's own.
 
-    Directory resources travel with the first: they are evidence of this message like the rest.
-    items: its contributions, encoded.
+    Directory resources travel with the first: they are evidence of this message like the rest. Of a
+    message about several persons each row has the bytes about its own. items: its contributions,
+    encoded.
     """
     main = derived.source_patient or message.source_patient
     held: dict[str, list[Item]] = {main: []}
@@ -150,10 +151,32 @@ def bundle_rows(
         if ordinal == 0:
             body.provenance, body.issues = derived.provenance, derived.issues
             body.unmapped, body.links = derived.unmapped, derived.links
+        if message.parts is not None and patient:
+            body.excerpt = _excerpt(bodies, derived, message, message.parts, patient, batch)
         sealed = bodies.seal_bundle(patient, position, ordinal, labels[patient], body)
         hashes = pack(f"!{len(touched[patient])}I", *touched[patient])
         rows.append((position, ordinal, patient, hashes, sealed, labels[patient]))
     return rows
+
+
+def _excerpt(
+    bodies: Bodies, derived: Derived, message: Message, parts: Parts, patient: str, batch: Batch
+) -> Excerpt | None:
+    """What of the message is about one person; None where nothing is about this one alone."""
+    slices = parts.of(message.body, patient)
+    if not slices:
+        return None
+    return Excerpt(
+        message.feed,
+        bodies.type_label(derived.message_type or message.message_type),
+        bodies.control_label(derived.control_id or message.control_id),
+        message.received_at_us,
+        batch.applied_at_us,
+        batch.project_version,
+        message.sha256,
+        msgspec.structs.replace(parts, items=()),
+        slices,
+    )
 
 
 def state_row(placed: PlacedState, revision: int, sealed: bytes) -> Row:
@@ -211,7 +234,7 @@ def fill(
     for message, derived in messages_of(batch):
         items = encoded.of(derived.contributions)
         writes.outcomes.append(outcome_row(bodies, message, derived, batch.applied_at_us, version))
-        writes.bundles += bundle_rows(bodies, derived, message, items)
+        writes.bundles += bundle_rows(bodies, derived, message, items, batch)
         for said, item in zip(derived.contributions, items, strict=True):
             if not said.directory and (id := said.resource["id"]) in batch.firsts:
                 firsts[id] = bodies.seal_first(id, item, derived.event_us, derived.position)
