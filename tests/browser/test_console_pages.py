@@ -313,19 +313,24 @@ def test_quarantined_messages_can_be_retried(page: Page, address: str, site: Sit
 
 
 def test_pages_follow_the_store_without_a_reload(page: Page, address: str, site: Site) -> None:
+    page.clock.install()
     page.goto(f"{address}/feeds")
     page.evaluate("window.still = true")
     tile = page.locator(".tile dd").nth(1)
     before = tile.inner_text()
     site.land("adt", b"MSH|^~\\&|A|B|||20260301||ADT^A01|LIVE1|P|2.5\rPID|1||LIVE1^^^H^MR\r")
     site.apply()
-    expect(tile).not_to_have_text(before, timeout=15_000)
+    page.clock.run_for(30_000)
+    expect(tile).not_to_have_text(before)
     assert page.evaluate("window.still")
     page.get_by_role("button", name="Pause updates").click()
     held = tile.inner_text()
     site.land("adt", b"MSH|^~\\&|A|B|||20260301||ADT^A01|LIVE2|P|2.5\rPID|1||LIVE1^^^H^MR\r")
-    page.wait_for_timeout(6_000)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.run_for(60_000)
     expect(tile).to_have_text(held)
+    assert asked == []
     site.apply()
 
 
