@@ -284,8 +284,8 @@ def main() -> int:
             for name, mutant in mutants.items():
                 if time.monotonic() > end or not wanted(asked, known.get(name), mutant, excused):
                     continue
-                row = {"mutant": name, "at": mutant.at,
-                       **try_one(tree, reach, mutant, wide=asked.wide, limit_s=asked.seconds)}  # fmt: skip
+                row = try_one(tree, reach, mutant, wide=asked.wide, limit_s=asked.seconds)
+                row |= {"mutant": name, "at": mutant.at}
                 known[name] = row
                 if row["outcome"] != "killed" or asked.show:
                     print(f"{row['outcome']} ({row.get('by', row.get('tests'))}):"
