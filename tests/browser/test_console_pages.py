@@ -128,14 +128,7 @@ ERRORS: dict[str, str] = {
 }
 
 
-#: A FHIR bundle lands without a patient on its outside: who may read persons cannot open it whole.
-BUNDLES_ARE_CLOSED = pytest.mark.xfail(raises=StopIteration, strict=True, reason="known defect")
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=BUNDLES_ARE_CLOSED if n == "message-fhir" else ()) for n in PAGES],
-)
+@pytest.mark.parametrize("name", PAGES)
 def test_page_is_accessible(name: str, page: Page, address: str) -> None:
     PAGES[name](page, address)
     assert violations(page) == []
@@ -184,11 +177,7 @@ def test_a_value_opens_its_exact_bytes(page: Page, address: str, site: Site) -> 
         link = page.locator(".results .value > a.ev").nth(i)
         shown = link.inner_text()
         link.click()
-        page.wait_for_selector("dialog[open] :is(.bv mark, .notice)")
-        if not page.locator("dialog[open] .bv mark").count():  # it came in a FHIR bundle
-            expect(page.locator("dialog[open] .notice")).to_contain_text("FHIR bundle")
-            page.keyboard.press("Escape")
-            continue
+        page.wait_for_selector("dialog[open] .bv mark")
         position = int(
             str(page.locator("dialog .facts a").first.get_attribute("href")).rpartition("/")[2]
         )
