@@ -20,8 +20,9 @@ $(STAMP): pyproject.toml
 demo: setup ## start Chartloom with a simulated hospital, and open the console
 	@$(BIN)/chartloom demo
 
-test: setup ## all tests (under 15 minutes on 2 cores)
-	@$(BIN)/python -m pytest -q -m "not slow"
+test: setup ## all tests (under 15 minutes on 2 cores): all but the browser's in two processes, then those
+	@$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile --ignore tests/browser
+	@$(BIN)/python -m pytest -q -m "not slow" tests/browser
 
 format: setup
 	@$(BIN)/ruff format src tests bench

@@ -105,7 +105,7 @@ class _Finder:
             if isinstance(value, ast.Constant) and value.value is False:
                 yield self._changed(value, "True", "trouble passes")
         if isinstance(node, ast.IfExp):
-            if _refuses_value(node.orelse):
+            if _refuses_value(node.orelse) and not _is_part_of(node.test, node.body):
                 yield self._changed(node.test, "True", "always passes")
                 yield from self._without_operands(node.test, ast.And)
             elif _refuses_value(node.body):
@@ -203,6 +203,12 @@ def _refuses_value(value: ast.expr) -> bool:
             or (empty and (name in ("frozenset", "set", "tuple", "list", "dict") or name.istitle()))
         )
     return False
+
+
+def _is_part_of(tested: ast.expr, value: ast.expr) -> bool:
+    """``x[0] if x else ""``: without the test it is an error, and lets nothing through."""
+    parts = [n for n in ast.walk(value) if isinstance(n, ast.Subscript)]
+    return any(ast.dump(part.value) == ast.dump(tested) for part in parts)
 
 
 def _other(kind: type[ast.boolop]) -> type[ast.boolop]:

@@ -156,13 +156,15 @@ class Tree:
         self.fresh.close()
 
 
-def try_one(tree: Tree, reach: Reach, mutant: Mutant, *, wide: bool) -> dict[str, Any]:
+def try_one(
+    tree: Tree, reach: Reach, mutant: Mutant, *, wide: bool, limit_s: float
+) -> dict[str, Any]:
     """What became of a mutant: killed (and by what), hung, survived, unreached or trouble."""
-    limit_s, tests = _WIDE_S if wide else _TESTS_S, 0
+    limit_s, tests = _WIDE_S if wide else limit_s, 0
     files = files_for(tree.root, mutant.path)
     if mutant.path.endswith(".py") and not mutant.path.endswith("protection_rules.py"):
         nodes = reach.tests_for(mutant.path, mutant.at, max(mutant.end, mutant.at), wide=wide)
-        while len(nodes) > 20 and reach.seconds(nodes) > limit_s:
+        while len(nodes) > 8 and reach.seconds(nodes) > limit_s:
             del nodes[-max(1, len(nodes) // 10) :]
         if nodes:
             answer = tree.swapped(mutant, nodes, 40 + 4 * reach.seconds(nodes))
@@ -253,6 +255,7 @@ def main() -> int:
     parser.add_argument("--code", action="store_true", help="only code that is not such")
     parser.add_argument("--quick", action="store_true", help="without tests of a whole site")
     parser.add_argument("--as-is", action="store_true", help="the map as it is")
+    parser.add_argument("--seconds", type=float, default=_TESTS_S, help="tests for each mutant")
     parser.add_argument("--wide", action="store_true", help="more tests, more time for each")
     parser.add_argument("--show", action="store_true", help="say what killed each")
     parser.add_argument("--minutes", type=float, default=1e6)
@@ -281,8 +284,8 @@ def main() -> int:
             for name, mutant in mutants.items():
                 if time.monotonic() > end or not wanted(asked, known.get(name), mutant, excused):
                     continue
-                row = {"mutant": name, "at": mutant.at,
-                       **try_one(tree, reach, mutant, wide=asked.wide)}  # fmt: skip
+                row = try_one(tree, reach, mutant, wide=asked.wide, limit_s=asked.seconds)
+                row |= {"mutant": name, "at": mutant.at}
                 known[name] = row
                 if row["outcome"] != "killed" or asked.show:
                     print(f"{row['outcome']} ({row.get('by', row.get('tests'))}):"

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from tests.support.postgres import StoreFactory, postgres_server
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from tests.support.console_client import Client
+from tests.support.patience import PATIENCE_S
+from tests.support.postgres import StoreFactory, postgres_server, store_factory
 from tests.support.site import ShiftedClock, Site, serving, simulate
 
-__all__ = ["postgres_server"]
+__all__ = ["postgres_server", "store_factory"]
 
 CHROMIUM = Path(os.environ.get("CHARTLOOM_CHROMIUM", "/usr/bin/chromium"))
 ARGUMENTS = [
@@ -23,6 +25,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+expect.set_options(timeout=PATIENCE_S * 1000)
 LAPTOP, TABLET = {"width": 1366, "height": 768}, {"width": 820, "height": 1180}
 
 #: Cannot be read as HL7 v2 at all, so that there is something in quarantine.
@@ -49,6 +52,14 @@ def address(site: Site) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def client(address: str, site: Site) -> Client:
+    """Somebody signed in, without scripts."""
+    signed_in = Client(address)
+    signed_in.cookie = site.sign_in()
+    return signed_in
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """The system's Chromium."""
@@ -66,7 +77,7 @@ def open_page(
     """A signed-in context."""
     options.setdefault("viewport", LAPTOP)
     context = browser.new_context(**options)  # type: ignore[arg-type]
-    context.set_default_timeout(8_000)
+    context.set_default_timeout(PATIENCE_S * 1000)
     name, _, value = site.sign_in(subject).partition("=")
     context.add_cookies(
         [{"name": name, "value": value, "url": address, "httpOnly": True, "sameSite": "Strict"}]

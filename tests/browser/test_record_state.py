@@ -6,8 +6,8 @@ import html
 import re
 
 import pytest
-from tests.browser.test_console_http import Client
 from tests.browser.test_roles import house
+from tests.support.console_client import Client
 from tests.support.postgres import postgres_server
 from tests.support.site import Site, serving
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.browser.test_console_http import Client
+from tests.support.console_client import Client
 from tests.support.postgres import StoreFactory
 from tests.support.site import ShiftedClock, Site, serving
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 from joserfc.jwk import ECKey
-from tests.browser.test_console_http import Client as Browser
 from tests.browser.test_roles import ANNA, MESSAGE
+from tests.support.console_client import Client as Browser
 from tests.support.postgres import StoreFactory
 from tests.support.site import ShiftedClock, Site, serving
 from tests.support.tokens import ec, public, sign

@@ -8,7 +8,8 @@ from functools import partial
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from tests.browser.test_console_http import Client
+from tests.support.console_client import Client
+from tests.support.patience import PATIENCE_S
 from tests.support.postgres import StoreFactory
 from tests.support.site import ShiftedClock, Site, serving
 
@@ -121,7 +122,7 @@ def test_cookies_are_strict_and_over_https_bound_to_the_host(door: Door) -> None
     client = Client(door.url)
     query, _ = door.begin(client)
     path = door.choose(query, "ann")
-    connection = http.client.HTTPConnection(client.host, timeout=20)
+    connection = http.client.HTTPConnection(client.host, timeout=PATIENCE_S)
     connection.request("GET", path, headers={"Cookie": client.cookie})
     found = cookies(connection.getresponse().getheaders())
     connection.close()

@@ -60,6 +60,37 @@ def test_no_answer_of_the_console_tells_of_another_patient(crossing: Crossing) -
     assert set(outcome.by_person) == set(PEOPLE)
 
 
+def test_a_message_about_several_opens_to_who_sees_all_of_them(crossing: Crossing) -> None:
+    """And of each value in it, exactly the bytes about that patient."""
+    house = crossing.house
+    for position, some in house.shared.items():
+        for subject in PEOPLE:
+            attempt = Attempt(subject, "/messages/{position}", f"/messages/{position}")
+            status, _, body = asyncio.run(crossing.send(attempt))
+            work = subject == "engineer" and not any(p.kind == "vip" for p in some)
+            opens = work or all(house.sees(subject, p) for p in some)
+            assert (status == 200) is opens, (subject, [p.number for p in some])
+            for p in some:
+                assert (f"{p.normal} in common".encode() in body) is opens, (subject, p)
+    shown = 0
+    for id, (p, _) in house.resources.items():
+        if not _is_common(house, id):
+            continue
+        for subject in ("doctor-a", "doctor-b", "nurse-a"):
+            attempt = Attempt(subject, "/evidence", f"/evidence/{id}/valueString")
+            status, _, body = asyncio.run(crossing.send(attempt))
+            assert (status == 200) is house.sees(subject, p), (subject, p)
+            assert house.leaks(subject, body) == set()
+            assert body.count(b"<mark>") == (status == 200)
+            shown += status == 200
+    assert shown > 3
+
+
+def _is_common(house: House, id: str) -> bool:
+    state = house.site.store.state(house.site.grant(), id)
+    return str(state.resource.get("valueString", "")).endswith("in common")
+
+
 def test_every_route_is_tried(crossing: Crossing) -> None:
     tried = {(a.route, a.method) for a in crossing.requests("doctor-a")}
     from tests.support.crossing import LEFT_OUT

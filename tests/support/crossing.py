@@ -167,6 +167,9 @@ class Crossing:
         for position, (p, secret) in self.house.positions.items():
             sees = self.house.sees(subject, p, secret=secret) or subject == "engineer"
             made[str(position)] = "any" if sees else "forbidden"
+        for position, some in self.house.shared.items():
+            sees = subject == "engineer" or all(self.house.sees(subject, p) for p in some)
+            made[str(position)] = "any" if sees else "forbidden"
         return made | {"99999999": "absent", "4611686018427387904": "absent"}
 
     def _searches(self, subject: str, method: str) -> Iterator[Attempt]:

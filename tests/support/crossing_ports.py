@@ -43,7 +43,7 @@ class PortCrossing:
         self._a, self._b = house.of("A"), house.of("B")
         self._b_resources = [i for i, (p, _) in house.resources.items() if p.group == "B"]
         self._secret = [i for i, (p, s) in house.resources.items() if p.group == "A" and s]
-        self._positions = list(house.positions)
+        self._positions = [*house.positions, *house.shared]
         self._grants = dict(self.grants())
 
     def grants(self) -> Iterator[tuple[str, Grant]]:

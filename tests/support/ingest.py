@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 import uvloop
+from tests.support.patience import PATIENCE_S
 
 from chartloom.domain.errors import StoreUnavailable
 from chartloom.domain.feed import Feed, FeedLimits
@@ -81,7 +82,9 @@ def server(
     return IngestServer(feeds, landing, SystemClock(), NAMESPACE, base=base, settings=chosen)
 
 
-def run(main: Callable[[], Awaitable[T]], loop: str = "uvloop", timeout_s: float = 60) -> T:
+def run(
+    main: Callable[[], Awaitable[T]], loop: str = "uvloop", timeout_s: float = 2 * PATIENCE_S
+) -> T:
     """Runs a test's coroutine on a fresh loop of either kind."""
 
     async def limited() -> T:
@@ -96,7 +99,7 @@ def run(main: Callable[[], Awaitable[T]], loop: str = "uvloop", timeout_s: float
         return runner.run(limited())
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
+async def until(condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
     """Waits until ``condition`` holds."""
     async with asyncio.timeout(timeout_s):
         while not condition():
@@ -135,7 +138,7 @@ class Sender:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def answer(self, timeout_s: float = 10) -> bytes:
+    async def answer(self, timeout_s: float = PATIENCE_S) -> bytes:
         """The next frame's body."""
         async with asyncio.timeout(timeout_s):
             data = await self.reader.readuntil(b"\x1c\r")
@@ -157,7 +160,7 @@ class Sender:
 
     async def ended(self) -> bool:
         """True once the server closed, with nothing more to read."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             try:
                 return await self.reader.read(1) == b""
             except ConnectionResetError:

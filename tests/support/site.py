@@ -19,6 +19,7 @@ from typing import Any
 import uvicorn
 from prometheus_client import CollectorRegistry
 from tests.support.memory_audit import MemoryAudit
+from tests.support.patience import PATIENCE_S
 
 from chartloom.domain.feed import Feed
 from chartloom.domain.grant import Grant, Purpose
@@ -38,6 +39,7 @@ from chartloom.serve import Doors, ProjectInfo, create_app, sign_in_path
 from chartloom.serve.sessions import SessionBook
 from chartloom.simulate import FEEDS, Hospital
 from chartloom.simulate.house import CLINICS, WARDS, clinicians
+from chartloom.sources.fhir_rest.quick_look import quick_look
 
 TOKEN = "test-console-token-0123456789abcdef0123456789"
 ZONE = "Etc/GMT+7"
@@ -111,7 +113,8 @@ class Site:
     def _arrival(self, feed: Feed, body: bytes) -> Arrival:
         digest, now_us = hashlib.sha256(body).digest(), self.clock.now_us()
         if feed.format is Format.FHIR:
-            return Arrival(feed.name, body, now_us, digest, digest.hex()[:16], "Bundle")
+            look = quick_look(body, feed, self.namespace)
+            return look.arrival(feed, body, now_us, digest.hex()[:16])
         seen = hl7v2.peek(body, charset=feed.charset)
         patient = (
             source_patient_id(
@@ -223,7 +226,7 @@ def serving(app: Any) -> Iterator[str]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while not server.started:
         if time.monotonic() > deadline:
             raise TimeoutError("the console did not start")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 from tests.support.site import Site
@@ -20,6 +21,7 @@ from chartloom.guard.staff import Role, Staff, StaffMember
 CANARY = re.compile(rb"(?i)qz([ns])(\d{3})")
 UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 AUTHORITY = "QH"
+_TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
 #: Care relations count for a time only, so all this happened yesterday.
 DAY = f"{datetime.now(UTC) - timedelta(days=1):%Y%m%d}"
 
@@ -146,6 +148,7 @@ class House:
     )  #: id -> (whose, secret)
     kinds: dict[str, str] = field(default_factory=dict)  #: resource id -> type
     positions: dict[int, tuple[Patient, bool]] = field(default_factory=dict)
+    shared: dict[int, list[Patient]] = field(default_factory=dict)  #: messages about several
 
     def of(self, group: str) -> list[str]:
         """Source patients of a group."""
@@ -218,6 +221,25 @@ def consent(p: Patient, site: Site, source_patient: str) -> bytes:
     )  # fmt: skip
 
 
+def together(some: list[Patient]) -> bytes:
+    """One Bundle about several patients of both groups: a Patient and a result of each."""
+
+    def entries(p: Patient) -> list[dict[str, Any]]:
+        url, c = f"urn:uuid:22222222-2222-4222-8222-{p.number:012d}", p.normal
+        kind = {"coding": [{"system": _TYPES, "code": "MR"}]}
+        number = {"system": f"urn:id:{AUTHORITY}", "value": p.mrn, "type": kind}
+        who = {"resourceType": "Patient", "identifier": [number], "name": [{"family": f"{c}fam"}]}
+        result = {
+            "resourceType": "Observation", "id": f"{c}obs", "status": "final",
+            "code": {"text": f"{c} clinic test"}, "subject": {"reference": url},
+            "valueString": f"{c} in common", "note": [{"text": f"{c} clinic"}],
+        }  # fmt: skip
+        return [{"fullUrl": url, "resource": who}, {"resource": result}]
+
+    said = [entry for p in some for entry in entries(p)]
+    return msgspec.json.encode({"resourceType": "Bundle", "type": "collection", "entry": said})
+
+
 def build(site: Site, count: int = 12) -> House:
     """Fills an empty site; learns whom every id is about."""
     site.staff = STAFF
@@ -235,6 +257,14 @@ def build(site: Site, count: int = 12) -> House:
             house.source_patients |= dict.fromkeys(hit.source_patients, p)
         if p.kind == "withheld":
             site.land("fhir", consent(p, site, hits[0].source_patients[0]))
+    plain = [p for p in house.patients if p.kind == "plain"]
+    for some in (
+        plain[:2],
+        plain[:3],
+        [plain[-1], *(p for p in house.patients if p.kind == "vip")],
+    ):
+        (position,) = site.land("fhir", together(some))
+        house.shared[position] = some
     site.apply()
     _learn(house)
     return house
@@ -256,11 +286,14 @@ def _learn(house: House) -> None:
                 continue
             p = house.patients[int(whose[2]) - 1]
             secret = b"QZS" in detail.message.body
-            house.positions[row.position] = (p, secret)
+            if row.position not in house.shared:
+                house.positions[row.position] = (p, secret)
             for resource in detail.resources:
                 said = msgspec.json.encode(resource)
                 if resource["resourceType"] in ("Practitioner", "Organization", "Location"):
                     continue
+                if row.position in house.shared and (whose := CANARY.search(said)):
+                    p = house.patients[int(whose[2]) - 1]
                 held = house.resources.get(resource["id"], (p, True))[1]
                 house.resources[resource["id"]] = (p, held and b"QZS" in said)
                 house.kinds[resource["id"]] = resource["resourceType"]

@@ -17,6 +17,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from tests.support.patience import PATIENCE_S
 
 from chartloom.cli import main
 
@@ -36,7 +37,6 @@ RESULT = (
 )
 #: An operator opens a chart with a reason only.
 WHY = "to see what the test has sent"
-_PATIENCE_S = 60
 
 
 def free_port() -> int:
@@ -96,7 +96,7 @@ def running(folder: Path) -> Iterator[Path]:
     finally:
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
-        code = process.wait(_PATIENCE_S)
+        code = process.wait(PATIENCE_S)
         process.stdout.close()
     assert code == 0, rest.decode()
 
@@ -126,7 +126,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def until(site: Path, *args: str) -> Any:
     """Asks until the answer is not empty."""
-    end_s = time.monotonic() + _PATIENCE_S
+    end_s = time.monotonic() + PATIENCE_S
     while not (answer := json.loads(chartloom(*args, "--site", str(site), "--json"))):
         assert time.monotonic() < end_s, args
         time.sleep(0.05)
@@ -135,7 +135,7 @@ def until(site: Path, *args: str) -> Any:
 
 def drained(site: Path) -> None:
     """Waits until every message is applied."""
-    end_s = time.monotonic() + _PATIENCE_S
+    end_s = time.monotonic() + PATIENCE_S
     while any(f["waiting_count"] for f in until(site, "feeds")):
         assert time.monotonic() < end_s
         time.sleep(0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -12,6 +13,55 @@ class Format(StrEnum):
 
     HL7V2 = "hl7v2"
     FHIR = "fhir"  #: FHIR R4 JSON: one resource or one transaction/batch Bundle
+
+
+class Part(msgspec.Struct, frozen=True, array_like=True):
+    """A stretch of a message's bytes that is about certain persons, or about nobody.
+
+    persons: source patient ids; the bytes are read by who may see all of them. needs: numbers of
+    parts about nobody without which this one cannot be understood (the doctor it refers to).
+    """
+
+    start: int
+    end: int
+    persons: tuple[str, ...] = ()
+    needs: tuple[int, ...] = ()
+
+
+class Parts(msgspec.Struct, frozen=True, array_like=True):
+    """How a message about several persons falls into parts, and how some are written alone.
+
+    items: in order, without overlap; what lies between them is about nobody. An excerpt is
+    ``head``, the parts shown (``filler`` for each of the others) with ``joint`` between them, and
+    ``tail``: its numbers of parts are those of the whole.
+    """
+
+    items: tuple[Part, ...]
+    head: bytes
+    joint: bytes
+    tail: bytes
+    filler: bytes
+
+    @property
+    def persons(self) -> frozenset[str]:
+        """Everybody whom some part is about."""
+        return frozenset(p for part in self.items for p in part.persons)
+
+    def of(self, body: bytes, person: str) -> tuple[tuple[int, bytes], ...]:
+        """What is about this person and nobody else, with what it needs: (number, bytes)."""
+        mine = {n for n, part in enumerate(self.items) if part.persons == (person,)}
+        mine |= {needed for n in mine for needed in self.items[n].needs}
+        return tuple((n, body[self.items[n].start : self.items[n].end]) for n in sorted(mine))
+
+    def excerpt(self, shown: Mapping[int, bytes]) -> tuple[bytes, tuple[tuple[int, int], ...]]:
+        """The parts of these numbers as one text, and where in it they stand."""
+        text, spans = bytearray(self.head), []
+        for number in range(max(shown, default=-1) + 1):
+            text += self.joint if number else b""
+            if (part := shown.get(number)) is not None:
+                spans.append((len(text), len(text) + len(part)))
+            text += self.filler if part is None else part
+        return bytes(text + self.tail), tuple(spans)
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -28,6 +78,7 @@ class Arrival(msgspec.Struct, frozen=True):
     control_id: str = ""
     message_type: str = ""
     source_patient: str = ""  #: id from ``source_patient_id``; the lane follows from it
+    parts: Parts | None = None  #: of a message about several persons
 
 
 class LandingOutcome(StrEnum):
@@ -48,7 +99,11 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One landed message, as ``derive`` sees it. ``position`` orders the log."""
+    """One landed message, as ``derive`` sees it. ``position`` orders the log.
+
+    shown: spans of ``body`` that stand in the message like this, if not all of it may be read (any
+    more); then ``body`` is put together from them, and ``sha256`` is still that of the whole.
+    """
 
     position: int
     feed: str
@@ -61,6 +116,8 @@ class Message(msgspec.Struct, frozen=True):
     source_patient: str = ""
     conflict: bool = False  #: its control id was used before with other bytes
     fault: str = ""  #: code of why it cannot be tried; ``body`` may be empty then
+    parts: Parts | None = None  #: of a message about several persons; offsets in the whole
+    shown: tuple[tuple[int, int], ...] = ()
 
 
 class MessageState(StrEnum):

@@ -79,6 +79,7 @@ class MessageRow(msgspec.Struct, frozen=True):
     issue_count: int
     unmapped_count: int
     quarantine: str = ""  #: reason code
+    excerpt: bool = False  #: the message is about others too, and open as far as it is not
 
 
 class MessageFilter(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ import msgspec
 
 from chartloom.domain.access import DataUse, KnownOfPerson, Target
 from chartloom.domain.errors import NotFound
-from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.grant import EVERYONE, Grant, Purpose
 from chartloom.domain.labels import OF_THE_PERSON
 from chartloom.domain.ports import AccessFacts, Clock, DataUses, GlassRecords
 from chartloom.guard.audit import Actor, Context, Recorder, events
@@ -22,6 +22,7 @@ from chartloom.guard.facts import Gatherer, Minter, OwnGrants, Who, actor_of
 from chartloom.guard.listing import listable
 from chartloom.guard.permit import SEARCHES, AccessDenied, Asking, Need, Permit, wait_for
 from chartloom.guard.policy import Action, Decision, PersonFacts, Policies, Request, Windows
+from chartloom.guard.several import Several
 from chartloom.guard.staff import Principal
 
 #: Actions that open a chart: while the glass is open, they are for the purpose of the emergency.
@@ -88,6 +89,8 @@ class Authority:
         glass_until = 0
         with self.gatherer.together():
             target = self._target(need)
+            if isinstance(target, Several):
+                return self._permit_several(who, target, need, asking, use)
             if target is not None:
                 glass_until = self.gatherer.glass_until(who, target.source_patients)
                 person = self.gatherer.person(who, target, glass=glass_until > 0)
@@ -120,7 +123,7 @@ class Authority:
 
     # Deciding
 
-    def _target(self, need: Need) -> KnownOfPerson | None:
+    def _target(self, need: Need) -> KnownOfPerson | Several | None:
         """What is known of whom it is about; ``None`` for what is about no patient."""
         gatherer = self.gatherer
         if need.person:
@@ -133,7 +136,7 @@ class Authority:
             return None
         return self._known_target(target)
 
-    def _known_target(self, target: Target) -> KnownOfPerson | None:
+    def _known_target(self, target: Target) -> KnownOfPerson | Several | None:
         if target.found and not target.source_patients:
             return None
         # Of what is not there, the same is asked as of what is.
@@ -143,8 +146,28 @@ class Authority:
             return KnownOfPerson(target.source_patients)
         if set(target.source_patients) <= set(known.source_patients):
             return known
-        # A message about two persons is shown to nobody who may not see both.
-        return KnownOfPerson()
+        # A message about several persons is shown to nobody who may not see all of them.
+        return Several(self.gatherer, target.source_patients)
+
+    def _permit_several(
+        self, who: Who, several: Several, need: Need, asking: Asking, use: DataUse | None
+    ) -> Permit:
+        """All persons have to be open by one and the same option; open glass counts for none.
+
+        The grant covers these persons. Whoever may read messages of the site besides also reads
+        what in it is about nobody.
+        """
+        persons = [self.gatherer.person(who, k, glass=False) for k in several.known]
+        for action, purpose in need.options if several.complete else ():
+            decisions = [self._decide(who, action, purpose, p, need, use) for p in persons]
+            if all(decision.allowed for decision in decisions):
+                whole = self._decide(who, action, purpose, None, need, use)
+                decision = several.joined(persons, decisions)
+                everyone = whole.allowed and "*" in whole.persons
+                return self._permit(
+                    who, decision, action, purpose, need, asking, 0, everyone=everyone
+                )
+        raise self._denied(who.principal, need, asking, several.source_patients)
 
     def _decide(
         self,
@@ -216,11 +239,13 @@ class Authority:
         need: Need,
         asking: Asking,
         glass_until: int,
+        *,
+        everyone: bool = False,
     ) -> Permit:
         grant = self._minter.mint(
             who.actor,
             purpose,
-            decision.persons,
+            EVERYONE if everyone else decision.persons,
             decision.labels,
             decision.ttl_s,
             decision.policy_version,

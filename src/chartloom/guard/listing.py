@@ -23,7 +23,7 @@ def listable(
     positions: Sequence[int],
     granted: Sequence[str] = (),
 ) -> frozenset[int]:
-    """Those of ``positions`` about nobody, or about a person who is open by one of ``options``.
+    """Those of ``positions`` about nobody, or about persons who are all open by one of ``options``.
 
     granted: source patients that were decided on already: the list is about them, by name. Broken
     glass opens no other list. Nothing is recorded.
@@ -55,9 +55,7 @@ def listable(
         first = of.get(target.source_patients[0], KnownOfPerson())
         if not first.source_patients and len(target.source_patients) == 1:
             return bool(unknown)  # of somebody in a message that was not applied yet
-        if not set(target.source_patients) <= set(first.source_patients):
-            return False  # about two persons: nobody sees it in a list
-        return any(target.source_patients[0] in some for some in heard.values())
+        return any(some.issuperset(target.source_patients) for some in heard.values())
 
     return frozenset(p for p in positions if p in targets and may(targets[p]))
 

@@ -89,6 +89,16 @@ class Page(msgspec.Struct, frozen=True):
         return self.start > 0 or self.end < self.total
 
 
+def within(rows: Iterable[Row], spans: Sequence[tuple[int, int]]) -> list[Row]:
+    """The rows as far as they lie in ``spans``."""
+    return [
+        Row(max(row.start, a), min(row.end, b), row.label, row.depth)
+        for row in rows
+        for a, b in spans
+        if max(row.start, a) < min(row.end, b)
+    ]
+
+
 def render(
     body: bytes,
     rows: Sequence[Row],
@@ -97,7 +107,8 @@ def render(
     charset: str = "utf-8",
     shown_bytes_max: int = SHOWN_BYTES_MAX,
 ) -> Page:
-    """Draws ``rows`` (in order, touching, covering the body) with ``regions`` and ``marks``.
+    """Draws ``rows`` (in order, touching, covering the body or what of it is open) with ``regions``
+    and ``marks``.
 
     Regions must not overlap each other; marks may overlap anything. A body larger than
     ``shown_bytes_max`` is cut to whole rows around the first mark.

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from chartloom.domain.errors import StoreDamaged
+from chartloom.domain.errors import NotFound, StoreDamaged
 from chartloom.domain.grant import Grant
 from chartloom.domain.issues import CATALOGUE, Issue, IssueCode, Severity
 from chartloom.domain.labels import mask_of_grant
@@ -127,6 +127,8 @@ def routes(console: Console) -> list[BaseRoute]:
         position = whole_number(request.path_params["position"])
         need = needs.message(known(position), "message/raw")
         detail = await console.ask(request, need, console.store.detail, position)
+        if detail.message.shown:
+            raise NotFound("not all bytes of this message can be read.")
         if detail.message.fault:  # no bytes rather than wrong ones
             entry = entry_of(detail.message.fault)
             raise StoreDamaged(entry.title, cure=entry.cure)
@@ -287,7 +289,7 @@ def _explain(grant: Grant, console: Console, position: int) -> dict[str, Any]:
     if detail.resources:
         resources = list(detail.resources)
     reason = detail.row.quarantine or detail.message.fault
-    issues = detail.issues or (derived.issues if derived else ())
+    issues = detail.issues or (derived.issues if derived and not detail.row.excerpt else ())
     return {
         "detail": detail,
         "row": detail.row,

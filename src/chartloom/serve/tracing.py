@@ -38,8 +38,11 @@ class Trace(msgspec.Struct, frozen=True):
 
     @property
     def loss(self) -> LossReport:
-        """The loss report; empty if the feed's mapping is gone."""
-        return self.traced.loss if self.traced else LossReport(())
+        """The loss report, of what is shown; empty if the feed's mapping is gone."""
+        rows = self.traced.loss.rows if self.traced else ()
+        if shown := self.detail.message.shown:
+            rows = tuple(r for r in rows if any(a <= r.span[0] < b for a, b in shown))
+        return LossReport(rows)
 
     def evidence(self, resource_id: str, element: str) -> list[Evidence]:
         """What proves an element: itself or its parts; else the nearest element it is part of."""
@@ -72,12 +75,15 @@ def trace(console: Console, grant: Grant, position: int) -> Trace:
 
 
 def _same(traced: Traced, detail: MessageDetail) -> bool:
-    """Is what was recomputed what was stored?"""
+    """Is what was recomputed what was stored? Of an excerpt, as far as it goes."""
+    of = {r["id"] for r in detail.resources}
 
     def canonical(resources: Iterable[FhirJson]) -> list[bytes]:
         return sorted(map(codec.encode_sorted, resources))
 
-    again = (c.resource for c in traced.derived.contributions)
+    part = bool(detail.message.shown)
+    said = traced.derived.contributions
+    again = (c.resource for c in said if not part or c.resource["id"] in of)
     return canonical(again) == canonical(detail.resources)
 
 
@@ -152,17 +158,20 @@ def field_values(explained: Trace) -> dict[tuple[int, int], str]:
 def draw(
     trace: Trace, marks: list[tuple[int, int]], shown_bytes_max: int = bytes_view.SHOWN_BYTES_MAX
 ) -> bytes_view.Page:
-    """The message's bytes with ``marks`` highlighted."""
-    body = trace.detail.message.body
+    """The message's bytes with ``marks`` highlighted; of a message that is open in parts, those."""
+    message = trace.detail.message
+    body = message.body
     if trace.feed is None:
         layout = plain_layout(body)
     elif trace.feed.format is Format.HL7V2:
         layout = hl7v2_layout(body, trace.feed.charset)
     else:
         layout = json_layout(body)
-    return bytes_view.render(
-        body, layout.rows, layout.regions, marks, layout.charset, shown_bytes_max
-    )
+    rows = bytes_view.within(layout.rows, message.shown) if message.shown else layout.rows
+    page = bytes_view.render(body, rows, layout.regions, marks, layout.charset, shown_bytes_max)
+    if rows and (page.start, page.end) == (rows[0].start, rows[-1].end):
+        page = msgspec.structs.replace(page, start=0, end=page.total)  # nothing more is open
+    return page
 
 
 @lru_cache(4096)

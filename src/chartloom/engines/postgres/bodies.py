@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -16,8 +17,10 @@ from chartloom.domain.grant import Grant
 from chartloom.domain.issues import Issue
 from chartloom.domain.keys import SubjectShredded
 from chartloom.domain.labels import PERSON_MASK
+from chartloom.domain.message import Arrival, Parts
 from chartloom.domain.plain import usual_control_id, usual_message_type
 from chartloom.domain.resource import Contribution, LinkEvent, ResourceState, Stamp
+from chartloom.engines.postgres import whole
 from chartloom.engines.postgres.compact import Compactor
 from chartloom.guard import DIRECTORY_KIND, Guard
 
@@ -39,11 +42,30 @@ class StateBody(msgspec.Struct, array_like=True):
     stamps: dict[str, Stamp] | FirstSaid
 
 
+class Excerpt(msgspec.Struct, array_like=True):
+    """The part of a message that is about one person, with what tells of it on the outside: to
+    whoever may see that person only, nothing else of the message is open.
+
+    frame: the message's :class:`Parts` without items. slices: number of the part, its bytes.
+    """
+
+    feed: str
+    message_type: str
+    control_id: str
+    received_at_us: int
+    applied_at_us: int
+    project_version: str
+    sha256: bytes
+    frame: Parts
+    slices: tuple[tuple[int, bytes], ...]
+
+
 class BundleBody(msgspec.Struct, omit_defaults=True):
     """What is sealed of one message's word about one source patient.
 
     The first bundle of a message also holds what is about the message as a whole, and when its
     source said it: states that are this one message's word are made from it (:class:`_Said`).
+    excerpt: of a message about several persons, the bytes about this one.
     """
 
     contributions: tuple[Contribution, ...] = ()
@@ -52,6 +74,7 @@ class BundleBody(msgspec.Struct, omit_defaults=True):
     issues: tuple[Issue, ...] = ()
     unmapped: tuple[str, ...] = ()
     links: tuple[LinkEvent, ...] = ()
+    excerpt: Excerpt | None = None
 
 
 class _SaidOne(msgspec.Struct):
@@ -145,18 +168,23 @@ class Bodies:
 
     # Messages
 
-    def seal_message(self, source_patient: str, position: int, body: bytes) -> bytes:
+    def seal_message(self, a: Arrival, position: int) -> bytes:
         """The verbatim bytes of a message; nobody can open them if the patient's key is gone."""
+        if a.parts is not None:
+            return whole.seal(self._guard, position, a.body, a.sha256, a.parts)
         try:
-            return self._guard.seal(source_patient, "message", str(position), "1", body)
+            return self._guard.seal(a.source_patient, "message", str(position), "1", a.body)
         except SubjectShredded:
-            return self._guard.seal_for_nobody(body)
+            return self._guard.seal_for_nobody(a.body)
 
     def open_message(
         self, grant: Grant, source_patient: str, position: int, sealed: bytes
-    ) -> bytes:
+    ) -> whole.Opened:
         """The inverse of :meth:`seal_message`."""
-        return self._guard.unseal(grant, source_patient, "message", str(position), "1", sealed)
+        if whole.is_parted(sealed):
+            return whole.unseal(self._guard, grant, position, sealed)
+        body = self._guard.unseal(grant, source_patient, "message", str(position), "1", sealed)
+        return whole.Opened(body, hashlib.sha256(body).digest())
 
     def seal_state(self, state: ResourceState, revision: int) -> bytes:
         """A patient's resource state as of its ``revision``-th write."""
@@ -179,9 +207,23 @@ class Bodies:
         body = StateBody(item.resource, dict.fromkeys(item.resource, stamp))
         return self._seal("", DIRECTORY_KIND, item.id, "1", body)
 
-    def open_state(
+    def open_state(self, grant: Grant, *row: Any) -> ResourceState:
+        """The inverse of all: columns in the order in which the queries name them (``STATE``).
+
+        A state with an empty body is the word of one message: it is made from that message's
+        bundle, which the row has as well.
+        """
+        return self._open_state(grant, {}, *row)
+
+    def open_states(self, grant: Grant, rows: Iterable[Sequence[Any]]) -> list[ResourceState]:
+        """Several states, each row as for :meth:`open_state`; what is common is opened once."""
+        opened: _Opened = {}
+        return [self._open_state(grant, opened, *row) for row in rows]
+
+    def _open_state(
         self,
         grant: Grant,
+        opened: _Opened,
         id: str,
         source_patient: str,
         directory: bool,
@@ -190,23 +232,14 @@ class Bodies:
         labels: int = 0,
         position: int = 0,
         said: bytes | None = None,
-        opened: _Opened | None = None,
     ) -> ResourceState:
-        """The inverse of all: columns in the order in which the queries name them.
-
-        A state with an empty body is the word of one message: it is made from ``said``, the sealed
-        bundle of that message at ``position``.
-        """
-        if not sealed and not directory:
-            where = (position, source_patient, labels)
-            bundle = opened.get(where) if opened is not None else None
-            if bundle is None:
-                bundle = self._open_said(grant, id, where, said)
-                if opened is not None:
-                    opened[where] = bundle
-            return _state_of(bundle, id, where)
         if directory:
             plain = self._unseal(grant, "", DIRECTORY_KIND, id, "1", sealed)
+        elif not sealed:
+            where = (position, source_patient, labels)
+            if where not in opened:
+                opened[where] = self._open_said(grant, id, where, said)
+            return _state_of(opened[where], id, where)
         else:
             name = _within(labels, id)
             plain = self._unseal(grant, source_patient, "state", name, str(revision), sealed)
@@ -214,11 +247,6 @@ class Bodies:
         if isinstance(body.stamps, FirstSaid):
             return _first_state(source_patient, body.resource, body.stamps, labels)
         return ResourceState(body.resource, source_patient, body.stamps, directory, labels)
-
-    def open_states(self, grant: Grant, rows: Iterable[Sequence[Any]]) -> list[ResourceState]:
-        """Several states, each row as for :meth:`open_state`; what is common is opened once."""
-        opened: _Opened = {}
-        return [self.open_state(grant, *row, opened) for row in rows]
 
     def _open_said(
         self, grant: Grant, id: str, where: tuple[int, str, int], said: bytes | None

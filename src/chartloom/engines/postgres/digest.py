@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from chartloom.domain import codec
 from chartloom.domain.grant import Grant
 from chartloom.engines.postgres import queries_read
@@ -48,7 +50,8 @@ class DigestPart(StoreBase):
             yield "view", view.key, view.total, view.entries
         for position, ordinal, patient, *sealed in _stream(conn, queries_read.DIGEST_BUNDLES):
             body = self._bodies.open_bundle(grant, position, ordinal, patient, *sealed)
-            yield "bundle", position, patient, body
+            # What is cut out of the message says when it was applied, and by which version.
+            yield "bundle", position, patient, msgspec.structs.replace(body, excerpt=None)
         for number, query in enumerate(queries_read.DIGEST_PLAIN):
             for row in _stream(conn, query):
                 yield "plain", number, row

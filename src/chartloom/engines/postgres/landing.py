@@ -64,7 +64,7 @@ class LandingPart(StoreBase):
         if not arrivals:
             return []
         keys = [self._keys(a) for a in arrivals]
-        self._guard.prepare({a.source_patient for a in arrivals})
+        self._guard.prepare({s for a in arrivals for s in _subjects(a)})
         with landing_refusals(), self._landing.use() as conn:
             first_day = self._first_day(conn)
             self._keep_partitions(conn)
@@ -118,10 +118,7 @@ class LandingPart(StoreBase):
                 packed("text", [a.source_patient for a in arrivals]),
                 packed(
                     "bytea",
-                    [
-                        seal(a.source_patient, p, a.body)
-                        for a, p in zip(arrivals, positions, strict=True)
-                    ],
+                    [seal(a, p) for a, p in zip(arrivals, positions, strict=True)],
                 ),
                 packed("int8", control_keys),
                 packed("bytea", [digest for _, digest in keys]),
@@ -191,7 +188,7 @@ class LandingPart(StoreBase):
             self._bodies.control_label(a.control_id),
             self._bodies.type_label(a.message_type),
             a.source_patient,
-            self._bodies.seal_message(a.source_patient, position, a.body),
+            self._bodies.seal_message(a, position),
         )
 
     def _keep_partitions(self, conn: Connection) -> None:
@@ -199,6 +196,11 @@ class LandingPart(StoreBase):
         if today >= self._partitions_through:
             with entered(conn, self._service()):
                 self._partitions_through = migrate.keep_partitions(conn, today)
+
+
+def _subjects(a: Arrival) -> tuple[str, ...]:
+    """Under whose keys it will lie."""
+    return (a.source_patient, *(a.parts.persons if a.parts is not None else ()))
 
 
 def _counts_new(arrivals: Sequence[Arrival], minutes: Sequence[int]) -> tuple[bytes, ...]:

@@ -10,6 +10,7 @@ import msgspec
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
 from chartloom.domain.issues import Issue
+from chartloom.domain.keys import SubjectShredded
 from chartloom.domain.labels import ALL_LABELS_MASK
 from chartloom.domain.message import Message, MessageState
 from chartloom.domain.resource import LinkEvent
@@ -20,9 +21,17 @@ from chartloom.domain.store import (
     MessageRow,
     ReplayScope,
 )
-from chartloom.engines.postgres import migrate, queries, queries_commit, queries_read, trouble
+from chartloom.engines.postgres import (
+    excerpts,
+    migrate,
+    queries,
+    queries_commit,
+    queries_read,
+    trouble,
+)
 from chartloom.engines.postgres.access import entered
 from chartloom.engines.postgres.base import StoreBase
+from chartloom.engines.postgres.bodies import BundleBody
 from chartloom.engines.postgres.compartments import forbidden, of_message, sees_everything
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.landing import MINUTE_US
@@ -120,7 +129,9 @@ class MessagesPart(StoreBase):
             or not self._guard.covers(grant, row[15])
             or of_message(row[-1]) & forbidden(grant)
         ):
-            raise NotFound("there is no such message.")
+            return excerpts.detail(
+                self._open_parts(grant, position, bundles, parted=True), position
+            )
         *shown, lane, conflict, control, kind, patient, sealed, fingerprint, _ = row
         stored = (position, shown[1], shown[4], lane, control, kind, patient, conflict, sealed)
         message = trouble.message(self._bodies, grant, stored)
@@ -139,11 +150,9 @@ class MessagesPart(StoreBase):
         issues: tuple[Issue, ...] = ()
         unmapped: tuple[str, ...] = ()
         links: tuple[LinkEvent, ...] = ()
-        for ordinal, patient, sealed, labels in bundles:
-            if not self._guard.covers(grant, patient) or labels & forbidden(grant):
-                continue
-            name = (message.position, ordinal, patient)
-            part = self._bodies.open_bundle(grant, *name, sealed, labels)
+        for ordinal, _, part in self._open_parts(
+            grant, message.position, bundles, parted=message.parts is not None
+        ):
             resources += [c.resource for c in part.contributions]
             if ordinal == 0:
                 provenance, issues = part.provenance, part.issues
@@ -151,6 +160,27 @@ class MessagesPart(StoreBase):
         return MessageDetail(
             row, message, fingerprint, tuple(resources), provenance, issues, unmapped, links
         )
+
+    def _open_parts(
+        self, grant: Grant, position: int, bundles: Sequence[tuple[Any, ...]], *, parted: bool
+    ) -> list[tuple[int, str, BundleBody]]:
+        """Ordinal, source patient and body of those of a message's bundles that are open.
+
+        Raises ``SubjectShredded`` if there is one of a destroyed key, unless the message is parted.
+        """
+        found = []
+        for ordinal, patient, sealed, labels in bundles:
+            if not self._guard.covers(grant, patient) or labels & forbidden(grant):
+                continue
+            name = (position, ordinal, patient)
+            try:
+                body = self._bodies.open_bundle(grant, *name, sealed, labels)
+            except SubjectShredded:
+                if not parted:
+                    raise
+                continue  # of the others there still is something
+            found.append((ordinal, patient, body))
+        return found
 
     def history(self, grant: Grant, resource_id: str) -> list[MessageRow]:
         """The messages that contributed to a resource, newest first, the last 200 at most.
@@ -164,29 +194,36 @@ class MessagesPart(StoreBase):
             if place is None:
                 return []
             patient, directory, version = place
+            parts: dict[int, BundleBody] = {}
             if directory:
                 positions = [version]
             elif self._guard.covers(grant, patient):
-                positions = self._contributing(conn, grant, resource_id, patient)
+                parts = self._contributing(conn, grant, resource_id, patient)
+                positions = list(parts)
             else:
                 return []
             text = queries_read.SEARCH_OUTCOME.format(where="o.position = ANY(%(positions)s)")
             values = {"positions": positions, "limit": _HISTORY_MAX}
             rows = conn.execute(text.encode(), values).fetchall()
-        return [message_row(row) for row in rows]
+        found = {row[0]: message_row(row) for row in rows}
+        for position, part in parts.items():  # what is about others too has no row for this grant
+            if position not in found and part.excerpt is not None:
+                found[position] = excerpts.row(part.excerpt, position, patient)
+        return [found[position] for position in sorted(found, reverse=True)]
 
     def _contributing(
         self, conn: Connection, grant: Grant, resource_id: str, patient: str
-    ) -> list[int]:
+    ) -> dict[int, BundleBody]:
         """Hashes find the bundles; opening them makes sure."""
         touched = (patient, touch_of(resource_id), forbidden(grant), _HISTORY_MAX)
         likely = [row[0] for row in conn.execute(queries_read.HISTORY, touched).fetchall()]
         rows = conn.execute(queries_read.BUNDLES_AT, (likely, patient), binary=True).fetchall()
-        return [
-            row[0]
-            for row in rows
-            if any(c.id == resource_id for c in self._bodies.open_bundle(grant, *row).contributions)
-        ]
+        bodies = {row[0]: self._bodies.open_bundle(grant, *row) for row in rows}
+        return {
+            position: body
+            for position, body in bodies.items()
+            if any(c.id == resource_id for c in body.contributions)
+        }
 
     # Feeds
 

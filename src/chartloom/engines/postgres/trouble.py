@@ -24,6 +24,7 @@ from chartloom.engines.postgres import queries
 from chartloom.engines.postgres.arrays import array
 from chartloom.engines.postgres.bodies import Bodies
 from chartloom.engines.postgres.connect import Connection
+from chartloom.engines.postgres.whole import Opened
 from chartloom.guard import SealBroken
 
 #: Deaths without progress after which messages are taken one by one.
@@ -36,6 +37,7 @@ TRIES_MAX = 2
 PENDING_BYTES_MAX = 32 * 1024 * 1024
 
 _RETRIES_MAX = 100
+_NOTHING: Final = hashlib.sha256(b"").digest()
 _DAMAGED: Final = (errors.InternalError_, errors.DataCorrupted, errors.IndexCorrupted)
 _log = logging.getLogger(__name__)
 
@@ -57,10 +59,10 @@ def bounds(lanes: Sequence[int], limit: int) -> dict[str, Any]:
 def message(bodies: Bodies, grant: Grant, row: Row) -> Message:
     """A pending message; one whose body does not open comes without it, and says so."""
     position, feed, received, lane, control, kind, source_patient, conflict, sealed = row
-    body, fault = b"", STORED_UNREADABLE
+    opened, fault = Opened(b"", _NOTHING), STORED_UNREADABLE
     if sealed is not None:
         try:
-            body, fault = bodies.open_message(grant, source_patient, position, sealed), ""
+            opened, fault = bodies.open_message(grant, source_patient, position, sealed), ""
         except SubjectShredded:
             fault = SUBJECT_SHREDDED
         except SealBroken:
@@ -68,15 +70,17 @@ def message(bodies: Bodies, grant: Grant, row: Row) -> Message:
     return Message(
         position=position,
         feed=feed,
-        body=body,
+        body=opened.body,
         received_at_us=received,
-        sha256=hashlib.sha256(body).digest(),
+        sha256=opened.sha256,
         lane=lane,
         control_id=control,
         message_type=kind,
         source_patient=source_patient,
         conflict=conflict,
         fault=fault,
+        parts=opened.parts,
+        shown=opened.shown,
     )
 
 
@@ -187,7 +191,7 @@ def _tried(enter: Enter, bodies: Bodies, grant: Grant, row: Row) -> Message:
         feed=feed,
         body=b"",
         received_at_us=received,
-        sha256=hashlib.sha256(b"").digest(),
+        sha256=_NOTHING,
         lane=lane,
         control_id=control,
         message_type=kind,

@@ -14,10 +14,10 @@ import msgspec
 from chartloom.domain import codec
 from chartloom.domain.chart import PlacedState, SectionView
 from chartloom.domain.labels import BIT, PERSON_MASK, Label
-from chartloom.domain.message import Message
+from chartloom.domain.message import Message, Parts
 from chartloom.domain.resource import Contribution, Derived, ResourceState
 from chartloom.domain.store import Batch
-from chartloom.engines.postgres.bodies import Bodies, BundleBody
+from chartloom.engines.postgres.bodies import Bodies, BundleBody, Excerpt
 from chartloom.engines.postgres.bulk import Row
 from chartloom.engines.postgres.landing import clean
 from chartloom.engines.postgres.revisions import Revisions
@@ -131,10 +131,13 @@ class _Told:
         self.touched: list[int] = []
 
 
-def bundle_rows(bodies: Bodies, derived: Derived, message: Message, encoded: Items) -> list[Row]:
+def bundle_rows(
+    bodies: Bodies, derived: Derived, message: Message, encoded: Items, batch: Batch
+) -> list[Row]:
     """One row per source patient that the message speaks of; the first one is the message's own.
 
-    Directory resources travel with the first: they are evidence of this message like the rest.
+    Directory resources travel with the first: they are evidence of this message like the rest. Of a
+    message about several persons each row has the bytes about its own.
     """
     main = derived.source_patient or message.source_patient
     first = told = _Told(main, BIT[Label.R] if derived.quarantine else 0)
@@ -156,6 +159,9 @@ def bundle_rows(bodies: Bodies, derived: Derived, message: Message, encoded: Ite
             body.event_us = derived.event_us
             body.provenance, body.issues = derived.provenance, derived.issues
             body.unmapped, body.links = derived.unmapped, derived.links
+        if message.parts is not None and told.patient:
+            parts = message.parts
+            body.excerpt = _excerpt(bodies, derived, message, parts, told.patient, batch)
         labels = told.labels & ~PERSON_MASK
         sealed = bodies.seal_bundle(told.patient, position, ordinal, labels, body)
         hashes = pack(f"!{len(told.touched)}I", *told.touched)
@@ -171,6 +177,26 @@ def _told_by(bundle: Row, said: Contribution) -> bool:
         said.source_patient == patient
         and said.labels & ~PERSON_MASK == labels
         and len(sealed) <= _READ_FOR_ONE_BYTES_MAX
+    )
+
+
+def _excerpt(
+    bodies: Bodies, derived: Derived, message: Message, parts: Parts, patient: str, batch: Batch
+) -> Excerpt | None:
+    """What of the message is about one person; None where nothing is about this one alone."""
+    slices = parts.of(message.body, patient)
+    if not slices:
+        return None
+    return Excerpt(
+        message.feed,
+        bodies.type_label(derived.message_type or message.message_type),
+        bodies.control_label(derived.control_id or message.control_id),
+        message.received_at_us,
+        batch.applied_at_us,
+        batch.project_version,
+        message.sha256,
+        msgspec.structs.replace(parts, items=()),
+        slices,
     )
 
 
@@ -228,7 +254,7 @@ def fill(
     firsts: dict[str, bytes] = {}
     for message, derived in messages_of(batch):
         writes.outcomes.append(outcome_row(bodies, message, derived, batch.applied_at_us, version))
-        bundles = bundle_rows(bodies, derived, message, encoded)
+        bundles = bundle_rows(bodies, derived, message, encoded, batch)
         writes.bundles += bundles
         for said in derived.contributions:
             if said.directory:

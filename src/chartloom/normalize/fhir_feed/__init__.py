@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from chartloom.normalize.fhir_feed.mapping import FhirMapping, load_fhir_mapping
 from chartloom.normalize.fhir_feed.plan import SOURCE_ID
+from chartloom.normalize.fhir_feed.whose import Whose, whose
 
-__all__ = ["SOURCE_ID", "FhirMapping", "load_fhir_mapping"]
+__all__ = ["SOURCE_ID", "FhirMapping", "Whose", "load_fhir_mapping", "whose"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from chartloom.domain.resource import FhirJson
@@ -23,9 +23,15 @@ def _at(value: Any, path: tuple[str, ...]) -> Iterator[FhirJson]:
 
 
 def patients_of(
-    resource: FhirJson, row: TypeRow, names: Names, owners: dict[str, str]
+    resource: FhirJson,
+    row: TypeRow,
+    names: Names,
+    owners: dict[str, str],
+    resolve: Callable[[str], str] = str,
 ) -> list[str]:
     """Source patient ids that a (rewritten) resource is about, without repetition.
+
+    resolve: rewrites references, where the resource has those of the sender.
 
     owners: reference -> source patient of resources of the same message that are already placed;
     so an Observation that names only its Encounter is found too. The first element of
@@ -34,20 +40,26 @@ def patients_of(
     if row.type == "Patient":
         return [resource["id"]]
     for path in row.elements:
-        found = [_patient(reference, names, owners) for reference in _at(resource, path)]
+        found = [_patient(r, names, owners, resolve) for r in _at(resource, path)]
         known = list(dict.fromkeys(p for p in found if p))
         if known:
             return known
     return []
 
 
-def _patient(reference: FhirJson, names: Names, owners: dict[str, str]) -> str:
-    text = reference.get("reference", "")
+def _patient(
+    reference: FhirJson, names: Names, owners: dict[str, str], resolve: Callable[[str], str]
+) -> str:
+    given = reference.get("reference", "")
+    text = resolve(given) if isinstance(given, str) else ""
     if text.startswith("Patient/"):
         return str(text.removeprefix("Patient/"))
     if text:
         return owners.get(text, "")
-    identifier = reference.get("identifier", {})
-    if reference.get("type", "Patient") == "Patient" and identifier.get("value"):
-        return names.by_identifier("Patient", identifier.get("system", ""), identifier["value"])
+    identifier = reference.get("identifier")
+    if not isinstance(identifier, dict) or reference.get("type", "Patient") != "Patient":
+        return ""
+    system, value = identifier.get("system", ""), identifier.get("value")
+    if isinstance(value, str) and value and isinstance(system, str):
+        return names.by_identifier("Patient", system, value)
     return ""

@@ -45,10 +45,16 @@ def read_entries(value: FhirJson) -> tuple[list[Entry], list[Issue]]:
         return [Entry(0, "", "", value)], []
     if value.get("type") not in _STATING:
         return [], [Issue("fhir-bundle-type", "/type")]
-    raw = value.get("entry", [])
-    if not isinstance(raw, list) or not raw:
-        return [], [Issue("fhir-empty-bundle", "/entry")]
-    return [_entry(i, e) for i, e in enumerate(raw)], []
+    entries = entries_of(value)
+    return entries, [] if entries else [Issue("fhir-empty-bundle", "/entry")]
+
+
+def entries_of(value: FhirJson) -> list[Entry]:
+    """The entries of a message, whatever it is for."""
+    if value["resourceType"] != "Bundle":
+        return [Entry(0, "", "", value)]
+    raw = value.get("entry")
+    return [_entry(i, e) for i, e in enumerate(raw)] if isinstance(raw, list) else []
 
 
 def _entry(index: int, raw: Any) -> Entry:

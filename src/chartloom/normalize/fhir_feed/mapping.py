@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 from uuid import UUID
 
@@ -32,16 +31,14 @@ from chartloom.normalize import marking
 from chartloom.normalize.code_version import fingerprint
 from chartloom.normalize.fhir_feed import loss
 from chartloom.normalize.fhir_feed.plan import Plan, make_plan
-from chartloom.normalize.fhir_feed.types import FILE, read_types
+from chartloom.normalize.fhir_feed.types import FILE, read_types, shipped
 from chartloom.normalize.marking import files_of
 from chartloom.normalize.sensitivity import Labeller, builtin
 
 _DAY_US: Final = 86_400_000_000
 
 
-@cache
-def _shipped() -> bytes:
-    return files("chartloom.normalize").joinpath("tables", "fhir", FILE).read_bytes()
+_shipped = cache(shipped)
 
 
 def load_fhir_mapping(

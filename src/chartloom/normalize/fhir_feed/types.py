@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
+from importlib.resources import files
 
 from chartloom.domain.errors import ConfigurationError
 from chartloom.formats.fhir import is_resource_type
@@ -31,6 +32,11 @@ class TypeRow:
     elements: tuple[tuple[str, ...], ...]
     identified: bool
     reason: str
+
+
+def shipped() -> bytes:
+    """The table that comes with Chartloom."""
+    return files("chartloom.normalize").joinpath("tables", "fhir", FILE).read_bytes()
 
 
 def read_types(content: bytes) -> dict[str, TypeRow]:

@@ -7,7 +7,6 @@ when everything before it holds.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
 import re
 from typing import Final
@@ -26,7 +25,7 @@ from chartloom.sources.common import land, room
 from chartloom.sources.context import SourceContext
 from chartloom.sources.fhir_rest import hl7, outcome
 from chartloom.sources.fhir_rest.outcome import Refusal
-from chartloom.sources.fhir_rest.quick_look import FhirLook, quick_look
+from chartloom.sources.fhir_rest.quick_look import quick_look
 from chartloom.sources.limits import TokenBucket
 
 _METHODS: Final = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
@@ -214,17 +213,11 @@ class Door:
 
     async def _land_fhir(self, request: Request, body: bytes, path_type: str) -> Response:
         if len(body) > _SMALL_BYTES:  # other connections shall not wait for it
-            digest, seen = await asyncio.to_thread(_look, body)
+            seen = await asyncio.to_thread(quick_look, body, self._feed, self._context.namespace)
         else:
-            digest, seen = _look(body)
-        arrival = Arrival(
-            self._feed.name,
-            body,
-            self._context.clock.now_us(),
-            digest,
-            _request_id(request),
-            seen.resource_type,
-        )
+            seen = quick_look(body, self._feed, self._context.namespace)
+        now_us = self._context.clock.now_us()
+        arrival = seen.arrival(self._feed, body, now_us, _request_id(request))
         receipt = await self._land(arrival)
         answer = _ANSWERS[receipt.outcome]
         if not seen.resource_type:
@@ -267,10 +260,6 @@ def _stranger() -> Refusal:
         event=events.HTTP_REFUSED,
         headers={"WWW-Authenticate": "Bearer"},
     )
-
-
-def _look(body: bytes) -> tuple[bytes, FhirLook]:
-    return hashlib.sha256(body).digest(), quick_look(body)
 
 
 def _request_id(request: Request) -> str:

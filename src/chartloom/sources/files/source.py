@@ -214,11 +214,9 @@ class FilesSource:
         if feed.format is Format.HL7V2:
             seen = peek(body, charset=feed.charset)
             return self._intake.arrival(body, seen, now_us), not seen.fatal
-        kind = quick_look(body).resource_type
-        digest = hashlib.sha256(body).digest()
-        return Arrival(feed.name, body, now_us, digest, f"{origin}:{piece.offset}", kind), bool(
-            kind
-        )
+        look = quick_look(body, feed, self._context.namespace)
+        control_id = f"{origin}:{piece.offset}"
+        return look.arrival(feed, body, now_us, control_id), bool(look.resource_type)
 
 
 def _origin(name: str, status: os.stat_result) -> str:
