@@ -184,7 +184,20 @@ def _refuses(block: list[ast.stmt]) -> bool:
     last = block[-1]
     if isinstance(last, ast.Raise | ast.Continue):
         return True
+    if isinstance(last, ast.Expr):
+        return _finds_fault(last.value)
     return isinstance(last, ast.Return) and (last.value is None or _refuses_value(last.value))
+
+
+def _finds_fault(value: ast.expr) -> bool:
+    """``yield "what is wrong"``, ``issues.append(...)``."""
+    if isinstance(value, ast.Yield):
+        return True
+    if not (isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute)):
+        return False
+    on = value.func.value
+    named = isinstance(on, ast.Name) and on.id in ("issues", "findings", "problems", "wrong")
+    return named and value.func.attr in ("append", "extend")
 
 
 def _refuses_value(value: ast.expr) -> bool:
@@ -200,6 +213,7 @@ def _refuses_value(value: ast.expr) -> bool:
         return (
             "refuse" in name
             or "denied" in name.lower()
+            or name in ("Issue", "Finding")
             or (empty and (name in ("frozenset", "set", "tuple", "list", "dict") or name.istitle()))
         )
     return False

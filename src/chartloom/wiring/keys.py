@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
 from chartloom.domain.errors import ConfigurationError, StoreDefect
 from chartloom.domain.ports import Clock
@@ -42,6 +43,10 @@ def use_kek(project: Project, store: PostgresStore, clock: Clock, *, keeping: bo
         )
 
 
+#: SQLSTATEs of a store of before: no such table, no such function.
+_NOT_MADE_YET: Final = ("42P01", "42883")
+
+
 def make_kek(project: Project, store: PostgresStore, clock: Clock) -> None:
     """The same after the store was migrated, and makes the key for a site that has none yet."""
     use_kek(project, store, clock)
@@ -66,8 +71,12 @@ def _wrapped_count(store: PostgresStore) -> int:
     keys = store.subject_keys(keeping=True)
     try:
         return sum(keys.count_by_generation().values())
-    except (ConfigurationError, StoreDefect):
-        return 0  # no store yet, or one of before: migrating makes the tables
+    except ConfigurationError:
+        return 0  # no store yet, or one of before: migrating makes its roles
+    except StoreDefect as fault:
+        if fault.code not in _NOT_MADE_YET:
+            raise
+        return 0
     finally:
         keys.close()
 

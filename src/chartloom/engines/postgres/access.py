@@ -93,6 +93,7 @@ def entered(conn: Connection, claimed: Claim, begin: bytes = BEGIN) -> Iterator[
     try:
         yield conn
     except BaseException:
+        # A connection that broke has no transaction left, and what broke it is told.
         with contextlib.suppress(OperationalError, InterfaceError):
             if conn.pgconn.status == pq.ConnStatus.OK:
                 conn.pgconn.exec_(b"ROLLBACK")

@@ -82,9 +82,9 @@ def cluster(
     person = {r: names[root] for r, root in roots.items()}
     reviews = [r for r in refused if person[r.pair[0]] != person[r.pair[1]]]
     for pair, decision in decisions.items():
-        if decision.outcome is Outcome.REVIEW and pair not in said:
-            if person[pair[0]] != person[pair[1]]:
-                reviews.append(Review(pair, decision.weight, decision.guard or decision.rule))
+        asked = decision.outcome is Outcome.REVIEW and pair not in said
+        if asked and person[pair[0]] != person[pair[1]]:
+            reviews.append(Review(pair, decision.weight, decision.guard or decision.rule))
     return Clusters(person, tuple(sorted(reviews)))
 
 

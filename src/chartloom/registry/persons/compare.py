@@ -7,7 +7,7 @@ from typing import Final
 from rapidfuzz.distance import OSA, JaroWinkler
 
 from chartloom.registry.persons.comparison import Comparison
-from chartloom.registry.persons.folding import sound
+from chartloom.registry.persons.folding import sound, squeeze
 from chartloom.registry.persons.parameters import Parameters
 from chartloom.registry.persons.record import Home, MatchRecord, Number
 
@@ -33,7 +33,11 @@ def compare(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> Compariso
         _email(a.emails, b.emails),
         _national(a.numbers, b.numbers),
         _record(a.numbers, b.numbers),
-        "missing" if not a.suffix or not b.suffix else "same" if a.suffix == b.suffix else "different",
+        "missing"
+        if not a.suffix or not b.suffix
+        else "same"
+        if a.suffix == b.suffix
+        else "different",
         _mother(a.mother, b.mother),
         parameters.family_rarity(family_name) if family_name else 0.0,
         parameters.given_rarity(given_name) if given_name else 0.0,
@@ -53,7 +57,9 @@ def close(a: str, b: str) -> bool:
         return True
     longest = max(len(a), len(b))
     if longest < 4:
-        return longest == 3 and len(a) == len(b) and a[0] == b[0] and _osa(a, b, score_cutoff=1) <= 1
+        return (
+            longest == 3 and len(a) == len(b) and a[0] == b[0] and _osa(a, b, score_cutoff=1) <= 1
+        )
     if _osa(a, b, score_cutoff=2) <= (2 if longest >= 8 else 1):
         return True
     return bool(_winkler(a, b, score_cutoff=0.93) >= 0.93)
@@ -75,9 +81,9 @@ def _family(a: MatchRecord, b: MatchRecord) -> tuple[str, str]:
             return "part", common
     if close(first, second):
         return "close", ""
-    if sound(first) == sound(second):
-        if min(len(first), len(second)) > 2 or _osa(first, second, score_cutoff=1) <= 1:
-            return "sound", ""
+    short = min(len(first), len(second)) <= 2
+    if sound(first) == sound(second) and not (short and _osa(first, second, score_cutoff=1) > 1):
+        return "sound", ""
     if len(a.families) > 1 or len(b.families) > 1:
         for one in a.families:
             for other in b.families:
@@ -94,10 +100,12 @@ def _family(a: MatchRecord, b: MatchRecord) -> tuple[str, str]:
 
 
 def _part(a: MatchRecord, b: MatchRecord) -> str:
-    """A word that stands in both family names, or in one and behind the other's first given name."""
+    """A word in both family names, or in one and behind the other's first given name."""
     common = [p for p in a.parts if p in b.parts and len(p) > 1]
     if not common:
-        common = [p for p in a.parts if p in b.givens[1:]] + [p for p in b.parts if p in a.givens[1:]]
+        common = [p for p in a.parts if p in b.givens[1:]] + [
+            p for p in b.parts if p in a.givens[1:]
+        ]
     return min(common, default="")
 
 
@@ -114,15 +122,18 @@ def _given(a: MatchRecord, b: MatchRecord) -> tuple[str, str]:
     if a.roots and b.roots:
         for root in a.roots:
             if root in b.roots:
-                return "nickname", ""
+                return _forms(root, first, second), ""
     if len(first) == 1 or len(second) == 1:
-        if first[0] == second[0]:
+        if first[0] == second[0] or any(r[0] == first for r in b.roots if len(first) == 1):
+            return "initial", ""
+        if any(r[0] == second for r in a.roots if len(second) == 1):
             return "initial", ""
     elif first[0] == second[0] and close(first, second):
         return "close", ""
-    elif first.startswith(second) or second.startswith(first):
-        if min(len(first), len(second)) >= 3:
-            return "nickname", ""
+    elif min(len(first), len(second)) >= 3 and (
+        first.startswith(second) or second.startswith(first)
+    ):
+        return "nickname", ""
     if a.aliases or b.aliases:
         common = {first, *a.aliases} & {second, *b.aliases}
         if common:
@@ -130,6 +141,13 @@ def _given(a: MatchRecord, b: MatchRecord) -> tuple[str, str]:
     if first in b.givens[1:] or second in a.givens[1:]:
         return "middle", ""
     return ("similar" if _similar(first, second) else "different"), ""
+
+
+def _forms(root: str, first: str, second: str) -> str:
+    """Betty and Lisa are both Elizabeth, and may yet be sisters: two short forms say less."""
+    if first[0] == second[0] or squeeze(root) in (first, second) or sound(first) == sound(second):
+        return "nickname"
+    return "similar"
 
 
 def _similar(a: str, b: str) -> bool:
@@ -143,10 +161,12 @@ def _similar(a: str, b: str) -> bool:
 def _swapped(a: MatchRecord, b: MatchRecord) -> bool:
     if not (a.families and b.families and a.givens and b.givens):
         return False
-    one = "".join(a.givens), "".join(b.givens)
-    if close(one[0], b.families[0]) and close(a.families[0], one[1]):
+    one, other = "".join(a.givens), "".join(b.givens)
+    if close(one, b.families[0]) and close(a.families[0], other):
         return True
-    return close(a.givens[0], b.families[0]) and close(a.families[0], b.givens[0])
+    return (close(a.families[0], b.givens[0]) and any(g in b.parts for g in a.givens)) or (
+        close(b.families[0], a.givens[0]) and any(g in a.parts for g in b.givens)
+    )
 
 
 def _middle(a: tuple[str, ...], b: tuple[str, ...]) -> str:
@@ -210,7 +230,11 @@ def _homes(a: Home, b: Home) -> int:
     city = bool(a.city) and (a.city == b.city or close(a.city, b.city))
     if a.street and b.street and (postal or city or not (a.postal and b.postal)):
         same_street = a.street == b.street or _same_street(a.street, b.street)
-        if a.house and a.house == b.house and (same_street or postal and a.street[0] == b.street[0]):
+        if (
+            a.house
+            and a.house == b.house
+            and (same_street or (postal and a.street[0] == b.street[0]))
+        ):
             return 1 if a.unit and b.unit and a.unit != b.unit else 0
         if same_street:
             return 2

@@ -108,7 +108,7 @@ def is_overlay(before: MatchRecord, after: MatchRecord, parameters: Parameters) 
     """Whether an update turns a source patient's record into somebody else.
 
     Only what one source says of one of its patients at two times is asked about. People marry,
-    move, are corrected; nobody changes given name and birth date at once, and family name with them.
+    move, are corrected; nobody changes given name and date of birth at once.
     """
     if not before.givens or not after.givens or before.kind != after.kind:
         return False

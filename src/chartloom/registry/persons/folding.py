@@ -1,8 +1,8 @@
 """Folding text so that spellings of one word become one string.
 
-Case, accents, hyphens, apostrophes and dots go; letters that are no base letter with an accent (ø, ß,
-ł) are written out; the digraphs that stand for umlauts (ue, oe, ae) become the plain vowel, on both
-sides of every comparison. What is left is ``a-z0-9`` or, for scripts without case, their letters.
+Case, accents, hyphens, apostrophes and dots go; letters that are no accented letter (ø, ß, ł) are
+written out; the digraphs that stand for umlauts (ue, oe, ae) become the plain vowel, on both sides
+of every comparison. What is left is ``a-z0-9`` or, for scripts without case, their letters.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ import msgspec
 from chartloom.registry.persons.comparison import Comparison
 from chartloom.registry.persons.record import Kind, MatchRecord
 
-
 #: Years between a parent and a child, at least.
 GENERATION: Final = 14
 
@@ -40,6 +39,8 @@ OVERLAY: Final = Guard("overlay", review=True, apart=True)
 NEWBORN: Final = Guard("newborn", review=True)
 NAMELESS: Final = Guard("no-given-name", review=True)
 OTHER_BIRTH: Final = Guard("other-birth-date", review=True)
+OTHER_MIDDLE: Final = Guard("other-middle-name", review=True)
+NOTHING_IN_COMMON: Final = Guard("nothing-in-common")
 THIN: Final = Guard("thin", review=True)
 
 GIVEN_AGREES: Final = frozenset({"exact", "nickname", "middle", "close", "swapped"})
@@ -84,7 +85,9 @@ def guard(a: MatchRecord, b: MatchRecord, c: Comparison) -> Guard | None:
 
 def _same_record(c: Comparison) -> Guard | None:
     """The same number in the same system is one person, unless the record was written over."""
-    given_apart = c.given in ("different", "similar") or (c.given == "initial" and c.sex == "different")
+    given_apart = c.given in ("different", "similar") or (
+        c.given == "initial" and c.sex == "different"
+    )
     birth_apart = c.birth in ("different", "year")
     if given_apart and (birth_apart or (c.family == "different" and c.birth == "missing")):
         return OVERLAY
@@ -111,18 +114,24 @@ def _other_given(c: Comparison) -> Guard:
     if c.given == "similar" and c.birth in BIRTH_AGREES and not c.multiple:
         return TWINS if c.sex == "different" and c.national != "same" else SIMILAR_GIVEN
     if c.birth not in BIRTH_AGREES:
+        if c.birth == "missing":
+            return OTHER_GIVEN if personal(c) else NOTHING_IN_COMMON
         return OTHER_PERSON
     if c.national == "same":
         return TWINS if c.sex == "different" else TWINS_SAME_NUMBER
     if c.sex == "different" or c.national == "different" or c.multiple:
         return TWINS
-    if c.email == "same" and c.birth == "exact" and c.family in _FAMILY_AGREES:
+    together = c.home == "same" or (c.phone == "same" and c.home == "missing")
+    if (together or c.email == "same") and c.birth == "exact" and c.family in _FAMILY_AGREES:
         return OTHER_GIVEN
     return TWINS
 
 
 def _other_birth(c: Comparison) -> Guard | None:
+    tied = personal(c) or household(c)
     if c.birth == "missing":
+        if not tied:
+            return NOTHING_IN_COMMON
         return None if personal(c) and c.given in GIVEN_AGREES else OTHER_BIRTH
     named = c.given in ("exact", "nickname", "close") and c.family in _FAMILY_AGREES
     if c.national == "same":
@@ -137,16 +146,23 @@ def _other_birth(c: Comparison) -> Guard | None:
             return None if ties > 1 and c.years < GENERATION else OTHER_BIRTH
     if c.national == "different":
         return OTHER_PERSON
-    return OTHER_BIRTH
+    return OTHER_BIRTH if tied or c.middle == "exact" else NOTHING_IN_COMMON
 
 
 def _thin(c: Comparison) -> Guard | None:
     """Given name and date of birth agree. Something else must, and nothing may speak against it."""
     if c.national == "different" and not (c.email == "same" or household(c)):
         return THIN
-    if c.family in ("exact", "former", "swapped", "part"):
+    if personal(c):
         return None
-    if personal(c) or household(c):
+    tied = c.home == "same" or c.phone == "same" or (c.mother == "same" and c.birth == "exact")
+    if c.middle == "different" and not (tied and c.given == "exact"):
+        return OTHER_MIDDLE
+    if tied:
+        return None
+    if c.birth != "exact":
+        return THIN
+    if c.family in ("exact", "former", "swapped", "part"):
         return None
     return None if c.family == "close" and c.given != "middle" and c.birth != "default" else THIN
 

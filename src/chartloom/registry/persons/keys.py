@@ -26,28 +26,36 @@ def keys(record: MatchRecord) -> tuple[str, ...]:
     birth = record.birth if record.birth_doubt < 2 else ""
     whole = _ordered(birth) if len(birth) == 8 else ""
     givens = _given_sounds(record)
-    families = list(dict.fromkeys([sound(f) for f in record.families[:3]]))
-    if len(record.parts) > 1:
-        families = list(dict.fromkeys([*families, *(sound(p) for p in record.parts[:4])]))
-    homes = [f"{h.postal or h.city}|{h.house}" for h in record.homes[:2] if h.house and (h.postal or h.city)]
+    families = _family_sounds(record)
+    homes = [h for h in record.homes[:2] if h.postal or h.city]
+    doors = [f"{h.postal or h.city}|{h.house}" for h in homes if h.house]
+    phones = record.phones[:2]
     if whole:
-        _birth_keys(found, record, whole, givens, families, homes)
-    for family in families[:3]:
-        for given in givens[:3]:
+        for name in givens[:3]:
+            found[f"bg|{whole}|{name}"] = None
+        for name in families[:4]:
+            found[f"bf|{whole}|{name}"] = None
+        for door in doors:
+            found[f"bh|{whole}|{door}"] = None
+        for phone in phones:
+            found[f"bt|{whole}|{phone}"] = None
+        if record.mother:
+            found[f"bm|{whole}|{sound(record.mother)}"] = None
+    for family in families[:2]:
+        for given in givens[:2]:
             both = f"{family}|{given}" if family < given else f"{given}|{family}"
             if birth:
                 found[f"ny|{both}|{birth[:4]}"] = None
-            if len(birth) == 8:
-                found[f"nd|{both}|{_ordered(birth)[4:]}"] = None
-            for home in record.homes[:2]:
-                if home.postal or home.city:
-                    found[f"np|{both}|{home.postal or home.city}"] = None
-            for phone in record.phones[:2]:
+            if whole:
+                found[f"nd|{both}|{whole[4:]}"] = None
+            for home in homes:
+                found[f"np|{both}|{home.postal or home.city}"] = None
+            for phone in phones:
                 found[f"nt|{both}|{phone[-7:]}"] = None
     for given in givens[:2]:
-        for home in homes:
-            found[f"gh|{given}|{home}"] = None
-        for phone in record.phones[:2]:
+        for door in doors:
+            found[f"gh|{given}|{door}"] = None
+        for phone in phones:
             found[f"gt|{given}|{phone}"] = None
     for email in record.emails[:2]:
         found[f"e|{email}"] = None
@@ -56,24 +64,12 @@ def keys(record: MatchRecord) -> tuple[str, ...]:
     return tuple(found)[:KEYS_MAX]
 
 
-def _birth_keys(
-    found: dict[str, None],
-    record: MatchRecord,
-    whole: str,
-    givens: list[str],
-    families: list[str],
-    homes: list[str],
-) -> None:
-    for given in givens[:3]:
-        found[f"bg|{whole}|{given}"] = None
-    for family in families[:4]:
-        found[f"bf|{whole}|{family}"] = None
-    for home in homes:
-        found[f"bh|{whole}|{home}"] = None
-    for phone in record.phones[:2]:
-        found[f"bt|{whole}|{phone}"] = None
-    if record.mother:
-        found[f"bm|{whole}|{sound(record.mother)}"] = None
+def _family_sounds(record: MatchRecord) -> list[str]:
+    """Of the present family name, its parts and former names."""
+    found = dict.fromkeys([sound(f) for f in record.families[:3]])
+    if len(record.parts) > 1:
+        found.update(dict.fromkeys([sound(p) for p in record.parts[:4]]))
+    return list(found)
 
 
 def _ordered(birth: str) -> str:

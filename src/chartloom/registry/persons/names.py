@@ -71,7 +71,7 @@ def family_words(text: str) -> Words:
 
 @lru_cache(maxsize=50_000)
 def given_words(text: str) -> Words:
-    """One or more given names in a text; "BABY BOY", "Twin A", "Infant of Mary" are placeholders."""
+    """Given names; "BABY BOY", "Twin A" and "Infant of Mary" are placeholders."""
     lexicon = words()
     found = fold(text).split()[:_WORDS_MAX]
     if not found:
@@ -145,15 +145,22 @@ def read_names(names: Any) -> Named:
         givens, roots = (given,), classes_of(given)
         del aliases[given]
     return Named(
-        kind, tuple(families), tuple(parts), givens, tuple(aliases), roots, first.suffix, first.order
+        kind,
+        tuple(families),
+        tuple(parts),
+        givens,
+        tuple(aliases),
+        roots,
+        first.suffix,
+        first.order,
     )
 
 
 def _only_name(family: Words, given: Words, suffix: str) -> Named:
-    unknown = family.unknown and not given.parts
-    if family.whole in _DOE and given.parts[:1] and given.parts[0] in _DOES:
-        unknown = True
-    elif given.unknown and not family.parts:
+    unknown = family.unknown
+    if (family.whole in _DOE and given.parts[:1] and given.parts[0] in _DOES) or (
+        given.unknown and not family.parts
+    ):
         unknown = True
     baby = family.placeholder or given.placeholder
     return Named(
@@ -178,7 +185,11 @@ def _rank(name: dict[str, Any]) -> int:
 
 
 def _one(name: dict[str, Any]) -> tuple[Words, Words, str]:
-    family_text, given_texts, suffix_texts = name.get("family"), name.get("given"), name.get("suffix")
+    family_text, given_texts, suffix_texts = (
+        name.get("family"),
+        name.get("given"),
+        name.get("suffix"),
+    )
     text = name.get("text")
     family = family_words(family_text) if isinstance(family_text, str) else _NOTHING
     given = _NOTHING

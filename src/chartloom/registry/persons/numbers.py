@@ -13,14 +13,35 @@ NUMBERS_MAX: Final = 16
 RECORD: Final = frozenset({"MR", "PI", "PT", "MRT", "PE", "MRN"})
 #: Given to one person by a state or its insurance.
 NATIONAL: Final = frozenset(
-    {"SS", "NI", "NNxxx", "NH", "HC", "PPN", "DL", "MC", "MA", "CZ", "SB", "TAX", "BCT", "NIIP", "SSN"}
+    {
+        "SS",
+        "NI",
+        "NNxxx",
+        "NH",
+        "HC",
+        "PPN",
+        "DL",
+        "MC",
+        "MA",
+        "CZ",
+        "SB",
+        "TAX",
+        "BCT",
+        "NIIP",
+        "SSN",
+    }
 )
 #: Says nothing about who somebody is: accounts, visits, insured families, practitioners.
 _OTHERS: Final = frozenset(
     {"AN", "VN", "VS", "FI", "MB", "SN", "PN", "NPI", "EI", "PRN", "ACSN", "FILL", "PLAC", "GN"}
 )
 _SSN_SYSTEMS: Final = frozenset(
-    {"http://hl7.org/fhir/sid/us-ssn", "urn:oid:2.16.840.1.113883.4.1", "2.16.840.1.113883.4.1", "ssn"}
+    {
+        "http://hl7.org/fhir/sid/us-ssn",
+        "urn:oid:2.16.840.1.113883.4.1",
+        "2.16.840.1.113883.4.1",
+        "ssn",
+    }
 )
 #: The number in a wallet sold in 1938, and another that was printed on advertising.
 _PRINTED: Final = frozenset({"078051120", "219099999", "457555462"})
@@ -105,7 +126,16 @@ def read_birth(text: str) -> tuple[str, int]:
     year, month, date = int(found[:4]), int(found[4:6] or 1), int(found[6:] or 1)
     if not 1850 <= year <= 2200 or not 1 <= month <= 12 or not 1 <= date <= 31:
         return "", 0
-    if found in ("19000101", "18991231", "19010101", "18991230", "19700101", "1900", "1901", "20000101"):
+    if found in (
+        "19000101",
+        "18991231",
+        "19010101",
+        "18991230",
+        "19700101",
+        "1900",
+        "1901",
+        "20000101",
+    ):
         return found, 1 if found in ("19700101", "20000101") else 2
     if found.endswith("0101") and len(found) == 8:
         return found, 1

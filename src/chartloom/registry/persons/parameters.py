@@ -7,7 +7,7 @@ train its own with ``chartloom identity train`` and keep it in its folder.
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from math import log2
 from typing import Final
@@ -58,20 +58,28 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
 
     def family_rarity(self, name: str) -> float:
         """Bits by which an agreeing family name says more (or less) than names do on average."""
-        return _rarity(self.families.get(name, 0.0), self.usual_family, len(self.families))
+        return self._rarities[0].get(name, self._unseen[0])
 
     def given_rarity(self, name: str) -> float:
         """The same for a given name."""
-        return _rarity(self.givens.get(name, 0.0), self.usual_given, len(self.givens))
+        return self._rarities[1].get(name, self._unseen[1])
 
-    @property
+    @cached_property
+    def _rarities(self) -> tuple[dict[str, float], dict[str, float]]:
+        return (
+            {name: _rarity(share, self.usual_family) for name, share in self.families.items()},
+            {name: _rarity(share, self.usual_given) for name, share in self.givens.items()},
+        )
+
+    @cached_property
+    def _unseen(self) -> tuple[float, float]:
+        """Of a name that was not counted: rare, but how rare nobody knows."""
+        return float(bool(self.families)), float(bool(self.givens))
+
+    @cached_property
     def fingerprint(self) -> str:
         """Of all content: decisions of equal fingerprints are equal."""
-        known = self.__dict__.get("_fingerprint")
-        if known is None:
-            known = hashlib.sha256(dump(self)).hexdigest()[:16]
-            self.__dict__["_fingerprint"] = known
-        return str(known)
+        return hashlib.sha256(dump(self)).hexdigest()[:16]
 
 
 #: A name adds and takes no more bits than these.
@@ -79,10 +87,7 @@ _RARITY_MAX: Final = 4.0
 _RARITY_MIN: Final = -4.0
 
 
-def _rarity(share: float, usual: float, known: int) -> float:
-    if not share:
-        # Not among the names that were counted: rare, but how rare nobody knows.
-        return 1.0 if known else 0.0
+def _rarity(share: float, usual: float) -> float:
     return min(max(log2(usual / share), _RARITY_MIN), _RARITY_MAX)
 
 

@@ -63,9 +63,11 @@ def _mother(extensions: Any) -> tuple[str, tuple[str, ...]]:
         if url.endswith(_MAIDEN) and isinstance(text := extension.get("valueString"), str):
             read = family_words(text.split(",")[0] if "," in text else text.split(" ")[-1])
             name = read.parts[-1] if read.parts else ""
-        elif url.endswith(_MOTHERS) and isinstance(
-            identifier := extension.get("valueIdentifier"), dict
+        elif (
+            url.endswith(_MOTHERS)
+            and isinstance(identifier := extension.get("valueIdentifier"), dict)
+            and isinstance(value := identifier.get("value"), str)
+            and (value := number_value(value))
         ):
-            if isinstance(value := identifier.get("value"), str) and (value := number_value(value)):
-                numbers.append(value)
+            numbers.append(value)
     return name, tuple(numbers[:4])

@@ -37,6 +37,7 @@ SESSIONS: Final = {
 }
 _ROUNDS: Final = 40
 _SESSION_PAIRS: Final = 60_000
+_SEEN_MIN: Final = 8.0
 _NAMES_MAX: Final = 5_000
 #: Weights are kept within these bits.
 _LEAST: Final = -10.0
@@ -64,11 +65,16 @@ def train(
     order = sorted(known, key=lambda i: hashlib.blake2b(i.encode(), digest_size=8).digest())
     families, usual_family = _shares(r.families[0] for r in known.values() if r.families)
     givens, usual_given = _shares(r.givens[0] for r in known.values() if r.givens)
-    u = _random_chances(known, order, start, random_pairs)
-    m, seen = _match_chances(known, order, start, u)
+    random = _random_counts(known, order, start, random_pairs)
+    u = random.chances()
+    matched, seen = _match_counts(known, order, start, u)
+    m = matched.chances()
     weights = {
         field: {
-            level: round(_bounded(field, m[field][level] / u[field][level]), 3)
+            # What was hardly ever seen, in either class, stays as it was.
+            level: start.weights[field][level]
+            if matched.total[field][level] + random.total[field][level] < _SEEN_MIN
+            else round(_bounded(field, m[field][level] / u[field][level]), 3)
             for level in levels
             if level != "missing"
         }
@@ -98,9 +104,9 @@ def _shares(names: Iterable[str]) -> tuple[dict[str, float], float]:
     return {name: round(n / total, 7) for name, n in common}, max(usual, 1e-6)
 
 
-def _random_chances(
+def _random_counts(
     records: Mapping[str, MatchRecord], order: list[str], start: Parameters, pairs: int
-) -> Chances:
+) -> _Counts:
     counts = _Counts(1.0)
     count = len(order)
     rounds = min(max(1, pairs // max(1, count)), max(1, count - 1))
@@ -114,7 +120,7 @@ def _random_chances(
             if a is not b:
                 counts.add(compare(a, b, start), 1.0, ())
                 done += 1
-    return counts.chances()
+    return counts
 
 
 class _Counts:
@@ -140,9 +146,9 @@ class _Counts:
         return found
 
 
-def _match_chances(
+def _match_counts(
     records: Mapping[str, MatchRecord], order: list[str], start: Parameters, u: Chances
-) -> tuple[Chances, dict[str, int]]:
+) -> tuple[_Counts, dict[str, int]]:
     pooled = _Counts(0.5)
     seen: dict[str, int] = {}
     blocks = _blocks(records, order, start)
@@ -154,7 +160,7 @@ def _match_chances(
         beliefs = _expect(compared, without, _first_guess(start, u), u)
         for c, times in compared.items():
             pooled.add(c, beliefs[c] * times, without)
-    return pooled.chances(), seen
+    return pooled, seen
 
 
 def _blocks(

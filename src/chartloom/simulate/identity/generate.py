@@ -1,4 +1,4 @@
-"""Registrations of a world's people with the truth beside them, clean or through a noise profile."""
+"""Registrations of a world's people, through a noise profile, with the truth beside them."""
 
 from __future__ import annotations
 
@@ -57,8 +57,7 @@ def generate(
     rng = Random(f"registrations/{seed}")
     rows: list[tuple[str, str, Labelled]] = []
     for human in world.people:
-        for labelled in _of(rng, human, world, noise):
-            rows.append((labelled.at, labelled.id, labelled))
+        rows += [(x.at, x.id, x) for x in _of(rng, human, world, noise)]
     rows.sort(key=lambda row: row[:2])
     if overlays:
         rows += _overlaid(rng, [row[2] for row in rows], overlays)
@@ -111,7 +110,14 @@ def _labelled(
     record_id = f"{r.system.rpartition(':')[2]}-{r.number}"
     age = (day - human.born).days // 365
     return Labelled(
-        record_id, person, to_fhir(r), day.isoformat(), human.group, human.sex, age, tuple(sorted(tags))
+        record_id,
+        person,
+        to_fhir(r),
+        day.isoformat(),
+        human.group,
+        human.sex,
+        age,
+        tuple(sorted(tags)),
     )
 
 
@@ -158,7 +164,9 @@ def _as_newborn(rng: Random, r: Registration, human: Human, world: World, day: d
     word = "BOY" if human.sex == "M" else "GIRL"
     letter = f" {'ABC'[human.order - 1]}" if human.order else ""
     r.family, r.middle, r.suffix, r.ssn = mother.family_at(day), "", "", ""
-    r.given = rng.choice((f"BABY {word}{letter}", f"BB{letter}" if word == "BOY" else f"BG{letter}"))
+    r.given = rng.choice(
+        (f"BABY {word}{letter}", f"BB{letter}" if word == "BOY" else f"BG{letter}")
+    )
     if rng.random() < 0.1:
         r.given = f"Infant{letter}"
     r.mother = mother.family.split()[0] if rng.random() < 0.6 else ""
@@ -170,7 +178,13 @@ def _as_newborn(rng: Random, r: Registration, human: Human, world: World, day: d
 def _unknown(rng: Random, r: Registration) -> Registration:
     """Nobody knows who it is. The truth holds it apart: no one could tell from the record."""
     family, given = rng.choice(
-        (("DOE", "JOHN"), ("DOE", "JANE"), ("UNKNOWN", "UNKNOWN"), ("TRAUMA", "ALPHA"), ("UNKNOWN", ""))
+        (
+            ("DOE", "JOHN"),
+            ("DOE", "JANE"),
+            ("UNKNOWN", "UNKNOWN"),
+            ("TRAUMA", "ALPHA"),
+            ("UNKNOWN", ""),
+        )
     )
     birth = rng.choice(("1900-01-01", "", "1970-01-01"))
     return Registration(r.system, r.number, family=family, given=given, sex=r.sex, birth=birth)

@@ -170,7 +170,12 @@ class DeskNoise:
         elif rng.random() < rates.street_typo:
             r.street = typo(rng, r.street)
         elif rng.random() < rates.street_long:
-            for long, short in (("Street", "St."), ("Avenue", "Ave"), ("Road", "Rd"), ("North", "N")):
+            for long, short in (
+                ("Street", "St."),
+                ("Avenue", "Ave"),
+                ("Road", "Rd"),
+                ("North", "N"),
+            ):
                 r.street = r.street.replace(long, short)
         if rng.random() < 0.3:
             r.flat = r.flat.replace("Apt ", "#")

@@ -15,20 +15,34 @@ from chartloom.simulate.identity.registration import Registration
 
 _HEARD: Final = (
     ("ph", "f"), ("ck", "k"), ("ie", "y"), ("ee", "ea"), ("ou", "oo"), ("mac", "mc"), ("sch", "sh"),
-    ("c", "k"), ("z", "s"), ("x", "ks"), ("w", "v"), ("y", "i"), ("th", "t"), ("ll", "l"), ("nn", "n"),
+    ("c", "k"), ("z", "s"), ("x", "ks"), ("w", "v"), ("y", "i"), ("th", "t"), ("ll", "l"),
+    ("nn", "n"),
     ("ei", "ai"), ("son", "sen"), ("gh", "g"), ("j", "g"), ("ao", "ow"), ("q", "k"), ("ts", "z"),
 )  # fmt: skip
 _SCANNED: Final = (
-    ("rn", "m"), ("m", "rn"), ("l", "i"), ("i", "l"), ("o", "0"), ("s", "5"), ("cl", "d"), ("e", "c"),
+    ("rn", "m"), ("m", "rn"), ("l", "i"), ("i", "l"), ("o", "0"), ("s", "5"), ("cl", "d"),
+    ("e", "c"),
     ("u", "v"), ("h", "b"), ("vv", "w"), ("g", "q"),
 )  # fmt: skip
-_SCANNED_DIGITS: Final = {"0": "8", "1": "7", "3": "8", "5": "6", "6": "8", "7": "1", "8": "3", "9": "4"}
+_SCANNED_DIGITS: Final = {
+    "0": "8",
+    "1": "7",
+    "3": "8",
+    "5": "6",
+    "6": "8",
+    "7": "1",
+    "8": "3",
+    "9": "4",
+}
 _OTHER_NAMES: Final = {
-    "robert": "Robby", "william": "Willie", "elizabeth": "Eliza", "margaret": "Margo", "james": "Jimmie",
-    "katherine": "Kathryn", "catherine": "Katherine", "joseph": "Joey", "sarah": "Sara", "john": "Jon",
+    "robert": "Robby", "william": "Willie", "elizabeth": "Eliza", "margaret": "Margo",
+    "james": "Jimmie",
+    "katherine": "Kathryn", "catherine": "Katherine", "joseph": "Joey", "sarah": "Sara",
+    "john": "Jon",
     "steven": "Stephen", "mohammed": "Muhammed", "youssef": "Yousif", "hussein": "Hossein",
     "jose": "Joseph", "juan": "John", "maria": "Mary", "miguel": "Michael", "carlos": "Charles",
-    "francisco": "Frank", "guadalupe": "Lupita", "patricia": "Tricia", "ann": "Annie", "susan": "Suzy",
+    "francisco": "Frank", "guadalupe": "Lupita", "patricia": "Tricia", "ann": "Annie",
+    "susan": "Suzy",
     "thomas": "Thom", "anthony": "Anton", "rebecca": "Becca", "jennifer": "Jenn", "ivan": "John",
     "piotr": "Peter", "krzysztof": "Chris", "elena": "Helen", "alexei": "Alex", "jürgen": "Juergen",
 }  # fmt: skip
@@ -66,7 +80,9 @@ class Rates(msgspec.Struct, frozen=True):
 
 
 FORMS: Final = Rates()
-SCANNED: Final = Rates(heard=0.03, scanned=0.035, birth_scanned=0.01, truncated=0.0, ssn_scanned=0.02)
+SCANNED: Final = Rates(
+    heard=0.03, scanned=0.035, birth_scanned=0.01, truncated=0.0, ssn_scanned=0.02
+)
 MIGRATED: Final = Rates(
     truncated=0.5,
     whole_name=0.3,
@@ -114,7 +130,11 @@ class PaperNoise:
         elif r.middle and len(r.middle) > 2 and rng.random() < rates.second_given_only:
             r.given, r.middle = r.middle, ""
             done.add("middle")
-        r.middle = (r.middle if rng.random() < 0.4 else r.middle[:1]) if rng.random() < rates.middle else ""
+        r.middle = (
+            (r.middle if rng.random() < 0.4 else r.middle[:1])
+            if rng.random() < rates.middle
+            else ""
+        )
         r.suffix = r.suffix if rng.random() < rates.suffix else ""
         if " " in r.family or "-" in r.family:
             if rng.random() < rates.second_family_lost:

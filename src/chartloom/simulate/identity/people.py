@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from chartloom.simulate.identity.nicknames import NICKNAMES
 from chartloom.simulate.identity.pools import (
     GROUPS,
     Places,
@@ -236,10 +237,11 @@ class World:
             suffix, tags = "Jr", {"namesake"}
             father.suffix = father.suffix or ("Sr" if rng.random() < 0.5 else "")
             father.tags |= {"namesake"}
+        siblings = [p for p in self.people[-6:] if p.mother == mother.index]
+        while not namesake and any(_alike(p.given, given) for p in siblings):
+            given, middle = given_names(rng, group, sex)
         if order:
             tags.add("twin")
-            while any(p.given == given and p.born == born for p in self.people[-6:]):
-                given, middle = given_names(rng, group, sex)
             if rng.random() < 0.25 and (twin := self.people[-1]).order and twin.born == born:
                 middle = twin.middle
         grown = born + timedelta(days=365 * 19 + rng.randrange(2000))
@@ -262,6 +264,12 @@ class World:
         self._add(old)
 
 
+def _alike(one: str, other: str) -> bool:
+    """No parents call two children by forms of one name."""
+    a, b = one.lower(), other.lower()
+    return a == b or b in NICKNAMES.get(a, ()) or a in NICKNAMES.get(b, ())
+
+
 def _clip(day: date) -> date:
     return min(max(day, date(1915, 1, 1)), date(2004, 12, 31))
 
@@ -273,6 +281,8 @@ def _phone(rng: Random) -> str:
 
 
 def _email(rng: Random, given: str, family: str, year: int) -> str:
-    plain = "".join(c for c in f"{given}.{family}".lower() if c.isascii() and (c.isalpha() or c == "."))
+    plain = "".join(
+        c for c in f"{given}.{family}".lower() if c.isascii() and (c.isalpha() or c == ".")
+    )
     tail = rng.choice((str(year)[2:], str(rng.randrange(1000)), ""))
     return f"{plain}{tail}@example.{rng.choice(('org', 'net', 'com'))}"

@@ -8,6 +8,11 @@ from importlib.resources import files
 from random import Random
 from typing import Final
 
+
+def _pool(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 #: Group -> share of the population in the usual mix.
 GROUPS: Final = {
     "anglo": 0.42,
@@ -25,18 +30,21 @@ GROUPS: Final = {
 #: Beginnings and ends of the many family names that few people have.
 _RARE: Final = {
     "anglo": (
-        "Ash Black Brad Brook Cald Chat Cran Dal East Fair Glen Had Hart Hol Kings Lang Lin Mar Mel "
+        "Ash Black Brad Brook Cald Chat Cran Dal East Fair Glen Had Hart Hol Kings Lang Lin Mar "
+        "Mel "
         "Nor Oak Pem Rad Red Rock Shel Stan Stock Thorn Under Wal Wex Whit Win Wood York",
         "beck bourne bridge bury by combe cott croft dale den field ford gate ham hurst land ley "
         "low man mere more ridge shaw stead ton well wick wood worth",
     ),
     "slavic": (
-        "Adam Bar Bogd Bor Chern Dan Dob Fed Gav Grab Hrab Jan Jas Kal Kar Kov Kras Kub Lis Luk Mak "
+        "Adam Bar Bogd Bor Chern Dan Dob Fed Gav Grab Hrab Jan Jas Kal Kar Kov Kras Kub Lis Luk "
+        "Mak "
         "Mal Mir Pav Pol Rad Rom Rud Sav Sem Stan Vas Vit Yak Zar",
         "chenko czak czyk enko evic ewicz iak icki inski ko kov ovic ovski owicz owski uk",
     ),
     "germanic": (
-        "Acker Alten Bach Berg Birken Blumen Braun Brunn Buch Dorn Eber Eichen Engel Feld Frei Gold "
+        "Acker Alten Bach Berg Birken Blumen Braun Brunn Buch Dorn Eber Eichen Engel Feld Frei "
+        "Gold "
         "Grün Hagen Heil Hohen Kirch Königs Linden Mühl Ober Rosen Sand Stein Wald Weiden",
         "bach bauer baum berg berger born brecht dorf eck feld haus heim hof holz lein mann meier "
         "reich schmidt stein thal wald weg",
@@ -52,7 +60,7 @@ _RARE: Final = {
         "agu baje bi chukwu dele femi gbo kwe laja leye mba nna nwa rinde tayo toye wale",
     ),
 }
-_STREETS: Final = (
+_STREETS: Final = _pool(
     "Maple Oak Cedar Pine Elm Walnut Chestnut Birch Willow Sycamore Magnolia Juniper Aspen Laurel "
     "Main Church Mill River Lake Hill Park Spring Valley Meadow Forest Sunset Ridge Prairie Canyon "
     "Washington Lincoln Jefferson Madison Franklin Jackson Monroe Adams Harrison Grant Sherman "
@@ -60,13 +68,15 @@ _STREETS: Final = (
     "Kingfisher Heron Osprey Falcon Sparrow Larkspur Bluebell Foxglove Sage Clover Heather Ivy "
     "Whispering-Pines Old-Mill Stone-Creek Silver-Lake Eagle-Ridge Cherry-Hill Rolling-Meadow "
     "King Queen Bishop Abbey Tower Castle Granite Marble Copper Amber Crystal Pearl Opal"
-).split()
-_KINDS: Final = "Street Avenue Road Drive Lane Court Boulevard Place Terrace Circle Way".split()
-_TOWN_HEADS: Final = (
+)
+_KINDS: Final = _pool("Street Avenue Road Drive Lane Court Boulevard Place Terrace Circle Way")
+_TOWN_HEADS: Final = _pool(
     "Ash Bell Clear Dry East Fair Glen Green High Iron Lake Mill New North Oak Red Rock Salt Sand "
     "South Spring Stone West White Willow"
-).split()
-_TOWN_ENDS: Final = "brook bury dale field ford haven mont port ridge side ton vale ville water wood".split()
+)
+_TOWN_ENDS: Final = _pool(
+    "brook bury dale field ford haven mont port ridge side ton vale ville water wood"
+)
 
 
 @cache
@@ -84,7 +94,9 @@ def pool(group: str, kind: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
 
 def _draw(rng: Random, group: str, kind: str) -> str:
     names, cumulative = pool(group, kind)
-    return rng.choices(names, cum_weights=cumulative)[0].replace("-", " " if kind == "family" else "-")
+    return rng.choices(names, cum_weights=cumulative)[0].replace(
+        "-", " " if kind == "family" else "-"
+    )
 
 
 def family_name(rng: Random, group: str) -> str:
@@ -106,7 +118,10 @@ def given_names(rng: Random, group: str, sex: str) -> tuple[str, str]:
         usual = "Thi" if sex == "F" and rng.random() < 0.5 else _draw(rng, group, kind)
         return given, usual
     if group == "hispanic" and sex == "F" and rng.random() < 0.12:
-        return f"Maria {rng.choice(('del Carmen', 'de los Angeles', 'Luisa', 'Elena', 'Teresa'))}", ""
+        return (
+            f"Maria {rng.choice(('del Carmen', 'de los Angeles', 'Luisa', 'Elena', 'Teresa'))}",
+            "",
+        )
     middle = _draw(rng, group, kind) if rng.random() < 0.75 else ""
     return given, "" if middle == given else middle
 
@@ -123,7 +138,13 @@ def family_of(rng: Random, group: str, father: str, mother: str, sex: str) -> st
 
 def gendered(family: str, sex: str) -> str:
     """Slavic endings: Kowalski and Kowalska, Petrov and Petrova."""
-    for male, female in (("ski", "ska"), ("cki", "cka"), ("ov", "ova"), ("ev", "eva"), ("in", "ina")):
+    for male, female in (
+        ("ski", "ska"),
+        ("cki", "cka"),
+        ("ov", "ova"),
+        ("ev", "eva"),
+        ("in", "ina"),
+    ):
         if sex == "F" and family.endswith(male):
             return family[: -len(male)] + female
         if sex == "M" and family.endswith(female):

@@ -7,7 +7,12 @@ from typing import Any
 import msgspec
 
 #: Assigning authorities of the record numbers of the simulated systems.
-SYSTEMS = ("urn:sim:north-hospital", "urn:sim:valley-clinic", "urn:sim:lakeside", "urn:sim:childrens")
+SYSTEMS = (
+    "urn:sim:north-hospital",
+    "urn:sim:valley-clinic",
+    "urn:sim:lakeside",
+    "urn:sim:childrens",
+)
 _TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
 _MAIDEN = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName"
 _MOTHERS = "urn:sim:extension:mothers-identifier"
@@ -78,7 +83,11 @@ def _identifiers(r: Registration) -> list[dict[str, Any]]:
 
 
 def _identifier(code: str, system: str, value: str) -> dict[str, Any]:
-    return {"type": {"coding": [{"system": _TYPES, "code": code}]}, "system": system, "value": value}
+    return {
+        "type": {"coding": [{"system": _TYPES, "code": code}]},
+        "system": system,
+        "value": value,
+    }
 
 
 def _names(r: Registration) -> list[dict[str, Any]]:

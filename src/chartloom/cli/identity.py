@@ -1,0 +1,185 @@
+"""``chartloom identity``: how good matching is, on any labelled file; training; made-up files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from chartloom.cli.output import ERR, OUT, print_json
+from chartloom.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from chartloom.registry.persons import Parameters
+    from chartloom.wiring.identity.evaluation import Evaluation
+
+_FILE = Annotated[Path, typer.Argument(help="CSV, or NDJSON of FHIR Patients.")]
+_COLUMN = Annotated[
+    list[str] | None,
+    typer.Option(help="FIELD=NAME of a column that cannot be guessed, e.g. family=LNAME."),
+]
+_PARAMETERS = Annotated[
+    Path | None, typer.Option(help="The matcher's parameters; the built-in ones otherwise.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the group ``identity``."""
+    group = typer.Typer(
+        name="identity",
+        help="Who is one person: measure and train the matcher.",
+        no_args_is_help=True,
+    )
+    group.command(
+        epilog="Examples:  chartloom identity evaluate labelled.csv  ·  chartloom identity evaluate"
+        " patients.ndjson --truth truth.csv --report report.html  ·  chartloom identity evaluate"
+        " other.csv --column family=LNAME --learn --json"
+    )(evaluate)
+    group.command(epilog="Example:  chartloom identity train patients.ndjson --out matcher.json")(
+        train
+    )
+    group.command(
+        epilog="Example:  chartloom identity make labelled.ndjson --people 10000 --noise desk"
+    )(make)
+    app.add_typer(group)
+
+
+def evaluate(
+    file: _FILE,
+    truth: Annotated[
+        Path | None, typer.Option(help="CSV of record id and person, if the file has no column.")
+    ] = None,
+    column: _COLUMN = None,
+    parameters: _PARAMETERS = None,
+    learn: Annotated[
+        bool, typer.Option(help="First learn weights on the file itself, without its labels.")
+    ] = False,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML report with plots.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
+) -> None:
+    """Precision, recall and errors of matching, against a file that knows the truth."""
+    from chartloom.wiring.identity.evaluation import as_json, standardise_rows
+    from chartloom.wiring.identity.evaluation import evaluate as run
+    from chartloom.wiring.identity.labelled_file import read_labelled
+    from chartloom.wiring.identity.page import page
+
+    rows = read_labelled(file, _columns(column), truth)
+    records = standardise_rows(rows)
+    known = _parameters(parameters)
+    if learn:
+        from chartloom.registry.persons.train import train as learned
+
+        known = learned(records, known, f"learned on {file.name}").parameters
+    result = run(rows, known, records)
+    if report is not None:
+        report.write_text(page(result, f"Matching of {file.name}"), encoding="utf-8")
+    if json:
+        print_json(as_json(result))
+        return
+    _show(result)
+    if report is not None:
+        OUT.print(f"Plots and all classes of mistakes: {report}", highlight=False)
+
+
+def train(
+    file: _FILE,
+    out: Annotated[Path, typer.Option(help="Where to write the parameters.")],
+    column: _COLUMN = None,
+    parameters: _PARAMETERS = None,
+    name: Annotated[str, typer.Option(help="Name of the set.")] = "",
+) -> None:
+    """Learns weights and the rarity of names from records without labels (EM)."""
+    from chartloom.registry.persons import dump
+    from chartloom.registry.persons.train import train as learned
+    from chartloom.wiring.identity.evaluation import standardise_rows
+    from chartloom.wiring.identity.labelled_file import read_labelled
+
+    records = standardise_rows(read_labelled(file, _columns(column)))
+    trained = learned(records, _parameters(parameters), name or file.stem)
+    out.write_bytes(dump(trained.parameters))
+    seen = sum(trained.pairs.values())
+    ERR.print(f"{len(records):,} records, {seen:,} pairs; {out}", highlight=False)
+
+
+def make(
+    out: Annotated[Path, typer.Argument(help="NDJSON to write.")],
+    people: Annotated[int, typer.Option(help="How many people.", min=10)] = 10_000,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same file.")] = 1,
+    noise: Annotated[str, typer.Option(help="What goes wrong; see the documentation.")] = "desk",
+) -> None:
+    """Writes made-up records with the truth beside them."""
+    from chartloom.domain.codec import encode
+    from chartloom.simulate.identity import PROFILES, generate
+
+    if noise not in PROFILES:
+        raise ConfigurationError(
+            f"There is no noise {noise!r}.", where="--noise", cure=f"One of: {', '.join(PROFILES)}."
+        )
+    count = 0
+    with out.open("wb") as lines:
+        for record in generate(seed, people, PROFILES[noise]):
+            line = {
+                "id": record.id,
+                "person": record.person,
+                "group": record.group,
+                "tags": list(record.tags),
+                "resource": record.patient,
+            }
+            lines.write(encode(line) + b"\n")
+            count += 1
+    ERR.print(f"{count:,} records of {people:,} people; {out}", highlight=False)
+
+
+def _columns(given: list[str] | None) -> dict[str, str]:
+    found = {}
+    for text in given or []:
+        field, equals, name = text.partition("=")
+        if not equals:
+            raise ConfigurationError(
+                f"{text!r} is no FIELD=NAME.", where="--column", cure="For example family=LNAME."
+            )
+        found[field] = name
+    return found
+
+
+def _parameters(path: Path | None) -> Parameters:
+    from chartloom.registry.persons import default_parameters, load
+
+    if path is None:
+        return default_parameters()
+    if not path.exists():
+        raise ConfigurationError("There is no such file.", where=str(path), cure="Check the path.")
+    return load(path.read_bytes(), str(path))
+
+
+def _show(result: Evaluation) -> None:
+    r = result.report
+    table = Table("", "precision", "recall", "F1", "wrong", "missed", title_justify="left")
+    for name, score in (
+        ("pairs linked by a decision", r.links),
+        ("pairs within clusters", r.pairs),
+        ("clusters that are one person", r.clusters),
+    ):
+        shares = [f"{x:.5f}" for x in (score.precision, score.recall, score.f1)]
+        table.add_row(name, *shares, f"{score.wrong:,}", f"{score.missed:,}")
+    OUT.print(table)
+    OUT.print(
+        f"{r.records:,} records of {r.persons:,} persons in {r.found:,} clusters; "
+        f"{r.mixed:,} ({r.mixed_share:.3%}) hold more than one person.\n"
+        f"{r.queue:,} reviews ({r.queue_share:.2%} of records), {r.queue_right:,} of them one "
+        f"person; recall when all are answered: {r.reviewed:.5f}.\n"
+        f"Parameters {result.parameters}; {result.seconds:.1f} s of CPU.",
+        highlight=False,
+    )
+    for kind, groups in result.groups.items():
+        rates = Table(f"by {kind}", "records", "in a wrong cluster", "rate", title_justify="left")
+        for group, (records, wrong, rate) in groups.items():
+            rates.add_row(group or "-", f"{records:,}", f"{wrong:,}", f"{rate:.2%}")
+        OUT.print(rates)
+    mistakes = Table("mistake", "what was decided", "pairs")
+    for kind, classes in result.classes.items():
+        for why, n in list(classes.items())[:8]:
+            mistakes.add_row(kind, why, f"{n:,}")
+    OUT.print(mistakes)

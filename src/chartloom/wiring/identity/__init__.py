@@ -1,0 +1,1 @@
+"""Evaluating and training the matcher of persons on files: reading, measuring, drawing."""

@@ -1,0 +1,168 @@
+"""One evaluation of the matcher: what came out, for people and for machines."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from chartloom.domain.errors import ConfigurationError
+from chartloom.registry.persons import (
+    Clusters,
+    Decision,
+    MatchRecord,
+    Pair,
+    Parameters,
+    match_all,
+    standardise,
+)
+from chartloom.registry.persons.metrics import Report, Score, by_group, measure, mistakes
+from chartloom.wiring.identity.labelled_file import LabelledRow
+
+
+class Evaluation(msgspec.Struct):
+    """What :func:`evaluate` found. groups: kind -> group -> (records, wrong, rate); classes: kind
+    of mistake -> guard or rule -> pairs; tags: the same by what the file says of the records."""
+
+    report: Report
+    groups: dict[str, dict[str, tuple[int, int, float]]]
+    classes: dict[str, dict[str, int]]
+    tags: dict[str, tuple[int, int, float]]
+    weights: list[tuple[float, bool]]  #: of pairs that were not *new*: bits, and whether right
+    examples: list[dict[str, Any]]  #: some mistakes: ids, levels and bits, no values
+    seconds: float
+    parameters: str
+
+
+def standardise_rows(rows: Sequence[LabelledRow]) -> dict[str, MatchRecord]:
+    """Record id -> what is compared of it."""
+    return {row.id: standardise(row.patient) for row in rows}
+
+
+def evaluate(
+    rows: Sequence[LabelledRow],
+    parameters: Parameters,
+    records: dict[str, MatchRecord] | None = None,
+    examples: int = 30,
+) -> Evaluation:
+    """Matches all rows as one set and compares with the truth. Raises ConfigurationError."""
+    if not rows or any(not row.person for row in rows):
+        raise ConfigurationError(
+            "Not every record says which person it is.",
+            where="the file",
+            cure="Give a column `person`, or a CSV of record id and person with --truth.",
+        )
+    records = records or standardise_rows(rows)
+    start = time.process_time()
+    clusters, decisions = match_all(records, parameters)
+    seconds = time.process_time() - start
+    truth = {row.id: row.person for row in rows}
+    classes: dict[str, Counter[str]] = {
+        "joined": Counter(),
+        "missed": Counter(),
+        "review": Counter(),
+    }
+    shown: list[dict[str, Any]] = []
+    for mistake in mistakes(truth, clusters, decisions):
+        classes[mistake.kind][mistake.why] += 1
+        if mistake.kind != "review" and len(shown) < examples:
+            shown.append(_example(mistake.kind, mistake.pair, mistake.why, decisions))
+    return Evaluation(
+        report=measure(truth, clusters, decisions),
+        groups=_groups(rows, truth, clusters),
+        classes={kind: dict(c.most_common()) for kind, c in classes.items()},
+        tags=_tags(rows, truth, clusters),
+        weights=[(d.weight, truth[a] == truth[b]) for (a, b), d in decisions.items()],
+        examples=shown,
+        seconds=seconds,
+        parameters=f"{parameters.name} {parameters.fingerprint}",
+    )
+
+
+def _example(kind: str, pair: Pair, why: str, decisions: dict[Pair, Decision]) -> dict[str, Any]:
+    decision = decisions.get(pair)
+    levels: dict[str, str] = {}
+    if decision is not None:
+        fields = msgspec.structs.asdict(decision.comparison)
+        levels = {f: v for f, v in fields.items() if isinstance(v, str) and v != "missing"}
+    return {
+        "kind": kind,
+        "records": list(pair),
+        "why": why,
+        "weight": decision.weight if decision is not None else None,
+        "levels": levels,
+    }
+
+
+def _groups(
+    rows: Sequence[LabelledRow], truth: dict[str, str], clusters: Clusters
+) -> dict[str, dict[str, tuple[int, int, float]]]:
+    found = {}
+    for kind in ("group", "sex", "age"):
+        named = {row.id: row.groups.get(kind, "") for row in rows}
+        if any(named.values()):
+            found[kind] = by_group(truth, clusters, named)
+    return found
+
+
+def _tags(
+    rows: Sequence[LabelledRow], truth: dict[str, str], clusters: Clusters
+) -> dict[str, tuple[int, int, float]]:
+    found = {}
+    for tag in sorted({t for row in rows for t in row.tags}):
+        marked = {row.id: "yes" if tag in row.tags else "no" for row in rows}
+        found[tag] = by_group(truth, clusters, marked)["yes"]
+    return found
+
+
+def thresholds(evaluation: Evaluation) -> list[tuple[float, int, int]]:
+    """(bits, right, wrong) of pairs at least that heavy, for a curve; guards are not asked."""
+    points, right, wrong = [], 0, 0
+    for weight, is_right in sorted(evaluation.weights, reverse=True):
+        right, wrong = right + is_right, wrong + (not is_right)
+        points.append((weight, right, wrong))
+    return points
+
+
+def as_json(evaluation: Evaluation) -> dict[str, Any]:
+    """Everything but the weights."""
+    r = evaluation.report
+    return {
+        "parameters": evaluation.parameters,
+        "records": r.records,
+        "persons": r.persons,
+        "clusters": r.found,
+        "auto_links": _score(r.links),
+        "pairs": _score(r.pairs),
+        "exact_clusters": _score(r.clusters),
+        "bcubed": {"precision": r.bcubed_precision, "recall": r.bcubed_recall},
+        "mixed_clusters": {"count": r.mixed, "share": r.mixed_share},
+        "recall_with_review": r.reviewed,
+        "queue": {"reviews": r.queue, "of_records": r.queue_share, "answered_yes": r.queue_right},
+        "groups": {
+            kind: {g: _rate(v) for g, v in groups.items()}
+            for kind, groups in evaluation.groups.items()
+        },
+        "tags": {tag: _rate(v) for tag, v in evaluation.tags.items()},
+        "mistakes": evaluation.classes,
+        "examples": evaluation.examples,
+        "cpu_seconds": round(evaluation.seconds, 3),
+    }
+
+
+def _score(score: Score) -> dict[str, float]:
+    return {
+        "precision": score.precision,
+        "recall": score.recall,
+        "f1": score.f1,
+        "right": score.right,
+        "wrong": score.wrong,
+        "missed": score.missed,
+    }
+
+
+def _rate(value: tuple[int, int, float]) -> dict[str, float]:
+    return {"records": value[0], "wrong": value[1], "rate": value[2]}
