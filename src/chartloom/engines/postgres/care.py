@@ -28,13 +28,11 @@ CARE: Final = Table(
     ),
 )
 #: Relations of resources that had some before: most are said again as they were, and those rows
-#: stay untouched. Parameters of both: the relations (columns of ``CARE``), the resource ids.
+#: stay untouched. Parameters: the resource ids, the relations.
 CARE_GONE: Final = f"""
-WITH said AS MATERIALIZED (SELECT * FROM unnest({CARE.arrays}) s ({CARE.names}))
-DELETE FROM care c WHERE c.resource_id = ANY(%b::text[]) AND NOT EXISTS (
-    SELECT FROM said s WHERE s.resource_id = c.resource_id AND s.who = c.who AND s.kind = c.kind
-        AND s.start_us = c.start_us AND s.end_us = c.end_us AND s.source_patient = c.source_patient)
-"""  # noqa: S608
+DELETE FROM care WHERE resource_id = ANY(%b::text[])
+    AND ({CARE.names}) NOT IN (SELECT * FROM unnest({CARE.arrays}))"""  # noqa: S608
+#: The relations, the resource ids.
 CARE_AGAIN: Final = f"""
 INSERT INTO care ({CARE.names}) SELECT * FROM unnest({CARE.arrays})
 EXCEPT SELECT {CARE.names} FROM care WHERE resource_id = ANY(%b::text[])"""  # noqa: S608

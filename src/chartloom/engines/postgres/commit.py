@@ -178,9 +178,9 @@ class CommitPart(LanesPart):
         if writes.links:
             bulk.insert(conn, queries.LINK, writes.links)
         if writes.care_again_of:
-            again = *bulk.columns(care.CARE, writes.care_again), array("text", writes.care_again_of)
-            conn.execute(care.CARE_GONE, again)
-            conn.execute(care.CARE_AGAIN, again)
+            of, again = array("text", writes.care_again_of), writes.care_again
+            conn.execute(care.CARE_GONE, (of, *bulk.columns(care.CARE, again)))
+            conn.execute(care.CARE_AGAIN, (*bulk.columns(care.CARE, again), of))
         bulk.insert(conn, care.CARE, writes.care)
         if labels := sorted(writes.person_labels.items()):
             patients_labels = (
