@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
@@ -314,3 +315,12 @@ def _environment(console: Console) -> Environment:
         runs=words.runs,
     )
     return env
+
+
+def local_us(console: Console, text: str) -> int:
+    """A time typed in the site's zone as microseconds; 0 if it is none."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return 0
+    return int(at.replace(tzinfo=at.tzinfo or console.zone).timestamp() * 1_000_000)

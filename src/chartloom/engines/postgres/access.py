@@ -18,6 +18,7 @@ from psycopg import InterfaceError, OperationalError, errors, pq
 from chartloom.domain.errors import GrantRefused
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.labels import mask_of_grant
+from chartloom.engines.postgres.calls import check
 from chartloom.engines.postgres.connect import Connection
 from chartloom.guard import Guard, SystemClock
 
@@ -34,7 +35,6 @@ _STATEMENT: Final = b"chartloom_begin_access"
 _TEXT: Final = b"SELECT begin_access($1, $2)"
 _OIDS: Final = (25, 17)  # text, bytea
 _FORMATS: Final = (pq.Format.TEXT, pq.Format.BINARY)
-_GOOD: Final = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 _SYSTEM_CLOCK: Final = SystemClock()
 
 _SERVICE_TTL_S: Final = 300.0
@@ -98,16 +98,16 @@ def entered(conn: Connection, claimed: Claim, begin: bytes = BEGIN) -> Iterator[
             if conn.pgconn.status == pq.ConnStatus.OK:
                 conn.pgconn.exec_(b"ROLLBACK")
         raise
-    _check(conn, conn.pgconn.exec_(b"COMMIT"))
+    check(conn, conn.pgconn.exec_(b"COMMIT"))
 
 
 def _begin(conn: Connection, claimed: Claim, begin: bytes) -> None:
     try:
         for result in _send(conn, claimed, begin):
-            _check(conn, result)
+            check(conn, result)
     except errors.InvalidSqlStatementName:  # not prepared yet on this connection
         conn.pgconn.exec_(b"ROLLBACK")
-        _check(conn, conn.pgconn.prepare(_STATEMENT, _TEXT, _OIDS))
+        check(conn, conn.pgconn.prepare(_STATEMENT, _TEXT, _OIDS))
         _begin(conn, claimed, begin)
     except errors.InvalidAuthorizationSpecification:
         conn.pgconn.exec_(b"ROLLBACK")
@@ -156,11 +156,3 @@ def refused() -> GrantRefused:
         "the store does not accept the grant.",
         cure="Ask for a new one; if that does not help, compare the clocks of the hosts.",
     )
-
-
-def _check(conn: Connection, result: pq.abc.PGresult) -> None:
-    if result.status in _GOOD:
-        return
-    if conn.pgconn.status == pq.ConnStatus.BAD:
-        raise OperationalError("the connection is lost")
-    raise errors.error_from_result(result, "utf-8")

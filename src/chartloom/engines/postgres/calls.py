@@ -46,14 +46,15 @@ class Call:
         """
         pgconn = conn.pgconn
         if self._prepared_on is not conn:
-            _check(conn, pgconn.prepare(self._name, self._text, self._oids))
+            check(conn, pgconn.prepare(self._name, self._text, self._oids))
             self._prepared_on = conn
         result = pgconn.exec_prepared(self._name, values, self._formats, _BINARY)
-        _check(conn, result)
+        check(conn, result)
         return result.get_value(0, 0)
 
 
-def _check(conn: Connection, result: pq.abc.PGresult) -> None:
+def check(conn: Connection, result: pq.abc.PGresult) -> None:
+    """Raises what psycopg would raise for a result that is an error."""
     if result.status in _GOOD:
         return
     if conn.pgconn.status == pq.ConnStatus.BAD:
