@@ -26,6 +26,7 @@ STAFF = Staff(
     (
         StaffMember("one", "Dr One", (Role.CLINICIAN,), practitioner=("H|D1",)),
         StaffMember("two", "Dr Two", (Role.CLINICIAN,), practitioner=("H|D2",), patient=("H|P2",)),
+        StaffMember("young", "Dr Young", (Role.CLINICIAN,), practitioner=("H|D9",)),
         StaffMember("engineer", "E", (Role.INTEGRATION_ENGINEER,)),
         StaffMember("officer", "P", (Role.PRIVACY_OFFICER,)),
         StaffMember("officer2", "P2", (Role.PRIVACY_OFFICER, Role.CLINICIAN)),

@@ -85,12 +85,24 @@ class Authority:
     def permit(self, principal: Principal, need: Need, asking: Asking) -> Permit:
         """The permission for a need; raises ``AccessDenied`` when the denial is on record."""
         who, use = self.gatherer.who(principal), self._use(need.data_use)
+        permit, patients = self._sought(who, need, asking, use)
+        if permit is None and (again := self.gatherer.again(principal, who)) is not who:
+            permit, patients = self._sought(again, need, asking, use)
+        if permit is None:
+            raise self._denied(principal, need, asking, patients)
+        return permit
+
+    def _sought(
+        self, who: Who, need: Need, asking: Asking, use: DataUse | None
+    ) -> tuple[Permit | None, Sequence[str]]:
+        """The permission, if there is one; else whom it would have been about."""
         person: PersonFacts | None = None
         glass_until = 0
         with self.gatherer.together():
             target = self._target(need)
             if isinstance(target, Several):
-                return self._permit_several(who, target, need, asking, use)
+                found = self._permit_several(who, target, need, asking, use)
+                return found, target.source_patients
             if target is not None:
                 glass_until = self.gatherer.glass_until(who, target.source_patients)
                 person = self.gatherer.person(who, target, glass=glass_until > 0)
@@ -99,8 +111,9 @@ class Authority:
                     purpose = Purpose.BREAK_GLASS if purpose is Purpose.TREATMENT else purpose
                 decision = self._decide(who, action, purpose, person, need, use)
                 if decision.allowed and (person is None or person.source_patients):
-                    return self._permit(who, decision, action, purpose, need, asking, glass_until)
-        raise self._denied(principal, need, asking, target.source_patients if target else ())
+                    found = self._permit(who, decision, action, purpose, need, asking, glass_until)
+                    return found, ()
+        return None, target.source_patients if target else ()
 
     def may(self, principal: Principal, action: Action, purpose: Purpose) -> bool:
         """Whether an action about the site is permitted: for menus; nothing is shown or recorded.
@@ -151,7 +164,7 @@ class Authority:
 
     def _permit_several(
         self, who: Who, several: Several, need: Need, asking: Asking, use: DataUse | None
-    ) -> Permit:
+    ) -> Permit | None:
         """All persons have to be open by one and the same option; open glass counts for none.
 
         The grant covers these persons. Whoever may read messages of the site besides also reads
@@ -167,7 +180,7 @@ class Authority:
                 return self._permit(
                     who, decision, action, purpose, need, asking, 0, everyone=everyone
                 )
-        raise self._denied(who.principal, need, asking, several.source_patients)
+        return None
 
     def _decide(
         self,

@@ -111,7 +111,12 @@ class AccessFacts(Protocol):
         ...
 
     def directory(self, grant: Grant) -> list[FhirJson]:
-        """Practitioner, Location and Organization resources, to tell who somebody is."""
+        """Practitioner, Location and Organization resources, to tell who somebody is. May be
+        remembered for a while, as long as none is added."""
+        ...
+
+    def directory_size(self, grant: Grant) -> int:
+        """How many there are now."""
         ...
 
     def holders(self, grant: Grant, numbers: Sequence[str]) -> frozenset[str]:
