@@ -255,12 +255,12 @@ def baseline(tree: Tree, rows: dict[str, dict[str, Any]]) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--only", default="", help="part of the path")
-    parser.add_argument("--survivors", action="store_true", help="those not killed so far")
+    parser.add_argument("--survivors", action="store_true", help="all that are not killed so far")
     parser.add_argument("--new", action="store_true", help="those not tried so far")
     parser.add_argument("--text", action="store_true", help="only policies, SQL, rules; no map")
     parser.add_argument("--code", action="store_true", help="only code that is not such")
     parser.add_argument("--quick", action="store_true", help="without tests of a whole site")
-    parser.add_argument("--as-is", action="store_true", help="the map as it is")
+    parser.add_argument("--refresh", default="tests/", help="where to look for changed tests")
     parser.add_argument("--seconds", type=float, default=_TESTS_S, help="tests for each mutant")
     parser.add_argument("--wide", action="store_true", help="more tests, more time for each")
     parser.add_argument("--show", action="store_true", help="say what killed each")
@@ -284,8 +284,8 @@ def main() -> int:
             reach = Reach(tree.root)
             reach.load(asked.map)
             sources = sorted({m.path for m in mutants.values() if m.path.endswith(".py")})
-            run = None if asked.as_is or asked.text else tree.warm.run
-            reach.refresh(run, tree.items, sources, asked.map)
+            place = "-" if asked.text else asked.refresh
+            reach.refresh(tree.warm.run, tree.items, sources, asked.map, place)
             for row in known.values():
                 reach.kills[row.get("by", "")] += 1
             for name, mutant in mutants.items():
@@ -321,7 +321,7 @@ def wanted(
         return False
     if asked.new:
         return before is None
-    return not asked.survivors or (before is not None and before["outcome"] != "killed")
+    return not asked.survivors or before is None or before["outcome"] != "killed"
 
 
 def save(
