@@ -33,9 +33,10 @@ from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.message import Arrival, Format
 from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore, protection
 from chartloom.engines.postgres.audit_log import PostgresAuditLog
-from chartloom.engines.postgres.doors import PostgresGlass, PostgresSessions, PostgresUses
+from chartloom.engines.postgres.doors import PostgresGlass, PostgresSessions
 from chartloom.engines.postgres.facts import PostgresFacts
 from chartloom.engines.postgres.protection_rules import Role
+from chartloom.engines.postgres.requests import PostgresUses
 from chartloom.formats.hl7v2 import peek
 from chartloom.guard import Guard, SystemClock
 from chartloom.guard.audit import Recorder

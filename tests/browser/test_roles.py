@@ -91,9 +91,9 @@ def size_of(site: Site) -> int:
 MENU = {
     "one": {"/chart", "/glass", "/uses"},
     "engineer": {"/feeds", "/messages", "/quarantine"},
-    "officer": {"/feeds", "/review", "/audit", "/uses"},
+    "officer": {"/feeds", "/review", "/audit", "/uses", "/shreddings"},
     "analyst": {"/uses"},
-    "admin": {"/feeds", "/keys"},
+    "admin": {"/feeds", "/keys", "/shreddings"},
     "nobody": set(),
 }
 

@@ -29,7 +29,14 @@ from chartloom.guard.staff import Principal
 _THROUGH_GLASS: Final = frozenset({Action.VIEW_CHART, Action.VIEW_EVIDENCE})
 #: Actions about the site whose grants cover records kept beside charts: reviews and data uses.
 _WITH_CANDIDATES: Final = frozenset(
-    {Action.REVIEW_GLASS, Action.REQUEST_DATA_USE, Action.APPROVE_DATA_USE}
+    {
+        Action.REVIEW_GLASS,
+        Action.REQUEST_DATA_USE,
+        Action.VIEW_DATA_USES,
+        Action.APPROVE_DATA_USE,
+        Action.VIEW_SHREDDINGS,
+        Action.APPROVE_SHRED,
+    }
 )
 
 
@@ -109,7 +116,7 @@ class Authority:
             for action, purpose in need.options:
                 if person is not None and person.glass and action in _THROUGH_GLASS:
                     purpose = Purpose.BREAK_GLASS if purpose is Purpose.TREATMENT else purpose
-                decision = self._decide(who, action, purpose, person, need, use)
+                decision = self._decide(who, action, purpose, person, need, use, asking)
                 if decision.allowed and (person is None or person.source_patients):
                     found = self._permit(who, decision, action, purpose, need, asking, glass_until)
                     return found, ()
@@ -118,10 +125,11 @@ class Authority:
     def may(self, principal: Principal, action: Action, purpose: Purpose) -> bool:
         """Whether an action about the site is permitted: for menus; nothing is shown or recorded.
 
-        Actions on patients are tried as a search for them.
+        Actions on patients are tried as a search for them; what needs a fresh sign-in, as if there
+        was one.
         """
         who = self.gatherer.who(principal)
-        request = Request(who.principal, action, purpose, data_use=True)
+        request = Request(who.principal, action, purpose, data_use=True, fresh=True)
         return self.policies.decide(request).allowed
 
     def listable(
@@ -172,9 +180,9 @@ class Authority:
         """
         persons = [self.gatherer.person(who, k, glass=False) for k in several.known]
         for action, purpose in need.options if several.complete else ():
-            decisions = [self._decide(who, action, purpose, p, need, use) for p in persons]
+            decisions = [self._decide(who, action, purpose, p, need, use, asking) for p in persons]
             if all(decision.allowed for decision in decisions):
-                whole = self._decide(who, action, purpose, None, need, use)
+                whole = self._decide(who, action, purpose, None, need, use, asking)
                 decision = several.joined(persons, decisions)
                 everyone = whole.allowed and "*" in whole.persons
                 return self._permit(
@@ -190,6 +198,7 @@ class Authority:
         person: PersonFacts | None,
         need: Need,
         use: DataUse | None,
+        asking: Asking,
     ) -> Decision:
         request = Request(
             who.principal,
@@ -200,6 +209,7 @@ class Authority:
             reason=need.reason,
             approved=need.approved,
             mine=need.mine,
+            fresh=asking.fresh,
             data_use=use is not None and use.in_force(who.actor, purpose, self._clock.now_us()),
         )
         if action is Action.SEARCH_PERSONS:

@@ -203,7 +203,9 @@ def asking_of(request: Request) -> Asking:
     """Where a request came from, for the record."""
     client = request.client
     address = client.host if client and ADDRESS.fullmatch(client.host) else ""
-    return Asking(address, request.scope["chartloom.request_id"])
+    visitor: Visitor | None = request.scope["chartloom.visitor"]
+    fresh = visitor is not None and visitor.fresh
+    return Asking(address, request.scope["chartloom.request_id"], fresh)
 
 
 def ordered(
@@ -244,6 +246,7 @@ _ROOMS: tuple[tuple[str, str, Action, tuple[Purpose, ...]], ...] = (
     ("/review", "Glass review", Action.REVIEW_GLASS, (Purpose.OPERATIONS,)),
     ("/audit", "Audit", Action.VIEW_AUDIT, (Purpose.OPERATIONS,)),
     ("/keys", "Keys", Action.MANAGE_KEYS, (Purpose.OPERATIONS,)),
+    ("/shreddings", "Destruction", Action.VIEW_SHREDDINGS, (Purpose.OPERATIONS,)),
 )
 
 
@@ -254,7 +257,7 @@ def rooms_of(console: Console, request: Request) -> list[tuple[str, str]]:
     rooms = [(a, label) for a, label, action, ps in _ROOMS if console.may(request, action, *ps)]
     secondary = (Purpose.QUALITY, Purpose.RESEARCH)
     if console.may(request, Action.REQUEST_DATA_USE, *secondary) or console.may(
-        request, Action.APPROVE_DATA_USE, *secondary, Purpose.OPERATIONS
+        request, Action.VIEW_DATA_USES, Purpose.OPERATIONS
     ):
         rooms.append(("/uses", "Data uses"))
     return rooms

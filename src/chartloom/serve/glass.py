@@ -98,10 +98,12 @@ def _own_grant(console: Console) -> Grant:
 def _page(
     console: Console, request: Request, code: int, trouble: str, kept: dict[str, str] | None = None
 ) -> Response:
-    # To see the form, one must be permitted to use it; there is nothing about anybody on it.
+    # To see the form, one must be permitted to use it. Beside it stand one's own records.
     if not console.may(request, needs.FIND[0], needs.FIND[1]):
         raise denied(console, request, needs.GLASS_FORM)
-    shown = own_records(console, request)
+    visitor = visitor_of(request)
+    permit = console.authority.permit(visitor.principal, needs.OWN_GLASS, asking_of(request))
+    shown = permit.run(lambda _: own_records(console, request))
     return console.page(
         request, "glass.html", code, reasons=REASONS, trouble=trouble, shown=shown,
         kept=kept or {}, open_s=console.doors.glass_rules.open_s,

@@ -19,8 +19,9 @@ from chartloom.domain.access import GLASS_SUBJECT
 from chartloom.domain.errors import ChartloomError, ConfigurationError, NotFound
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.store import MessageFilter, MessageRow, SearchHit
-from chartloom.engines.postgres.doors import PostgresGlass, PostgresUses
+from chartloom.engines.postgres.doors import PostgresGlass
 from chartloom.engines.postgres.facts import PostgresFacts
+from chartloom.engines.postgres.requests import PostgresUses
 from chartloom.guard.audit import Recorder
 from chartloom.guard.authority import AccessDenied, Asking, Authority, Need, Permit
 from chartloom.guard.breaking import break_glass
@@ -97,7 +98,8 @@ class Desk:
         self.opened = opened
         uid = os.getuid()
         self.principal = Principal(f"operator:{uid}", "local operator", _ROLES)
-        self.asking = Asking(request_id=uuid4().hex)
+        # Whoever reads the key folder proves it with every command.
+        self.asking = Asking(request_id=uuid4().hex, fresh=True)
         self.authority = authority_of(opened, recorder, "command-line")
         self._glass = PostgresGlass(opened.store)
         self._glass_grant = OwnGrants(opened.guard, opened.clock, "service:glass", (GLASS_SUBJECT,))

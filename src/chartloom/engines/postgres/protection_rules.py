@@ -106,6 +106,7 @@ TABLES: Final[dict[str, Table]] = {
     "session": Table(Rule.PERSON, serve="SIUD"),
     "glass": Table(Rule.PERSON, serve="SIU"),
     "data_use": Table(Rule.PERSON, serve="SIU"),
+    "shredding": Table(Rule.PERSON, serve="SIU"),
     # Only functions get at these.
     "subject_key": Table(Rule.NOBODY),
     "subject_key_state": Table(Rule.NOBODY),
