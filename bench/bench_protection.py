@@ -240,8 +240,11 @@ CREATE OR REPLACE FUNCTION access_everyone() RETURNS boolean LANGUAGE sql STABLE
     RETURN true;
 CREATE OR REPLACE FUNCTION begin_access(claim text, mac bytea) RETURNS void
     LANGUAGE sql AS 'SELECT';
-CREATE OR REPLACE FUNCTION batch_record(claim text, mac bytea, known_epoch bigint,
-    times_us bigint[], bodies bytea[]) RETURNS bigint LANGUAGE sql AS 'SELECT known_epoch';
+CREATE OR REPLACE FUNCTION require_all() RETURNS void LANGUAGE sql AS 'SELECT';
+CREATE OR REPLACE FUNCTION require_all_of(claim text, mac bytea) RETURNS void
+    LANGUAGE sql AS 'SELECT';
+CREATE OR REPLACE FUNCTION audit_chain(times_us bigint[], bodies bytea[]) RETURNS audit_end
+    LANGUAGE sql AS 'SELECT e FROM audit_end e';
 """
 
 

@@ -7,7 +7,6 @@ begins with both; what they open ends with it.
 from __future__ import annotations
 
 import contextlib
-import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -18,7 +17,7 @@ from psycopg import InterfaceError, OperationalError, errors, pq
 from chartloom.domain.errors import GrantRefused
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.labels import mask_of_grant
-from chartloom.engines.postgres.calls import check
+from chartloom.engines.postgres.calls import Result, check, received
 from chartloom.engines.postgres.connect import Connection
 from chartloom.guard import Guard, SystemClock
 
@@ -101,6 +100,15 @@ def entered(conn: Connection, claimed: Claim, begin: bytes = BEGIN) -> Iterator[
     check(conn, conn.pgconn.exec_(b"COMMIT"))
 
 
+@contextmanager
+def believed() -> Iterator[None]:
+    """A claim that the store does not believe is ``GrantRefused``."""
+    try:
+        yield
+    except errors.InvalidAuthorizationSpecification:
+        raise refused() from None
+
+
 def _begin(conn: Connection, claimed: Claim, begin: bytes) -> None:
     try:
         for result in _send(conn, claimed, begin):
@@ -114,40 +122,14 @@ def _begin(conn: Connection, claimed: Claim, begin: bytes) -> None:
         raise refused() from None
 
 
-def _send(conn: Connection, claimed: Claim, begin: bytes) -> list[pq.abc.PGresult]:
+def _send(conn: Connection, claimed: Claim, begin: bytes) -> list[Result]:
     """The results of ``begin`` and of begin_access, which go out together."""
     pgconn, (text, mac) = conn.pgconn, claimed
     pgconn.enter_pipeline_mode()
     pgconn.send_query_params(begin, None)
     pgconn.send_query_prepared(_STATEMENT, [text.encode(), mac], _FORMATS)
     pgconn.pipeline_sync()
-    results: list[pq.abc.PGresult] = []
-    while True:
-        result = _next_result(pgconn)
-        if result is None:  # the end of one statement
-            continue
-        if result.status == pq.ExecStatus.PIPELINE_SYNC:
-            break
-        results.append(result)
-    pgconn.exit_pipeline_mode()
-    return results
-
-
-def _next_result(pgconn: pq.abc.PGconn) -> pq.abc.PGresult | None:
-    """Waits where other threads can go on: libpq itself would wait with the interpreter locked."""
-    poll = select.poll()
-    while pgconn.flush():
-        poll.register(pgconn.socket, select.POLLOUT | select.POLLIN)
-        poll.poll()
-        pgconn.consume_input()
-    poll.register(pgconn.socket, select.POLLIN)
-    while pgconn.is_busy():
-        poll.poll()
-        pgconn.consume_input()
-    result = pgconn.get_result()
-    if pgconn.status == pq.ConnStatus.BAD:
-        raise OperationalError("the connection is lost")
-    return result
+    return received(conn)
 
 
 def refused() -> GrantRefused:

@@ -27,13 +27,6 @@ CARE: Final = Table(
         ("kind", "text"),
     ),
 )
-CARE_GONE: Final = "DELETE FROM care WHERE resource_id = ANY(%b::text[])"
-
-PERSON_LABELS: Final = """
-INSERT INTO person_label AS p (labels, source_patient)
-SELECT * FROM unnest(%b::int4[], %b::text[])
-ON CONFLICT (source_patient) DO UPDATE SET labels = p.labels | excluded.labels
-WHERE p.labels & excluded.labels <> excluded.labels"""
 
 _OF: Final = """
     SELECT source_patient, who, kind, start_us, end_us FROM care
