@@ -78,7 +78,8 @@ class CommitPart(LanesPart):
             assert shard is not None
             assert head is not None
             self._minutes = self._minutes or FeedMinutes(shard[0])
-            self._generation, self._replay_until = head
+            if self._generation < 0:
+                self._generation, self._replay_until = head
         return self._minutes
 
     def _version(self, conn: Connection, claimed: Claim, fingerprint: str) -> int:
