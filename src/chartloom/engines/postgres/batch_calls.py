@@ -1,4 +1,4 @@
-"""The calls that write a batch (``sql/0011_batch.sql``), each with the rows that it takes."""
+"""The calls that write a batch (``sql/0012_batch.sql``), each with the rows that it takes."""
 
 from __future__ import annotations
 

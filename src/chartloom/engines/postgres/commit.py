@@ -147,7 +147,7 @@ class CommitPart(LanesPart):
             raise
 
     def _tell(self, error: DatabaseError, writes: Writes) -> None:
-        """Raises what one of our own SQLSTATEs means (see ``sql/0011_batch.sql``)."""
+        """Raises what one of our own SQLSTATEs means (see ``sql/0012_batch.sql``)."""
         if error.sqlstate == "CL002":
             raise LaneLost(
                 "the batch is not what comes next in its lanes.", cure="Read again."
