@@ -61,7 +61,8 @@ TESTS = (
 LEFT_OUT = frozenset({"tests/contract/test_embedded_postgres.py"})
 
 _POLICY_TESTS = (
-    "tests/unit/guard/test_checks_forbids.py", "tests/unit/guard/test_policies.py",
+    "tests/unit/guard/test_checks_forbids.py", "tests/unit/guard/test_checks_scopes.py",
+    "tests/unit/guard/test_policies.py",
     "tests/unit/guard/test_polic*.py", "tests/security/test_permitted.py",
     "tests/security/test_every_check_counts.py", "tests/unit/project/test_site_access.py",
 )  # fmt: skip

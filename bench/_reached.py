@@ -52,8 +52,10 @@ class Reach:
         files = {name: vars(entry) for name, entry in self.files.items()}
         path.write_text(json.dumps({"files": files, "texts": self._texts}))
 
-    def refresh(self, run: Any, items: list[str], sources: list[str], kept: Path) -> None:
-        """Runs the test files that have changed, or whose code has; ``kept`` is where to write."""
+    def refresh(
+        self, run: Any, items: list[str], sources: list[str], kept: Path, place: str
+    ) -> None:
+        """Runs the test files of ``place`` that have changed; writes to ``kept``."""
         by_file: dict[str, list[str]] = {}
         for item in items:
             by_file.setdefault(item.partition("::")[0], []).append(item)
@@ -63,7 +65,7 @@ class Reach:
         for name, nodes in sorted(by_file.items()):
             digest = _digest(self.root / name)
             known = self.files.get(name)
-            if run is None:
+            if not name.startswith(place):
                 continue
             if known and known.digest == digest and {*known.passed, *known.failed} >= set(nodes):
                 continue

@@ -33,9 +33,10 @@ from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.message import Arrival, Format
 from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore, protection
 from chartloom.engines.postgres.audit_log import PostgresAuditLog
-from chartloom.engines.postgres.doors import PostgresGlass, PostgresSessions, PostgresUses
+from chartloom.engines.postgres.doors import PostgresGlass, PostgresSessions
 from chartloom.engines.postgres.facts import PostgresFacts
 from chartloom.engines.postgres.protection_rules import Role
+from chartloom.engines.postgres.requests import PostgresUses
 from chartloom.formats.hl7v2 import peek
 from chartloom.guard import Guard, SystemClock
 from chartloom.guard.audit import Recorder
@@ -239,8 +240,11 @@ CREATE OR REPLACE FUNCTION access_everyone() RETURNS boolean LANGUAGE sql STABLE
     RETURN true;
 CREATE OR REPLACE FUNCTION begin_access(claim text, mac bytea) RETURNS void
     LANGUAGE sql AS 'SELECT';
-CREATE OR REPLACE FUNCTION batch_record(claim text, mac bytea, known_epoch bigint,
-    times_us bigint[], bodies bytea[]) RETURNS bigint LANGUAGE sql AS 'SELECT known_epoch';
+CREATE OR REPLACE FUNCTION require_all() RETURNS void LANGUAGE sql AS 'SELECT';
+CREATE OR REPLACE FUNCTION require_all_of(claim text, mac bytea) RETURNS void
+    LANGUAGE sql AS 'SELECT';
+CREATE OR REPLACE FUNCTION audit_chain(times_us bigint[], bodies bytea[]) RETURNS audit_end
+    LANGUAGE sql AS 'SELECT e FROM audit_end e';
 """
 
 

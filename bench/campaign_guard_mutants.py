@@ -114,6 +114,7 @@ class Tree:
         return self.warm.run(
             file=str(file), original=file.read_text(encoding="utf-8"), text=mutant.text,
             nodes=nodes, timeout_s=timeout_s, migrate=migrates(mutant.path),
+            tables=mutant.path.endswith("protection_rules.py"),
         )  # fmt: skip
 
     def imported(self, mutant: Mutant, test: str, timeout_s: float) -> dict[str, Any] | None:
@@ -162,7 +163,12 @@ def try_one(
     """What became of a mutant: killed (and by what), hung, survived, unreached or trouble."""
     limit_s, tests = _WIDE_S if wide else limit_s, 0
     files = files_for(tree.root, mutant.path)
-    if mutant.path.endswith(".py") and not mutant.path.endswith("protection_rules.py"):
+    if mutant.path.endswith("protection_rules.py"):
+        nodes = [n for f in files for n in tree.items if n.startswith(f"{f}::")]
+        answer = tree.swapped(mutant, nodes, 600)
+        if answer.get("swapped") != 0:
+            return judged(answer, reach, len(nodes))
+    elif mutant.path.endswith(".py"):
         nodes = reach.tests_for(mutant.path, mutant.at, max(mutant.end, mutant.at), wide=wide)
         while len(nodes) > 8 and reach.seconds(nodes) > limit_s:
             del nodes[-max(1, len(nodes) // 10) :]
@@ -249,12 +255,12 @@ def baseline(tree: Tree, rows: dict[str, dict[str, Any]]) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--only", default="", help="part of the path")
-    parser.add_argument("--survivors", action="store_true", help="those not killed so far")
+    parser.add_argument("--survivors", action="store_true", help="all that are not killed so far")
     parser.add_argument("--new", action="store_true", help="those not tried so far")
     parser.add_argument("--text", action="store_true", help="only policies, SQL, rules; no map")
     parser.add_argument("--code", action="store_true", help="only code that is not such")
     parser.add_argument("--quick", action="store_true", help="without tests of a whole site")
-    parser.add_argument("--as-is", action="store_true", help="the map as it is")
+    parser.add_argument("--refresh", default="tests/", help="where to look for changed tests")
     parser.add_argument("--seconds", type=float, default=_TESTS_S, help="tests for each mutant")
     parser.add_argument("--wide", action="store_true", help="more tests, more time for each")
     parser.add_argument("--show", action="store_true", help="say what killed each")
@@ -269,7 +275,8 @@ def main() -> int:
     end, excused = time.monotonic() + asked.minutes * 60, equivalents()
     folder = Path(tempfile.mkdtemp(prefix="cl-mut-"))
     with server() as dsn:
-        tests = ("tests/unit/domain",) if asked.text else QUICK_TESTS if asked.quick else TESTS
+        rules = ("tests/security/test_store_roles.py", "tests/contract")
+        tests = rules if asked.text else QUICK_TESTS if asked.quick else TESTS
         tree = Tree(folder, dsn, tests)
         try:
             mutants = {m.name: m for m in all_mutants(tree.root)}
@@ -277,8 +284,8 @@ def main() -> int:
             reach = Reach(tree.root)
             reach.load(asked.map)
             sources = sorted({m.path for m in mutants.values() if m.path.endswith(".py")})
-            run = None if asked.as_is or asked.text else tree.warm.run
-            reach.refresh(run, tree.items, sources, asked.map)
+            place = "-" if asked.text else asked.refresh
+            reach.refresh(tree.warm.run, tree.items, sources, asked.map, place)
             for row in known.values():
                 reach.kills[row.get("by", "")] += 1
             for name, mutant in mutants.items():
@@ -314,7 +321,7 @@ def wanted(
         return False
     if asked.new:
         return before is None
-    return not asked.survivors or (before is not None and before["outcome"] != "killed")
+    return not asked.survivors or before is None or before["outcome"] != "killed"
 
 
 def save(

@@ -26,6 +26,7 @@ STAFF = Staff(
     (
         StaffMember("one", "Dr One", (Role.CLINICIAN,), practitioner=("H|D1",)),
         StaffMember("two", "Dr Two", (Role.CLINICIAN,), practitioner=("H|D2",), patient=("H|P2",)),
+        StaffMember("young", "Dr Young", (Role.CLINICIAN,), practitioner=("H|D9",)),
         StaffMember("engineer", "E", (Role.INTEGRATION_ENGINEER,)),
         StaffMember("officer", "P", (Role.PRIVACY_OFFICER,)),
         StaffMember("officer2", "P2", (Role.PRIVACY_OFFICER, Role.CLINICIAN)),
@@ -90,9 +91,9 @@ def size_of(site: Site) -> int:
 MENU = {
     "one": {"/chart", "/glass", "/uses"},
     "engineer": {"/feeds", "/messages", "/quarantine"},
-    "officer": {"/feeds", "/review", "/audit", "/uses"},
+    "officer": {"/feeds", "/review", "/audit", "/uses", "/shreddings"},
     "analyst": {"/uses"},
-    "admin": {"/feeds", "/keys"},
+    "admin": {"/feeds", "/keys", "/shreddings"},
     "nobody": set(),
 }
 

@@ -201,9 +201,22 @@ def test_a_session_planted_before_is_not_the_one_after(door: Door) -> None:
 def test_signing_out_ends_the_session_on_the_server(door: Door) -> None:
     client = sign_in(door, "ann")
     kept = client.cookie
-    assert client.ask("/sign-out", "POST", {"csrf": client.csrf("/me")})[0] == 303
+    status, _, text = client.ask("/sign-out", "POST", {"csrf": client.csrf("/me")})
+    assert status == 200
     client.cookie = kept
     assert client.ask("/me")[0] == 401
+    # The page leads on to the provider, which ends its own session and leads back.
+    found = re.search(r'content="0; url=([^"]+)"', text)
+    assert found is not None
+    leave = found[1].replace("&amp;", "&")
+    assert leave.startswith(f"{door.provider.issuer}/end-session?")
+    there = Client(door.provider.issuer)
+    status, headers, _ = there.ask(leave.removeprefix(door.provider.issuer))
+    assert (status, headers["location"]) == (303, f"{door.url}/sign-in")
+    asked = parse_qs(urlsplit(leave).query)
+    for change in ({"post_logout_redirect_uri": "https://evil.org/"}, {"id_token_hint": "x.y.z"}):
+        fields = {k: v[0] for k, v in asked.items()} | change
+        assert there.ask(f"/end-session?{urlencode(fields)}")[0] == 400
 
 
 def test_one_persons_form_token_is_nothing_in_anothers_session(door: Door) -> None:

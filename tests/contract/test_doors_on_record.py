@@ -24,9 +24,10 @@ from chartloom.domain.message import Arrival, Format
 from chartloom.domain.store import MessageFilter
 from chartloom.engines.postgres import PostgresStore
 from chartloom.engines.postgres.audit_log import PostgresAuditLog
-from chartloom.engines.postgres.doors import PostgresGlass, PostgresUses
+from chartloom.engines.postgres.doors import PostgresGlass
 from chartloom.engines.postgres.facts import PostgresFacts
 from chartloom.engines.postgres.protection_rules import Role
+from chartloom.engines.postgres.requests import PostgresUses
 from chartloom.guard.audit import Recorder, Seen, read_events
 from chartloom.guard.authority import AccessDenied, Asking, Authority, Need, Permit
 from chartloom.guard.policy import Action, Policies, builtin_texts

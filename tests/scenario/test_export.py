@@ -19,7 +19,7 @@ from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.feed import Feed
 from chartloom.domain.grant import Purpose
 from chartloom.domain.message import Format
-from chartloom.engines.postgres.doors import PostgresUses
+from chartloom.engines.postgres.requests import PostgresUses
 from chartloom.formats.hl7v2 import peek
 from chartloom.guard.audit import stream
 from chartloom.guard.authority import AccessDenied

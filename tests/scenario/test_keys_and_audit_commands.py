@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.support.up import ADMIT, RESULT, WHY, chartloom, drained, site, until
 
 __all__ = ["site"]
@@ -15,7 +16,9 @@ def asked(where: Path, *args: str, expect: int = 0) -> Any:
     return json.loads(chartloom(*args, "--site", str(where), "--json", expect=expect))
 
 
-def test_keys_and_audit_from_the_command_line(site: Path, tmp_path: Path) -> None:
+def test_keys_and_audit_from_the_command_line(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = ADMIT.replace("100001", "100002").replace("M0001", "M0002").replace("Erika", "Otto")
     for feed, text in (("adt", ADMIT), ("lab", RESULT), ("adt", other)):
         file = tmp_path / "m.hl7"
@@ -39,8 +42,20 @@ def test_keys_and_audit_from_the_command_line(site: Path, tmp_path: Path) -> Non
 
     # Shredding: gone for everybody, the other one is not.
     chart = asked(site, "chart", "100002", "--reason", WHY)
-    shredded = asked(site, "keys", "shred", "100001", "--reason", "patient-request")
+    request = asked(site, "keys", "shred", "100001", "--reason", "patient-request")
+    assert len(request["source_patients"]) == 2
+    approved = ("keys", "shred", "--approved", request["id"], "--site", str(site), "--json")
+    chartloom(*approved, expect=2)
+    chartloom("keys", "decide", request["id"], "approve", "--site", str(site), expect=2)
+    assert asked(site, "keys", "status")["destroyed"] == 0
+    with monkeypatch.context() as patch:  # another user of the machine
+        patch.setattr("os.getuid", lambda: 4711)
+        assert asked(site, "keys", "decide", request["id"], "approve")["state"] == "approved"
+    assert [r["state"] for r in asked(site, "keys", "requests")] == ["approved"]
+    shredded = asked(site, "keys", "shred", "--approved", request["id"])
     assert len(shredded["records"]) == 2
+    assert [r["state"] for r in asked(site, "keys", "requests")] == ["done"]
+    chartloom(*approved, expect=2)
     chartloom("chart", "100001", "--site", str(site), expect=1)
     again = asked(site, "chart", "100002")
     assert again["sections"] == chart["sections"]

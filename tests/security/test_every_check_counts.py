@@ -14,9 +14,10 @@ from tests.support.memory_doors import MemoryGlass, MemoryUses
 from chartloom.domain.access import KnownOfPerson, Relation, RelationKind, Target
 from chartloom.domain.errors import GrantRefused
 from chartloom.domain.grant import Purpose
+from chartloom.domain.labels import BIT, Label
 from chartloom.guard import DIRECTORY_KIND, Guard
 from chartloom.guard.audit import Recorder
-from chartloom.guard.authority import AccessDenied, Asking, Authority, Need
+from chartloom.guard.authority import AccessDenied, Asking, Authority, Need, Permit
 from chartloom.guard.consent import consent_facts
 from chartloom.guard.policy import Action, Policies, Windows, builtin_texts, counts
 from chartloom.guard.staff import Principal
@@ -25,8 +26,13 @@ DAY_US = 86_400_000_000
 NOW_US = 1_790_000_000_000_000
 
 
+#: Whom messages are about.
+ABOUT = {11: ("one",), 12: ("one", "two"), 13: ("one", "vip"), 14: ("one", "ghost")}
+
+
 class Facts:
-    """One patient of two source patients under the care of ``dr``; another one; a hospital."""
+    """One patient of two source patients under the care of ``dr``; another one; one, a celebrity,
+    under somebody else's; a hospital."""
 
     def __init__(self) -> None:
         self.known = {
@@ -37,6 +43,8 @@ class Facts:
             for persons in (("one", "uno"), ("two",))
             for id in persons
         }
+        other = Relation("vip", "other", RelationKind.ATTENDING, NOW_US - DAY_US, 0)
+        self.known["vip"] = KnownOfPerson(("vip",), (other,), BIT[Label.VIP], BIT[Label.VIP])
 
     def together(self, grant):
         return nullcontext()
@@ -45,13 +53,17 @@ class Facts:
         return self.known.get(any_id, KnownOfPerson())
 
     def known_of_all(self, grant, source_patients):
-        return list({id(self.known[p]): self.known[p] for p in source_patients}.values())
+        known = [self.known[p] for p in source_patients if p in self.known]
+        return list({id(k): k for k in known}.values())
 
     def related_to(self, grant, who):
         return [r for k in self.known.values() for r in k.relations if r.who in who]
 
     def consents(self, grant, source_patients):
         return []
+
+    def directory_size(self, grant):
+        return 1
 
     def directory(self, grant):
         return [{"resourceType": "Practitioner", "id": "dr",
@@ -64,7 +76,7 @@ class Facts:
         return Target(resource_id == "hospital")
 
     def target_of_message(self, grant, position):
-        return Target(True, ("one", "two") if position == 12 else ("one",))
+        return Target(True, ABOUT[position])
 
 
 @pytest.fixture
@@ -107,13 +119,19 @@ def test_what_is_about_the_hospital_is_no_patient(authority: Authority) -> None:
 
 
 def test_a_message_about_two_persons_opens_for_nobody_by_one_of_them(authority: Authority) -> None:
-    for position, opened in ((11, True), (12, False)):
-        need = Need(((Action.VIEW_EVIDENCE, TREAT),), position=position)
-        if opened:
-            assert authority.permit(DOCTOR, need, Asking()).grant.persons == ("one", "uno")
-        else:
+    def asked(who: Principal, position: int) -> Permit:
+        options = ((Action.VIEW_MESSAGE, OPERATE), (Action.VIEW_EVIDENCE, TREAT))
+        return authority.permit(who, Need(options, position=position), Asking())
+
+    assert asked(DOCTOR, 11).grant.persons == ("one", "uno")
+    assert asked(DOCTOR, 12).grant.persons == ("one", "uno", "two")  # sees both
+    for position in (13, 14):  # somebody else's patient; nobody knows whose
+        for who in (DOCTOR, ENGINEER):
             with pytest.raises(AccessDenied):
-                authority.permit(DOCTOR, need, Asking())
+                asked(who, position)
+    work = asked(ENGINEER, 12)
+    assert work.grant.persons == ("*",)  # also reads what in it is about nobody
+    assert work.patients == ("one", "uno", "two")  # and the record names them
 
 
 def test_the_record_of_a_search_names_whom_it_found_not_whom_it_may_find(

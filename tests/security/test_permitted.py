@@ -61,7 +61,7 @@ PERSONS: dict[str, PersonFacts | None] = {
 }  # fmt: skip
 FLAGS: tuple[tuple[str, ...], ...] = (
     (), ("reason",), ("approved",), ("reason", "approved"), ("data_use",),
-    ("data_use", "approved"), ("mine",),
+    ("data_use", "approved"), ("mine",), ("fresh",), ("fresh", "mine"),
 )[1:]  # fmt: skip
 _WITH_FLAGS = ("site", "stranger", "own", "withheld", "VIP")
 PRINCIPALS = {

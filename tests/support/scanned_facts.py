@@ -59,6 +59,9 @@ class ScannedFacts:
         self._scan(grant)
         return [r for r in self._relations if r.who in set(who)]
 
+    def directory_size(self, grant: Grant) -> int:
+        return len(self.directory(grant))
+
     def directory(self, grant: Grant) -> list[FhirJson]:
         self._scan(grant)
         return [s.resource for s in self._states if s.type in _DIRECTORY]

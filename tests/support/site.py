@@ -25,8 +25,9 @@ from chartloom.domain.feed import Feed
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.ids import source_patient_id
 from chartloom.domain.message import Arrival, Format
-from chartloom.engines.postgres.doors import PostgresGlass, PostgresSessions, PostgresUses
+from chartloom.engines.postgres.doors import PostgresGlass, PostgresSessions
 from chartloom.engines.postgres.facts import PostgresFacts
+from chartloom.engines.postgres.requests import PostgresShreddings, PostgresUses
 from chartloom.formats import hl7v2
 from chartloom.guard.audit import Recorder
 from chartloom.guard.authority import Authority
@@ -35,7 +36,7 @@ from chartloom.guard.staff import Role, Staff, StaffMember
 from chartloom.guard.tokens import MemoryUsedTokens
 from chartloom.hot import Worker
 from chartloom.normalize import load_mapping
-from chartloom.serve import Doors, ProjectInfo, create_app, sign_in_path
+from chartloom.serve import Door, Doors, ProjectInfo, Rate, create_app, sign_in_path
 from chartloom.serve.sessions import SessionBook
 from chartloom.simulate import FEEDS, Hospital
 from chartloom.simulate.house import CLINICS, WARDS, clinicians
@@ -88,6 +89,7 @@ class Site:
         self.recorder = Recorder(self.audit)
         self.facts, self.sessions = PostgresFacts(store), PostgresSessions(store)
         self.glass, self.uses = PostgresGlass(store), PostgresUses(store)
+        self.shreddings = PostgresShreddings(store)
         self.used = MemoryUsedTokens(clock)
         self.staff = Staff((EVERYBODYS_HELP,))
         self.worker = Worker(
@@ -147,15 +149,21 @@ class Site:
             "used": self.used,
             "glass": self.glass,
             "uses": self.uses,
+            "shreddings": self.shreddings,
             "audit": self.audit,
             "staff": lambda: self.staff,
+            "rates": {door: Rate(0) for door in Door},  # tests knock often
         }
         return Doors(**(parts | changes))
 
-    def sign_in(self, subject: str = "everybodys.help", *, method: str = "oidc") -> str:
-        """A session of somebody on the list of staff: ``name=value`` of the cookie."""
+    def sign_in(
+        self, subject: str = "everybodys.help", *, method: str = "oidc", ago_s: int = 0
+    ) -> str:
+        """A session of somebody on the list of staff, who has proved it so long ago: ``name=value``
+        of the cookie."""
         book = SessionBook(self.sessions, self.guard, self.clock, lambda: self.staff)
-        return f"chartloom_session={book.open(subject, method, {})}"
+        proved_us = self.clock.now_us() - ago_s * 1_000_000
+        return f"chartloom_session={book.open(subject, method, {}, proved_us=proved_us)}"
 
     def app(self, doors: Doors | None = None, **options: Any) -> Any:
         """The console of this site."""

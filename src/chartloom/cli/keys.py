@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,22 +11,13 @@ from rich.table import Table
 
 from chartloom.cli.output import ERR, OUT, print_json
 from chartloom.cli.site import SiteOption
+from chartloom.guard.shredding import DECISIONS, Reason
 
 if TYPE_CHECKING:
     from chartloom.guard.keys import Rotation
     from chartloom.wiring.keeping import KeyKeeper
 
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
-
-
-class Reason(StrEnum):
-    """Why a person's data is made unreadable; a code, for the record."""
-
-    PATIENT_REQUEST = "patient-request"
-    RETENTION_OVER = "retention-over"
-    COURT_ORDER = "court-order"
-    SENT_BY_MISTAKE = "sent-by-mistake"
-    TEST_DATA = "test-data"
 
 
 def register(app: typer.Typer) -> None:
@@ -42,8 +32,15 @@ def register(app: typer.Typer) -> None:
     keys.command(epilog="Example:  chartloom keys retire")(retire)
     keys.command(
         epilog="Examples:  chartloom keys shred 123456 --reason patient-request"
-        "  ·  chartloom keys shred 123456 --reason test-data --yes --json"
+        "  ·  chartloom keys shred --approved 5b1c… --yes --json"
     )(shred)
+    keys.command(epilog="Examples:  chartloom keys requests  ·  chartloom keys requests --json")(
+        requests
+    )
+    keys.command(
+        epilog="Examples:  chartloom keys decide 5b1c… approve"
+        "  ·  chartloom keys decide 5b1c… withdraw"
+    )(decide)
     app.add_typer(keys, name="keys")
 
 
@@ -130,33 +127,89 @@ def _say_retired(retired: tuple[int, ...], *, asked: bool) -> None:
 
 
 def shred(
-    person: Annotated[str, typer.Argument(help="Record number, person id or source patient id.")],
-    reason: Annotated[Reason, typer.Option(help="Why; goes on record.")],
+    person: Annotated[
+        str, typer.Argument(help="Record number, person id or source patient id.")
+    ] = "",
+    reason: Annotated[Reason | None, typer.Option(help="Why; goes on record.")] = None,
+    approved: Annotated[str, typer.Option(help="Carry out the request of this id.")] = "",
     site: SiteOption = Path(),
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Makes everything about a person unreadable for good, wherever copies lie.
+    """Makes everything about a person unreadable for good, wherever copies lie: with a second
+    person.
 
-    The person's keys are destroyed, and all that was derived is removed. The messages stay in the
-    log as bytes that nobody can open; so do later ones, until their source stops sending them.
+    First it is asked for, with a reason. Somebody else approves it, in the console or with
+    `chartloom keys decide`; then --approved carries it out. The person's keys are destroyed, and
+    all that was derived is removed. The messages stay in the log as bytes that nobody can open; so
+    do later ones, until their source stops sending them.
     """
+    if bool(person) == bool(approved) or (bool(person) != (reason is not None)):
+        raise typer.BadParameter("Name a person and --reason, or --approved with a request.")
     with _keeper(site) as keeper:
+        if approved:
+            _carry_out(keeper, approved, yes=yes, json=json)
+            return
         records = keeper.find(person)
-        if not records:
+        if not records or reason is None:
             ERR.print("Nobody is found under that, or it is more than one person.")
             raise typer.Exit(1)
-        if not yes and not json:
-            OUT.print(f"Person {records[0]}, {len(records)} record(s) of sources.")
-            typer.confirm("Nothing brings this person's data back. Go on?", abort=True)
-        removed = keeper.shred(records, reason.value)
+        made = keeper.ask_to_shred(records[0], reason)
     if json:
-        print_json({"records": records, "removed": removed})
+        print_json(made)
         return
-    OUT.print(f"[green]Shredded:[/] {len(records)} record(s); removed rows by table:")
+    OUT.print(f"Asked for: {made.id}, {len(made.source_patients)} record(s) of sources.")
+    OUT.print("Somebody else approves it: in the console, at Destruction of keys.")
+    OUT.print(f"Then: chartloom keys shred --approved {made.id}", highlight=False)
+
+
+def _carry_out(keeper: KeyKeeper, id: str, *, yes: bool, json: bool) -> None:
+    if not yes and not json:
+        typer.confirm("Nothing brings this person's data back. Go on?", abort=True)
+    done, removed = keeper.shred(id)
+    if json:
+        print_json({"records": done.source_patients, "removed": removed})
+        return
+    OUT.print(f"[green]Shredded:[/] {len(done.source_patients)} record(s); removed rows by table:")
     for table, count in sorted(removed.items()):
         OUT.print(f"  {table:16} {count:>8,}", highlight=False)
     OUT.print("Copies of the keys in backups go with: chartloom keys rotate --retire")
+
+
+def requests(site: SiteOption = Path(), json: JsonOption = False) -> None:
+    """The destructions of keys that were asked for, and what became of them."""
+    with _keeper(site) as keeper:
+        found = keeper.shreddings()
+    if json:
+        print_json(found)
+        return
+    table = Table(box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False)
+    for heading in ("Request", "Records", "Reason", "Asked by", "State", "Decided by"):
+        table.add_column(heading, overflow="fold")
+    for r in found:
+        said = (r.id, str(len(r.source_patients)), r.reason, r.requested_by, r.state.value)
+        table.add_row(*said, r.decided_by)
+    OUT.print(table if found else "Nothing was asked for.")
+
+
+def decide(
+    request: Annotated[str, typer.Argument(help="Id of the request.")],
+    decision: Annotated[str, typer.Argument(help="approve, refuse or withdraw.")],
+    site: SiteOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Approves or refuses what somebody else asked for, or withdraws what one asked for oneself.
+
+    Nobody approves a request of their own.
+    """
+    if decision not in DECISIONS:
+        raise typer.BadParameter(f"Say one of: {', '.join(DECISIONS)}.")
+    with _keeper(site) as keeper:
+        decided = keeper.decide(request, decision)
+    if json:
+        print_json(decided)
+    else:
+        OUT.print(f"{decided.id}: {decided.state.value}", highlight=False)
 
 
 def _keeper(site: Path) -> KeyKeeper:

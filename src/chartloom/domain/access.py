@@ -17,6 +17,7 @@ from chartloom.domain.grant import Purpose
 SESSIONS_SUBJECT = "site:sessions"
 USES_SUBJECT = "site:data-uses"
 GLASS_SUBJECT = "site:glass"
+SHREDDINGS_SUBJECT = "site:shreddings"
 
 
 class RelationKind(StrEnum):
@@ -127,11 +128,46 @@ class DataUse(msgspec.Struct, frozen=True):
         )
 
 
+class ShredState(StrEnum):
+    """Where the destruction of a person's keys stands."""
+
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    DONE = "done"
+
+
+class Shredding(msgspec.Struct, frozen=True):
+    """The destruction of a person's keys: one asks, another approves, then it is carried out.
+
+    source_patients: of the person when it was asked for. reason: a code.
+    """
+
+    id: str
+    source_patients: tuple[str, ...]
+    reason: str
+    requested_by: str
+    requested_us: int
+    state: ShredState = ShredState.REQUESTED
+    decided_by: str = ""
+    decided_us: int = 0
+
+    def may_be_done(self, now_us: int, valid_us: int) -> bool:
+        """Whether two persons want it, and not too long ago."""
+        return (
+            self.state is ShredState.APPROVED
+            and self.decided_by not in ("", self.requested_by)
+            and 0 <= now_us - self.decided_us < valid_us
+        )
+
+
 class SignedIn(msgspec.Struct, frozen=True):
     """A session as the server keeps it (sealed).
 
     claims: those by which roles and departments are found, and the name. method: ``oidc``,
     ``local``. purpose: chosen by the person where there is a choice. csrf: secret of its forms.
+    proved_us: when the person last proved who they are. id_token: to end the provider's session.
     """
 
     subject: str
@@ -143,6 +179,8 @@ class SignedIn(msgspec.Struct, frozen=True):
     purpose: str = ""
     issuer: str = ""
     issuer_session: str = ""
+    proved_us: int = 0
+    id_token: str = ""
 
 
 class StoredSession(msgspec.Struct, frozen=True):

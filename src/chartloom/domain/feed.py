@@ -15,6 +15,7 @@ class FeedLimits(msgspec.Struct, frozen=True):
     connections_max: int = 2048
     idle_timeout_s: float = 0.0  #: 0: idle connections are kept
     frame_timeout_s: float = 60.0  #: a frame that was begun must end within this time
+    resources_max: int = 5000  #: of one message; with more it goes to quarantine
 
 
 class Feed(msgspec.Struct, frozen=True):

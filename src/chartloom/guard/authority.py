@@ -29,7 +29,14 @@ from chartloom.guard.staff import Principal
 _THROUGH_GLASS: Final = frozenset({Action.VIEW_CHART, Action.VIEW_EVIDENCE})
 #: Actions about the site whose grants cover records kept beside charts: reviews and data uses.
 _WITH_CANDIDATES: Final = frozenset(
-    {Action.REVIEW_GLASS, Action.REQUEST_DATA_USE, Action.APPROVE_DATA_USE}
+    {
+        Action.REVIEW_GLASS,
+        Action.REQUEST_DATA_USE,
+        Action.VIEW_DATA_USES,
+        Action.APPROVE_DATA_USE,
+        Action.VIEW_SHREDDINGS,
+        Action.APPROVE_SHRED,
+    }
 )
 
 
@@ -85,30 +92,44 @@ class Authority:
     def permit(self, principal: Principal, need: Need, asking: Asking) -> Permit:
         """The permission for a need; raises ``AccessDenied`` when the denial is on record."""
         who, use = self.gatherer.who(principal), self._use(need.data_use)
+        permit, patients = self._sought(who, need, asking, use)
+        if permit is None and (again := self.gatherer.again(principal, who)) is not who:
+            permit, patients = self._sought(again, need, asking, use)
+        if permit is None:
+            raise self._denied(principal, need, asking, patients)
+        return permit
+
+    def _sought(
+        self, who: Who, need: Need, asking: Asking, use: DataUse | None
+    ) -> tuple[Permit | None, Sequence[str]]:
+        """The permission, if there is one; else whom it would have been about."""
         person: PersonFacts | None = None
         glass_until = 0
         with self.gatherer.together():
             target = self._target(need)
             if isinstance(target, Several):
-                return self._permit_several(who, target, need, asking, use)
+                found = self._permit_several(who, target, need, asking, use)
+                return found, target.source_patients
             if target is not None:
                 glass_until = self.gatherer.glass_until(who, target.source_patients)
                 person = self.gatherer.person(who, target, glass=glass_until > 0)
             for action, purpose in need.options:
                 if person is not None and person.glass and action in _THROUGH_GLASS:
                     purpose = Purpose.BREAK_GLASS if purpose is Purpose.TREATMENT else purpose
-                decision = self._decide(who, action, purpose, person, need, use)
+                decision = self._decide(who, action, purpose, person, need, use, asking)
                 if decision.allowed and (person is None or person.source_patients):
-                    return self._permit(who, decision, action, purpose, need, asking, glass_until)
-        raise self._denied(principal, need, asking, target.source_patients if target else ())
+                    found = self._permit(who, decision, action, purpose, need, asking, glass_until)
+                    return found, ()
+        return None, target.source_patients if target else ()
 
     def may(self, principal: Principal, action: Action, purpose: Purpose) -> bool:
         """Whether an action about the site is permitted: for menus; nothing is shown or recorded.
 
-        Actions on patients are tried as a search for them.
+        Actions on patients are tried as a search for them; what needs a fresh sign-in, as if there
+        was one.
         """
         who = self.gatherer.who(principal)
-        request = Request(who.principal, action, purpose, data_use=True)
+        request = Request(who.principal, action, purpose, data_use=True, fresh=True)
         return self.policies.decide(request).allowed
 
     def listable(
@@ -151,7 +172,7 @@ class Authority:
 
     def _permit_several(
         self, who: Who, several: Several, need: Need, asking: Asking, use: DataUse | None
-    ) -> Permit:
+    ) -> Permit | None:
         """All persons have to be open by one and the same option; open glass counts for none.
 
         The grant covers these persons. Whoever may read messages of the site besides also reads
@@ -159,15 +180,15 @@ class Authority:
         """
         persons = [self.gatherer.person(who, k, glass=False) for k in several.known]
         for action, purpose in need.options if several.complete else ():
-            decisions = [self._decide(who, action, purpose, p, need, use) for p in persons]
+            decisions = [self._decide(who, action, purpose, p, need, use, asking) for p in persons]
             if all(decision.allowed for decision in decisions):
-                whole = self._decide(who, action, purpose, None, need, use)
+                whole = self._decide(who, action, purpose, None, need, use, asking)
                 decision = several.joined(persons, decisions)
                 everyone = whole.allowed and "*" in whole.persons
                 return self._permit(
                     who, decision, action, purpose, need, asking, 0, everyone=everyone
                 )
-        raise self._denied(who.principal, need, asking, several.source_patients)
+        return None
 
     def _decide(
         self,
@@ -177,6 +198,7 @@ class Authority:
         person: PersonFacts | None,
         need: Need,
         use: DataUse | None,
+        asking: Asking,
     ) -> Decision:
         request = Request(
             who.principal,
@@ -187,6 +209,7 @@ class Authority:
             reason=need.reason,
             approved=need.approved,
             mine=need.mine,
+            fresh=asking.fresh,
             data_use=use is not None and use.in_force(who.actor, purpose, self._clock.now_us()),
         )
         if action is Action.SEARCH_PERSONS:

@@ -55,12 +55,14 @@ class Minter(Protocol):
 class Who(msgspec.Struct, frozen=True):
     """A principal with what stands for it in the store.
 
-    actor: how grants and the record name it. patients: own source patients.
+    actor: how grants and the record name it. patients: own source patients. directory_size: of the
+    directory in which it was looked up.
     """
 
     principal: Principal
     actor: str
     patients: frozenset[str]
+    directory_size: int = 0
 
 
 def actor_of(principal: Principal) -> str:
@@ -115,6 +117,7 @@ class Gatherer:
             return known[1]
         grant = self.grant()
         resolved = principal
+        size = self.facts.directory_size(grant)
         if principal.practitioners or principal.departments:
             resolved = resolve(principal, self.facts.directory(grant))
         own: frozenset[str] = frozenset()
@@ -122,12 +125,21 @@ class Gatherer:
             # Authorities stand in the chart as senders wrote them, or as the mapping names them.
             spelt = {s for n in principal.own_patients for s in (n, f"urn:id:{n}")}
             own = self.facts.holders(grant, sorted(spelt))
-        who = Who(resolved, actor_of(principal), own)
+        who = Who(resolved, actor_of(principal), own, size)
         with self._lock:
             if len(self._who) >= _REMEMBERED_MAX:
                 self._who.clear()
             self._who[principal] = (now_us, who)
         return who
+
+    def again(self, principal: Principal, before: Who) -> Who:
+        """The same, resolved anew if somebody or some place was named for the first time since:
+        their first patient must not wait for what is remembered to pass."""
+        if self.facts.directory_size(self.grant()) == before.directory_size:
+            return before
+        with self._lock:
+            self._who.pop(principal, None)
+        return self.who(principal)
 
     def together(self) -> AbstractContextManager[None]:
         """What is asked within is one transaction. Ask for nothing under another grant there: that

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chartloom.domain.errors import ConfigurationError
+from chartloom.guard.keys.files import require_private, write
 
 KEY_SIZE_BYTES = 32
 _SITE = "site.json"
@@ -69,7 +69,7 @@ def load_or_create(folder: Path) -> SiteKeys:
             where=str(folder),
             cure="Choose a folder that this user may write.",
         ) from error
-    _require_private(folder)
+    require_private(folder)
     with _locked(folder):
         if not (folder / _SITE).exists():
             _create(folder)
@@ -81,8 +81,8 @@ def _create(folder: Path) -> None:
     for name in _FILES:
         # Left over from a creation that was interrupted: unused, for the site file comes last.
         if not (path := folder / f"{name}.key").exists():
-            _write(path, secrets.token_bytes(KEY_SIZE_BYTES).hex().encode() + b"\n")
-    _write(folder / _SITE, msgspec.json.encode(_Site(format=1, namespace=uuid4())) + b"\n")
+            write(path, secrets.token_bytes(KEY_SIZE_BYTES).hex().encode() + b"\n")
+    write(folder / _SITE, msgspec.json.encode(_Site(format=1, namespace=uuid4())) + b"\n")
 
 
 def _ensure_audit_key(folder: Path) -> None:
@@ -94,9 +94,9 @@ def _ensure_audit_key(folder: Path) -> None:
         return
     path = folder / _AUDIT
     if not path.exists():
-        _write(path, secrets.token_bytes(KEY_SIZE_BYTES).hex().encode() + b"\n")
+        write(path, secrets.token_bytes(KEY_SIZE_BYTES).hex().encode() + b"\n")
     public = Ed25519PrivateKey.from_private_bytes(_read_key(path)).public_key()
-    _write(folder / _AUDIT_PUBLIC, public.public_bytes_raw().hex().encode() + b"\n")
+    write(folder / _AUDIT_PUBLIC, public.public_bytes_raw().hex().encode() + b"\n")
 
 
 def _read_audit_key(folder: Path) -> bytes:
@@ -138,7 +138,7 @@ def _read_key(path: Path) -> bytes:
 
 def _read(path: Path) -> bytes:
     try:
-        _require_private(path)
+        require_private(path)
         return path.read_bytes()
     except FileNotFoundError as error:
         raise ConfigurationError("the file is missing.", where=str(path), cure=_RESTORE) from error
@@ -146,34 +146,6 @@ def _read(path: Path) -> bytes:
         raise ConfigurationError(
             "the file cannot be read.", where=str(path), cure="Run as the user who owns it."
         ) from error
-
-
-def _require_private(path: Path) -> None:
-    mode = path.stat().st_mode
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        want = "700" if stat.S_ISDIR(mode) else "600"
-        raise ConfigurationError(
-            "other users can get at the keys.", where=str(path), cure=f"Run: chmod {want} '{path}'"
-        )
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Writes durably: the name appears only when the content is on disk."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(fd, "wb") as f:
-            f.write(content)
-            f.flush()
-            os.fsync(f.fileno())
-        temporary.rename(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 @contextmanager

@@ -34,10 +34,14 @@ class AccessDenied(ChartloomError):
 
 
 class Asking(msgspec.Struct, frozen=True):
-    """Where a question came from, for the record. request_id ties its events together."""
+    """Where a question came from, for the record. request_id ties its events together.
+
+    fresh: whoever asks has proved who they are within the last minutes.
+    """
 
     address: str = ""
     request_id: str = ""
+    fresh: bool = False
 
 
 class Need(msgspec.Struct, frozen=True):

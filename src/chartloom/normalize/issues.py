@@ -26,6 +26,12 @@ register_codes(
         "Ask the sender to fill PID-3.",
     ),
     IssueCode(
+        "too-many-resources",
+        _F,
+        "The message would become more resources than the feed takes of one message.",
+        "Ask the sender to split it; or raise resources_max in [limits] of the feed and retry it.",
+    ),
+    IssueCode(
         "code-unmapped",
         _W,
         "A code is not in the concept map; it was kept as it came.",

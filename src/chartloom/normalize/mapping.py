@@ -160,6 +160,7 @@ class Hl7Mapping:
             shift,
             feed.owner,
             feed.sensitive,
+            feed.limits.resources_max,
             namespace,
             d.field,
             d.encoding,

@@ -80,6 +80,8 @@ class Run:
             for builder in by_group.get(instance.group, ())
             if naming.resource(builder, instance)
         ]
+        if len(wanted) > m.env.feed.limits.resources_max:
+            return "too-many-resources"
         for builder, instance in wanted:
             self._make(builder, instance)
         spread(self.contributions)

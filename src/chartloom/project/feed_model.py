@@ -28,6 +28,12 @@ class LimitSettings(Strict):
     frame_timeout_s: float = Field(
         60.0, gt=0, description="Seconds within which a begun message must be complete."
     )
+    resources_max: int = Field(
+        5000,
+        ge=1,
+        le=1_000_000,
+        description="Most resources that one message may become; with more it is quarantined.",
+    )
 
 
 class FreshnessSettings(Strict):

@@ -9,13 +9,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field
 
-
-class Strict(BaseModel):
-    """A table in which unknown keys are errors, and nothing changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from chartloom.project.model_doors import DoorSettings, SignInSettings
+from chartloom.project.model_doors import Strict as Strict
 
 
 def _known_zone(value: str) -> str:
@@ -263,46 +260,6 @@ class AccessSettings(Strict):
     )
 
 
-class SignInSettings(Strict):
-    """``[sign_in]``: how people sign in. Without an issuer, only the local operator does."""
-
-    issuer: str = Field(
-        "", description="Address of the OpenID Connect provider, exactly as it names itself."
-    )
-    client_id: str = Field("", description="What the provider calls this console.")
-    client_secret_env: str = Field(
-        "", description="Name of the environment variable with the client secret."
-    )
-    scopes: list[str] = Field(["openid", "profile"], description="Scopes to ask the provider for.")
-    algorithms: list[Literal["RS256", "RS384", "PS256", "ES256", "ES384", "EdDSA"]] = Field(
-        ["RS256"], description="Algorithms in which id tokens may be signed."
-    )
-    origins: list[str] = Field(
-        default_factory=list,
-        description="Further origins at which the provider may have its endpoints.",
-    )
-    builtin: bool = Field(
-        False,
-        description="For trying only: a provider without passwords that offers everybody in "
-        "``staff.toml``.",
-    )
-    builtin_port: int = Field(
-        8421, ge=1, le=65535, description="Port of the provider for trying, on this machine."
-    )
-    idle_minutes: int = Field(
-        15, ge=1, le=720, description="Minutes without use after which a session ends."
-    )
-    session_hours: int = Field(12, ge=1, le=24, description="Hours after which a session ends.")
-
-    @model_validator(mode="after")
-    def _one_way_in(self) -> SignInSettings:
-        if self.builtin and self.issuer:
-            raise ValueError("builtin is for trying; with an issuer, remove it")
-        if self.issuer and not (self.client_id and self.client_secret_env):
-            raise ValueError("an issuer needs client_id and client_secret_env")
-        return self
-
-
 class Settings(Strict):
     """``chartloom.toml``."""
 
@@ -315,4 +272,5 @@ class Settings(Strict):
     audit: AuditSettings = AuditSettings()
     access: AccessSettings = AccessSettings()
     sign_in: SignInSettings = SignInSettings()
+    doors: DoorSettings = DoorSettings()
     retention: RetentionSettings = RetentionSettings()

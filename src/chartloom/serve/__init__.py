@@ -5,11 +5,13 @@ from chartloom.serve.app import LOCAL_HOSTS, create_app
 from chartloom.serve.console import ProjectInfo
 from chartloom.serve.doors import Doors, GlassRules, KeyStatus, LogCheck, Services
 from chartloom.serve.earlier import earlier_mapping
+from chartloom.serve.limits import Door, Rate
 from chartloom.serve.readiness import MetricsRule
 from chartloom.serve.sessions import Limits
 
 __all__ = [
     "LOCAL_HOSTS",
+    "Door",
     "Doors",
     "GlassRules",
     "KeyStatus",
@@ -17,6 +19,7 @@ __all__ = [
     "LogCheck",
     "MetricsRule",
     "ProjectInfo",
+    "Rate",
     "Services",
     "create_app",
     "earlier_mapping",

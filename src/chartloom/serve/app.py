@@ -14,7 +14,10 @@ from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
 from chartloom.domain.feed import Feed
+from chartloom.domain.grant import Purpose
 from chartloom.domain.ports import Clock
+from chartloom.guard.audit import events
+from chartloom.guard.staff import Principal
 from chartloom.serve import (
     api,
     audit,
@@ -28,16 +31,18 @@ from chartloom.serve import (
     mine,
     ops,
     quarantine,
+    shreddings,
     tokens,
     uses,
 )
 from chartloom.serve.access import Handles
-from chartloom.serve.console import Console, ProjectInfo, Store, Tracer
+from chartloom.serve.console import Console, ProjectInfo, Store, Tracer, asking_of
 from chartloom.serve.doors import Doors
 from chartloom.serve.earlier import earlier_mapping
 from chartloom.serve.errors import Handlers, answer
+from chartloom.serve.limits import Limiter, Refused
 from chartloom.serve.readiness import MetricsRule
-from chartloom.serve.sessions import SessionBook
+from chartloom.serve.sessions import SessionBook, Visitor
 from chartloom.serve.shield import Shield
 
 #: Names under which a console bound to this machine may be asked for.
@@ -82,9 +87,15 @@ def create_app(
     def refuse(request: Request, status: int) -> Response:
         return answer(console, request, status)
 
+    def note(request: Request, too_often: Refused) -> None:
+        visitor: Visitor | None = request.scope["chartloom.visitor"]
+        principal = visitor.principal if visitor else Principal("nobody")
+        about = console.authority.context(principal, Purpose.OPERATIONS, asking_of(request))
+        console.authority.record(events.denied(about, "too-often", what=f"door/{too_often.door}"))
+
     rooms = (
         *(entrance, feeds, messages, quarantine, chart_pages, evidence, api, tokens),
-        *(mine, glass, uses, audit, keys),
+        *(mine, glass, uses, shreddings, audit, keys),
     )
     return Starlette(
         routes=[route for room in rooms for route in room.routes(console)]
@@ -97,6 +108,8 @@ def create_app(
                 https=doors.https,
                 hosts=hosts,
                 refuse=refuse,
+                limiter=Limiter(doors.rates),
+                note=note,
             )
         ],
         exception_handlers=cast(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,7 +16,7 @@ from chartloom.guard.audit import Disclosed, Head, Kind, Seen, Viewing, accounti
 from chartloom.guard.audit import read_events as read
 from chartloom.guard.authority import Need
 from chartloom.serve import needs
-from chartloom.serve.console import Console, first, form_of, whole_number
+from chartloom.serve.console import Console, first, form_of, local_us, whole_number
 from chartloom.serve.doors import LogCheck
 from chartloom.serve.glass import actor_of_subject
 
@@ -86,8 +85,8 @@ def _asked(request: Request) -> Search:
 def _search(grant: Grant, console: Console, asked: Search) -> Answer:
     log = console.doors.audit
     end = log.end()
-    since_us = _local_us(console, asked.since) or 0
-    until_us = _local_us(console, asked.until) or 1 << 62
+    since_us = local_us(console, asked.since) or 0
+    until_us = local_us(console, asked.until) or 1 << 62
     events: list[Seen] = []
     before = end.size
     while before > 0 and end.size - before < _EVENTS_MAX:
@@ -125,12 +124,3 @@ def _fits(event: Seen, asked: Search, patients: tuple[str, ...]) -> bool:
     if event.kind == Kind.TRANSFORM and not asked.work and not asked.kind and not patients:
         return False  # thousands a day, of no person's doing
     return not patients or not set(patients).isdisjoint(event.patients)
-
-
-def _local_us(console: Console, text: str) -> int:
-    """A time typed in the site's zone as microseconds; 0 if it is none."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return 0
-    return int(at.replace(tzinfo=at.tzinfo or console.zone).timestamp() * 1_000_000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
@@ -202,7 +203,9 @@ def asking_of(request: Request) -> Asking:
     """Where a request came from, for the record."""
     client = request.client
     address = client.host if client and ADDRESS.fullmatch(client.host) else ""
-    return Asking(address, request.scope["chartloom.request_id"])
+    visitor: Visitor | None = request.scope["chartloom.visitor"]
+    fresh = visitor is not None and visitor.fresh
+    return Asking(address, request.scope["chartloom.request_id"], fresh)
 
 
 def ordered(
@@ -243,6 +246,7 @@ _ROOMS: tuple[tuple[str, str, Action, tuple[Purpose, ...]], ...] = (
     ("/review", "Glass review", Action.REVIEW_GLASS, (Purpose.OPERATIONS,)),
     ("/audit", "Audit", Action.VIEW_AUDIT, (Purpose.OPERATIONS,)),
     ("/keys", "Keys", Action.MANAGE_KEYS, (Purpose.OPERATIONS,)),
+    ("/shreddings", "Destruction", Action.VIEW_SHREDDINGS, (Purpose.OPERATIONS,)),
 )
 
 
@@ -253,7 +257,7 @@ def rooms_of(console: Console, request: Request) -> list[tuple[str, str]]:
     rooms = [(a, label) for a, label, action, ps in _ROOMS if console.may(request, action, *ps)]
     secondary = (Purpose.QUALITY, Purpose.RESEARCH)
     if console.may(request, Action.REQUEST_DATA_USE, *secondary) or console.may(
-        request, Action.APPROVE_DATA_USE, *secondary, Purpose.OPERATIONS
+        request, Action.VIEW_DATA_USES, Purpose.OPERATIONS
     ):
         rooms.append(("/uses", "Data uses"))
     return rooms
@@ -314,3 +318,12 @@ def _environment(console: Console) -> Environment:
         runs=words.runs,
     )
     return env
+
+
+def local_us(console: Console, text: str) -> int:
+    """A time typed in the site's zone as microseconds; 0 if it is none."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return 0
+    return int(at.replace(tzinfo=at.tzinfo or console.zone).timestamp() * 1_000_000)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from chartloom.domain.ports import AuditLog, DataUses, GlassRecords, Sessions, UsedTokens
+from chartloom.domain.ports import (
+    AuditLog,
+    DataUses,
+    GlassRecords,
+    Sessions,
+    Shreddings,
+    UsedTokens,
+)
 from chartloom.guard.audit import Head
 from chartloom.guard.authority import Authority
 from chartloom.guard.facts import Minter
 from chartloom.guard.staff import Staff
 from chartloom.guard.tokens import AccessVerifier, RelyingParty, TokenEndpoint
+from chartloom.serve.limits import Door, Rate
 from chartloom.serve.sessions import Limits
 
 
@@ -69,7 +77,8 @@ class Doors:
 
     staff: today's list of staff. sign_in: builds the relying party when it is first needed (the
     provider may start later than the console); ``None``: there is no identity provider, and the
-    local operator signs in with one-time links. https: whether people reach the console by HTTPS.
+    local operator signs in with one-time links. rates: how often somebody may knock, where it is
+    not :data:`~chartloom.serve.limits.STANDARD`. https: whether people reach the console by HTTPS.
     """
 
     authority: Authority
@@ -78,6 +87,7 @@ class Doors:
     used: UsedTokens
     glass: GlassRecords
     uses: DataUses
+    shreddings: Shreddings
     audit: AuditLog
     staff: Callable[[], Staff]
     sign_in: Callable[[], RelyingParty] | None = None
@@ -86,6 +96,7 @@ class Doors:
     https: bool = False
     limits: Limits = Limits()  # noqa: RUF009 - frozen
     glass_rules: GlassRules = GlassRules()  # noqa: RUF009 - frozen
+    rates: dict[Door, Rate] = field(default_factory=dict)
     newest_head: Callable[[], Head | None] = lambda: None
     log_check: Callable[[], LogCheck] = LogCheck
     key_status: Callable[[], KeyStatus | None] | None = None

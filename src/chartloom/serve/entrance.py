@@ -15,7 +15,7 @@ from chartloom.domain.errors import ChartloomError
 from chartloom.domain.grant import Purpose
 from chartloom.guard.audit import Context, events
 from chartloom.guard.staff import Principal
-from chartloom.guard.tokens import Pending, TokenRefused
+from chartloom.guard.tokens import Demands, Pending, TokenRefused
 from chartloom.serve.console import (
     Console,
     asking_of,
@@ -25,7 +25,7 @@ from chartloom.serve.console import (
     rooms_of,
     visitor_of,
 )
-from chartloom.serve.sessions import LOCAL_OPERATOR, kept_claims, local_operator
+from chartloom.serve.sessions import LOCAL_OPERATOR, Visitor, kept_claims, local_operator
 from chartloom.serve.shield import cookie_name, drop_cookie, set_cookie
 
 PENDING_COOKIE = "chartloom_signing_in"
@@ -58,7 +58,9 @@ def routes(console: Console) -> list[BaseRoute]:
             party = await run_in_threadpool(console.doors.sign_in)
         except ChartloomError:
             return _sign_in_page(console, request, onward, 503, trouble="unreachable")
-        address, pending = party.begin()
+        # Before what is grave, the provider is asked to see the person once more.
+        again = "again" in request.query_params
+        address, pending = party.begin(max_age_s=0, prompt="login") if again else party.begin()
         response = RedirectResponse(address, 303)
         kept = {"pending": codec.encode(pending).decode(), "next": onward}
         handle = console.handles.hide(kept, "sign-in")
@@ -107,7 +109,13 @@ def routes(console: Console) -> list[BaseRoute]:
 
 
 def _sign_in_page(
-    console: Console, request: Request, onward: str, code: int = 200, *, trouble: str = ""
+    console: Console,
+    request: Request,
+    onward: str,
+    code: int = 200,
+    *,
+    trouble: str = "",
+    demands: Demands | None = None,
 ) -> Response:
     return console.page(
         request,
@@ -116,6 +124,7 @@ def _sign_in_page(
         onward=onward,
         provider=console.doors.sign_in is not None,
         trouble=trouble,
+        demands=demands or Demands(),
     )
 
 
@@ -143,14 +152,17 @@ def _callback(console: Console, request: Request) -> Response:
         nobody = Principal(subject="nobody")
         about = _about(console, request, nobody)
         console.authority.record(events.sign_in(about, "oidc", denied=reason or "refused"))
-        response = _sign_in_page(console, request, "/", 403, trouble="refused")
+        trouble = "factors" if reason in ("acr", "amr") else "refused"
+        demands = party.demands if party is not None else None
+        response = _sign_in_page(console, request, "/", 403, trouble=trouble, demands=demands)
         drop_cookie(response, console.doors.https, PENDING_COOKIE)
         return response
     subject = _subject(console, identity.issuer, identity.subject)
     claims = kept_claims(console.doors.staff(), identity.claims)
     response = _admit(
         console, request, subject, "oidc", claims, onward=inside(kept.get("next", "/")),
-        issuer=identity.issuer, issuer_session=identity.session_id,
+        issuer=identity.issuer, issuer_session=identity.session_id, id_token=identity.id_token,
+        proved_us=identity.signed_in_s * 1_000_000 if identity.proved else 0,
     )  # fmt: skip
     drop_cookie(response, console.doors.https, PENDING_COOKIE)
     return response
@@ -172,7 +184,8 @@ def _enter(console: Console, request: Request, token: str) -> Response:
         about = _about(console, request, Principal(subject="nobody"))
         console.authority.record(events.sign_in(about, "link", denied="refused"))
         return _sign_in_page(console, request, "/", 403, trouble="link")
-    return _admit(console, request, LOCAL_OPERATOR, "local", {}, onward="/")
+    now_us = console.clock.now_us()
+    return _admit(console, request, LOCAL_OPERATOR, "local", {}, onward="/", proved_us=now_us)
 
 
 def _admit(
@@ -185,12 +198,14 @@ def _admit(
     onward: str,
     issuer: str = "",
     issuer_session: str = "",
+    id_token: str = "",
+    proved_us: int = 0,
 ) -> Response:
     """Opens a session under a new word, whatever the browser held before."""
     before = request.scope["chartloom.visitor"]
     word = console.sessions.open(
-        subject, method, claims, issuer=issuer, issuer_session=issuer_session,
-        replaces=before.key if before else b"",
+        subject, method, claims, issuer=issuer, issuer_session=issuer_session, id_token=id_token,
+        proved_us=proved_us, replaces=before.key if before else b"",
     )  # fmt: skip
     visitor = console.sessions.find(word)
     principal = visitor.principal if visitor else local_operator()
@@ -210,9 +225,27 @@ def _sign_out(console: Console, request: Request) -> Response:
     visitor = visitor_of(request)
     console.sessions.end(visitor)
     console.authority.record(events.sign_out(_about(console, request, visitor.principal)))
-    response = RedirectResponse("/sign-in", 303)
+    leave = _leave(console, visitor)
+    if leave:
+        # A page of our own leads on: the policy for forms permits no other origin.
+        request.scope["chartloom.visitor"] = None
+        response = console.page(request, "signed_out.html", leave=leave)
+    else:
+        response = RedirectResponse("/sign-in", 303)
     drop_cookie(response, console.doors.https)
     return response
+
+
+def _leave(console: Console, visitor: Visitor) -> str:
+    """Where the provider's own session ends, if there is such a place."""
+    session = visitor.session
+    if session is None or session.method != "oidc" or console.doors.sign_in is None:
+        return ""
+    try:
+        party = console.doors.sign_in()
+    except ChartloomError:
+        return ""  # the provider is not there; the session here is over all the same
+    return party.leave(session.id_token) if session.issuer == party.provider.issuer else ""
 
 
 def _about(console: Console, request: Request, principal: Principal) -> Context:

@@ -50,6 +50,11 @@ PAGES: dict[int, tuple[str, str, str]] = {
         "The form was larger than any form of the console.",
         "Select fewer rows and try again.",
     ),
+    429: (
+        "Too often",
+        "You asked for this more often than the site lets anybody ask.",
+        "Wait a moment, then try again. If your work needs it, ask whoever runs this site.",
+    ),
     500: (
         "Something went wrong in Chartloom",
         "The page could not be made. No data was changed or lost.",
@@ -67,7 +72,7 @@ def answer(console: Console, request: Request, status: int, cure: str = "") -> R
     """The page, or the JSON object for ``/api``, for a status."""
     title, sentence, standard = PAGES.get(status, PAGES[500])
     cure = cure or standard
-    if request.url.path.startswith("/api/"):
+    if request.url.path.startswith("/api/") or request.url.path == "/token":
         return JSONResponse({"error": title, "why": sentence, "cure": cure}, status)
     return console.page(
         request, "error.html", status, status=status, title=title, sentence=sentence, cure=cure

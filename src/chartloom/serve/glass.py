@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -15,6 +13,7 @@ from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.guard.audit import events
 from chartloom.guard.authority import Permit
+from chartloom.guard.breaking import break_glass
 from chartloom.guard.facts import OwnGrants, actor_of
 from chartloom.guard.staff import Principal
 from chartloom.serve import needs
@@ -99,10 +98,12 @@ def _own_grant(console: Console) -> Grant:
 def _page(
     console: Console, request: Request, code: int, trouble: str, kept: dict[str, str] | None = None
 ) -> Response:
-    # To see the form, one must be permitted to use it; there is nothing about anybody on it.
+    # To see the form, one must be permitted to use it. Beside it stand one's own records.
     if not console.may(request, needs.FIND[0], needs.FIND[1]):
         raise denied(console, request, needs.GLASS_FORM)
-    shown = own_records(console, request)
+    visitor = visitor_of(request)
+    permit = console.authority.permit(visitor.principal, needs.OWN_GLASS, asking_of(request))
+    shown = permit.run(lambda _: own_records(console, request))
     return console.page(
         request, "glass.html", code, reasons=REASONS, trouble=trouble, shown=shown,
         kept=kept or {}, open_s=console.doors.glass_rules.open_s,
@@ -144,20 +145,18 @@ def _open(console: Console, request: Request, patient: str, reason: str, text: s
     asking = asking_of(request)
     permit = console.authority.permit(visitor.principal, needs.glass_break(patient), asking)
     now_us = console.clock.now_us()
-    glass = Glass(
-        id=uuid4().hex,
-        actor=actor_of(visitor.principal),
-        source_patients=permit.patients,
+    break_glass(
+        console.authority,
+        permit,
+        visitor.principal,
+        asking,
+        console.doors.glass,
+        _own_grant(console),
         reason=reason,
         text=text,
-        started_us=now_us,
+        now_us=now_us,
         until_us=now_us + rules.open_s * 1_000_000,
     )
-    about = console.authority.context(visitor.principal, Purpose.BREAK_GLASS, asking, permit.grant)
-    console.authority.record(
-        events.glass_broken(about, glass.id, permit.patients[0], reason, glass.until_us)
-    )
-    console.doors.glass.add(_own_grant(console), glass)
     return RedirectResponse(f"/chart/{permit.patients[0]}", 303)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,6 +26,7 @@ from chartloom.serve.console import (
     Console,
     first,
     form_of,
+    local_us,
     purpose_of,
     visitor_of,
     whole_number,
@@ -199,8 +199,8 @@ def find_rows(grant: Grant, console: Console, request: Request, asked: Search) -
         source_patients=patients,
         state=MessageState(asked.state) if asked.state else None,
         control_id=asked.control,
-        received_from_us=_local_us(console, asked.received_from),
-        received_to_us=_local_us(console, asked.received_to),
+        received_from_us=local_us(console, asked.received_from),
+        received_to_us=local_us(console, asked.received_to),
         before=asked.before,
         limit=_PAGE_ROWS + 1,
     )
@@ -241,15 +241,6 @@ def _open_to(grant: Grant, console: Console, found: list[str]) -> tuple[str, ...
     known = gatherer.facts.known_of_all(gatherer.grant(), found)
     open_ = {p for k in known if not k.person_labels & ~covered for p in k.source_patients}
     return tuple(p for p in found if p in open_)
-
-
-def _local_us(console: Console, text: str) -> int:
-    """A time typed in the site's zone as microseconds; 0 if it is none."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return 0
-    return int(at.replace(tzinfo=at.tzinfo or console.zone).timestamp() * 1_000_000)
 
 
 class ShownIssue(msgspec.Struct, frozen=True):

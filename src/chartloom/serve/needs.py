@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from chartloom.domain.access import GLASS_SUBJECT, USES_SUBJECT
+from chartloom.domain.access import GLASS_SUBJECT, SHREDDINGS_SUBJECT, USES_SUBJECT
 from chartloom.domain.grant import Purpose
 from chartloom.guard.authority import Need
 from chartloom.guard.policy import Action
@@ -18,6 +18,7 @@ QUARANTINE: Final = Need(((Action.MANAGE_QUARANTINE, _OPERATE),), what=("site/qu
 RETRY: Final = Need(((Action.MANAGE_QUARANTINE, _OPERATE),), what=("site/quarantine-retry",))
 MESSAGES: Final = Need(((Action.VIEW_MESSAGE, _OPERATE),), what=("site/messages",))
 OWN_ACCESS: Final = Need(((Action.VIEW_OWN_ACCESS, _OPERATE),), what=("site/own-access",))
+OWN_GLASS: Final = Need(((Action.VIEW_OWN_ACCESS, _OPERATE),), what=("site/own-glass",))
 #: Of forms that show nothing about anybody: who may use them.
 FIND: Final = (Action.FIND_PERSON, _GLASS)
 REVIEW: Final = (Action.REVIEW_GLASS, _OPERATE)
@@ -102,7 +103,7 @@ def use_request(purpose: Purpose | None = None) -> Need:
 def uses() -> Need:
     """The data uses: all for whoever decides on them, one's own for whoever asks for them."""
     options = (
-        (Action.APPROVE_DATA_USE, _OPERATE),
+        (Action.VIEW_DATA_USES, _OPERATE),
         *((Action.REQUEST_DATA_USE, p) for p in _SECONDARY),
     )
     return Need(options, candidates=(USES_SUBJECT,), what=("data-uses",))
@@ -112,3 +113,9 @@ def use_decision(*, mine: bool) -> Need:
     """Approving or refusing a data use of somebody else."""
     options = ((Action.APPROVE_DATA_USE, _OPERATE),)
     return Need(options, mine=mine, candidates=(USES_SUBJECT,), what=("data-use",))
+
+
+def shreddings() -> Need:
+    """The destructions of keys that were asked for."""
+    options = ((Action.VIEW_SHREDDINGS, _OPERATE),)
+    return Need(options, candidates=(SHREDDINGS_SUBJECT,), what=("shreddings",))

@@ -23,21 +23,27 @@ from chartloom.guard.staff import Principal, Role, Staff, principal_of
 LOCAL_OPERATOR: Final = "operator:local"
 _WORD_BYTES: Final = 32
 _TOUCH_US: Final = 30_000_000
+#: A longer one is not kept: it would not fit into the address that ends the provider's session.
+_ID_TOKEN_CHARS_MAX: Final = 6_000
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """How long a session lasts: without use, and in all."""
+    """How long a session lasts, without use and in all, and for how long a sign-in is proof enough
+    for what is grave."""
 
     idle_s: int = 15 * 60
     absolute_s: int = 12 * 3600
+    fresh_s: int = 5 * 60
 
 
 class Visitor(msgspec.Struct, frozen=True):
-    """Who is on the other side of a request. key: of the session, ``b""`` for a service."""
+    """Who is on the other side of a request. key: of the session, ``b""`` for a service. fresh: the
+    person has proved who they are just now."""
 
     principal: Principal
     session: SignedIn | None = None
     key: bytes = b""
+    fresh: bool = False
 
     @property
     def name(self) -> str:
@@ -79,6 +85,8 @@ class SessionBook:
         *,
         issuer: str = "",
         issuer_session: str = "",
+        proved_us: int = 0,
+        id_token: str = "",
         replaces: bytes = b"",
     ) -> str:
         """A new session; what the browser must hold. replaces: key of a session that ends."""
@@ -94,6 +102,8 @@ class SessionBook:
             csrf=secrets.token_urlsafe(32),
             issuer=issuer,
             issuer_session=issuer_session,
+            proved_us=proved_us,
+            id_token=id_token if len(id_token) <= _ID_TOKEN_CHARS_MAX else "",
         )
         word = secrets.token_urlsafe(_WORD_BYTES)
         self._sessions.put(self._grant(), StoredSession(key_of(word), session, now_us))
@@ -114,7 +124,9 @@ class SessionBook:
             return None
         if idle_us > _TOUCH_US:
             self._sessions.touch(self._grant(), key, now_us)
-        return Visitor(self.principal(stored.session), stored.session, key)
+        proved_us = stored.session.proved_us
+        fresh = bool(proved_us) and now_us - proved_us < self.limits.fresh_s * 1_000_000
+        return Visitor(self.principal(stored.session), stored.session, key, fresh)
 
     def principal(self, session: SignedIn) -> Principal:
         """Who that is today: roles come from the list of staff as it is now."""

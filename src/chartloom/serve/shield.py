@@ -16,12 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chartloom.domain.audit import AuditUnavailable
 from chartloom.domain.errors import StoreUnavailable
 from chartloom.guard.clients import PEER
 from chartloom.guard.staff import Principal
 from chartloom.guard.tokens import TokenRefused
 from chartloom.serve.access import equal
 from chartloom.serve.doors import Services
+from chartloom.serve.limits import Limiter, Refused
 from chartloom.serve.sessions import SessionBook, Visitor
 
 #: What no browser uses: never a session, no form of ours.
@@ -48,10 +50,12 @@ HEADERS = {
 }
 
 Refuse = Callable[[Request, int], Response]
+#: Puts on record that somebody came too often at a door.
+Note = Callable[[Request, Refused], None]
 
 
 class Shield:
-    """Wraps the application. ``refuse`` draws the page for a status (400, 401, 403, 413)."""
+    """Wraps the application. ``refuse`` draws the page for a status (400, 401, 403, 413, 429)."""
 
     def __init__(
         self,
@@ -62,7 +66,10 @@ class Shield:
         https: bool,
         hosts: Sequence[str],
         refuse: Refuse,
+        limiter: Limiter,
+        note: Note,
     ) -> None:
+        self._limiter, self._note = limiter, note
         self._app, self._sessions, self._services = app, sessions, services
         self._cookie, self._refuse, self._https = cookie_name(https), refuse, https
         self._hosts = frozenset(host.lower() for host in hosts)
@@ -78,7 +85,7 @@ class Shield:
         request = Request(scope, receive)
         try:
             refusal = await self._admit(request, scope)
-        except StoreUnavailable:
+        except (StoreUnavailable, AuditUnavailable):
             refusal = self._refuse(request, 503)
         if refusal is not None:
             await refusal(scope, receive, shielded)
@@ -96,6 +103,9 @@ class Shield:
         is_open = path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
         if visitor is None and not is_open:
             return self._refuse(request, 401)
+        too_often = self._limiter.knock(request, visitor)
+        if too_often is not None:
+            return await self._wait(request, too_often)
         if "\0" in path or b"%00" in scope["query_string"]:
             return self._refuse(request, 404)  # no id or word holds one, and no database can
         if request.method in ("GET", "HEAD"):
@@ -112,6 +122,15 @@ class Shield:
         if visitor is not None and not equal(presented, visitor.csrf):
             return self._refuse(request, 403)
         return None
+
+    async def _wait(self, request: Request, too_often: Refused) -> Response:
+        """429, and when to come again. On record once, until the visitor is let in again: whoever
+        knocks a thousand times a second shall not fill the record."""
+        if too_often.first:
+            await run_in_threadpool(self._note, request, too_often)
+        response = self._refuse(request, 429)
+        response.headers["retry-after"] = str(too_often.retry_after_s)
+        return response
 
     async def _visitor(self, request: Request) -> Visitor | None:
         """Who asks: a person by the session's cookie, for the API also a service by its token."""

@@ -19,6 +19,7 @@ from chartloom.guard.audit import Kind, events
 from chartloom.guard.facts import actor_of
 from chartloom.guard.policy import Action
 from chartloom.serve import needs
+from chartloom.serve.again import ask_again
 from chartloom.serve.console import Console, asking_of, first, form_of, visitor_of
 from chartloom.serve.denials import denied
 
@@ -54,7 +55,7 @@ def _page(
     permit = console.authority.permit(visitor.principal, needs.uses(), asking_of(request))
     me = actor_of(visitor.principal)
     all_uses = permit.run(console.doors.uses.list)
-    decides = permit.action is Action.APPROVE_DATA_USE
+    decides = permit.action is Action.VIEW_DATA_USES
     shown = all_uses if decides else [u for u in all_uses if me in (u.requested_by, *u.users)]
     request.scope["chartloom.permit"] = permit
     now_us = console.clock.now_us()
@@ -117,7 +118,12 @@ def _decide(console: Console, request: Request) -> Response:
     if word == "withdraw" and use.requested_by == me:
         permit, state = listing, UseState.WITHDRAWN
     elif word in ("approve", "refuse"):
-        need = needs.use_decision(mine=me in (use.requested_by, *use.users))
+        mine = me in (use.requested_by, *use.users)
+        if not (visitor.fresh or mine) and console.may(
+            request, Action.APPROVE_DATA_USE, Purpose.OPERATIONS
+        ):
+            return ask_again(console, request, needs.uses(), "/uses")
+        need = needs.use_decision(mine=mine)
         permit = console.authority.permit(visitor.principal, need, asking)
         state = UseState.APPROVED if word == "approve" else UseState.REFUSED
     else:

@@ -15,15 +15,17 @@ from uuid import uuid4
 
 import msgspec
 
-from chartloom.domain.access import GLASS_SUBJECT, Glass
+from chartloom.domain.access import GLASS_SUBJECT
 from chartloom.domain.errors import ChartloomError, ConfigurationError, NotFound
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.store import MessageFilter, MessageRow, SearchHit
-from chartloom.engines.postgres.doors import PostgresGlass, PostgresUses
+from chartloom.engines.postgres.doors import PostgresGlass
 from chartloom.engines.postgres.facts import PostgresFacts
-from chartloom.guard.audit import Recorder, events
+from chartloom.engines.postgres.requests import PostgresUses
+from chartloom.guard.audit import Recorder
 from chartloom.guard.authority import AccessDenied, Asking, Authority, Need, Permit
-from chartloom.guard.facts import OwnGrants, actor_of
+from chartloom.guard.breaking import break_glass
+from chartloom.guard.facts import OwnGrants
 from chartloom.guard.policy import Action
 from chartloom.guard.staff import Principal
 from chartloom.project import Project
@@ -96,7 +98,8 @@ class Desk:
         self.opened = opened
         uid = os.getuid()
         self.principal = Principal(f"operator:{uid}", "local operator", _ROLES)
-        self.asking = Asking(request_id=uuid4().hex)
+        # Whoever reads the key folder proves it with every command.
+        self.asking = Asking(request_id=uuid4().hex, fresh=True)
         self.authority = authority_of(opened, recorder, "command-line")
         self._glass = PostgresGlass(opened.store)
         self._glass_grant = OwnGrants(opened.guard, opened.clock, "service:glass", (GLASS_SUBJECT,))
@@ -178,21 +181,18 @@ class Desk:
             raise (error if reason else ReasonWanted()) from None
         now_us = self.opened.clock.now_us()
         hours = self.opened.project.settings.access.glass_hours
-        glass = Glass(
-            id=uuid4().hex,
-            actor=actor_of(self.principal),
-            source_patients=permit.patients,
+        break_glass(
+            self.authority,
+            permit,
+            self.principal,
+            self.asking,
+            self._glass,
+            self._glass_grant(),
             reason=_REASON_CODE,
             text=reason,
-            started_us=now_us,
+            now_us=now_us,
             until_us=now_us + hours * 3_600_000_000,
         )
-        about = self.authority.context(self.principal, _GLASS, self.asking, permit.grant)
-        first = permit.patients[0]
-        self.authority.record(
-            events.glass_broken(about, glass.id, first, glass.reason, glass.until_us)
-        )
-        self._glass.add(self._glass_grant(), glass)
 
 
 def _itself(grant: Grant) -> Grant:

@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.ports import Clock, UsedTokens
 from chartloom.engines.postgres.audit_log import PostgresAuditLog
-from chartloom.engines.postgres.doors import PostgresGlass, PostgresSessions, PostgresUses
+from chartloom.engines.postgres.doors import PostgresGlass, PostgresSessions
 from chartloom.engines.postgres.facts import PostgresFacts
 from chartloom.engines.postgres.protection_rules import Role
+from chartloom.engines.postgres.requests import PostgresShreddings, PostgresUses
 from chartloom.engines.postgres.used_tokens import PostgresUsedTokens
 from chartloom.guard.audit import HeadFile, HeadKeeper, Recorder
 from chartloom.guard.authority import Authority
@@ -27,6 +28,7 @@ from chartloom.guard.staff import Staff
 from chartloom.guard.tokens import (
     AssertionVerifier,
     Client,
+    Demands,
     FetchedKeys,
     FileKeys,
     KeySource,
@@ -38,7 +40,8 @@ from chartloom.guard.tokens import (
 from chartloom.project import Project
 from chartloom.project.access import load_policies, windows
 from chartloom.project.clients import load_clients
-from chartloom.serve import Doors, GlassRules, KeyStatus, Limits, Services
+from chartloom.project.model_doors import DoorSettings
+from chartloom.serve import Door, Doors, GlassRules, KeyStatus, Limits, Rate, Services
 from chartloom.serve.demo_idp import DemoProvider
 from chartloom.wiring.address import console_address
 from chartloom.wiring.heads import HEADS, HeadWatch
@@ -90,22 +93,37 @@ def open_doors(opened: OpenSite) -> Iterator[Doors]:
             used=used,
             glass=glass,
             uses=uses,
+            shreddings=PostgresShreddings(store),
             audit=log,
             staff=staff,
             sign_in=sign_in,
             builtin_provider=settings.sign_in.builtin,
             https=address.startswith("https://"),
             limits=Limits(
-                settings.sign_in.idle_minutes * 60, settings.sign_in.session_hours * 3600
+                settings.sign_in.idle_minutes * 60,
+                settings.sign_in.session_hours * 3600,
+                settings.sign_in.fresh_minutes * 60,
             ),
             glass_rules=GlassRules(
                 settings.access.glass_hours * 3600, settings.access.glass_repeat_days
             ),
             services=_services(project, clock, used),
+            rates=_rates(settings.doors),
             newest_head=heads.last,
             log_check=watch.last,
             key_status=lambda: _key_status(opened),
         )
+
+
+def _rates(settings: DoorSettings) -> dict[Door, Rate]:
+    """What ``[doors]`` says."""
+    return {
+        Door.SIGN_IN: Rate(settings.sign_ins_per_minute_max),
+        Door.TOKEN: Rate(settings.tokens_per_minute_max),
+        Door.SEARCH: Rate(settings.searches_per_minute_max),
+        Door.GLASS: Rate(settings.glass_per_hour_max, 3600.0),
+        Door.API: Rate(settings.api_per_minute_max),
+    }
 
 
 def _services(project: Project, clock: Clock, used: UsedTokens) -> Services | None:
@@ -175,13 +193,17 @@ def _sign_in(
 ) -> Callable[[], RelyingParty] | None:
     settings = project.settings.sign_in
     redirect_uri = f"{address}/callback"
+    demands = Demands(tuple(settings.require_acr), tuple(settings.require_amr))
     if settings.builtin:
         issuer = f"http://127.0.0.1:{settings.builtin_port}"
         provider = DemoProvider(issuer, redirect_uri, staff, opened.clock)
         stack.enter_context(_serving(provider, settings.builtin_port))
         connect: Callable[[str], HttpsOrigin] = partial(HttpsOrigin, allow_loopback_http=True)
         auth = Secret(provider.client_secret)
-        return _Party(issuer, provider.client_id, redirect_uri, auth, connect, opened, ("ES256",))
+        return _Party(
+            issuer, provider.client_id, redirect_uri, auth, connect, opened, ("ES256",),
+            demands=demands,
+        )  # fmt: skip
     if not settings.issuer:
         return None
     secret = os.environ.get(settings.client_secret_env, "")
@@ -194,7 +216,7 @@ def _sign_in(
     connect = partial(HttpsOrigin, allow_private=True)
     return _Party(
         settings.issuer, settings.client_id, redirect_uri, Secret(secret), connect, opened,
-        tuple(settings.algorithms), tuple(settings.scopes), tuple(settings.origins),
+        tuple(settings.algorithms), tuple(settings.scopes), tuple(settings.origins), demands,
     )  # fmt: skip
 
 
@@ -212,10 +234,12 @@ class _Party:
         algorithms: tuple[str, ...],
         scopes: tuple[str, ...] = ("openid", "profile"),
         origins: tuple[str, ...] = (),
+        demands: Demands = Demands(),  # noqa: B008 - frozen
     ) -> None:
         self._issuer, self._client_id, self._redirect_uri = issuer, client_id, redirect_uri
         self._auth, self._connect, self._clock = auth, connect, opened.clock
         self._algorithms, self._scopes, self._origins = algorithms, scopes, origins
+        self._demands = demands
         self._lock = threading.Lock()
         self._made: RelyingParty | None = None
 
@@ -230,6 +254,7 @@ class _Party:
                 self._made = RelyingParty(
                     provider, self._client_id, self._redirect_uri, self._auth, keys, self._connect,
                     self._clock, algorithms=self._algorithms, scopes=self._scopes,
+                    demands=self._demands,
                 )  # fmt: skip
             return self._made
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.grant import EVERYONE, Purpose
 from chartloom.engines.postgres.audit_log import PostgresAuditLog
-from chartloom.engines.postgres.doors import PostgresUses
 from chartloom.engines.postgres.protection_rules import Role
+from chartloom.engines.postgres.requests import PostgresUses
 from chartloom.guard.audit import Recorder
 from chartloom.guard.staff import Principal, principal_of
 from chartloom.project import Project

@@ -11,11 +11,14 @@ from typing import Self
 
 import msgspec
 
+from chartloom.domain.access import Shredding
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.keys import Tombstone
+from chartloom.engines.postgres.requests import PostgresShreddings
 from chartloom.guard.audit import Actor, Context, Kind, Recorder, events
 from chartloom.guard.keys import KeyBroker, Rotation
+from chartloom.guard.shredding import Reason, TwoPersons
 from chartloom.project import Project
 from chartloom.wiring.desk import KEYS, Desk
 from chartloom.wiring.site import OpenSite, open_site
@@ -94,6 +97,12 @@ class KeyKeeper(Operator):
             )
         self._broker: KeyBroker = broker
         self._keys = self.opened.store.subject_keys(keeping=True)
+        self._two = TwoPersons(
+            self.desk.authority,
+            PostgresShreddings(self.opened.store),
+            self.opened.guard,
+            self.opened.clock,
+        )
         return self
 
     def status(self) -> KeyStatus:
@@ -126,22 +135,34 @@ class KeyKeeper(Operator):
             self._broker.retire(generation)
         return idle
 
-    def find(self, person: str) -> tuple[str, ...]:
-        """Also somebody whose keys were destroyed by a run that was interrupted, by id."""
-        found = super().find(person)
-        if not found and isinstance(self._keys.get([person]).get(person), Tombstone):
-            return (person,)
-        return found
+    def ask_to_shred(self, person: str, reason: Reason) -> Shredding:
+        """Asks for the destruction of the keys of the person with this id."""
+        return self._two.request(self.desk.principal, person, reason, self.desk.asking)
 
-    def shred(self, source_patients: Sequence[str], reason: str) -> dict[str, int]:
-        """Destroys the keys, removes what is derived, and waits until all have forgotten."""
-        self.desk.permit(KEYS)
-        for source_patient in source_patients:
-            self.recorder.record(events.key_shredded(self.about(), source_patient, reason))
-            self._broker.shred(source_patient, self.actor, reason)
-        removed = self.opened.store.erase(self.grant(), source_patients)
+    def shreddings(self) -> list[Shredding]:
+        """What was asked for, newest first."""
+        return self._two.list(self.desk.principal, self.desk.asking)
+
+    def decide(self, id: str, decision: str) -> Shredding:
+        """Approves, refuses or withdraws."""
+        return self._two.decide(self.desk.principal, id, decision, self.desk.asking)
+
+    def shred(self, id: str) -> tuple[Shredding, dict[str, int]]:
+        """Carries out what another person approved: destroys the keys, removes what is derived, and
+        waits until all have forgotten. What was cut short goes on."""
+        desk = self.desk
+        approved = self._two.approved(desk.principal, id, desk.asking, self._any_gone)
+        for source_patient in approved.source_patients:
+            self.recorder.record(events.key_shredded(self.about(), source_patient, approved.reason))
+            self._broker.shred(source_patient, self.actor, approved.reason)
+        removed = self.opened.store.erase(self.grant(), approved.source_patients)
+        self._two.done(approved)
         time.sleep(_FORGOTTEN_AFTER_S)
-        return removed
+        return approved, removed
+
+    def _any_gone(self, source_patients: Sequence[str]) -> bool:
+        kept = self._keys.get(list(source_patients))
+        return any(isinstance(k, Tombstone) for k in kept.values())
 
     def _record(self, kind: Kind, what: str, **details: str) -> None:
         self.recorder.record(events.change(self.about(), kind, what, **details))

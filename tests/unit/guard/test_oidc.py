@@ -20,6 +20,7 @@ from chartloom.guard.https import HttpsOrigin, ServiceUnavailable
 from chartloom.guard.tokens import (
     AssertionVerifier,
     Client,
+    Demands,
     FetchedKeys,
     FixedKeys,
     Identity,
@@ -177,7 +178,8 @@ def test_every_sign_in_has_its_own_secrets(site: Site) -> None:
     assert len({p.state for p in pendings} | {p.nonce for p in pendings}) == 40
     assert len({p.verifier for p in pendings}) == 20
     assert all(43 <= len(p.verifier) <= 128 for p in pendings)
-    url, pending = party.begin(prompt="login", acr_values="mfa", max_age_s=0)
+    party = site.party(demands=Demands(acr=("mfa",)))
+    url, pending = party.begin(prompt="login", max_age_s=0)
     assert pending.verifier not in url
     for part in ("prompt=login", "acr_values=mfa", "max_age=0", challenge(pending.verifier)):
         assert part in url

@@ -26,6 +26,7 @@ EXPECTED: dict[str, tuple[Need, PersonFacts | None, set[Role]]] = {
     "RETRY": (needs.RETRY, None, {ENGINEER}),
     "MESSAGES": (needs.MESSAGES, None, {ENGINEER}),
     "OWN_ACCESS": (needs.OWN_ACCESS, None, set(Role)),
+    "OWN_GLASS": (needs.OWN_GLASS, None, set(Role)),
     "GLASS_FORM": (needs.GLASS_FORM, None, {CLINICIAN}),
     "REVIEW_FORM": (needs.REVIEW_FORM, None, {OFFICER}),
     "AUDIT": (needs.AUDIT, None, {AUDITOR, OFFICER}),
@@ -51,10 +52,11 @@ EXPECTED: dict[str, tuple[Need, PersonFacts | None, set[Role]]] = {
     "uses": (needs.uses(), None, {ANALYST, CLINICIAN, HEAD, OFFICER}),
     "use_decision": (needs.use_decision(mine=False), None, {OFFICER}),
     "use_decision on one's own": (needs.use_decision(mine=True), None, set()),
+    "shreddings": (needs.shreddings(), None, {ADMINISTRATOR, OFFICER}),
 }
 
 
-def _permitted(need: Need, person: PersonFacts | None, role: Role) -> bool:
+def _permitted(need: Need, person: PersonFacts | None, role: Role, *, fresh: bool = True) -> bool:
     principal = Principal("u", roles=frozenset({role.value}))
     return any(
         POLICIES.decide(
@@ -67,6 +69,7 @@ def _permitted(need: Need, person: PersonFacts | None, role: Role) -> bool:
                 reason=need.reason,
                 approved=need.approved,
                 mine=need.mine,
+                fresh=fresh,
             )
         ).allowed
         for action, purpose in need.options
@@ -77,6 +80,16 @@ def _permitted(need: Need, person: PersonFacts | None, role: Role) -> bool:
 def test_only_those_whom_it_concerns_get_it(name: str) -> None:
     need, person, expected = EXPECTED[name]
     assert {role for role in Role if _permitted(need, person, role)} == expected
+
+
+def test_a_decision_needs_a_fresh_sign_in_and_nothing_else_does() -> None:
+    grave = {
+        name
+        for name, (need, person, _) in EXPECTED.items()
+        for role in Role
+        if _permitted(need, person, role) and not _permitted(need, person, role, fresh=False)
+    }
+    assert grave == {"use_decision"}
 
 
 def test_everything_that_pages_ask_for_is_looked_at() -> None:

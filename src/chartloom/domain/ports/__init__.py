@@ -12,6 +12,7 @@ from chartloom.domain.ports.protection import (
     DataUses,
     GlassRecords,
     Sessions,
+    Shreddings,
     SubjectKeys,
     UsedTokens,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "Messages",
     "Sealer",
     "Sessions",
+    "Shreddings",
     "SubjectKeys",
     "UsedTokens",
 ]

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from chartloom.domain.access import DataUse, Glass, KnownOfPerson, Relation, StoredSession, Target
+from chartloom.domain.access import (
+    DataUse,
+    Glass,
+    KnownOfPerson,
+    Relation,
+    Shredding,
+    StoredSession,
+    Target,
+)
 from chartloom.domain.audit import AuditEntry, LogEnd, LoggedEvent
 from chartloom.domain.grant import Grant
 from chartloom.domain.keys import Tombstone, WrappedKey
@@ -111,7 +119,12 @@ class AccessFacts(Protocol):
         ...
 
     def directory(self, grant: Grant) -> list[FhirJson]:
-        """Practitioner, Location and Organization resources, to tell who somebody is."""
+        """Practitioner, Location and Organization resources, to tell who somebody is. May be
+        remembered for a while, as long as none is added."""
+        ...
+
+    def directory_size(self, grant: Grant) -> int:
+        """How many there are now."""
         ...
 
     def holders(self, grant: Grant, numbers: Sequence[str]) -> frozenset[str]:
@@ -178,6 +191,29 @@ class DataUses(Protocol):
 
     def decide(self, grant: Grant, use: DataUse) -> bool:
         """Keeps state and decider if nobody decided before (withdrawing is always possible)."""
+        ...
+
+
+class Shreddings(Protocol):
+    """Destructions of keys that two persons decide. ``grant`` covers ``SHREDDINGS_SUBJECT``."""
+
+    def add(self, grant: Grant, shredding: Shredding) -> None:
+        """Keeps a request, durably."""
+        ...
+
+    def list(self, grant: Grant, limit: int = 200) -> list[Shredding]:
+        """Newest first."""
+        ...
+
+    def get(self, grant: Grant, shredding_id: str) -> Shredding:
+        """One of them; raises ``NotFound``."""
+        ...
+
+    def decide(self, grant: Grant, shredding: Shredding) -> bool:
+        """Keeps state and decider if that follows from the state there is; False if it does not.
+
+        Requested becomes anything but done; approved becomes done or withdrawn; nothing else.
+        """
         ...
 
 

@@ -7,7 +7,6 @@ begins with both; what they open ends with it.
 from __future__ import annotations
 
 import contextlib
-import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -18,6 +17,7 @@ from psycopg import InterfaceError, OperationalError, errors, pq
 from chartloom.domain.errors import GrantRefused
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.labels import mask_of_grant
+from chartloom.engines.postgres.calls import Result, check, received
 from chartloom.engines.postgres.connect import Connection
 from chartloom.guard import Guard, SystemClock
 
@@ -34,7 +34,6 @@ _STATEMENT: Final = b"chartloom_begin_access"
 _TEXT: Final = b"SELECT begin_access($1, $2)"
 _OIDS: Final = (25, 17)  # text, bytea
 _FORMATS: Final = (pq.Format.TEXT, pq.Format.BINARY)
-_GOOD: Final = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 _SYSTEM_CLOCK: Final = SystemClock()
 
 _SERVICE_TTL_S: Final = 300.0
@@ -98,56 +97,39 @@ def entered(conn: Connection, claimed: Claim, begin: bytes = BEGIN) -> Iterator[
             if conn.pgconn.status == pq.ConnStatus.OK:
                 conn.pgconn.exec_(b"ROLLBACK")
         raise
-    _check(conn, conn.pgconn.exec_(b"COMMIT"))
+    check(conn, conn.pgconn.exec_(b"COMMIT"))
+
+
+@contextmanager
+def believed() -> Iterator[None]:
+    """A claim that the store does not believe is ``GrantRefused``."""
+    try:
+        yield
+    except errors.InvalidAuthorizationSpecification:
+        raise refused() from None
 
 
 def _begin(conn: Connection, claimed: Claim, begin: bytes) -> None:
     try:
         for result in _send(conn, claimed, begin):
-            _check(conn, result)
+            check(conn, result)
     except errors.InvalidSqlStatementName:  # not prepared yet on this connection
         conn.pgconn.exec_(b"ROLLBACK")
-        _check(conn, conn.pgconn.prepare(_STATEMENT, _TEXT, _OIDS))
+        check(conn, conn.pgconn.prepare(_STATEMENT, _TEXT, _OIDS))
         _begin(conn, claimed, begin)
     except errors.InvalidAuthorizationSpecification:
         conn.pgconn.exec_(b"ROLLBACK")
         raise refused() from None
 
 
-def _send(conn: Connection, claimed: Claim, begin: bytes) -> list[pq.abc.PGresult]:
+def _send(conn: Connection, claimed: Claim, begin: bytes) -> list[Result]:
     """The results of ``begin`` and of begin_access, which go out together."""
     pgconn, (text, mac) = conn.pgconn, claimed
     pgconn.enter_pipeline_mode()
     pgconn.send_query_params(begin, None)
     pgconn.send_query_prepared(_STATEMENT, [text.encode(), mac], _FORMATS)
     pgconn.pipeline_sync()
-    results: list[pq.abc.PGresult] = []
-    while True:
-        result = _next_result(pgconn)
-        if result is None:  # the end of one statement
-            continue
-        if result.status == pq.ExecStatus.PIPELINE_SYNC:
-            break
-        results.append(result)
-    pgconn.exit_pipeline_mode()
-    return results
-
-
-def _next_result(pgconn: pq.abc.PGconn) -> pq.abc.PGresult | None:
-    """Waits where other threads can go on: libpq itself would wait with the interpreter locked."""
-    poll = select.poll()
-    while pgconn.flush():
-        poll.register(pgconn.socket, select.POLLOUT | select.POLLIN)
-        poll.poll()
-        pgconn.consume_input()
-    poll.register(pgconn.socket, select.POLLIN)
-    while pgconn.is_busy():
-        poll.poll()
-        pgconn.consume_input()
-    result = pgconn.get_result()
-    if pgconn.status == pq.ConnStatus.BAD:
-        raise OperationalError("the connection is lost")
-    return result
+    return received(conn)
 
 
 def refused() -> GrantRefused:
@@ -156,11 +138,3 @@ def refused() -> GrantRefused:
         "the store does not accept the grant.",
         cure="Ask for a new one; if that does not help, compare the clocks of the hosts.",
     )
-
-
-def _check(conn: Connection, result: pq.abc.PGresult) -> None:
-    if result.status in _GOOD:
-        return
-    if conn.pgconn.status == pq.ConnStatus.BAD:
-        raise OperationalError("the connection is lost")
-    raise errors.error_from_result(result, "utf-8")

@@ -24,9 +24,6 @@ _READ: Final = (
 )
 _NOW: Final = b"SELECT size, last_hash, last_at_us FROM audit_now(%s, %b)"
 
-#: Last in a batch's transaction; see 0008.
-BATCH_RECORD: Final = "SELECT batch_record(%s, %b, %s::bigint, %b, %b)"
-
 #: What waits longer for the others is refused: those who wait for it release nothing then.
 _SETTINGS: Final = {"synchronous_commit": "on", "lock_timeout": "5000", "statement_timeout": "8000"}
 

@@ -1,4 +1,4 @@
-"""Putting rows into a table, a whole batch as one statement."""
+"""Rows of a table as arrays: a whole group as one statement."""
 
 from __future__ import annotations
 
@@ -47,13 +47,6 @@ def transaction(conn: Connection, claimed: Claim) -> Iterator[None]:
             yield
         except errors.InvalidAuthorizationSpecification:
             raise refused() from None
-
-
-def insert(conn: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Inserts the rows, as one statement. (COPY does not work under row-level security.)"""
-    if rows:
-        text = f"INSERT INTO {table.name} ({table.names}) SELECT * FROM unnest({table.arrays})"  # noqa: S608
-        conn.execute(text.encode(), columns(table, rows))
 
 
 def columns(table: Table, rows: Sequence[Row]) -> list[Packed]:

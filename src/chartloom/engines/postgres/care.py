@@ -27,21 +27,6 @@ CARE: Final = Table(
         ("kind", "text"),
     ),
 )
-#: Relations of resources that had some before: most are said again as they were, and those rows
-#: stay untouched. Parameters: the resource ids, the relations.
-CARE_GONE: Final = f"""
-DELETE FROM care WHERE resource_id = ANY(%b::text[])
-    AND ({CARE.names}) NOT IN (SELECT * FROM unnest({CARE.arrays}))"""  # noqa: S608
-#: The relations, the resource ids.
-CARE_AGAIN: Final = f"""
-INSERT INTO care ({CARE.names}) SELECT * FROM unnest({CARE.arrays})
-EXCEPT SELECT {CARE.names} FROM care WHERE resource_id = ANY(%b::text[])"""  # noqa: S608
-
-PERSON_LABELS: Final = """
-INSERT INTO person_label AS p (labels, source_patient)
-SELECT * FROM unnest(%b::int4[], %b::text[])
-ON CONFLICT (source_patient) DO UPDATE SET labels = p.labels | excluded.labels
-WHERE p.labels & excluded.labels <> excluded.labels"""
 
 _OF: Final = """
     SELECT source_patient, who, kind, start_us, end_us FROM care

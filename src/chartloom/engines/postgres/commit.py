@@ -6,21 +6,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from psycopg import errors
+from psycopg import DatabaseError, errors
 
 from chartloom.domain.chart import ViewKey
 from chartloom.domain.errors import BatchStale, LaneLost
 from chartloom.domain.keys import SubjectShredded
 from chartloom.domain.store import Batch
-from chartloom.engines.postgres import bulk, care
+from chartloom.engines.postgres import batch_calls as calls
 from chartloom.engines.postgres import queries_commit as queries
-from chartloom.engines.postgres.access import Claim, entered
-from chartloom.engines.postgres.arrays import array
-from chartloom.engines.postgres.audit_log import BATCH_RECORD, transformation
+from chartloom.engines.postgres.access import Claim, believed, entered
+from chartloom.engines.postgres.audit_log import transformation
 from chartloom.engines.postgres.bulk import Row
+from chartloom.engines.postgres.calls import BEGIN, COMMIT, rolled_back, rows
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.lanes import LanesPart
-from chartloom.engines.postgres.persons import PersonIndex
+from chartloom.engines.postgres.persons import PersonIndex, recluster
 from chartloom.engines.postgres.refusals import refusals
 from chartloom.engines.postgres.stats import Applied, FeedMinutes
 from chartloom.engines.postgres.writes import Items, Writes, directory_row, fill
@@ -36,7 +36,8 @@ class CommitPart(LanesPart):
         self._directory: dict[str, tuple[int, int, int]] = {}
         self._versions: dict[str, int] = {}
         self._minutes: FeedMinutes | None = None
-        self._generation = -1
+        self._generation = -1  #: counts rebuilds; -1: not looked yet
+        self._replay_until = 0
 
     def commit(self, batch: Batch) -> None:
         """One transaction for all of ``batch``; durable when it returns.
@@ -50,7 +51,7 @@ class CommitPart(LanesPart):
         with self._lane.use() as conn:
             self._require(conn, list(batch.lanes))
             claimed = self._entry()
-            minutes = self._statistics(conn, claimed)
+            minutes = self._ready(conn, claimed)
             version = self._version(conn, claimed, batch.project_version)
             with refusals():
                 writes = fill(
@@ -58,11 +59,8 @@ class CommitPart(LanesPart):
                 )
                 writes.directory = self._directory_rows(batch)
                 try:
-                    with self._collisions(writes), bulk.transaction(conn, claimed):
-                        replay_until = self._fence(conn, batch)
-                        self._write_rows(conn, writes)
-                        items = _applied(batch, replay_until)
-                        self._finish(conn, batch, writes, items, version, replay_until)
+                    with self._collisions(writes):
+                        self._write(conn, batch, writes, claimed, version)
                 except BaseException:
                     minutes.undo()
                     raise
@@ -70,12 +68,18 @@ class CommitPart(LanesPart):
 
     # Before
 
-    def _statistics(self, conn: Connection, claimed: Claim) -> FeedMinutes:
-        if self._minutes is None:
+    def _ready(self, conn: Connection, claimed: Claim) -> FeedMinutes:
+        """What a new session has to know first: its own rows of statistics, and whether the log is
+        read for the first time."""
+        if self._minutes is None or self._generation < 0:
             with entered(conn, claimed):
-                row = conn.execute(queries.SHARD).fetchone()
-            assert row is not None
-            self._minutes = FeedMinutes(row[0])
+                shard = conn.execute(queries.SHARD).fetchone()
+                head = conn.execute(queries.GENERATION).fetchone()
+            assert shard is not None
+            assert head is not None
+            self._minutes = self._minutes or FeedMinutes(shard[0])
+            if self._generation < 0:
+                self._generation, self._replay_until = head
         return self._minutes
 
     def _version(self, conn: Connection, claimed: Claim, fingerprint: str) -> int:
@@ -98,64 +102,41 @@ class CommitPart(LanesPart):
 
     # Within
 
-    def _fence(self, conn: Connection, batch: Batch) -> int:
-        """Locks the lanes and makes sure that the batch is exactly what comes next in them."""
-        lanes = sorted(batch.lanes)
-        upto = [batch.lanes[lane] for lane in lanes]
-        locked = conn.execute(queries.FENCE, (array("int2", lanes),))
-        head = conn.execute(queries.GENERATION)
-        between = conn.execute(queries.BETWEEN, (array("int2", lanes), array("int8", upto)))
-        cursors: dict[int, int] = dict(locked.fetchall())
-        row = head.fetchone()
-        expected: dict[int, int] = dict(between.fetchall())
-        assert row is not None
-        if row[0] != self._generation:
-            first_look, self._generation = self._generation < 0, row[0]
-            if not first_look:
-                self._forget()
-                raise LaneLost("the log was rewound for a rebuild.", cure="Read what is pending.")
-        again = [m.position for m in batch.messages if m.position <= cursors[m.lane]]
-        counts = dict.fromkeys(lanes, 0)
-        for m in batch.messages:
-            counts[m.lane] += m.position > cursors[m.lane]
-        if any(counts[lane] != expected[lane] for lane in lanes):
-            raise LaneLost("the batch is not what comes next in its lanes.", cure="Read again.")
-        if again:
-            taken = conn.execute(queries.RETRY_TAKE, (again,)).fetchall()
-            if len(taken) != len(again):
-                raise LaneLost("the batch was applied before.", cure="Read what is pending.")
-        return int(row[1])
-
-    def _write_rows(self, conn: Connection, writes: Writes) -> None:
-        """States before directory before views, each sorted: no two commits lock crosswise."""
-        bulk.insert(conn, queries.OUTCOME, writes.outcomes)
-        bulk.insert(conn, queries.BUNDLE, writes.bundles)
-        bulk.insert(conn, queries.RESOURCE, writes.new_states)
-        states = views = None
-        if writes.known_states:
-            states = conn.execute(
-                queries.RESOURCE_UPDATE, bulk.columns(queries.RESOURCE, writes.known_states)
-            )
-        if writes.directory:
-            conn.execute(queries.DIRECTORY_UPSERT, bulk.columns(queries.RESOURCE, writes.directory))
-        bulk.insert(conn, queries.VIEW, writes.new_views)
-        if writes.known_views:
-            views = conn.execute(
-                queries.VIEW_UPDATE, bulk.columns(queries.VIEW, writes.known_views)
-            )
-        if states is not None:
-            hit = {row[0] for row in states.fetchall()}
-            if len(hit) != len(writes.known_states):
-                ids = [row[9] for row in writes.known_states if row[9] not in hit]
-                raise self._stale(ids, [])
-        if views is not None and len(views.fetchall()) != len(writes.known_views):
-            raise self._stale([], _keys(writes.known_views))
+    def _write(
+        self, conn: Connection, batch: Batch, writes: Writes, claimed: Claim, version: int
+    ) -> None:
+        """One round trip; two where it may have to be found out who is who now."""
+        assert self._minutes is not None
+        replay_until, run = self._replay_until, self._calls.run
+        entry = transformation(batch, self._clock.now_us())
+        minutes = self._minutes.rows(batch.applied_at_us, _applied(batch, replay_until))
+        steps = [
+            calls.write(claimed, self._generation, batch, writes, version, replay_until),
+        ]
+        if writes.care_again_of:
+            steps.append(calls.care_again(writes.care_again_of, writes.care_again))
+        end = calls.end(self._prepared_epoch, entry, minutes, writes.issues)
+        who = self._persons.collect(batch.derived)
+        if any(who) or writes.links:
+            steps.append(calls.persons(who.identifiers, who.patients, writes.links, who.records))
+        if not who.records and not writes.links:
+            run(conn, [*steps, end])
+            return
+        try:
+            ((seeds,),) = rows(conn, run(conn, [(BEGIN, ()), *steps])[-1])
+            if seeds:
+                recluster(conn, seeds)
+            run(conn, [end, (COMMIT, ())])
+        except BaseException:
+            rolled_back(conn)
+            raise
 
     @contextmanager
     def _collisions(self, writes: Writes) -> Iterator[None]:
-        """A row that is there already tells, by its table, what happened meanwhile."""
+        """What the calls found that does not fit, as what the worker has to do about it."""
         try:
-            yield
+            with believed():
+                yield
         except errors.UniqueViolation as error:
             name = error.diag.table_name
             if name == queries.RESOURCE.name:
@@ -163,70 +144,35 @@ class CommitPart(LanesPart):
             if name == queries.VIEW.name:
                 raise self._stale([], _keys(writes.new_views)) from None
             raise LaneLost("the batch was applied before.", cure="Read what is pending.") from None
+        except DatabaseError as error:
+            self._tell(error, writes)
+            raise
 
-    def _finish(
-        self,
-        conn: Connection,
-        batch: Batch,
-        writes: Writes,
-        items: Sequence[Applied],
-        version: int,
-        replay_until: int,
-    ) -> None:
-        assert self._minutes is not None
-        patients = sorted({row[2] for row in writes.bundles} - {""})
-        if writes.links:
-            bulk.insert(conn, queries.LINK, writes.links)
-        if writes.care_again_of:
-            of, again = array("text", writes.care_again_of), writes.care_again
-            conn.execute(care.CARE_GONE, (of, *bulk.columns(care.CARE, again)))
-            conn.execute(care.CARE_AGAIN, (*bulk.columns(care.CARE, again), of))
-        bulk.insert(conn, care.CARE, writes.care)
-        if labels := sorted(writes.person_labels.items()):
-            patients_labels = (
-                array("int4", [n for _, n in labels]),
-                array("text", [p for p, _ in labels]),
-            )
-            conn.execute(care.PERSON_LABELS, patients_labels)
-        if writes.issues:
-            conn.execute(queries.ISSUES, bulk.columns(queries.ISSUE_DAY, writes.issues))
-        rows = self._minutes.rows(batch.applied_at_us, items)
-        conn.execute(queries.FEED_OUT, bulk.columns(queries.FEED_MINUTE_OUT, rows))
-        conn.execute(
-            queries.OUTBOX,
-            (
-                batch.applied_at_us,
-                replay_until,
-                batch.live,
-                version,
-                batch.worker,
-                array("int8", [m.position for m in batch.messages]),
-                array("text", patients),
-            ),
-        )
-        conn.execute(
-            queries.CURSORS,
-            (array("int2", list(batch.lanes)), array("int8", list(batch.lanes.values()))),
-        )
-        self._persons.write(conn, batch.derived)
-        self._record(conn, batch)
-
-    def _record(self, conn: Connection, batch: Batch) -> None:
-        """Last, for it locks the audit log. Raises ``SubjectShredded`` if a key was destroyed since
-        :meth:`prepare`: the batch may speak of that subject."""
-        epoch = self._prepared_epoch
-        entry = transformation(batch, self._clock.now_us())
-        columns = (array("int8", [entry.at_us]), array("bytea", [entry.body]))
-        row = conn.execute(BATCH_RECORD, (*self._service(), epoch, *columns)).fetchone()
-        assert row is not None
-        if epoch not in (row[0], -1):
+    def _tell(self, error: DatabaseError, writes: Writes) -> None:
+        """Raises what one of our own SQLSTATEs means (see ``sql/0012_batch.sql``)."""
+        if error.sqlstate == "CL002":
+            raise LaneLost(
+                "the batch is not what comes next in its lanes.", cure="Read again."
+            ) from None
+        if error.sqlstate == "CL003":
+            self._generation = -1
+            self._forget()
+            raise LaneLost(
+                "the log was rewound for a rebuild.", cure="Read what is pending."
+            ) from None
+        if error.sqlstate == "CL004" and error.diag.table_name == queries.RESOURCE.name:
+            raise self._stale([row[9] for row in writes.known_states], []) from None
+        if error.sqlstate == "CL004":
+            raise self._stale([], _keys(writes.known_views)) from None
+        if error.sqlstate == "CL005":  # since prepare: the batch may speak of that subject
             self._guard.look(now=True)
             self._forget()
-            raise SubjectShredded(())
+            raise SubjectShredded(()) from None
 
     # After
 
     def _remember(self, batch: Batch, writes: Writes) -> None:
+        self._consumed.committed([m.position for m in batch.messages])
         seen = self._revisions
         states = {placed.state.id: placed for placed in batch.states}
         keep = seen.kept_states.put

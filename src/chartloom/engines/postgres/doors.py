@@ -1,4 +1,4 @@
-"""Sessions, broken glass and data uses in the store: sealed, and behind row-level security."""
+"""Sessions and broken glass in the store: sealed, and behind row-level security."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from chartloom.domain import codec
 from chartloom.domain.access import (
     GLASS_SUBJECT,
     SESSIONS_SUBJECT,
-    USES_SUBJECT,
-    DataUse,
     Glass,
     SignedIn,
     StoredSession,
@@ -157,53 +155,3 @@ class PostgresGlass:
         return Glass(
             *(id, actor, tuple(patients), reason, text, started, until, by, reviewed, outcome)
         )
-
-
-_USE_ADD: Final = """
-    INSERT INTO data_use (id, source_patient, requested_us, state, body)
-    VALUES (%s, %s, %s, %s, %s)"""
-_USE_LIST: Final = "SELECT id, body FROM data_use ORDER BY requested_us DESC, id LIMIT %s"
-_USE_GET: Final = "SELECT id, body FROM data_use WHERE id = %s"
-_USE_DECIDE: Final = """
-    UPDATE data_use SET state = %(state)s, body = %(body)s
-    WHERE id = %(id)s AND (state = 'requested' OR %(state)s = 'withdrawn')"""
-
-
-class PostgresUses:
-    """Implements ``DataUses``."""
-
-    def __init__(self, store: PostgresStore) -> None:
-        self._store, self._guard = store, store.guard
-
-    def add(self, grant: Grant, use: DataUse) -> None:
-        """Keeps a request, durably."""
-        row = (use.id, USES_SUBJECT, use.requested_us, use.state.value, self._sealed(use))
-        with self._store.entered(grant) as conn:
-            conn.execute(_USE_ADD, row)
-
-    def list(self, grant: Grant, limit: int = 200) -> builtins.list[DataUse]:
-        """Newest first."""
-        with self._store.entered(grant) as conn:
-            rows = conn.execute(_USE_LIST, (limit,), binary=True).fetchall()
-        return [self._opened(grant, *row) for row in rows]
-
-    def get(self, grant: Grant, use_id: str) -> DataUse:
-        """One of them; raises ``NotFound``."""
-        with self._store.entered(grant) as conn:
-            row = conn.execute(_USE_GET, (use_id,), binary=True).fetchone()
-        if row is None:
-            raise NotFound("there is no such data use.")
-        return self._opened(grant, *row)
-
-    def decide(self, grant: Grant, use: DataUse) -> bool:
-        """Keeps state and decider if nobody decided before (withdrawing is always possible)."""
-        values = {"id": use.id, "state": use.state.value, "body": self._sealed(use)}
-        with self._store.entered(grant) as conn:
-            return conn.execute(_USE_DECIDE, values).rowcount > 0
-
-    def _sealed(self, use: DataUse) -> bytes:
-        return self._guard.seal(USES_SUBJECT, "data-use", use.id, "1", codec.encode(use))
-
-    def _opened(self, grant: Grant, id: str, body: bytes) -> DataUse:
-        plain = self._guard.unseal(grant, USES_SUBJECT, "data-use", id, "1", body)
-        return msgspec.json.decode(plain, type=DataUse)

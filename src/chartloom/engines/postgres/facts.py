@@ -30,6 +30,9 @@ _CONSENTS: Final = f"""
 _DIRECTORY: Final = """
     SELECT id, source_patient, directory, revision, body, labels FROM resource
     WHERE directory AND type IN ('Practitioner', 'Location', 'Organization')"""
+_DIRECTORY_SIZE: Final = """
+    SELECT count(*) FROM resource
+    WHERE directory AND type IN ('Practitioner', 'Location', 'Organization')"""
 _HOLDERS: Final = "SELECT source_patient FROM record_number WHERE blind = ANY(%b::bytea[])"
 _OF_RESOURCE: Final = "SELECT source_patient FROM resource WHERE id = %s"
 _OF_MESSAGES: Final = """
@@ -119,6 +122,15 @@ class PostgresFacts:
         """Practitioner, Location and Organization resources, to tell who somebody is."""
         self._store.guard.verify(grant)  # also of what is remembered
         return self._read_directory(grant)[1]
+
+    def directory_size(self, grant: Grant) -> int:
+        """How many of these there are now; if more than are remembered, they are forgotten."""
+        with self._store.entered(grant) as conn:
+            row = conn.execute(_DIRECTORY_SIZE).fetchone()
+        size = int(row[0]) if row is not None else 0
+        if size != len(self._directory[1]):
+            self._directory = (-1e9, [], {})
+        return size
 
     def holders(self, grant: Grant, numbers: Sequence[str]) -> frozenset[str]:
         """Source patients that carry one of these numbers (``authority|number``)."""

@@ -13,7 +13,7 @@ from chartloom.engines.postgres import bulk, migrate, queries
 from chartloom.engines.postgres.access import entered
 from chartloom.engines.postgres.arrays import array, packed
 from chartloom.engines.postgres.base import StoreBase
-from chartloom.engines.postgres.calls import Call, int8
+from chartloom.engines.postgres.calls import Prepared, int8
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.refusals import landing_refusals
 
@@ -45,7 +45,7 @@ class LandingPart(StoreBase):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._land_new = Call(queries.LAND_NEW, queries.LAND_NEW_KINDS)
+        self._landing_calls = Prepared()
 
     def lane_of(self, feed: str, source_patient: str) -> int:
         """The lane: by patient, so that one patient's messages keep their order across the feeds
@@ -103,8 +103,9 @@ class LandingPart(StoreBase):
         minutes = [a.received_at_us // MINUTE_US for a in arrivals]
         statistics = _counts_new(arrivals, minutes)
         claim, mac = self._service()
-        done = self._land_new(
+        done = self._landing_calls.one(
             conn,
+            queries.LAND_NEW,
             (
                 claim.encode(),
                 mac,
@@ -125,7 +126,7 @@ class LandingPart(StoreBase):
                 *statistics,
             ),
         )
-        if done != _TRUE:
+        if done.get_value(0, 0) != _TRUE:
             return None
         return [Receipt(p, LandingOutcome.LANDED) for p in positions]
 

@@ -19,10 +19,12 @@ from chartloom.domain.message import Message
 from chartloom.domain.resource import ResourceState
 from chartloom.domain.store import Prefetched, Wanted
 from chartloom.engines.postgres import queries, trouble
-from chartloom.engines.postgres.access import Claim, claim, entered
-from chartloom.engines.postgres.arrays import array
+from chartloom.engines.postgres.access import Claim, believed, claim, entered
+from chartloom.engines.postgres.arrays import array, packed
 from chartloom.engines.postgres.base import StoreBase
+from chartloom.engines.postgres.calls import Prepared, Step, int4, int8, rows
 from chartloom.engines.postgres.connect import Connection
+from chartloom.engines.postgres.consumed import Consumed
 from chartloom.engines.postgres.refusals import refusals
 from chartloom.engines.postgres.revisions import Revisions
 
@@ -47,6 +49,8 @@ class LanesPart(StoreBase):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._calls = Prepared()
+        self._consumed = Consumed()
         self._revisions = Revisions()
         self._deaths = trouble.Deaths()
         self._survived: frozenset[int] = frozenset()  # held before our connection broke
@@ -100,6 +104,7 @@ class LanesPart(StoreBase):
     def _forget(self) -> None:
         """Drops what is remembered of rows that others may have written meanwhile."""
         self._revisions.clear()
+        self._consumed.forget()
         self._epoch = self._guard.epoch
 
     def prepare(self, subjects: Collection[str]) -> frozenset[str]:
@@ -178,32 +183,51 @@ class LanesPart(StoreBase):
         """
         claimed = self._entry(grant)
         try:
-            with self._lane.use() as conn:
+            with self._lane.use() as conn, believed():
                 self._require(conn, lanes)
-                enter = partial(entered, conn, claimed)
                 if self._deaths:
+                    enter = partial(entered, conn, claimed)
                     alone = self._deaths.single(enter, self._bodies, grant, lanes, limit)
                     if alone:
-                        return alone
-                with enter():
-                    rows = self._pending_rows(conn, lanes, limit)
-            self._guard.prepare({row[6] for row in rows})
-            return [trouble.message(self._bodies, grant, row) for row in rows]
+                        return self._handing_out(alone)
+                found = self._pending_rows(conn, claimed, lanes, limit)
+            self._guard.prepare({row[6] for row in found})
+            return self._handing_out([trouble.message(self._bodies, grant, row) for row in found])
         except (StoreDamaged, LimitExceeded):
+            self._consumed.forget()
             with self._lane.use() as conn:
                 self._require(conn, lanes)
                 enter = partial(entered, conn, claimed)
-                return trouble.apart(enter, self._bodies, grant, lanes, limit)
+                return self._handing_out(trouble.apart(enter, self._bodies, grant, lanes, limit))
+
+    def _handing_out(self, messages: list[Message]) -> list[Message]:
+        self._consumed.handing_out([m.position for m in messages])
+        return messages
 
     def _pending_rows(
-        self, conn: Connection, lanes: Sequence[int], limit: int
+        self, conn: Connection, claimed: Claim, lanes: Sequence[int], limit: int
     ) -> list[tuple[Any, ...]]:
-        values = trouble.bounds(lanes, limit)
-        with conn.pipeline():
-            retries = conn.execute(queries.PENDING_RETRY, values, binary=True)
-            following = conn.execute(queries.PENDING, values, binary=True)
-            first = retries.fetchall()
-            return first or following.fetchall()
+        claim, mac = claimed
+        after = self._consumed.upto(lanes)
+        while True:
+            values = (
+                claim.encode(),
+                mac,
+                packed("int2", lanes),
+                None if after is None else int8(after),
+                int4(limit),
+                int8(trouble.PENDING_BYTES_MAX),
+                int4(min(limit, trouble.RETRIES_MAX)),
+            )
+            found = rows(conn, self._calls.one(conn, queries.PENDING, values))
+            head, generation = found[0][:2]
+            if after is None or self._consumed.generation == generation:
+                break
+            after = None  # the log was rewound meanwhile
+        messages = [row[2:] for row in found if row[2] is not None]
+        if head is not None:  # else these are tried again, and the lanes are where they were
+            self._consumed.read(lanes, generation, messages[-1][0] if messages else head)
+        return messages
 
     def prefetch(self, grant: Grant, wanted: Wanted) -> Prefetched:
         """Current states and views; remembers their revisions for the commit that follows.
@@ -239,16 +263,22 @@ class LanesPart(StoreBase):
         keys: Sequence[ViewKey],
         found: Prefetched,
     ) -> None:
-        columns = (
-            array("text", [k.source_patient for k in keys]),
-            array("int2", [k.section for k in keys]),
-            array("int4", [k.part for k in keys]),
-            array("int4", [k.labels for k in keys]),
-        )
-        with entered(conn, self._entry()), conn.pipeline():
-            states = conn.execute(queries.STATES, (array("text", ids),), binary=True)
-            views = conn.execute(queries.VIEWS, columns, binary=True)
-            state_rows, view_rows = states.fetchall(), views.fetchall()
+        claim, mac = self._entry()
+        steps: list[Step] = []
+        if ids:
+            steps.append((queries.CURRENT_STATES, (claim.encode(), mac, packed("text", ids))))
+        if keys:
+            columns = (
+                packed("text", [k.source_patient for k in keys]),
+                packed("int2", [k.section for k in keys]),
+                packed("int4", [k.part for k in keys]),
+                packed("int4", [k.labels for k in keys]),
+            )
+            steps.append((queries.CURRENT_VIEWS, (claim.encode(), mac, *columns)))
+        with believed():
+            results = [rows(conn, result) for result in self._calls.run(conn, steps)]
+        state_rows = results[0] if ids else []
+        view_rows = results[-1] if keys else []
         seen = self._revisions
         opened = self._bodies.open_states(grant, state_rows)
         for state, (id, _, directory, revision, body, *_) in zip(opened, state_rows, strict=True):

@@ -8,9 +8,8 @@ connected component of that graph, named after its smallest source patient id.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from chartloom.domain.resource import Contribution, Derived, LinkKind, PatientIdentifier
 from chartloom.engines.postgres import queries_commit as queries
@@ -50,8 +49,16 @@ def blinds(guard: Guard, kind: str, system: str, value: str) -> list[bytes]:
     return found
 
 
+class Who(NamedTuple):
+    """What is to be written about who is who: rows in order."""
+
+    identifiers: list[tuple[bytes, str]]  #: blind fingerprint, source patient
+    patients: list[str]
+    records: list[tuple[bytes, str]]  #: blind record number, source patient
+
+
 class PersonIndex:
-    """Writes identifiers, record numbers and clusters; remembers what is written already."""
+    """Collects identifiers and record numbers; remembers what is written already."""
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
@@ -68,7 +75,7 @@ class PersonIndex:
         self._said.clear()
 
     def committed(self) -> None:
-        """The transaction of the last :meth:`write` is durable."""
+        """What the last :meth:`collect` gave is durable."""
         if len(self._known) > _REMEMBERED_MAX:
             self._known.clear()
         if len(self._said) > _SAID_MAX:
@@ -82,27 +89,11 @@ class PersonIndex:
         self._fresh.append(key)
         return True
 
-    def write(self, conn: Connection, derived: Sequence[Derived]) -> None:
-        """All that a batch says about who is who. Must come last in its transaction: from the
-        first new record number or link on, it holds the lock of all clusters."""
+    def collect(self, derived: Sequence[Derived]) -> Who:
+        """All that a batch says about who is who and that is not known to be written already."""
         self._fresh, self._fresh_said = [], {}
         patients, identifiers, records = self._collect(derived)
-        if identifiers:
-            rows = sorted(identifiers)
-            conn.execute(queries.IDENTIFIERS, ([r[0] for r in rows], [r[1] for r in rows]))
-        linked = {p for d in derived for e in d.links for p in (e.surviving, e.prior)}
-        if patients:
-            conn.execute(queries.PERSON_INSERT, (sorted(patients),))
-        if not records and not linked:
-            return
-        conn.execute(queries.CLUSTER_LOCK)
-        seeds = {p for _, p in records} | linked
-        if records:
-            pairs = sorted(records)
-            values = ([p[0] for p in pairs], [p[1] for p in pairs])
-            new = conn.execute(queries.RECORD_INSERT, values).fetchall()
-            seeds |= _no_longer_joined(conn, Counter(bytes(blind) for (blind,) in new))
-        _recluster(conn, seeds)
+        return Who(sorted(identifiers), sorted(patients), sorted(records))
 
     def _collect(
         self, derived: Sequence[Derived]
@@ -161,24 +152,11 @@ def _patients(d: Derived) -> set[str]:
     return found
 
 
-def _no_longer_joined(conn: Connection, added: Mapping[bytes, int]) -> set[str]:
-    """All who carry a record number that identifies nobody since so many carriers were added."""
-    if not added:
-        return set()
-    most = [queries.RECORD_SHARED_MAX + count + 1 for count in added.values()]
-    carriers: dict[bytes, set[str]] = {}
-    for blind, patient in conn.execute(queries.RECORD_CARRIERS, (list(added), most)).fetchall():
-        carriers.setdefault(bytes(blind), set()).add(patient)
-    found: set[str] = set()
-    for blind, patients in carriers.items():
-        before = len(patients) - added[blind]
-        if before <= queries.RECORD_SHARED_MAX < len(patients):
-            found |= patients
-    return found
+def recluster(conn: Connection, seeds: Iterable[str]) -> None:
+    """Recomputes the components that the seeds are or were in, and stores what changed.
 
-
-def _recluster(conn: Connection, seeds: Iterable[str]) -> None:
-    """Recomputes the components that the seeds are or were in, and stores what changed."""
+    Within a transaction that holds the lock of all clusters (``batch_persons`` takes it).
+    """
     wanted = sorted(seeds)
     before: dict[str, str] = {}
     joined: set[Pair] = set()

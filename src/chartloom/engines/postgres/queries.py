@@ -9,6 +9,7 @@ Only constants are put together here; every value is bound.
 from __future__ import annotations
 
 from chartloom.engines.postgres.bulk import Table
+from chartloom.engines.postgres.calls import Statement, call
 
 # Schema and site
 
@@ -88,14 +89,16 @@ SELECT pg_notify('{CHANNEL}', '')"""
 #: All that a landing writes, as one statement.
 LAND = f"WITH {_LANDING_INSERT} {_LAND}"
 
-#: The usual case as one call, see 0005_access.sql: function and parameters.
-LAND_NEW = "land_new"
-LAND_NEW_KINDS = (
-    *("text", "bytea"),  # claim
-    "int8",  # first position
-    *("int8[]", "int4[]", "int2[]", "text[]", "text[]", "text[]", "text[]", "bytea[]"),
-    *("int8[]", "bytea[]"),  # keys
-    *("text[]", "int4[]", "int4[]", "int8[]"),  # statistics
+#: The usual case as one call, see 0005_access.sql.
+LAND_NEW = call(
+    "land_new",
+    (
+        *("text", "bytea"),  # claim
+        "int8",  # first position
+        *("int8[]", "int4[]", "int2[]", "text[]", "text[]", "text[]", "text[]", "bytea[]"),
+        *("int8[]", "bytea[]"),  # keys
+        *("text[]", "int4[]", "int4[]", "int8[]"),  # statistics
+    ),
 )
 
 # Lanes
@@ -154,12 +157,25 @@ _PENDING_RETRY = """{row}
 FROM retry r CROSS JOIN LATERAL (SELECT * FROM landing l WHERE l.position = r.position) m
 WHERE r.lane = ANY(%(lanes)b::int2[]) ORDER BY r.position LIMIT %(retries)s"""
 
-PENDING = _PENDING.format(row=f"{_HEADER}, m.body")
-PENDING_RETRY = _PENDING_RETRY.format(row=f"{_HEADER}, m.body")
-#: The same without bodies, which are then read one by one.
+#: Without bodies, which are then read one by one.
 PENDING_HEADERS = _PENDING.format(row=_HEADER)
 PENDING_RETRY_HEADERS = _PENDING_RETRY.format(row=_HEADER)
 BODY_AT = "SELECT body FROM landing WHERE position = %s"
+
+#: See ``sql/0012_batch.sql`` and ``sql/0013_told_once.sql``.
+PENDING = Statement(
+    "pending",
+    "SELECT * FROM pending_messages($1, $2, $3, $4, $5, $6, $7)",
+    ("text", "bytea", "int2[]", "int8", "int4", "int8", "int4"),
+)
+CURRENT_STATES = Statement(
+    "states", "SELECT * FROM current_states($1, $2, $3)", ("text", "bytea", "text[]")
+)
+CURRENT_VIEWS = Statement(
+    "views",
+    "SELECT * FROM current_views($1, $2, $3, $4, $5, $6)",
+    ("text", "bytea", "text[]", "int2[]", "int4[]", "int4[]"),
+)
 
 #: What ``Bodies.open_state`` takes. An empty body: all that is known of the resource is what one
 #: message said, and that is in the message's bundle.
@@ -168,13 +184,8 @@ CASE WHEN body = '' THEN (
     SELECT b.body FROM bundle b WHERE b.position = resource.version AND b.ordinal = 0) END"""
 STATE_WIDTH = 8  #: columns of it
 
+#: As readers ask for them.
 STATES = f"SELECT {STATE} FROM resource WHERE id = ANY(%b::text[])"
-
-VIEWS = """
-SELECT v.source_patient, v.section, v.part, v.total, v.revision, v.body, v.labels
-FROM unnest(%b::text[], %b::int2[], %b::int4[], %b::int4[])
-    k (source_patient, section, part, labels)
-JOIN view v USING (source_patient, section, part, labels)"""
 
 REFILL = f"""
 SELECT {STATE} FROM resource

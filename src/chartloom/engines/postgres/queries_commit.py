@@ -9,24 +9,7 @@ from __future__ import annotations
 from chartloom.engines.postgres.bulk import Table
 from chartloom.engines.postgres.stats import BUCKETS
 
-FENCE = "SELECT lane, cursor FROM lane WHERE lane = ANY(%b::int2[]) ORDER BY lane FOR UPDATE"
-
 GENERATION = "SELECT generation, replay_until FROM log_head"
-
-#: How many messages lie between each lane's cursor and the end of the batch in that lane.
-BETWEEN = """
-SELECT u.lane, n.count
-FROM unnest(%b::int2[], %b::int8[]) u (lane, upto) JOIN lane c ON c.lane = u.lane
-CROSS JOIN LATERAL (
-    SELECT count(*) AS count FROM landing l
-    WHERE l.lane = c.lane AND l.position > c.cursor AND l.position <= u.upto
-) n"""
-
-RETRY_TAKE = "DELETE FROM retry WHERE position = ANY(%b::int8[]) RETURNING position"
-
-CURSORS = """
-UPDATE lane SET cursor = greatest(cursor, u.upto)
-FROM unnest(%b::int2[], %b::int8[]) u (lane, upto) WHERE lane.lane = u.lane"""
 
 OUTCOME = Table(
     "outcome",
@@ -93,35 +76,6 @@ VIEW = Table(
     ),
 )
 
-RESOURCE_UPDATE = f"""
-UPDATE resource r SET
-    sort_us = u.sort_us, version = u.version, revision = u.revision, part = u.part,
-    section = u.section, hidden = u.hidden, source_patient = u.source_patient,
-    series = u.series, body = u.body, labels = u.labels
-FROM unnest({RESOURCE.arrays}) u ({RESOURCE.names})
-WHERE r.id = u.id AND r.revision = u.revision - 1 AND NOT r.directory
-RETURNING r.id"""
-
-DIRECTORY_UPSERT = f"""
-INSERT INTO resource AS r ({RESOURCE.names})
-SELECT * FROM unnest({RESOURCE.arrays})
-ON CONFLICT (id) DO UPDATE SET
-    rank = excluded.rank, event_us = excluded.event_us, version = excluded.version,
-    type = excluded.type, body = excluded.body
-WHERE r.directory AND (r.rank, r.event_us, r.version)
-    < (excluded.rank, excluded.event_us, excluded.version)"""
-
-VIEW_UPDATE = f"""
-UPDATE view v SET revision = u.revision, total = u.total, body = u.body
-FROM unnest({VIEW.arrays}) u ({VIEW.names})
-WHERE v.source_patient = u.source_patient AND v.section = u.section AND v.part = u.part
-    AND v.labels = u.labels AND v.revision = u.revision - 1
-RETURNING v.source_patient"""
-
-IDENTIFIERS = """
-INSERT INTO identifier (blind, source_patient)
-SELECT * FROM unnest(%b::bytea[], %b::text[]) ON CONFLICT DO NOTHING"""
-
 LINK = Table(
     "link",
     (
@@ -139,9 +93,6 @@ ISSUE_DAY = Table(
     "issue_day",
     (("feed", "text"), ("day", "int4"), ("code", "text"), ("shard", "int8"), ("count", "int4")),
 )
-ISSUES = f"""
-INSERT INTO issue_day AS i ({ISSUE_DAY.names}) SELECT * FROM unnest({ISSUE_DAY.arrays})
-ON CONFLICT (feed, day, code, shard) DO UPDATE SET count = i.count + excluded.count"""
 
 FEED_MINUTE_OUT = Table(
     "feed_minute_out",
@@ -156,13 +107,6 @@ FEED_MINUTE_OUT = Table(
         ("latency", "bytea"),
     ),
 )
-FEED_OUT = f"""
-INSERT INTO feed_minute_out AS f ({FEED_MINUTE_OUT.names})
-SELECT * FROM unnest({FEED_MINUTE_OUT.arrays})
-ON CONFLICT (feed, minute, shard) DO UPDATE SET
-    applied_count = excluded.applied_count, quarantined_count = excluded.quarantined_count,
-    issue_count = excluded.issue_count, last_event_us = excluded.last_event_us,
-    latency = excluded.latency"""
 
 #: Shard 0 belongs to nobody's session: corrections are added up there.
 FEED_UNDO = f"""
@@ -176,30 +120,7 @@ ON CONFLICT (feed, minute, shard) DO UPDATE SET
 
 SHARD = "SELECT next_shard()"
 
-OUTBOX = """
-INSERT INTO outbox
-    (applied_at_us, replay_until, live, project_version, worker, positions, source_patients)
-VALUES (%s, %s, %s, %s, %s, %b::int8[], %b::text[])"""
-
 # Persons
-
-CLUSTER_LOCK = "SELECT pg_advisory_xact_lock(19535, 0)"
-
-PERSON_INSERT = """
-INSERT INTO person (source_patient, person_id)
-SELECT p, p FROM unnest(%b::text[]) p ON CONFLICT DO NOTHING"""
-
-RECORD_INSERT = """
-INSERT INTO record_number (blind, source_patient)
-SELECT * FROM unnest(%b::bytea[], %b::text[]) ON CONFLICT DO NOTHING
-RETURNING blind"""
-
-#: Who carries each record number, at most so many.
-RECORD_CARRIERS = """
-SELECT u.blind, c.source_patient FROM unnest(%b::bytea[], %b::int4[]) u (blind, most)
-CROSS JOIN LATERAL (
-    SELECT source_patient FROM record_number r WHERE r.blind = u.blind LIMIT u.most
-) c"""
 
 #: Of how many source patients a record number may be before it is held to identify nobody: it is a
 #: placeholder then, and would make one person of all of them.

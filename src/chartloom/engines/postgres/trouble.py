@@ -36,7 +36,8 @@ TRIES_MAX = 2
 #: Bytes of messages that one ``pending`` reads at most (the first message always comes).
 PENDING_BYTES_MAX = 32 * 1024 * 1024
 
-_RETRIES_MAX = 100
+#: Messages that are tried again at once.
+RETRIES_MAX = 100
 _NOTHING: Final = hashlib.sha256(b"").digest()
 _DAMAGED: Final = (errors.InternalError_, errors.DataCorrupted, errors.IndexCorrupted)
 _log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def bounds(lanes: Sequence[int], limit: int) -> dict[str, Any]:
         "lanes": array("int2", lanes),
         "limit": limit,
         "bytes": PENDING_BYTES_MAX,
-        "retries": min(limit, _RETRIES_MAX),
+        "retries": min(limit, RETRIES_MAX),
     }
 
 

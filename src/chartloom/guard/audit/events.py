@@ -199,12 +199,22 @@ def glass_reviewed(about: Context, glass_id: str, patient: str, outcome: str) ->
     return _detailed(event, glass=glass_id, outcome=outcome)
 
 
-def change(about: Context, kind: Kind, what: str, *, denied: str = "", **details: str) -> Event:
+def change(
+    about: Context,
+    kind: Kind,
+    what: str,
+    *,
+    patients: Sequence[str] = (),
+    denied: str = "",
+    **details: str,
+) -> Event:
     """A policy, role, data use or key changed, or a process started or stopped.
 
-    what: name or fingerprint of the thing. details: codes and counts.
+    what: name or fingerprint of the thing. patients: whom it is about. details: codes and counts.
     """
     event = _event(about, kind, denied=denied)
+    if patients:
+        _patients(event, patients)
     _entities(event).append(_data(f"{kind}/{what}"))
     return _detailed(event, **details)
 

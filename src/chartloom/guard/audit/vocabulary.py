@@ -40,6 +40,8 @@ class Kind(StrEnum):
     KEY_ROTATED = "key-rotated"
     KEY_RETIRED = "key-retired"
     KEY_SHREDDED = "key-shredded"
+    SHRED_REQUESTED = "shredding-requested"
+    SHRED_DECIDED = "shredding-decided"
     USE_REQUESTED = "data-use-requested"
     USE_DECIDED = "data-use-decided"
     STARTED = "started"
@@ -64,6 +66,8 @@ CODES: Final[dict[Kind, tuple[str, str, str, str]]] = {
     Kind.KEY_ROTATED: (DCM, "110113", DCM, "110129"),
     Kind.KEY_RETIRED: (DCM, "110113", DCM, "110129"),
     Kind.KEY_SHREDDED: (DCM, "110113", LIFECYCLE, "destroy"),
+    Kind.SHRED_REQUESTED: (DCM, "110113", DCM, "110135"),
+    Kind.SHRED_DECIDED: (DCM, "110113", DCM, "110135"),
     Kind.USE_REQUESTED: (DCM, "110113", DCM, "110135"),
     Kind.USE_DECIDED: (DCM, "110113", DCM, "110135"),
     Kind.STARTED: (DCM, "110100", DCM, "110120"),
@@ -82,6 +86,8 @@ ACTIONS: Final[dict[Kind, str]] = {
     Kind.KEY_ROTATED: "U",
     Kind.KEY_RETIRED: "D",
     Kind.KEY_SHREDDED: "D",
+    Kind.SHRED_REQUESTED: "C",
+    Kind.SHRED_DECIDED: "U",
     Kind.USE_REQUESTED: "C",
     Kind.USE_DECIDED: "U",
 }

@@ -19,7 +19,7 @@ def private_folder(folder: Path, *, create: bool) -> None:
     try:
         if create:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _require_private(folder)
+        require_private(folder)
     except OSError as error:
         raise ConfigurationError(
             f"the folder cannot be used ({error.strerror}).", where=str(folder), cure=_RESTORE
@@ -29,7 +29,7 @@ def private_folder(folder: Path, *, create: bool) -> None:
 def read(path: Path) -> bytes:
     """The content of a secret file. Raises ``ConfigurationError``."""
     try:
-        _require_private(path)
+        require_private(path)
         return path.read_bytes()
     except OSError as error:
         raise ConfigurationError(
@@ -79,7 +79,8 @@ def key_from_hex(text: bytes, where: Path) -> bytes:
     return key
 
 
-def _require_private(path: Path) -> None:
+def require_private(path: Path) -> None:
+    """Raises ``ConfigurationError`` if other users may use a file or folder of keys."""
     mode = path.stat().st_mode
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         want = "700" if stat.S_ISDIR(mode) else "600"

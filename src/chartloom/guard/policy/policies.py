@@ -273,7 +273,8 @@ def _facts(request: Request, named: bool) -> Any:
     )  # fmt: skip
     return (
         who.subject if named else "", who.service, who.roles, who.scopes, request.action,
-        request.purpose, request.reason, request.data_use, request.approved, request.mine, facts,
+        request.purpose, request.reason, request.data_use, request.approved, request.mine,
+        request.fresh, facts,
     )  # fmt: skip
 
 
@@ -296,6 +297,7 @@ def _question(request: Request, action: Action, label: str) -> dict[str, Any]:
         "data_use": request.data_use,
         "approved": request.approved,
         "mine": request.mine,
+        "fresh": request.fresh,
     }
     return {
         "principal": _principal(request),

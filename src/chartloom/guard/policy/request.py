@@ -21,6 +21,7 @@ class Action(StrEnum):
     EXPORT = "export"
     BREAK_GLASS = "break_glass"
     VIEW_DISCLOSURES = "view_disclosures"
+    REQUEST_SHRED = "request_shred"
     SHRED = "shred"
     SEARCH_PERSONS = "search_persons"
     SEND_MESSAGES = "send_messages"
@@ -33,10 +34,13 @@ class Action(StrEnum):
     VIEW_OWN_ACCESS = "view_own_access"
     REVIEW_GLASS = "review_glass"
     REQUEST_DATA_USE = "request_data_use"
+    VIEW_DATA_USES = "view_data_uses"
     APPROVE_DATA_USE = "approve_data_use"
     USE_DATA = "use_data"
     VIEW_AUDIT = "view_audit"
     MANAGE_KEYS = "manage_keys"
+    VIEW_SHREDDINGS = "view_shreddings"
+    APPROVE_SHRED = "approve_shred"
     MANAGE_POLICY = "manage_policy"
     MANAGE_STAFF = "manage_staff"
 
@@ -63,7 +67,7 @@ class Request(msgspec.Struct, frozen=True):
     """One question. ``person`` is ``None`` for what is not about one patient.
 
     candidates: source patients that an answer about the site may cover (a search: those the user
-    has a relation with). reason, data_use, approved, mine: see the schema's ``Context``.
+    has a relation with). reason, data_use, approved, mine, fresh: see the schema's ``Context``.
     """
 
     principal: Principal
@@ -75,6 +79,7 @@ class Request(msgspec.Struct, frozen=True):
     data_use: bool = False
     approved: bool = False
     mine: bool = False
+    fresh: bool = False
 
 
 class Decision(msgspec.Struct, frozen=True):

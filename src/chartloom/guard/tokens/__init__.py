@@ -24,6 +24,7 @@ from chartloom.guard.tokens.keysets import (
     read_keys,
 )
 from chartloom.guard.tokens.oidc import (
+    Demands,
     Identity,
     Pending,
     Provider,
@@ -40,6 +41,7 @@ __all__ = [
     "AccessVerifier",
     "AssertionVerifier",
     "Client",
+    "Demands",
     "FetchedKeys",
     "FileKeys",
     "FixedKeys",

@@ -82,7 +82,8 @@ class Pending(msgspec.Struct, frozen=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Who signed in. claims: all of the id token, for mapping to staff. signed_in_s: auth_time."""
+    """Who signed in. claims: all of the id token, for mapping to staff. signed_in_s: auth_time, or
+    when the token was made; proved: it is auth_time, so the person was there then."""
 
     issuer: str
     subject: str
@@ -90,9 +91,18 @@ class Identity(msgspec.Struct, frozen=True):
     session_id: str
     signed_in_s: int
     id_token: str
+    proved: bool = False
 
     def __repr__(self) -> str:
         return "Identity(...)"
+
+
+class Demands(msgspec.Struct, frozen=True):
+    """How people must have signed in at the provider: with one of these classes (``acr``), and with
+    all of these methods (``amr``, RFC 8176, for example ``mfa``). Nothing is demanded if empty."""
+
+    acr: tuple[str, ...] = ()
+    amr: tuple[str, ...] = ()
 
 
 def discover(issuer: str, client: HttpsOrigin, also: Sequence[str] = ()) -> Provider:
@@ -165,6 +175,7 @@ class RelyingParty:
         *,
         algorithms: Sequence[str] = ("RS256",),
         scopes: Sequence[str] = ("openid", "profile"),
+        demands: Demands = Demands(),  # noqa: B008 - frozen
     ) -> None:
         if not algorithms or not set(algorithms) <= set(ALGORITHMS):
             raise ConfigurationError(
@@ -176,10 +187,9 @@ class RelyingParty:
         self._client = connect(origin_of(provider.token_endpoint))
         self._algorithms = tuple(algorithms)
         self._scopes = " ".join(dict.fromkeys(("openid", *scopes)))
+        self.demands = demands
 
-    def begin(
-        self, *, max_age_s: int = -1, prompt: str = "", acr_values: str = ""
-    ) -> tuple[str, Pending]:
+    def begin(self, *, max_age_s: int = -1, prompt: str = "") -> tuple[str, Pending]:
         """The address to send the browser to, and what to keep until it comes back.
 
         max_age_s: how old the provider's own sign-in may be; 0 asks for a fresh one.
@@ -203,7 +213,7 @@ class RelyingParty:
             "code_challenge": challenge(pending.verifier),
             "code_challenge_method": "S256",
         }
-        optional = {"prompt": prompt, "acr_values": acr_values}
+        optional = {"prompt": prompt, "acr_values": " ".join(self.demands.acr)}
         fields.update({k: v for k, v in optional.items() if v})
         if max_age_s >= 0:
             fields["max_age"] = str(max_age_s)
@@ -231,6 +241,20 @@ class RelyingParty:
         if not code or len(code) > 4_096:
             raise TokenRefused("malformed")
         return self._identity(self._exchange(code, pending), pending)
+
+    def leave(self, id_token: str) -> str:
+        """The address that ends the provider's own session and leads back to the page for signing
+        in (OpenID Connect RP-Initiated Logout 1.0); "" if the provider has none."""
+        at = self.provider.end_session_endpoint
+        if not at or not id_token:
+            return ""
+        back = self._redirect_uri.removesuffix("/callback") + "/sign-in"
+        fields = {
+            "id_token_hint": id_token,
+            "client_id": self._client_id,
+            "post_logout_redirect_uri": back,
+        }
+        return f"{at}{'&' if '?' in at else '?'}{urlencode(fields)}"
 
     def _exchange(self, code: str, pending: Pending) -> dict[str, Any]:
         """The token answer (OpenID Connect Core 3.1.3)."""
@@ -278,6 +302,7 @@ class RelyingParty:
         if not isinstance(nonce, str) or not equal(nonce, pending.nonce):
             raise TokenRefused("nonce")
         self._check_party(claims)
+        self._check_demands(claims)
         _check_hash(claims, "at_hash", access, unverified.alg)
         return Identity(
             issuer=claims["iss"],
@@ -286,6 +311,7 @@ class RelyingParty:
             session_id=claims["sid"] if isinstance(claims.get("sid"), str) else "",
             signed_in_s=self._signed_in_s(claims, pending),
             id_token=raw,
+            proved="auth_time" in claims,
         )
 
     def _check_party(self, claims: dict[str, Any]) -> None:
@@ -296,6 +322,17 @@ class RelyingParty:
             raise TokenRefused("audience")
         if claims.get("azp", self._client_id) != self._client_id:
             raise TokenRefused("audience")
+
+    def _check_demands(self, claims: dict[str, Any]) -> None:
+        """What the provider says of how the person signed in; what it does not say, did not
+        happen."""
+        acr = claims.get("acr")
+        if self.demands.acr and not (isinstance(acr, str) and acr in self.demands.acr):
+            raise TokenRefused("acr")
+        said = claims.get("amr", [])
+        methods = {m for m in said if isinstance(m, str)} if isinstance(said, list) else set()
+        if not set(self.demands.amr) <= methods:
+            raise TokenRefused("amr")
 
     def _signed_in_s(self, claims: dict[str, Any], pending: Pending) -> int:
         """When the provider saw the person, which must be as fresh as was asked."""

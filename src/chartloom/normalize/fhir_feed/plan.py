@@ -63,6 +63,8 @@ def make_plan(
         code = "fhir-not-a-resource" if kind is None else "fhir-unknown-type"
         return Plan(False, [], [Issue(code)], code)
     entries, issues = read_entries(value)
+    if len(entries) > feed.limits.resources_max:
+        return Plan(False, [], [*issues, Issue("too-many-resources")], "too-many-resources")
     is_bundle = kind == "Bundle"
     if is_bundle:
         issues.extend(validate(value, entries=False))

@@ -15,6 +15,7 @@ from uuid import uuid4
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -38,6 +39,7 @@ class _Code(msgspec.Struct, frozen=True):
     nonce: str
     challenge: str
     until_us: int
+    second: bool = False  #: signed in with a second factor, as far as one believes it here
 
 
 class DemoProvider:
@@ -69,6 +71,7 @@ class DemoProvider:
                 Route("/authorize", self._authorize),
                 Route("/authorize", self._chosen, methods=["POST"]),
                 Route("/token", self._token, methods=["POST"]),
+                Route("/end-session", self._end_session),
             ]
         )
 
@@ -79,6 +82,8 @@ class DemoProvider:
                 "authorization_endpoint": f"{self.issuer}/authorize",
                 "token_endpoint": f"{self.issuer}/token",
                 "jwks_uri": f"{self.issuer}/jwks.json",
+                "end_session_endpoint": f"{self.issuer}/end-session",
+                "acr_values_supported": ["mfa", "pwd"],
                 "response_types_supported": ["code"],
                 "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": ["ES256"],
@@ -111,7 +116,7 @@ class DemoProvider:
                 self._codes.clear()
             self._codes[code] = _Code(
                 member.subject, asked["redirect_uri"], asked["nonce"], asked["code_challenge"],
-                until_us,
+                until_us, "second" in form,
             )  # fmt: skip
         answer = urlencode({"code": code, "state": asked["state"], "iss": self.issuer})
         return RedirectResponse(f"{self.redirect_uri}?{answer}", 303)
@@ -142,6 +147,20 @@ class DemoProvider:
             }
         )
 
+    async def _end_session(self, request: Request) -> Response:
+        """Nobody stays signed in here: it only leads back, and only to the console."""
+        back = request.query_params.get("post_logout_redirect_uri", "")
+        home = self.redirect_uri.removesuffix("/callback")
+        try:
+            hint = request.query_params.get("id_token_hint", "")
+            claims = jwt.decode(hint, self._key, algorithms=["ES256"]).claims
+        except (JoseError, ValueError):
+            claims = {}
+        ours = claims.get("aud") == self.client_id and claims.get("iss") == self.issuer
+        if not ours or back != f"{home}/sign-in":
+            return self._answer("", [], 400)
+        return RedirectResponse(back, 303)
+
     def _id_token(self, code: _Code, now_s: int) -> str:
         member = self._staff().member(code.subject)
         claims = {
@@ -152,6 +171,8 @@ class DemoProvider:
             "exp": now_s + 300,
             "auth_time": now_s,
             "nonce": code.nonce,
+            "acr": "mfa" if code.second else "pwd",
+            "amr": ["pwd", "otp", "mfa"] if code.second else ["pwd"],
             "sid": uuid4().hex,
             "name": member.name if member else "",
         }

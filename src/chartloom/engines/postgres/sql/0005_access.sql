@@ -156,7 +156,8 @@ BEGIN
 END
 $$;
 
--- As in 0002, under a claim: the whole landing is still one round trip.
+-- In place of the function of 0002: the same under a claim, still one round trip. What follows the
+-- claim stands in both files, because a migration that has run somewhere is never edited.
 DROP FUNCTION land_new(bigint, bigint[], integer[], smallint[], text[], text[], text[], text[],
     bytea[], bigint[], bytea[], text[], integer[], integer[], bigint[]);
 CREATE FUNCTION land_new(

@@ -1,0 +1,159 @@
+"""The calls that write a batch (``sql/0012_batch.sql`` and after), each with the rows that it takes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+from chartloom.domain.audit import AuditEntry
+from chartloom.domain.store import Batch
+from chartloom.engines.postgres import care
+from chartloom.engines.postgres import queries_commit as queries
+from chartloom.engines.postgres.access import Claim
+from chartloom.engines.postgres.arrays import packed
+from chartloom.engines.postgres.bulk import Row, Table
+from chartloom.engines.postgres.calls import Step, boolean, call, int2, int4, int8
+from chartloom.engines.postgres.writes import Writes
+
+_CLAIM: Final = ("text", "bytea")
+
+
+class _Rows:
+    """Columns of a table as a function takes them."""
+
+    def __init__(self, table: Table, names: str = "") -> None:
+        known = {name: i for i, (name, _) in enumerate(table.columns)}
+        self._picked = [known[name] for name in names.split()] if names else list(known.values())
+        self._types = [table.types[i] for i in self._picked]
+        self.kinds = tuple(f"{kind}[]" for kind in self._types)
+
+    def __call__(self, rows: Sequence[Row]) -> list[bytes]:
+        columns = list(zip(*rows, strict=True)) if rows else None
+        return [
+            packed(kind, columns[i] if columns else ())
+            for i, kind in zip(self._picked, self._types, strict=True)
+        ]
+
+
+_OUTCOMES: Final = _Rows(
+    queries.OUTCOME,
+    "position received_at_us event_us size_bytes issue_count mapped_count ignored_count"
+    " unmapped_count feed message_type control_id source_patient quarantine labels",
+)
+_BUNDLES: Final = _Rows(queries.BUNDLE)
+_NEW_STATES: Final = _Rows(
+    queries.RESOURCE,
+    "sort_us version part section hidden id source_patient type series body labels",
+)
+_KNOWN_STATES: Final = _Rows(
+    queries.RESOURCE,
+    "sort_us version revision part section hidden id source_patient series body labels",
+)
+_DIRECTORY: Final = _Rows(queries.RESOURCE, "version event_us rank id type body")
+_NEW_VIEWS: Final = _Rows(queries.VIEW, "total part section source_patient body labels")
+_KNOWN_VIEWS: Final = _Rows(queries.VIEW)
+_CARE: Final = _Rows(care.CARE)
+_LINKS: Final = _Rows(queries.LINK)
+_MINUTES: Final = _Rows(queries.FEED_MINUTE_OUT)
+_ISSUES: Final = _Rows(queries.ISSUE_DAY)
+
+_WRITE: Final = call(
+    "batch_write",
+    (
+        *_CLAIM,
+        *("int4", "int2[]", "int4[]", "int8[]", "int8[]", "int2[]"),
+        *("int8", "int2", "text", "bool", "int8"),
+        *_OUTCOMES.kinds,
+        *_BUNDLES.kinds,
+        *_NEW_STATES.kinds,
+        *_KNOWN_STATES.kinds,
+        *_DIRECTORY.kinds,
+        *_NEW_VIEWS.kinds,
+        *_KNOWN_VIEWS.kinds,
+        *("text[]", *_CARE.kinds),
+        *("int4[]", "text[]"),
+    ),
+)
+_CARE_AGAIN: Final = call("batch_care", ("text[]", *_CARE.kinds))
+_PERSONS: Final = call(
+    "batch_persons",
+    ("bytea[]", "text[]", "text[]", *_LINKS.kinds, "bytea[]", "text[]", "int4"),
+)
+_END: Final = call("batch_end", ("int8", "int8[]", "bytea[]", *_MINUTES.kinds, *_ISSUES.kinds))
+
+
+def write(
+    claimed: Claim, generation: int, batch: Batch, writes: Writes, version: int, replay_until: int
+) -> Step:
+    """Fences the batch and writes what became of it."""
+    claim, mac = claimed
+    of_lane: dict[int, list[int]] = defaultdict(list)
+    for m in batch.messages:
+        of_lane[m.lane].append(m.position)
+    lane_of = {m.position: m.lane for m in batch.messages}
+    lanes, labels = sorted(batch.lanes), sorted(writes.person_labels.items())
+    values = (
+        claim.encode(),
+        mac,
+        int4(generation),
+        packed("int2", lanes),
+        packed("int4", [len(of_lane[lane]) for lane in lanes]),
+        packed("int8", [min(of_lane[lane], default=0) for lane in lanes]),
+        packed("int8", [batch.lanes[lane] for lane in lanes]),
+        packed("int2", [lane_of[row[0]] for row in writes.outcomes]),
+        int8(batch.applied_at_us),
+        int2(version),
+        batch.worker.encode(),
+        boolean(batch.live),
+        int8(replay_until),
+        *_OUTCOMES(writes.outcomes),
+        *_BUNDLES(writes.bundles),
+        *_NEW_STATES(writes.new_states),
+        *_KNOWN_STATES(writes.known_states),
+        *_DIRECTORY(writes.directory),
+        *_NEW_VIEWS(writes.new_views),
+        *_KNOWN_VIEWS(writes.known_views),
+        packed("text", ()),  # what some resources say of care again goes by care_again
+        *_CARE(writes.care),
+        packed("int4", [mask for _, mask in labels]),
+        packed("text", [patient for patient, _ in labels]),
+    )
+    return _WRITE, values
+
+
+def care_again(of: Sequence[str], relations: Sequence[Row]) -> Step:
+    """Who cares for whom by resources that said something of it before: of their relations, those
+    that are said again stay as they are."""
+    return _CARE_AGAIN, (packed("text", of), *_CARE(relations))
+
+
+def persons(
+    identifiers: Sequence[tuple[bytes, str]],
+    patients: Sequence[str],
+    links: Sequence[Row],
+    records: Sequence[tuple[bytes, str]],
+) -> Step:
+    """Who is who; answers with those whose clusters have to be worked out anew."""
+    values = (
+        packed("bytea", [blind for blind, _ in identifiers]),
+        packed("text", [patient for _, patient in identifiers]),
+        packed("text", patients),
+        *_LINKS(links),
+        packed("bytea", [blind for blind, _ in records]),
+        packed("text", [patient for _, patient in records]),
+        int4(queries.RECORD_SHARED_MAX),
+    )
+    return _PERSONS, values
+
+
+def end(epoch: int, entry: AuditEntry, minutes: Sequence[Row], issues: Sequence[Row]) -> Step:
+    """Statistics, and the batch's own record: last, for it locks the audit log."""
+    values = (
+        int8(epoch),
+        packed("int8", [entry.at_us]),
+        packed("bytea", [entry.body]),
+        *_MINUTES(minutes),
+        *_ISSUES(issues),
+    )
+    return _END, values

@@ -1,0 +1,39 @@
+"""Consents that are not written as they should be withhold everything: part by part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chartloom.domain.grant import Purpose
+from chartloom.guard.consent import consent_facts
+
+NOW_US = 1_790_000_000_000_000
+
+
+def _consent(provision: object, **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Consent", "status": "active", "dateTime": "2026-01-01",
+        "scope": {"coding": [{"code": "patient-privacy"}]}, "provision": provision, **more,
+    }  # fmt: skip
+
+
+def withheld(consent: dict[str, Any]) -> frozenset[str]:
+    return consent_facts([consent], frozenset({"dr"}), Purpose.TREATMENT, NOW_US).denied
+
+
+@pytest.mark.parametrize("part", ["provision", "actor", "purpose", "securityLabel"])
+@pytest.mark.parametrize("odd", [{}, {"code": "x"}, "x", 0, False, None, ()])
+def test_what_should_be_a_list_and_is_none(part: str, odd: object) -> None:
+    assert not withheld(_consent({"type": "permit"}))
+    assert "*" in withheld(_consent({"type": "permit", part: odd}))
+
+
+@pytest.mark.parametrize("odd", [[], "x", 0, True])
+def test_what_should_be_an_object_and_is_none(odd: object) -> None:
+    assert "*" in withheld(_consent(odd))
+    for part in ("period", "provision"):
+        inside: object = [odd] if part == "provision" else odd
+        assert "*" in withheld(_consent({"type": "permit", part: inside}))
+    assert "*" in withheld(_consent({"type": "permit", "actor": [odd]}))
