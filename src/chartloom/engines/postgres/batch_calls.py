@@ -1,4 +1,4 @@
-"""The calls that write a batch (``sql/0012_batch.sql`` and after), each with the rows that it takes."""
+"""The calls that write a batch (``sql/0012_batch.sql`` on), each with the rows that it takes."""
 
 from __future__ import annotations
 
