@@ -173,7 +173,9 @@ def test_a_sender_that_does_not_read_its_answers_is_not_read_either() -> None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.connect(address)
             client.setblocking(False)
-            block = b"".join(frame(message(f"N{i}")) for i in range(50))
+            # Answers name who is answered: long names fill the buffers on the way soon.
+            long = b"|" + b"A" * 4_000 + b"|"
+            block = b"".join(frame(message(f"N{i}").replace(b"|APP|", long)) for i in range(50))
             stalled = 0
             while stalled < 30:
                 try:
