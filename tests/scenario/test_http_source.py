@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.ingest import ListLanding, hand_rate, message, msa, run, server, until
+from tests.support.bundles import ids_of, result, several
+from tests.support.ingest import NAMESPACE, ListLanding, hand_rate, message, msa, run, server, until
 
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.feed import Feed, FeedLimits
@@ -84,6 +85,34 @@ def test_resources_and_bundles_are_durable_when_answered() -> None:
     run(main)
     assert landing.bodies == [PATIENT, BUNDLE, PATIENT]
     assert [a.message_type for a in landing.arrivals] == ["Patient", "Bundle", "Patient"]
+
+
+def test_it_is_told_before_landing_whom_a_message_is_about() -> None:
+    landing = ListLanding()
+    feed = http_feed()
+    sent = [
+        several("ana"),
+        several("ana", "ben"),
+        json.dumps(result("ben")["resource"]).encode(),
+        BUNDLE,
+        b"[]",
+    ]
+
+    async def main() -> IngestServer:
+        async with server([feed], landing) as ingest:
+            for body in sent:
+                await post(ingest, body)
+            return ingest
+
+    run(main)
+    ids = ids_of(feed, NAMESPACE, ("ana", "ben"))
+    one, both, loose, *others = landing.arrivals
+    assert (one.source_patient, one.parts) == (ids["ana"], None)
+    assert both.source_patient == ""
+    assert both.parts is not None
+    assert both.parts.persons == {ids["ana"], ids["ben"]}
+    assert (loose.source_patient, loose.parts) == (ids["ben"], None)
+    assert [(a.source_patient, a.parts) for a in others] == [("", None)] * 2
 
 
 def test_request_ids_make_repeats_safe() -> None:
