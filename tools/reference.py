@@ -11,6 +11,7 @@ import pkgutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import typer
 from pydantic import BaseModel
@@ -28,7 +29,7 @@ _MADE = "<!-- Made by tools/reference.py; do not edit. -->\n"
 
 
 def _cell(text: object) -> str:
-    return str(text).replace("|", "\\|").replace("\n", " ").replace("``", "`")
+    return " ".join(str(text).split()).replace("|", "\\|").replace("``", "`")
 
 
 def _rows(model: type[BaseModel], table: str = "") -> Iterator[str]:
@@ -82,26 +83,34 @@ def issues() -> str:
 def commands() -> str:
     """Every command with its options."""
     group = typer.main.get_command(app)
-    context = typer.Context(group, info_name="chartloom")
-    lines = [_MADE, "# Commands", ""]
-    for name in group.list_commands(context):  # type: ignore[attr-defined]
-        command = group.get_command(context, name)  # type: ignore[attr-defined]
-        lines += [f"## `chartloom {name}`", "", _cell(command.help or ""), ""]
-        lines += ["| option | default | meaning |", "|---|---|---|"]
-        for parameter in command.params:
-            if parameter.name == "help":
-                continue
-            spelled = ", ".join(parameter.opts) if parameter.opts else parameter.name
-            argument = parameter.param_type_name == "argument"
-            default = "required" if parameter.required else f"`{parameter.default}`"
-            shown = f"{parameter.name.upper()}" if argument else spelled
-            lines.append(
-                f"| `{shown}` | {default} | {_cell(getattr(parameter, 'help', '') or '')} |"
-            )
-        if command.epilog:
-            lines += ["", *(f"    {part.strip()}" for part in command.epilog.split("·"))]
-        lines.append("")
-    return "\n".join(lines)
+    return "\n".join([_MADE, "# Commands", "", *_group(group, "chartloom", 2)])
+
+
+def _group(group: Any, name: str, level: int) -> Iterator[str]:
+    context = typer.Context(group, info_name=name)
+    for part in group.list_commands(context):
+        command = group.get_command(context, part)
+        yield from (f"{'#' * level} `{name} {part}`", "", _cell(command.help or ""), "")
+        if hasattr(command, "list_commands"):
+            yield from _group(command, f"{name} {part}", level + 1)
+        else:
+            yield from _options(command)
+
+
+def _options(command: Any) -> Iterator[str]:
+    shown = [p for p in command.params if p.name != "help"]
+    if shown:
+        yield from ("| option | default | meaning |", "|---|---|---|")
+    for parameter in shown:
+        spelled = ", ".join(parameter.opts) if parameter.opts else parameter.name
+        argument = parameter.param_type_name == "argument"
+        default = "required" if parameter.required else f"`{parameter.default}`"
+        called = parameter.name.upper() if argument else spelled
+        meaning = _cell(getattr(parameter, "help", "") or "")
+        yield f"| `{called}` | {default} | {meaning} |"
+    if command.epilog:
+        yield from ("", *(f"    {part.strip()}" for part in command.epilog.split("·")))
+    yield ""
 
 
 PAGES = {"settings.md": settings, "issues.md": issues, "commands.md": commands}

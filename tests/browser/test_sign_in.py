@@ -30,8 +30,8 @@ STAFF = Staff(
 class Door:
     """A console and its provider."""
 
-    def __init__(self, site: Site, url: str, provider: DemoProvider) -> None:
-        self.site, self.url, self.provider = site, url, provider
+    def __init__(self, site: Site, url: str, provider: DemoProvider, party: RelyingParty) -> None:
+        self.site, self.url, self.provider, self.party = site, url, provider, party
 
     def begin(self, client: Client, onward: str = "/me") -> tuple[str, str]:
         """Where the provider was asked to answer, and the state; the client holds what is kept."""
@@ -40,13 +40,14 @@ class Door:
         asked = urlsplit(headers["location"])
         return asked.query, parse_qs(asked.query)["state"][0]
 
-    def choose(self, query: str, subject: str) -> str:
+    def choose(self, query: str, subject: str, *, second: bool = True) -> str:
         """Picks a person at the provider; path and query of the answer to the console."""
         there = Client(self.provider.issuer)
         page = there.ask(f"/authorize?{query}")[2]
         asked = re.search(r'name="asked" value="([^"]+)"', page)
         assert asked is not None
         form = {"asked": asked[1].replace("&amp;", "&"), "subject": subject}
+        form |= {"second": "on"} if second else {}
         status, headers, _ = there.ask("/authorize", "POST", form)
         assert status == 303
         assert headers["location"].startswith(f"{self.url}/callback?")
@@ -83,7 +84,7 @@ def door(postgres_server, tmp_path_factory) -> Iterator[Door]:
                     algorithms=("ES256",),
                 )
             )
-            yield Door(site, url, holder[0])
+            yield Door(site, url, holder[0], parties[0])
     factory.close()
 
 

@@ -13,7 +13,7 @@ import msgspec
 import psycopg
 import pytest
 from psycopg import errors, sql
-from tests.support.batches import everyone
+from tests.support.batches import everyone, until_over
 from tests.support.guarded_store import ROLES, begin, count, seen, tables
 from tests.support.postgres import StoreFactory, as_role
 
@@ -183,11 +183,11 @@ def test_forged_edited_and_expired_claims_are_refused(filled: PostgresStore) -> 
 
 
 def test_a_grant_that_expires_meanwhile_shows_nothing_more(filled: PostgresStore) -> None:
-    grant = filled.guard.mint("tester", Purpose.TREATMENT, ttl_s=1.5)
+    grant = filled.guard.mint("tester", Purpose.TREATMENT, ttl_s=3)
     with as_role(filled, Role.SERVE) as conn:
         begin(conn, filled, grant)
         assert count(conn, "resource") == 3
-        time.sleep(1.6)
+        until_over(filled.guard, grant)
         assert count(conn, "resource") == 0
 
 

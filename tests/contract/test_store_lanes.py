@@ -17,6 +17,7 @@ from tests.support.batches import (
     derived,
     everyone,
 )
+from tests.support.patience import PATIENCE_S
 from tests.support.postgres import StoreFactory, as_role
 
 from chartloom.domain.chart import Section
@@ -42,7 +43,9 @@ def cut_lane_connections(store: PostgresStore) -> None:
         )
 
 
-def test_a_lane_has_one_worker(store_factory: StoreFactory) -> None:
+def test_a_lane_has_one_worker(
+    store_factory: StoreFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = store_factory()
     two = store_factory.second(one)
     a, b = one.claim("a", 40), two.claim("b", 64)
@@ -51,10 +54,9 @@ def test_a_lane_has_one_worker(store_factory: StoreFactory) -> None:
     assert not set(a) & set(b)
     assert one.claim("a", 40) == a
     assert len(one.claim("a", 10)) == 10  # gives the rest back
-    time.sleep(lanes_module.CLAIM_EVERY_S)
+    monkeypatch.setattr(lanes_module, "CLAIM_EVERY_S", 0.0)
     assert len(two.claim("b", 64)) == 32  # half of all, for there are two workers
     one.release("a")
-    time.sleep(lanes_module.CLAIM_EVERY_S)
     assert len(two.claim("b", 64)) == 64
 
 
@@ -63,7 +65,7 @@ def test_workers_share_the_lanes_fairly_however_many_they_are(store_factory: Sto
     first = store_factory()
     workers = [first, store_factory.second(first), store_factory.second(first)]
     assert len(first.claim("0", 64)) == 64
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     held: list[list[int]] = []
     while time.monotonic() < deadline:
         held = [store.claim(str(i), 64) for i, store in enumerate(workers)]
@@ -166,7 +168,7 @@ def test_two_workers_apply_everything_once_and_in_order(store_factory: StoreFact
     with ThreadPoolExecutor(3) as threads:
         jobs = [threads.submit(work, s, f"w{i}") for i, s in enumerate(workers)]
         threads.submit(disturb).result()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while ingest.waiting(everyone(ingest)) and time.monotonic() < deadline:
             time.sleep(0.02)
         stop.set()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 from psycopg.errors import DivisionByZero
-from tests.support.batches import apply, arrival, batch_of, derived, everyone, patient
+from tests.support.batches import apply, arrival, batch_of, derived, everyone, patient, until_over
 
 from chartloom.domain.errors import GrantRefused, NotFound
 from chartloom.domain.grant import Purpose
@@ -45,10 +44,10 @@ def test_reads_share_a_transaction_and_grants_do_not(two: PostgresStore) -> None
 
 
 def test_a_grant_that_expires_within_shows_nothing_more(two: PostgresStore) -> None:
-    short = two.guard.mint("tests", Purpose.TREATMENT, ("p1",), ttl_s=1.0)
+    short = two.guard.mint("tests", Purpose.TREATMENT, ("p1",), ttl_s=3)
     with two.together(short):
         assert two.person(short, "p1")
-        time.sleep(1.1)
+        until_over(two.guard, short)
         with pytest.raises(GrantRefused):
             two.person(short, "p1")
 

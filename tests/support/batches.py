@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from chartloom.domain.chart import PlacedState, Section, SectionView, ViewKey
+from chartloom.domain.errors import GrantRefused
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.issues import Issue
 from chartloom.domain.message import Arrival, Message
@@ -20,6 +23,14 @@ from chartloom.domain.resource import (
 )
 from chartloom.domain.store import Batch, Wanted
 from chartloom.engines.postgres import PostgresStore
+from chartloom.guard import Guard
+
+
+def until_over(guard: Guard, grant: Grant) -> None:
+    """Returns when a grant has expired."""
+    with contextlib.suppress(GrantRefused):
+        while True:
+            time.sleep(guard.remaining_us(grant) / 1e6 + 0.01)
 
 
 def everyone(store: PostgresStore) -> Grant:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
+import pytest
 import uvloop
 from tests.support.patience import PATIENCE_S
 
@@ -19,6 +20,7 @@ from chartloom.domain.feed import Feed, FeedLimits
 from chartloom.domain.message import Arrival, Format, LandingOutcome, Receipt
 from chartloom.guard import SystemClock
 from chartloom.sources import IngestServer, IngestSettings
+from chartloom.sources.limits import TokenBucket
 
 NAMESPACE = UUID("0c5bd2a8-0a05-4d3c-9d5c-111111111111")
 T = TypeVar("T")
@@ -32,13 +34,15 @@ class ListLanding:
     groups: list[int] = field(default_factory=list)
     down: bool = False
     gate: threading.Event = field(default_factory=threading.Event)
+    busy: threading.Event = field(default_factory=threading.Event)  #: somebody came
     _seen: dict[tuple[str, str], dict[bytes, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.gate.set()
 
     def land(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
-        assert self.gate.wait(60)
+        self.busy.set()
+        assert self.gate.wait(PATIENCE_S)
         if self.down:
             raise StoreUnavailable("The store is away.")
         self.groups.append(len(arrivals))
@@ -104,6 +108,14 @@ async def until(condition: Callable[[], bool], timeout_s: float = PATIENCE_S) ->
     async with asyncio.timeout(timeout_s):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+def hand_rate(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time of all rate limits, in seconds, moved by the test alone."""
+    now = [100.0]
+    take = TokenBucket.take
+    monkeypatch.setattr(TokenBucket, "take", lambda self, count, _: take(self, count, now[0]))
+    return now
 
 
 def message(control_id: str, *, accept: str = "", application: str = "", text: str = "x") -> bytes:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from threading import Lock
+from threading import Event, Lock
 
 from chartloom.domain.audit import GENESIS, AuditEntry, AuditUnavailable, LogEnd, LoggedEvent
 from chartloom.guard.audit import chain
 
 
 class MemoryAudit:
-    """A log; ``groups`` holds the size of every append."""
+    """A log; ``groups`` holds the size of every append. ``gate`` cleared: it blocks, ``busy``."""
 
     def __init__(self) -> None:
         self.events: list[LoggedEvent] = []
@@ -19,9 +19,13 @@ class MemoryAudit:
         self.fail: BaseException | None = None
         self.delay_s = 0.0
         self._lock = Lock()
+        self.gate, self.busy = Event(), Event()
+        self.gate.set()
 
     def append(self, entries: Sequence[AuditEntry]) -> LogEnd:
         with self._lock:
+            self.busy.set()
+            self.gate.wait()
             time.sleep(self.delay_s)
             if self.fail is not None:
                 raise self.fail

@@ -108,14 +108,14 @@ def open_doors(opened: OpenSite) -> Iterator[Doors]:
                 settings.access.glass_hours * 3600, settings.access.glass_repeat_days
             ),
             services=_services(project, clock, used),
-            rates=_rates(settings.doors),
+            rates=rates_of(settings.doors),
             newest_head=heads.last,
             log_check=watch.last,
             key_status=lambda: _key_status(opened),
         )
 
 
-def _rates(settings: DoorSettings) -> dict[Door, Rate]:
+def rates_of(settings: DoorSettings) -> dict[Door, Rate]:
     """What ``[doors]`` says."""
     return {
         Door.SIGN_IN: Rate(settings.sign_ins_per_minute_max),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.support.audit_examples import NOW_US, PATIENT, context
 from tests.support.clock import FakeClock
 from tests.support.memory_audit import DOWN, MemoryAudit
+from tests.support.patience import PATIENCE_S
 
 from chartloom.domain.audit import AuditUnavailable
 from chartloom.domain.errors import ConfigurationError
@@ -126,15 +126,16 @@ def test_a_slow_log_refuses_the_read(log: MemoryAudit) -> None:
 
 
 def test_too_many_waiting_events_are_refused(log: MemoryAudit) -> None:
-    log.delay_s = 0.3
+    log.gate.clear()
     recorder = Recorder(log, waiting_max=2)
     first = recorder.submit([event()])
-    time.sleep(0.1)
+    assert log.busy.wait(PATIENCE_S)
     rest = [recorder.submit([event()]), recorder.submit([event()])]
     with pytest.raises(AuditUnavailable, match="wait to be written"):
         recorder.submit([event()])
+    log.gate.set()
     for promise in (first, *rest):
-        promise.result(5)
+        promise.result(PATIENCE_S)
     recorder.close()
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from chartloom.domain.grant import Purpose
 from chartloom.guard.consent import consent_facts
+from chartloom.guard.facts import _subject
 
 NOW_US = 1_790_000_000_000_000
 
@@ -37,3 +38,22 @@ def test_what_should_be_an_object_and_is_none(odd: object) -> None:
         inside: object = [odd] if part == "provision" else odd
         assert "*" in withheld(_consent({"type": "permit", part: inside}))
     assert "*" in withheld(_consent({"type": "permit", "actor": [odd]}))
+
+
+@pytest.mark.parametrize(
+    ("patient", "whose"),
+    [
+        ({"reference": "Patient/p1"}, "p1"),
+        ({"reference": "https://north.example/fhir/Patient/p1"}, "p1"),
+        ({"reference": 7}, ""),
+        ({"reference": None}, ""),
+        ({}, ""),
+        ("Patient/p1", ""),
+        (["Patient/p1"], ""),
+        (None, ""),
+    ],
+)
+def test_a_consent_that_names_nobody_is_of_whoever_it_came_with(
+    patient: object, whose: str
+) -> None:
+    assert _subject(_consent({"type": "deny"}, patient=patient)) == whose

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.support.drawn import Drawn
 
-from chartloom.serve.bytes_view import Page, Region, Row, render, visible
+from chartloom.serve.bytes_view import Page, Region, Row, render, visible, within
 from chartloom.serve.layouts import Layout, hl7v2_layout, json_layout, plain_layout
 
 MESSAGE = (
@@ -152,3 +152,14 @@ def test_every_byte_is_drawn_once_whatever_the_message(
 def test_regions_outside_the_rows_are_ignored() -> None:
     page = render(b"abc", [Row(0, 3)], [Region(5, 9)], [])
     assert Drawn(str(page.html)).runs == [(0, 3, False)]
+
+
+def test_rows_within_spans_show_nothing_else() -> None:
+    rows = [Row(0, 10), Row(10, 20, "x"), Row(20, 30)]
+    shown = within(rows, [(2, 4), (8, 12), (25, 30)])
+    assert [(r.start, r.end) for r in shown] == [(2, 4), (8, 10), (10, 12), (25, 30)]
+    page = render(b"0123456789abcdefghijklmnopqrst", shown, marks=[(3, 26)])
+    runs = Drawn(str(page.html)).runs
+    drawn = {n for start, end, _ in runs for n in range(start, end)}
+    assert drawn == {2, 3, *range(8, 12), *range(25, 30)}
+    assert {n for start, end, on in runs if on for n in range(start, end)} == {3, 8, 9, 10, 11, 25}

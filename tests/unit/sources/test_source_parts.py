@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
-from tests.support.ingest import ListLanding, message, run
+from tests.support.ingest import ListLanding, message, run, until
 
 from chartloom.domain.errors import StoreUnavailable
 from chartloom.domain.issues import CATALOGUE
@@ -171,7 +171,7 @@ def test_arrivals_gather_while_a_group_is_landed() -> None:
         committer = GroupCommitter(landing, group_max=50, patience_s=0)
         landing.gate.clear()
         first = begin(committer, _arrival(0))
-        await asyncio.sleep(0.05)
+        await until(landing.busy.is_set)
         rest = [begin(committer, _arrival(i)) for i in range(1, 121)]
         landing.gate.set()
         receipts = [await f for f in [first, *rest]]
@@ -201,7 +201,7 @@ def test_a_group_waits_for_those_just_answered_and_no_longer() -> None:
         assert landing.groups == [4] * 10
         await committer.close()
 
-    run(main, timeout_s=5)
+    run(main)
 
 
 def test_a_sender_that_stays_away_is_waited_for_once() -> None:
@@ -213,13 +213,14 @@ def test_a_sender_that_stays_away_is_waited_for_once() -> None:
         began = asyncio.get_running_loop().time()
         await land(committer, _arrival(4))
         waited = asyncio.get_running_loop().time() - began
-        assert 0.2 < waited < 2
+        assert waited > 0.2
         for i in range(5, 25):
             await land(committer, _arrival(i))
-        assert asyncio.get_running_loop().time() - began < waited + 0.3
+        # Twenty of them; had each waited, that were six seconds.
+        assert asyncio.get_running_loop().time() - began < waited + 3
         await committer.close()
 
-    run(main, timeout_s=5)
+    run(main)
     assert landing.groups == [4, *[1] * 21]
 
 
@@ -234,7 +235,7 @@ def test_a_closing_committer_finishes_its_queue_and_gives_up_waiting_for_the_sto
         with pytest.raises(StoreUnavailable):
             await waiting
 
-    run(main, timeout_s=5)
+    run(main)
 
 
 def test_bytes_and_messages_bound_the_queue() -> None:
@@ -244,7 +245,8 @@ def test_bytes_and_messages_bound_the_queue() -> None:
         committer = GroupCommitter(landing, waiting_max=100, waiting_bytes_max=1000)
         landing.gate.clear()
         tasks = [asyncio.create_task(land(committer, _arrival(i, 400))) for i in range(20)]
-        await asyncio.sleep(0.05)
+        await until(lambda: committer.waiting_bytes >= 1200)
+        await asyncio.sleep(0.05)  # for those that should not come
         assert committer.waiting_bytes == 1200
         landing.gate.set()
         await asyncio.gather(*tasks)

@@ -8,6 +8,7 @@ from rapidfuzz.distance import OSA, JaroWinkler
 
 from chartloom.registry.persons.comparison import Comparison
 from chartloom.registry.persons.folding import sound, squeeze
+from chartloom.registry.persons.lexicon import classes_of
 from chartloom.registry.persons.parameters import Parameters
 from chartloom.registry.persons.record import Home, MatchRecord, Number
 
@@ -140,7 +141,9 @@ def _given(a: MatchRecord, b: MatchRecord) -> tuple[str, str]:
             return "nickname", ""
     if first in b.givens[1:] or second in a.givens[1:]:
         return "middle", ""
-    return ("similar" if _similar(first, second) else "different"), ""
+    if _similar(first, second) or any(close(r, second) for r in a.roots):
+        return "similar", ""
+    return ("similar" if any(close(r, first) for r in b.roots) else "different"), ""
 
 
 def _forms(root: str, first: str, second: str) -> str:
@@ -161,11 +164,22 @@ def _similar(a: str, b: str) -> bool:
 def _swapped(a: MatchRecord, b: MatchRecord) -> bool:
     if not (a.families and b.families and a.givens and b.givens):
         return False
-    one, other = "".join(a.givens), "".join(b.givens)
-    if close(one, b.families[0]) and close(a.families[0], other):
+    if close("".join(a.givens), b.families[0]) and close(a.families[0], "".join(b.givens)):
         return True
-    return (close(a.families[0], b.givens[0]) and any(g in b.parts for g in a.givens)) or (
-        close(b.families[0], a.givens[0]) and any(g in a.parts for g in b.givens)
+    return _crossed(a, b) or _crossed(b, a)
+
+
+def _crossed(a: MatchRecord, b: MatchRecord) -> bool:
+    """Whether a's family name is b's given name, and a's given name in some form b's family."""
+    if not close(a.families[0], b.givens[0]):
+        return False
+    family, given = b.families[0], a.givens[0]
+    if close(given, family) or any(g in b.parts for g in a.givens):
+        return True
+    if any(root in a.roots for root in classes_of(family)):
+        return True
+    return min(len(family), len(given)) >= 3 and (
+        family.startswith(given) or given.startswith(family)
     )
 
 

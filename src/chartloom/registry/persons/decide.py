@@ -68,7 +68,10 @@ def _rule(c: Comparison) -> str:
 def _held(held: Guard, weight: float, parameters: Parameters) -> Outcome:
     if held is OVERLAY:
         return Outcome.REVIEW
-    return _else(weight, parameters) if held.review else Outcome.NEW
+    if held.link_bits is not None and weight >= parameters.link + held.link_bits:
+        return Outcome.LINK
+    seen = held.review and weight >= parameters.review + held.review_bits
+    return Outcome.REVIEW if seen else Outcome.NEW
 
 
 def _else(weight: float, parameters: Parameters) -> Outcome:

@@ -18,11 +18,17 @@ GENERATION: Final = 14
 
 
 class Guard(msgspec.Struct, frozen=True, gc=False):
-    """name: for evidence; review: whether somebody should look (else: new); apart: see above."""
+    """name: for evidence; review: whether somebody should look (else: new); apart: see above.
+
+    review_bits: bits above the threshold of review from which somebody looks. link_bits: bits above
+    the threshold of linking from which the guard gives way; None: never.
+    """
 
     name: str
     review: bool = False
     apart: bool = False
+    review_bits: float = 0.0
+    link_bits: float | None = None
 
 
 UNKNOWN: Final = Guard("unknown-patient")
@@ -38,10 +44,13 @@ OTHER_PERSON: Final = Guard("other-person", apart=True)
 OVERLAY: Final = Guard("overlay", review=True, apart=True)
 NEWBORN: Final = Guard("newborn", review=True)
 NAMELESS: Final = Guard("no-given-name", review=True)
-OTHER_BIRTH: Final = Guard("other-birth-date", review=True)
+OTHER_BIRTH: Final = Guard("other-birth-date", review=True, review_bits=8.0)
+#: Fathers and sons share name and home: without a date of birth much else has to agree.
+NO_BIRTH: Final = Guard("no-birth-date", review=True, link_bits=12.0)
+NO_BIRTH_NEAR: Final = Guard("no-birth-date", review=True, review_bits=6.0)
 OTHER_MIDDLE: Final = Guard("other-middle-name", review=True)
 NOTHING_IN_COMMON: Final = Guard("nothing-in-common")
-THIN: Final = Guard("thin", review=True)
+THIN: Final = Guard("thin", review=True, link_bits=6.0)
 
 GIVEN_AGREES: Final = frozenset({"exact", "nickname", "middle", "close", "swapped"})
 BIRTH_AGREES: Final = frozenset({"exact", "default", "partial", "swapped", "digit"})
@@ -112,6 +121,8 @@ def _newborn(c: Comparison) -> Guard | None:
 
 def _other_given(c: Comparison) -> Guard:
     if c.given == "similar" and c.birth in BIRTH_AGREES and not c.multiple:
+        if personal(c) and c.birth == "exact" and c.sex != "different":
+            return THIN
         return TWINS if c.sex == "different" and c.national != "same" else SIMILAR_GIVEN
     if c.birth not in BIRTH_AGREES:
         if c.birth == "missing":
@@ -121,8 +132,7 @@ def _other_given(c: Comparison) -> Guard:
         return TWINS if c.sex == "different" else TWINS_SAME_NUMBER
     if c.sex == "different" or c.national == "different" or c.multiple:
         return TWINS
-    together = c.home == "same" or (c.phone == "same" and c.home == "missing")
-    if (together or c.email == "same") and c.birth == "exact" and c.family in _FAMILY_AGREES:
+    if c.email == "same" and c.birth == "exact" and c.family in _FAMILY_AGREES:
         return OTHER_GIVEN
     return TWINS
 
@@ -131,8 +141,8 @@ def _other_birth(c: Comparison) -> Guard | None:
     tied = personal(c) or household(c)
     if c.birth == "missing":
         if not tied:
-            return NOTHING_IN_COMMON
-        return None if personal(c) and c.given in GIVEN_AGREES else OTHER_BIRTH
+            return NO_BIRTH_NEAR if c.home in _NEAR else NOTHING_IN_COMMON
+        return None if personal(c) and c.given in GIVEN_AGREES else NO_BIRTH
     named = c.given in ("exact", "nickname", "close") and c.family in _FAMILY_AGREES
     if c.national == "same":
         if c.years >= GENERATION:

@@ -58,6 +58,10 @@ class Door:
         self._base = "/" + str(context.feed.options.get("path", "")).strip("/")
         self._bucket = TokenBucket(context.feed.limits.messages_per_second_max)
         self._hl7 = hl7.Hl7Reception(context)
+        admission, host = context.admission, str(context.feed.options.get("host", ""))
+        guarded = admission is not None and admission.guards(context.feed)
+        self._asks_somebody = bool(token) or guarded
+        self._hosts = {"localhost", "127.0.0.1", "[::1]", f"[{host}]" if ":" in host else host}
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -78,6 +82,7 @@ class Door:
         return response
 
     async def _receive(self, request: Request) -> Response:
+        self._check_origin(request)
         path_type = self._check_target(request)
         self._check_sender(request, path_type)
         self._check_content_type(request)
@@ -96,6 +101,27 @@ class Door:
             return await self._hl7.receive(body)
         return await self._land_fhir(request, body, path_type)
 
+    def _check_origin(self, request: Request) -> None:
+        """A feed that asks nobody is for programs of this machine: not for a page in its browser,
+        neither under a name that was made to lead here (DNS rebinding) nor from another site."""
+        if self._asks_somebody:
+            return
+        if _host_name(request.headers.get("host", "")) not in self._hosts:
+            raise Refusal(
+                400,
+                "invalid",
+                "This feed is not served under that host name. Use 127.0.0.1, or have the feed ask "
+                "for a token.",
+                event=events.HTTP_REFUSED,
+            )
+        if "origin" in request.headers or "sec-fetch-site" in request.headers:
+            raise Refusal(
+                403,
+                "forbidden",
+                "This feed takes nothing from a browser. Have it ask for a token.",
+                event=events.HTTP_REFUSED,
+            )
+
     def _check_target(self, request: Request) -> str:
         """The resource type that the path names, "" for the base."""
         path = request.url.path.rstrip("/") or "/"
@@ -113,10 +139,10 @@ class Door:
 
     def _check_sender(self, request: Request, path_type: str) -> None:
         """By the feed's own token, an access token or a certificate of a service that may send."""
+        if not self._asks_somebody:
+            return
         admission = self._context.admission
         guarded = admission is not None and admission.guards(self._feed)
-        if not self._token and not guarded:
-            return
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         token = given.strip() if scheme.lower() == "bearer" else ""
         if self._token and hmac.compare_digest(token.encode("utf-8", "replace"), self._token):
@@ -250,6 +276,13 @@ class Door:
         now_us = self._context.clock.now_us()
         stats.durable(receipt.outcome, len(arrival.body), arrival.received_at_us, now_us)
         return receipt
+
+
+def _host_name(host: str) -> str:
+    """``Host`` without its port; brackets of an IPv6 address stay."""
+    host = host.strip().lower()
+    end = host.find("]") + 1 if host.startswith("[") else host.find(":")
+    return host[:end] if end > 0 else host
 
 
 def _stranger() -> Refusal:
