@@ -7,6 +7,7 @@ shifted so that messages arrive over the last hour, which is what the Feeds page
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import socket
 import threading
@@ -35,7 +36,7 @@ from chartloom.guard.policy import Policies, builtin_texts
 from chartloom.guard.staff import Role, Staff, StaffMember
 from chartloom.guard.tokens import MemoryUsedTokens
 from chartloom.hot import Worker
-from chartloom.normalize import load_mapping
+from chartloom.normalize import Mapping, load_mapping
 from chartloom.serve import Door, Doors, ProjectInfo, Rate, create_app, sign_in_path
 from chartloom.serve.sessions import SessionBook
 from chartloom.simulate import FEEDS, Hospital
@@ -74,13 +75,19 @@ class ShiftedClock:
         return time.time_ns() // 1000 + self.shift_us
 
 
+@functools.cache
+def _mapping(name: str) -> Mapping:
+    """Compiled once for all sites of a test run, as for all feeds of a worker."""
+    return load_mapping(name)
+
+
 class Site:
     """A store, its worker and its console."""
 
     def __init__(self, store: Any, clock: Any, feeds: Iterable[Feed] = FEEDS.values()) -> None:
         self.store, self.clock, self.guard = store, clock, store.guard
         self.feeds = tuple(feeds)
-        loaded = {name: load_mapping(name) for name in {f.mapping for f in self.feeds}}
+        loaded = {name: _mapping(name) for name in {f.mapping for f in self.feeds}}
         self.mappings = {feed.name: (feed, loaded[feed.mapping]) for feed in self.feeds}
         for mapping in loaded.values():
             store.save_project_version(mapping.fingerprint, mapping.files)

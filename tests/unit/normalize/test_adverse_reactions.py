@@ -6,13 +6,13 @@ import hashlib
 from typing import Any
 
 import pytest
+from tests.support.derive import MAPPING
 
 from chartloom.chart import merge
 from chartloom.domain.feed import Feed
 from chartloom.domain.ids import EXAMPLE_NAMESPACE
 from chartloom.domain.message import Format, Message
 from chartloom.domain.resource import Contribution, Stamp
-from chartloom.normalize import load_mapping
 
 _FEED = Feed("adt", "ward", "owner", "mllp", Format.HL7V2)
 _HEAD = (
@@ -24,7 +24,7 @@ _HEAD = (
 def said(message_type: str, segment: str) -> Contribution:
     body = (_HEAD.format(message_type) + segment + "\r").encode()
     message = Message(1, "adt", body, 0, hashlib.sha256(body).digest())
-    derived = load_mapping().derive(message, _FEED, EXAMPLE_NAMESPACE)
+    derived = MAPPING.derive(message, _FEED, EXAMPLE_NAMESPACE)
     assert not derived.quarantine
     assert not derived.issues, derived.issues
     (allergy,) = [c for c in derived.contributions if c.type == "AllergyIntolerance"]
