@@ -63,10 +63,13 @@ class Plan:
 
 @dataclass(slots=True)
 class Builder:
-    """How one role is filled: (table number, segment, width, function) per table."""
+    """How one role is filled: (table number, segment, width, function, usual) per table.
+
+    usual: its segments are all those in sight (:mod:`~chartloom.normalize.sight`).
+    """
 
     definition: ResourceDef
-    fillers: tuple[tuple[int, str, int, Callable[..., int]], ...]
+    fillers: tuple[tuple[int, str, int, Callable[..., int], bool], ...]
     finish: tuple[Callable[..., None], ...]
     segments: frozenset[str]  #: of which one must be in the group itself
     needs: Reads  #: one of these must have a value; () if nothing is needed
@@ -252,7 +255,13 @@ class Engine:
             builder = Builder(
                 resource,
                 tuple(
-                    (self.numbers[n], fillers[n].segment, fillers[n].width, fillers[n].fill)
+                    (
+                        self.numbers[n],
+                        (name := fillers[n].segment),
+                        fillers[n].width,
+                        fillers[n].fill,
+                        name != "NTE" and name not in resource.own,
+                    )
                     for n in resource.maps
                 ),
                 tuple(_finisher(resource, name) for name in resource.finish),
