@@ -1,8 +1,8 @@
 """Business keys to Python functions: they are asked for every resource of every message.
 
 ``key(at, tree, seen) -> tuple | None`` gives the first complete key of a group instance; ``seen``
-counts the keys of a message that are numbered. ``value(at, tree) -> str`` gives the first value of some
-fields. Both look at an instance before anything is noted of it (``Instance.reads``).
+counts the keys of a message that are numbered. ``value(at, tree) -> str`` gives the first value of
+some fields. Both look at an instance before anything is noted of it (``Instance.reads``).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _compiled(w: Writer, name: str) -> Any:
 
 
 def _alternative(w: Writer, kind: str, key: PlainKey) -> None:
-    names = []
+    names: list[str] = []
     for number, (reads, role, constant, counts, optional) in enumerate(key):
         if reads:
             _first(w, reads)

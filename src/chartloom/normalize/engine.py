@@ -8,7 +8,6 @@ from typing import Any
 
 import chartloom.normalize.functions  # noqa: F401  (registers the named functions)
 from chartloom.domain.errors import ConfigurationError
-from chartloom.formats.hl7v2 import Tree
 from chartloom.normalize.compile_datatypes import compile_datatype
 from chartloom.normalize.compile_keys import (
     KeyFunction,
@@ -19,7 +18,7 @@ from chartloom.normalize.compile_keys import (
     value_function,
 )
 from chartloom.normalize.compile_segments import Filler, SegmentCompiler, Slots
-from chartloom.normalize.context import Env, Instance, Memo, Msg
+from chartloom.normalize.context import Env, Memo, Msg
 from chartloom.normalize.coverage import Cover, Coverage
 from chartloom.normalize.model import KeyPart, MessageDef, ResourceDef, Row, Table, Tables
 from chartloom.normalize.provenance import PROVENANCE, Hole

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from chartloom.domain.ids import source_patient_id
 from chartloom.formats.hl7v2 import pick_patient
-from chartloom.normalize.context import MEMO_ENTRIES_MAX, MEMO_LENGTH_MAX, Instance, Msg
 from chartloom.normalize.compile_keys import value_function
+from chartloom.normalize.context import MEMO_ENTRIES_MAX, MEMO_LENGTH_MAX, Instance, Msg
 from chartloom.normalize.engine import Builder
 from chartloom.normalize.provenance import PROVENANCE
 

@@ -149,7 +149,9 @@ def instant_of_us(us: int) -> str:
     """A FHIR instant in UTC."""
     minute, rest = divmod(us, 60_000_000)
     second, rest = divmod(rest, 1_000_000)
-    return f"{_minute(minute)}{second:02d}.{rest:06d}Z" if rest else f"{_minute(minute)}{second:02d}Z"
+    return (
+        f"{_minute(minute)}{second:02d}.{rest:06d}Z" if rest else f"{_minute(minute)}{second:02d}Z"
+    )
 
 
 @lru_cache(maxsize=1024)
