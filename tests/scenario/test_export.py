@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from chartloom.domain.grant import Purpose
 from chartloom.domain.message import Format
 from chartloom.engines.postgres.requests import PostgresUses
 from chartloom.formats.hl7v2 import peek
-from chartloom.guard.audit import stream
+from chartloom.guard.audit import read_events, stream
 from chartloom.guard.authority import AccessDenied
 from chartloom.guard.deid import Profile
 from chartloom.hot import Worker
@@ -154,6 +155,23 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 def exported_events(exports: Exports) -> list[str]:
     log = exports.exporter._recorder._log
     return [e.body.decode() for e in stream(log) if b"export/" in e.body]
+
+
+def test_who_did_it_is_on_record_and_for_whom(exports: Exports, tmp_path: Path) -> None:
+    """The name after --user is the operator's word; so the operator stands beside it."""
+    log = exports.exporter._recorder._log
+    before = log.end().size
+    user, everyone = exports.principal("a.analyst"), exports.everyone()
+    exports.exporter.export(user, USE, everyone, tmp_path / "who", k=2)
+    with pytest.raises(AccessDenied):
+        exports.exporter.export(user, "over", everyone, tmp_path / "denied", k=2)
+    me = f"operator:{os.getuid()}"
+    seen = [e for e in read_events(log.read(before, 100)) if e.kind == "export"]
+    assert [(e.actor, e.behalf, e.denied) for e in seen] == [
+        (me, "a.analyst", ""),
+        (me, "a.analyst", "data-use"),
+    ]
+    assert (seen[0].roles, seen[0].recipients) == ((), ("a.analyst",))
 
 
 def test_what_leaves_is_what_the_data_use_names(exports: Exports, tmp_path: Path) -> None:

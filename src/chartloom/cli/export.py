@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 def export(
     folder: Annotated[Path | None, typer.Argument(help="New folder to write.")] = None,
     use: Annotated[str, typer.Option(help="Id of the approved data use.")] = "",
-    user: Annotated[str, typer.Option(help="Subject in staff.toml who uses the data.")] = "",
+    user: Annotated[str, typer.Option(help="Subject in staff.toml who gets the data.")] = "",
     persons: Annotated[
         Path | None, typer.Option(help="File with one person id per line: the cohort.")
     ] = None,
@@ -49,7 +49,8 @@ def export(
 
     Only the elements that the data use names, and of those only what the allow-list of the profile
     lets out; never free text. Persons who would stand out (fewer than k alike) are left out. The
-    export is on record before its first byte.
+    export is on record before its first byte: done by whoever runs this (operator:<uid>), for
+    --user.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 

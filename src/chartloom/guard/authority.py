@@ -337,11 +337,13 @@ class Authority:
         grant: Grant | None = None,
     ) -> Context:
         """Who, when and where, for an event."""
+        whose = actor_of(principal)
         actor = Actor(
-            actor_of(principal),
-            tuple(sorted(principal.roles)),
+            asking.by or whose,
+            () if asking.by else tuple(sorted(principal.roles)),
             service=principal.service,
             address=asking.address,
+            behalf=whose if asking.by else "",
         )
         return Context(
             self._clock.now_us(),

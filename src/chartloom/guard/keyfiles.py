@@ -23,6 +23,12 @@ from chartloom.guard.keys.files import require_private, write
 
 KEY_SIZE_BYTES = 32
 _SITE = "site.json"
+_AUDIT_LOST = (
+    "Put audit.key and audit.pub back from the copy of the key folder. No new key was made: it "
+    "could not go on with the heads of the old one. If there is no copy, keep the heads and "
+    "the log as they are, and remove audit_key from site.json to begin anew knowingly; "
+    "`chartloom audit verify` goes on telling that the key changed."
+)
 _RESTORE = "Restore the key folder from its backup; without these keys the data is unreadable."
 
 
@@ -44,13 +50,17 @@ class SiteKeys(msgspec.Struct, frozen=True):
         return "SiteKeys(...)"
 
 
-class _Site(msgspec.Struct, forbid_unknown_fields=True):
+class _Site(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """audit_key: the public half of the key that signs heads; "" for a site that had none yet."""
+
     format: int
     namespace: UUID
+    audit_key: str = ""
 
 
 _FILES = ("encryption", "grant", "blind")
-#: Came later: made when absent, unless its public half shows that there was one.
+#: Came later: made once, when the site's file names none. After that never again: another key would
+#: sign as if nothing had happened, and nobody could tell what was signed before.
 _AUDIT = "audit.key"
 _AUDIT_PUBLIC = "audit.pub"
 
@@ -86,17 +96,34 @@ def _create(folder: Path) -> None:
 
 
 def _ensure_audit_key(folder: Path) -> None:
-    """Makes the key that signs the audit log for a site that has none yet.
+    """Makes the key that signs the audit log for a site that never had one, and says so in the
+    site's file; raises ``ConfigurationError`` if it had one that is gone or another.
 
-    The public half is written last, in hexadecimal, for those who verify the log elsewhere.
+    The public half is written in hexadecimal, for those who verify the log elsewhere.
     """
-    if (folder / _AUDIT_PUBLIC).exists():
-        return
-    path = folder / _AUDIT
-    if not path.exists():
-        write(path, secrets.token_bytes(KEY_SIZE_BYTES).hex().encode() + b"\n")
+    site = _read_site(folder)
+    path, public_path = folder / _AUDIT, folder / _AUDIT_PUBLIC
+    if not site.audit_key:
+        if not path.exists() and not public_path.exists():
+            write(path, secrets.token_bytes(KEY_SIZE_BYTES).hex().encode() + b"\n")
+    elif not path.exists():
+        raise ConfigurationError(
+            "the key that signs the audit log is gone.", where=str(path), cure=_AUDIT_LOST
+        )
     public = Ed25519PrivateKey.from_private_bytes(_read_key(path)).public_key()
-    write(folder / _AUDIT_PUBLIC, public.public_bytes_raw().hex().encode() + b"\n")
+    named = public.public_bytes_raw().hex()
+    if site.audit_key not in ("", named):
+        raise ConfigurationError(
+            "the key that signs the audit log is not this site's.",
+            where=str(path),
+            cure=_AUDIT_LOST,
+        )
+    if not public_path.exists():
+        write(public_path, named.encode() + b"\n")
+    _read_audit_key(folder)  # the halves belong together, or nothing is said of them
+    if not site.audit_key:
+        site.audit_key = named
+        write(folder / _SITE, msgspec.json.encode(site) + b"\n", replace=True)
 
 
 def _read_audit_key(folder: Path) -> bytes:
@@ -114,6 +141,11 @@ def _read_audit_key(folder: Path) -> bytes:
 def _load(folder: Path) -> SiteKeys:
     keys = {name: _read_key(folder / f"{name}.key") for name in _FILES}
     keys["audit"] = _read_audit_key(folder)
+    site = _read_site(folder)
+    return SiteKeys(namespace=site.namespace, **keys)
+
+
+def _read_site(folder: Path) -> _Site:
     path = folder / _SITE
     try:
         site = msgspec.json.decode(_read(path), type=_Site)
@@ -123,7 +155,7 @@ def _load(folder: Path) -> SiteKeys:
         raise ConfigurationError(
             "the keys were written by a newer version.", where=str(path), cure="Upgrade Chartloom."
         )
-    return SiteKeys(namespace=site.namespace, **keys)
+    return site
 
 
 def _read_key(path: Path) -> bytes:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from chartloom.formats.fhir import keep
 from chartloom.normalize.compile_datatypes import call_of, resolve
 from chartloom.normalize.context import Prim, thaw
 from chartloom.normalize.coverage import Cover
@@ -125,7 +126,8 @@ class _TableCompiler:
         return tuple(sorted(read - {0}))
 
     def const(self, value: Any) -> str:
-        """A name for an object that the code refers to."""
+        """A name for an object that the code refers to, and that nobody changes."""
+        keep(value)
         name = f"K{len(self.names)}"
         self.names[name] = value
         return name

@@ -14,6 +14,7 @@ from chartloom.domain.feed import Feed
 from chartloom.domain.ids import id_maker
 from chartloom.domain.issues import Issue
 from chartloom.domain.resource import Contribution, FhirJson
+from chartloom.formats.fhir import keep
 from chartloom.formats.hl7v2 import Segment, Tree, unescape
 from chartloom.normalize.instance import UNSURE as UNSURE
 from chartloom.normalize.instance import Instance as Instance
@@ -167,6 +168,7 @@ class Memo(dict[str, tuple[Any, tuple[tuple[str, str], ...], dict[str, Contribut
                 result = (value, tuple(sink.bad), sink.directory)
             else:
                 result = (value, (), _NOBODY)
+            keep(value)
         if len(text) <= MEMO_LENGTH_MAX:
             if len(self) >= MEMO_ENTRIES_MAX:
                 self.old = dict(self)

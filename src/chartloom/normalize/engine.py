@@ -8,10 +8,17 @@ from typing import Any
 
 import chartloom.normalize.functions  # noqa: F401  (registers the named functions)
 from chartloom.domain.errors import ConfigurationError
-from chartloom.formats.hl7v2 import Tree
 from chartloom.normalize.compile_datatypes import compile_datatype
+from chartloom.normalize.compile_keys import (
+    KeyFunction,
+    PlainKey,
+    Reads,
+    ValueFunction,
+    key_function,
+    value_function,
+)
 from chartloom.normalize.compile_segments import Filler, SegmentCompiler, Slots
-from chartloom.normalize.context import Env, Instance, Memo, Msg
+from chartloom.normalize.context import Env, Memo, Msg
 from chartloom.normalize.coverage import Cover, Coverage
 from chartloom.normalize.model import KeyPart, MessageDef, ResourceDef, Row, Table, Tables
 from chartloom.normalize.provenance import PROVENANCE, Hole
@@ -26,10 +33,6 @@ _HEADERS = ("MSH", "EVN")
 NARROWED_MAX = 1024
 #: A note alone makes no resource.
 _NOTES = frozenset({"NTE"})
-#: (segment, field, component) of each source of a key part.
-Reads = tuple[tuple[str, int, int], ...]
-#: Per part: sources, role, constant, whether it counts, whether it may be empty.
-PlainKey = tuple[tuple[Reads, str, str, bool, bool], ...]
 
 
 @dataclass(slots=True)
@@ -59,14 +62,19 @@ class Plan:
 
 @dataclass(slots=True)
 class Builder:
-    """How one role is filled: (table number, segment, width, function) per table."""
+    """How one role is filled: (table number, segment, width, function, usual) per table.
+
+    usual: its segments are all those in sight (:mod:`~chartloom.normalize.sight`).
+    """
 
     definition: ResourceDef
-    fillers: tuple[tuple[int, str, int, Callable[..., int]], ...]
+    fillers: tuple[tuple[int, str, int, Callable[..., int], bool], ...]
     finish: tuple[Callable[..., None], ...]
     segments: frozenset[str]  #: of which one must be in the group itself
-    plain: bool  #: needs no further look whether it is wanted
+    needs: Reads  #: one of these must have a value; () if nothing is needed
     keys: tuple[PlainKey, ...]
+    key: KeyFunction
+    needed: ValueFunction
     #: all that is read of headers, which are never the same (of a Provenance: but the holes)
     fields: dict[str, tuple[int, ...]]
     holes: tuple[Hole, ...]  #: of a Provenance: what its template leaves open
@@ -129,13 +137,16 @@ def _may_run(builder: Builder, present: frozenset[str]) -> bool:
 
 
 def _narrow(builder: Builder, present: frozenset[str]) -> Builder:
+    keys = tuple(
+        tuple((tuple(r for r in part[0] if r[0] in present), *part[1:]) for part in key)
+        for key in builder.keys
+    )
     return replace(
         builder,
         fillers=tuple(f for f in builder.fillers if f[1] in present),
-        keys=tuple(
-            tuple((tuple(r for r in part[0] if r[0] in present), *part[1:]) for part in key)
-            for key in builder.keys
-        ),
+        keys=keys,
+        key=key_function(builder.definition.type, keys),
+        needed=value_function(tuple(r for r in builder.needs if r[0] in present)),
     )
 
 
@@ -243,13 +254,21 @@ class Engine:
             builder = Builder(
                 resource,
                 tuple(
-                    (self.numbers[n], fillers[n].segment, fillers[n].width, fillers[n].fill)
+                    (
+                        self.numbers[n],
+                        (name := fillers[n].segment),
+                        fillers[n].width,
+                        fillers[n].fill,
+                        name != "NTE" and name not in resource.own,
+                    )
                     for n in resource.maps
                 ),
                 tuple(_finisher(resource, name) for name in resource.finish),
                 frozenset(fillers[n].segment for n in resource.maps) - _NOTES,
-                not resource.needs and not resource.unless,
-                tuple(plain_key(key) for key in resource.keys),
+                needs := tuple((s.segment, s.field, s.comp or 1) for s in resource.needs),
+                keys := tuple(plain_key(key) for key in resource.keys),
+                key_function(resource.type, keys),
+                value_function(needs),
                 fields,
                 holes,
                 *self._number(resource),
@@ -313,30 +332,4 @@ def plain_key(key: tuple[KeyPart, ...]) -> PlainKey:
     )
 
 
-def first_value(reads: Reads, at: Instance, tree: Tree) -> str:
-    """The first value of a key part's sources; ``""`` if none has one."""
-    for segment, field, comp in reads:
-        if comp:
-            value = at.first(segment, field, comp)
-        else:
-            found = at.find(segment)
-            value = _whole(found[0].fields, field, tree) if found else ""
-        if value:
-            return value
-    return ""
-
-
-def _whole(fields: list[str], field: int, tree: Tree) -> str:
-    """A whole first repetition without trailing delimiters."""
-    if field >= len(fields):
-        return ""
-    d = tree.delimiters
-    text = fields[field]
-    if text.isalnum():
-        return text
-    text = text.split(d.split_repetition, 1)[0]
-    text = text.rstrip(d.component + d.subcomponent + " ")
-    return "" if text == '""' else text
-
-
-__all__ = ["Builder", "Engine", "Msg", "Plan", "first_value"]
+__all__ = ["Builder", "Engine", "Msg", "Plan"]

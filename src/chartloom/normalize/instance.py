@@ -19,8 +19,11 @@ class Instance:
     """One occurrence of a group: its segments, its sub-groups, the resources it yields."""
 
     __slots__ = (
+        "_here",
         "_lists",
-        "_refs",
+        "_outside",
+        "_own",
+        "_views",
         "children",
         "group",
         "held",
@@ -40,7 +43,10 @@ class Instance:
         self.patient = ""
         #: its segments and, where it has none of a name, those of the groups around it
         self.sight: dict[str, list[Segment]] = self.held
-        self._refs: dict[tuple[str, str], FhirJson | None] = {}
+        self._own: dict[str, FhirJson] | None = None
+        self._here: dict[str, FhirJson] = {}
+        self._outside: dict[str, FhirJson] | None = None
+        self._views: dict[str, dict[str, FhirJson]] = {}
         self._lists: dict[tuple[str, str], list[FhirJson]] | None = None
 
     @property
@@ -99,31 +105,51 @@ class Instance:
 
         To be called when all ids are known. Equal references are one object, not to be changed.
         """
-        key = ("", role)
-        refs = self._refs
-        value = refs[key] if key in refs else self._ref(role)
+        outside = self._outside
+        if outside is None:
+            outside = self._look_around()
+        value = self._here.get(role) or outside.get(role)
         if self.reads is not None:
             self.reads.append(("ref", role, value))
         return value
 
-    def _ref(self, role: str, came: str = "") -> FhirJson | None:
-        """Like :meth:`ref`, for somebody in the sub-group ``came``."""
-        refs, key = self._refs, (came, role)
-        if key in refs:
-            return refs[key]
-        found = self.ids.get(role)
-        if found is None:
-            for child in self.children:
-                if child.group != came and role in child.ids:
-                    found = child.ids[role]
-                    break
-        value: FhirJson | None = None
-        if found is not None:
-            value = {"reference": f"{found[0]}/{found[1]}"}
-        elif self.parent is not None:
-            value = self.parent._ref(role, self.group)
-        refs[key] = value
-        return value
+    def _look_around(self) -> dict[str, FhirJson]:
+        """Makes the references to what is here and right below; finds those to what is around."""
+        here = self._references()
+        if self.children:
+            here = {**self._below(""), **here}
+        self._here = here
+        parent = self.parent
+        self._outside = {} if parent is None else parent._seen_from(self.group)
+        return self._outside
+
+    def _references(self) -> dict[str, FhirJson]:
+        """The references to what is here, by role."""
+        if self._own is None:
+            self._own = {r: {"reference": f"{k}/{id}"} for r, (k, id) in self.ids.items()}
+        return self._own
+
+    def _below(self, came: str) -> dict[str, FhirJson]:
+        """Those to the first of each role in the sub-groups but ``came``."""
+        found: dict[str, FhirJson] = {}
+        for child in self.children:
+            if child.group != came:
+                for role, reference in child._references().items():
+                    found.setdefault(role, reference)
+        return found
+
+    def _seen_from(self, came: str) -> dict[str, FhirJson]:
+        """Those that an instance of the sub-group ``came`` sees beside its own; not to be changed.
+
+        Remembered, for thousands of results in one order may ask.
+        """
+        known = self._views.get(came)
+        if known is None:
+            parent = self.parent
+            outside = {} if parent is None else parent._seen_from(self.group)
+            known = {**outside, **self._below(came), **self._references()}
+            self._views[came] = known
+        return known
 
     def refs(self, role: str) -> list[FhirJson]:
         """References to all resources in that role here and below, else to those of the nearest
@@ -164,14 +190,12 @@ class Instance:
         if known is None:
             inside = role in self.ids
             beside = [self] if inside else [c for c in self.children if c.group != came]
-            found = [c._ref(role) for c in beside if role in c.ids]
-            known = self._lists[came, role] = [one for one in found if one is not None]
+            known = [c._references()[role] for c in beside if role in c.ids]
+            self._lists[came, role] = known
         return known
 
     def _collect(self, role: str, result: list[FhirJson]) -> None:
         if role in self.ids:
-            one = self._ref(role)
-            if one is not None:
-                result.append(one)
+            result.append(self._references()[role])
         for child in self.children:
             child._collect(role, result)

@@ -9,6 +9,7 @@ from chartloom.domain.feed import Feed
 from chartloom.domain.issues import Issue
 from chartloom.domain.message import Message
 from chartloom.domain.resource import Derived, LossReport, Traced
+from chartloom.formats.fhir import forget
 from chartloom.formats.hl7v2 import Delimiters, Tree, parse
 from chartloom.normalize.code_version import fingerprint
 from chartloom.normalize.context import Env, Msg
@@ -70,6 +71,7 @@ class Hl7Mapping:
         """
         self._recall.clear()
         self.labeller.forget()
+        forget()
         for env, _ in self._envs.values():
             env.forget()
 

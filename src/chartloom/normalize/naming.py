@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from chartloom.domain.ids import source_patient_id
 from chartloom.formats.hl7v2 import pick_patient
+from chartloom.normalize.compile_keys import value_function
 from chartloom.normalize.context import MEMO_ENTRIES_MAX, MEMO_LENGTH_MAX, Instance, Msg
-from chartloom.normalize.engine import Builder, first_value
+from chartloom.normalize.engine import Builder
 from chartloom.normalize.provenance import PROVENANCE
 
 
@@ -51,12 +52,14 @@ class Naming:
             return True
         if not instance.patient or builder.segments.isdisjoint(instance.held):
             return False
-        if role in instance.ids or not (builder.plain or self._wanted(builder, instance)):
+        if role in instance.ids or (builder.needs and not builder.needed(instance, self.tree)):
+            return False
+        if definition.unless and self._is_barred(definition.unless, instance):
             return False
         if kind == "Patient":
             instance.ids[role] = ("Patient", instance.patient)
             return True
-        key = self._key(builder, instance)
+        key = builder.key(instance, self.tree, self.seen)
         if key is None:
             self._complain(builder, instance)
             return False
@@ -69,46 +72,17 @@ class Naming:
     def _split(self, builder: Builder, instance: Instance, id: str, key: tuple[str, ...]) -> str:
         """Two things under one number: the first has the number's id, others one of their own."""
         reads = tuple((s.segment, s.field, s.comp) for s in builder.definition.splits)
-        what = first_value(reads, instance, self.tree)
+        what = value_function(reads)(instance, self.tree)
         if not what or self.split.setdefault(id, what) == what:
             return id
         self.m.issue("number-shared", next(iter(instance.held.values()))[0])
         return self.m.env.make_id(builder.definition.type, instance.patient, *key, what)
 
-    def _wanted(self, builder: Builder, instance: Instance) -> bool:
-        definition = builder.definition
-        unless = definition.unless
-        if (
-            unless
-            and not self.groups.isdisjoint(unless)
-            and any(below.group in unless for below in _walk(instance))
-        ):
-            return False
-        return not definition.needs or any(
-            instance.first(s.segment, s.field, s.comp) for s in definition.needs
+    def _is_barred(self, unless: tuple[str, ...], instance: Instance) -> bool:
+        """Whether one of these groups occurs inside."""
+        return not self.groups.isdisjoint(unless) and any(
+            below.group in unless for below in _walk(instance)
         )
-
-    def _key(self, builder: Builder, instance: Instance) -> tuple[str, ...] | None:
-        for key in builder.keys:
-            values: list[str] = []
-            for reads, role, constant, counts, optional in key:
-                if reads:
-                    value = first_value(reads, instance, self.tree)
-                elif counts:
-                    so_far = (builder.definition.type, instance.patient, *values)
-                    count = self.seen[so_far] = self.seen.get(so_far, 0) + 1
-                    value = str(count)
-                elif role:
-                    found = instance.id_of(role)
-                    value = found[1] if found else ""
-                else:
-                    value = constant
-                if not value and not optional:
-                    break
-                values.append(value)
-            else:
-                return tuple(values)
-        return None
 
     def _complain(self, builder: Builder, instance: Instance) -> None:
         keys = builder.definition.keys

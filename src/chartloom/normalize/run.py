@@ -146,8 +146,9 @@ class Run:
     def _segments(builder: Builder, instance: Instance) -> list[Segment]:
         """The segments that fill a resource, in the order in which they do."""
         found: list[Segment] = []
-        for _, name, _, _ in builder.fillers:
-            found.extend(in_sight(builder, instance, name))
+        sight = instance.sight
+        for _, name, _, _, usual in builder.fillers:
+            found += sight.get(name, ()) if usual else in_sight(builder, instance, name)
         return found
 
     def _did(self, segments: list[Segment], found: Statement | Template) -> None:
@@ -201,8 +202,9 @@ class Run:
         coverage, padded = m.coverage, m.padded
         first: Segment | None = None
         noting = instance.reads is not None
-        for number, name, width, fill in builder.fillers:
-            for seg in in_sight(builder, instance, name):
+        sight = instance.sight
+        for number, name, width, fill, usual in builder.fillers:
+            for seg in sight.get(name, ()) if usual else in_sight(builder, instance, name):
                 f = seg.fields
                 index = seg.index
                 if len(f) < width:

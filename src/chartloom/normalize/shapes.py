@@ -14,6 +14,8 @@ from chartloom.formats.hl7v2 import Delimiters, Segment, Tree
 from chartloom.normalize.coverage import Coverage
 
 _DELIMITERS = (b"|", b"~", b"^", b"&")
+#: Stands for the end of a line in what is reduced; in texts it is a value like others.
+_LINE = b"$"
 
 
 class Shapes:
@@ -29,8 +31,8 @@ class Shapes:
             early: dict[str, int | str | None] = {**dict.fromkeys("|~^&", "x"), **marks}
             self.early = str.maketrans(early)
             marks = {c: c for c in "|~^&"}
-        table = bytearray(b"x" * 256)
-        table[0x0D] = 0x0D
+        table = bytearray(b" " * 256)
+        table[0x0D] = _LINE[0]
         for mark, canonical in marks.items():
             table[ord(mark)] = ord(canonical)
         self.table = bytes(table)
@@ -41,7 +43,7 @@ class Shapes:
         if self.early is None and not tree.issues and "\rFHS" not in text and "\rBHS" not in text:
             # Headers of batches inside a message make it unusual. Else one line is one segment,
             # and no byte of a character beyond ASCII is a delimiter.
-            lines = self._reduced(text.encode("utf-8", "surrogatepass")).split(b"\r")
+            lines = self._reduced(text.encode("utf-8", "surrogatepass")).split(_LINE)
             shapes = [line for line in lines if line]
             if len(shapes) == len(tree.segments):
                 shapes[0] = _header_shape(shapes[0])
@@ -58,11 +60,9 @@ class Shapes:
         return shapes
 
     def _reduced(self, data: bytes) -> bytes:
-        shape = data.translate(self.table)
-        shape = shape.replace(b"xxxxxx", b"x").replace(b"xxx", b"x").replace(b"xx", b"x")
-        while b"xx" in shape:
-            shape = shape.replace(b"xx", b"x")
-        return shape
+        # what is no delimiter becomes blanks, and splitting takes a run of them as one
+        marked = b"%b%b%b" % (_LINE, data.translate(self.table), _LINE)
+        return b"x".join(marked.split())[1:-1]
 
 
 def _header_shape(line: bytes) -> bytes:

@@ -79,8 +79,10 @@ class _Person(msgspec.Struct, frozen=True):
 class Exporter:
     """Exports for one person of the staff under one data use.
 
-    keys: folder of the projects' keys; without a project's key its pseudonyms cannot be undone.
-    progress: called with (persons done, of how many) in each pass.
+    by: who does it (``operator:<uid>``): on record as whoever acts, for the person, who gets it.
+    That the person wants it is the operator's word. keys: folder of the projects' keys; without a
+    project's key its pseudonyms cannot be undone. progress: called with (persons done, of how many)
+    in each pass.
     """
 
     def __init__(
@@ -93,10 +95,12 @@ class Exporter:
         clock: Clock,
         keys: Path,
         progress: Callable[[str, int, int], None] = lambda *_: None,
+        *,
+        by: str,
     ) -> None:
         self._charts, self._uses, self._authority = charts, uses, authority
         self._recorder, self._minter, self._clock = recorder, minter, clock
-        self._keys, self._progress = keys, progress
+        self._keys, self._progress, self._by = keys, progress, by
 
     def export(
         self,
@@ -150,7 +154,7 @@ class Exporter:
         return use
 
     def _refuse(self, principal: Principal, use: DataUse) -> None:
-        about = self._authority.context(principal, use.purpose, Asking())
+        about = self._authority.context(principal, use.purpose, Asking(by=self._by))
         self._recorder.record(events.export(about, "ndjson", 0, data_use=use.id, denied="data-use"))
         raise AccessDenied
 
@@ -207,7 +211,7 @@ class Exporter:
         """A grant for one person, and the person's id. Raises ``AccessDenied``."""
         options = ((Action.EXPORT, use.purpose),)
         need = Need(options, id, what=("export",), approved=True, data_use=use.id)
-        permit = self._authority.permit(principal, need, Asking())
+        permit = self._authority.permit(principal, need, Asking(by=self._by))
         return permit.grant, self._charts.person(permit.grant, id).person_id
 
     def _resources(self, grant: Grant, kinds: Sequence[str] = ()) -> Iterator[FhirJson]:
@@ -244,7 +248,8 @@ class Exporter:
         dry_run: bool,
     ) -> None:
         """On record who is in it, durably, before anything is written (or counted)."""
-        about = self._authority.context(principal, use.purpose, Asking(request_id=use.id))
+        asking = Asking(request_id=use.id, by=self._by)
+        about = self._authority.context(principal, use.purpose, asking)
         what = f"{'dry-run' if dry_run else 'ndjson'}/{profile}"
         parts = range(0, max(1, len(persons)), _PATIENTS_PER_EVENT)
         self._recorder.record(
@@ -254,6 +259,7 @@ class Exporter:
                     what,
                     len(persons),
                     patients=persons[at : at + _PATIENTS_PER_EVENT],
+                    recipient=actor_of(principal),
                     data_use=use.id,
                 )
                 for at in parts

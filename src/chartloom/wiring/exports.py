@@ -12,6 +12,7 @@ from chartloom.engines.postgres.audit_log import PostgresAuditLog
 from chartloom.engines.postgres.protection_rules import Role
 from chartloom.engines.postgres.requests import PostgresUses
 from chartloom.guard.audit import Recorder
+from chartloom.guard.facts import actor_of
 from chartloom.guard.staff import Principal, principal_of
 from chartloom.project import Project
 from chartloom.project.access import load_staff
@@ -58,10 +59,14 @@ def open_exports(project: Project, progress: Callable[[str, int, int], None]) ->
         stack.callback(log.close)
         recorder = Recorder(log)
         stack.callback(recorder.close)
-        Desk(opened, recorder).note("export")
+        desk = Desk(opened, recorder)
+        desk.note("export")
         authority = authority_of(opened, recorder, "export")
         uses = PostgresUses(store)
         yield Exports(
             opened,
-            Exporter(store, uses, authority, recorder, guard, clock, project.key_dir, progress),
-        )
+            Exporter(
+                store, uses, authority, recorder, guard, clock, project.key_dir, progress,
+                by=actor_of(desk.principal),
+            ),
+        )  # fmt: skip

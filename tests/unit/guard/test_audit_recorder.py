@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -254,9 +255,14 @@ def test_the_audit_key_is_made_also_for_older_sites(tmp_path: Path) -> None:
     assert public == own.public_bytes_raw()
     for name in ("audit.key", "audit.pub"):  # as a site of the version before has it
         (tmp_path / "k" / name).unlink()
+    site = tmp_path / "k" / "site.json"
+    said = json.loads(site.read_text())
+    assert said.pop("audit_key") == public.hex()
+    site.write_text(json.dumps(said))
     older = load_or_create(tmp_path / "k")
     assert older.encryption == keys.encryption
     assert older.audit != keys.audit
+    assert load_or_create(tmp_path / "k") == older
 
 
 def test_a_lost_or_changed_audit_key_is_never_made_anew(tmp_path: Path) -> None:
@@ -267,7 +273,39 @@ def test_a_lost_or_changed_audit_key_is_never_made_anew(tmp_path: Path) -> None:
         load_or_create(tmp_path / "k")
     (tmp_path / "k" / "audit.key").touch(0o600)
     (tmp_path / "k" / "audit.key").write_text("11" * 32 + "\n")
-    with pytest.raises(ConfigurationError, match="belong together"):
+    with pytest.raises(ConfigurationError, match="not this site's"):
         load_or_create(tmp_path / "k")
     (tmp_path / "k" / "audit.key").write_text(kept)
     load_or_create(tmp_path / "k")
+
+
+def test_an_audit_key_that_is_lost_with_its_public_half_is_not_made_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "k"
+    keys = load_or_create(folder)
+    kept = {name: (folder / name).read_text() for name in ("audit.key", "audit.pub")}
+    for name in kept:
+        (folder / name).unlink()
+    with pytest.raises(ConfigurationError) as caught:
+        load_or_create(folder)
+    assert "gone" in caught.value.what
+    assert "No new key was made" in caught.value.cure
+    assert not (folder / "audit.key").exists()
+    (folder / "audit.key").touch(0o600)
+    (folder / "audit.key").write_text(kept["audit.key"])  # the other half follows from it
+    assert load_or_create(folder) == keys
+    assert (folder / "audit.pub").read_text() == kept["audit.pub"]
+    # Both exchanged for another pair: that is no key of this site either.
+    other = load_or_create(tmp_path / "other")
+    assert other.audit != keys.audit
+    for name in kept:
+        (folder / name).write_text((tmp_path / "other" / name).read_text())
+    with pytest.raises(ConfigurationError, match="not this site's"):
+        load_or_create(folder)
+
+
+def test_halves_that_do_not_belong_together_are_told(tmp_path: Path) -> None:
+    folder = tmp_path / "k"
+    load_or_create(folder)
+    (folder / "audit.pub").write_text("11" * 32 + "\n")
+    with pytest.raises(ConfigurationError, match="belong together"):
+        load_or_create(folder)

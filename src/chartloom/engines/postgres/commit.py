@@ -22,6 +22,7 @@ from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.lanes import LanesPart
 from chartloom.engines.postgres.persons import PersonIndex, recluster
 from chartloom.engines.postgres.refusals import refusals
+from chartloom.engines.postgres.revisions import size_of
 from chartloom.engines.postgres.stats import Applied, FeedMinutes
 from chartloom.engines.postgres.writes import Items, Writes, directory_row, fill
 
@@ -181,7 +182,7 @@ class CommitPart(LanesPart):
             if placed.series:
                 seen.kept_states.drop(row[9])
             else:
-                keep(row[9], placed.state, row[3], len(row[13]))
+                keep(row[9], placed.state, row[3], size_of(row[13]))
         views = {view.key: view for view in batch.views}
         rows = (*writes.new_views, *writes.known_views)
         for key, row in zip(_keys(rows), rows, strict=True):

@@ -26,7 +26,7 @@ from chartloom.engines.postgres.calls import Prepared, Step, int4, int8, rows
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.consumed import Consumed
 from chartloom.engines.postgres.refusals import refusals
-from chartloom.engines.postgres.revisions import Revisions
+from chartloom.engines.postgres.revisions import Revisions, size_of
 
 #: How often lanes that somebody else holds are asked for again.
 CLAIM_EVERY_S = 0.5
@@ -284,7 +284,7 @@ class LanesPart(StoreBase):
         for state, (id, _, directory, revision, body, *_) in zip(opened, state_rows, strict=True):
             found.states[id], seen.states[id] = state, revision
             if not directory:
-                seen.kept_states.put(id, state, revision, len(body))
+                seen.kept_states.put(id, state, revision, size_of(body))
         for row in view_rows:
             view = self._bodies.open_view(grant, *row)
             found.views[view.key], seen.views[view.key] = view, row[4]

@@ -16,11 +16,16 @@ from chartloom.domain.resource import ResourceState
 
 #: Sealed size of the values kept, for states and for views; in memory about 25 times as much.
 _KEPT_BYTES_MAX = 4 * 1024 * 1024
-#: What the smallest counts: a state whose body is in a bundle has none of its own.
-_KEPT_BYTES_MIN = 250
+#: What a state counts whose body is in a bundle.
+_IN_BUNDLE_BYTES = 250
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+
+def size_of(body: bytes) -> int:
+    """What a state with this sealed body counts among those kept."""
+    return len(body) or _IN_BUNDLE_BYTES
 
 
 class Kept(Generic[K, V]):
@@ -45,7 +50,6 @@ class Kept(Generic[K, V]):
     def put(self, key: K, value: V, revision: int, size_bytes: int) -> None:
         """Keeps a value."""
         values = self._values
-        size_bytes = max(size_bytes, _KEPT_BYTES_MIN)
         found = values.pop(key, None)
         if found is not None:
             self.size_bytes -= found[2]

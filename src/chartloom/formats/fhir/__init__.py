@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from chartloom.formats.fhir.invariants import moment, references
 from chartloom.formats.fhir.json_text import decode_json, locate, pointers, scan
+from chartloom.formats.fhir.kept import KEPT, forget, keep
 from chartloom.formats.fhir.leaves import is_primitive
 from chartloom.formats.fhir.validation import is_resource_type, validate
 
 __all__ = [
+    "KEPT",
     "decode_json",
+    "forget",
     "is_primitive",
     "is_resource_type",
+    "keep",
     "locate",
     "moment",
     "pointers",

@@ -18,6 +18,7 @@ from typing import Any, Final
 from chartloom.formats.fhir import leaves
 from chartloom.formats.fhir.conditions import Condition, Reader, Unsupported, one_of
 from chartloom.formats.fhir.invariants import is_ordered, may_find, nothing_found
+from chartloom.formats.fhir.kept import Passed
 from chartloom.formats.fhir.primitives import PRIMITIVES
 from chartloom.formats.fhir.schema import Builder, Schema, tables
 
@@ -26,6 +27,11 @@ Keys = tuple[str, ...]
 
 #: How many shapes are remembered in all; beyond it, new ones go to the exact schema.
 SHAPES_MAX: Final = 8192
+
+#: Types whose values mappings share among resources.
+_OFTEN_KEPT: Final = frozenset(
+    {"CodeableConcept", "Coding", "Reference", "Observation.referenceRange"}
+)
 
 #: What a check raises for values of unexpected types; each means "not accepted".
 _NOT_ACCEPTED: Final = (
@@ -153,15 +159,19 @@ class _Maker:
         if name in PRIMITIVES:
             return f"({leaves.test_source(name, value)})"
         key = json.dumps(schema, sort_keys=True)
-        if name == "CodeableConcept":
-            return f"{self._name(f'{owner} {key}', lambda: self._concepts(schema))}({value})"
         table = self._name(key, lambda: _Shapes(self, schema))
-        return f"{table}[tuple(x := {value})](x)"
+        if name not in _OFTEN_KEPT:
+            return f"{table}[tuple(x := {value})](x)"
+        passed = self._name(f"{owner} {key}", lambda: Passed(self._shaped(name, table)))
+        slow = self._name(f"{owner} {key} slow", lambda: self.globals[passed].passes)
+        return f"(id(x := {value}) in {passed} or {slow}(x))"
 
-    def _concepts(self, schema: Schema) -> Check:
-        table = self._name(json.dumps(schema, sort_keys=True), lambda: _Shapes(self, schema))
+    def _shaped(self, name: str, table: str) -> Check:
+        """The test of objects of a type, whatever their shape."""
         shapes = self.globals[table]
-        return leaves.Concepts(lambda value: shapes[tuple(value)](value)).passes
+        if name == "CodeableConcept":
+            return leaves.Concepts(lambda value: shapes[tuple(value)](value)).passes
+        return lambda value: shapes[tuple(value)](value)
 
     def _rules(self, use: Schema, keys: frozenset[str], lines: list[str]) -> bool:
         """Writes what the keys alone do not decide; ``False`` if they decide against it."""

@@ -33,7 +33,7 @@ class Actor(msgspec.Struct, frozen=True):
     """Who asks. id: pseudonymous subject of the site's staff or service list, never a name.
 
     roles: codes. service: a program instead of a person. address: the peer's IP address.
-    behalf: the person for whom a service acts.
+    behalf: the person for whom a service, or the operator of a command line, acts.
     """
 
     id: str

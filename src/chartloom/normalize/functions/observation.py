@@ -7,6 +7,7 @@ import binascii
 from typing import Any
 
 from chartloom.domain.resource import FhirJson
+from chartloom.formats.fhir import keep
 from chartloom.formats.hl7v2 import Segment
 from chartloom.normalize.context import MEMO_ENTRIES_MAX, Instance, Msg, Prim, Sink
 from chartloom.normalize.functions.codes import cwe_codeable
@@ -265,6 +266,7 @@ def obx_reference_range(
         if len(m.env.ranges) >= MEMO_ENTRIES_MAX:
             m.env.ranges.clear()
         m.env.ranges[key] = known
+        keep(known[0])
     value, issue = known
     if value:
         out["referenceRange"] = [value]

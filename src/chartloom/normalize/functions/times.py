@@ -23,6 +23,7 @@ _DTM = re.compile(
 _ISO = re.compile(r"\d{4}-\d\d(-\d\d([T ]\d\d(:\d\d){0,2}(\.\d+)?([+-]\d\d:?\d\d|Z)?)?)?", re.ASCII)
 _TM = re.compile(r"(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,9}))?)?)?(?:[+-]\d{4})?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _TS_READS = {"1": ""}
 _TS_IGNORES = {"2": "degree of precision (deprecated): the digits of the time say it"}
 
@@ -82,8 +83,24 @@ def _compact(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=16384)
+def _hour(zone: tzinfo, hour: str) -> tuple[str, str]:
+    """The beginning (``2026-03-02T07``) and the offset of all times of a local hour
+    ``YYYYMMDDHH``; empty if it is none, or the offset changes within it."""
+    try:
+        offset = _offset_of_hour(zone, hour)
+    except (ValueError, OverflowError):
+        return "", ""
+    return (f"{hour[:4]}-{hour[4:6]}-{hour[6:8]}T{hour[8:]}", offset) if offset else ("", "")
+
+
 def to_datetime(text: str, zone: tzinfo) -> str:
     """FHIR dateTime for an HL7 time; ``""`` if it is none."""
+    if len(text) == 14 and text.isdecimal() and text.isascii():  # most times are exact to a second
+        begin, offset = _hour(zone, text[:10])
+        minute, second = text[10:12], text[12:]
+        if begin and minute < "60" and second < "60":
+            return f"{begin}:{minute}:{second}{offset}"
     found = _DTM.fullmatch(text) or _DTM.fullmatch(_compact(text))
     if not found:
         return ""
@@ -112,20 +129,17 @@ def to_us(value: str) -> int | None:
     """Microseconds since 1970 of a FHIR dateTime (the beginning of a day, month or year)."""
     try:
         if len(value) > 10:
-            stamp = datetime.fromisoformat(_short_fraction(value))
+            stamp = datetime.fromisoformat(_short_fraction(value) if "." in value else value)
         else:
             year, month, day = ([int(p) for p in value.split("-")] + [1, 1])[:3]
             stamp = datetime(year, month, day, tzinfo=UTC)
-        since = stamp - _EPOCH
-        return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+        return (stamp - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError):
         return None
 
 
 def _short_fraction(value: str) -> str:
-    """A dateTime with at most six digits of a second."""
-    if "." not in value:
-        return value
+    """A dateTime with a fraction, with at most six digits of it."""
     head, _, tail = value.partition(".")
     digits = len(tail) - len(tail.lstrip("0123456789"))
     return f"{head}.{tail[: min(digits, 6)]:0<6}{tail[digits:]}"
@@ -133,17 +147,17 @@ def _short_fraction(value: str) -> str:
 
 def instant_of_us(us: int) -> str:
     """A FHIR instant in UTC."""
-    seconds, rest = divmod(us, 1_000_000)
-    day, second = divmod(seconds, 86_400)
-    minute, second = divmod(second, 60)
-    fraction = f".{rest:06d}" if rest else ""
-    return f"{_day(day)}T{minute // 60:02d}:{minute % 60:02d}:{second:02d}{fraction}Z"
+    minute, rest = divmod(us, 60_000_000)
+    second, rest = divmod(rest, 1_000_000)
+    return (
+        f"{_minute(minute)}{second:02d}.{rest:06d}Z" if rest else f"{_minute(minute)}{second:02d}Z"
+    )
 
 
 @lru_cache(maxsize=1024)
-def _day(since: int) -> str:
-    """The date so many days after the epoch."""
-    return (_EPOCH + timedelta(since)).date().isoformat()
+def _minute(since: int) -> str:
+    """The beginning (``2026-03-02T07:05:``) of all times in a minute after the epoch."""
+    return (_EPOCH + timedelta(minutes=since)).isoformat()[:17]
 
 
 def _first(x: str, s: Sink) -> str:

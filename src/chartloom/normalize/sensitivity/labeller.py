@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from chartloom.domain.labels import SYSTEM, Label, security
 from chartloom.domain.resource import FhirJson
+from chartloom.formats.fhir import KEPT
 from chartloom.normalize.sensitivity.patterns import canonical, one_of
 from chartloom.normalize.sensitivity.read_rules import (
     TEXT,
@@ -41,8 +42,7 @@ _ELEMENTS: Final[dict[str, tuple[str, ...]]] = {
 _SKIPPED = frozenset({"resourceType", "id", "meta", "text", "identifier", "subject", "patient"})
 VALUE_TEXT_MAX = 256
 _REMEMBERED = 50_000
-#: Types that come by the thousand, with the same few concepts; and how many of those are held.
-_SHARED = frozenset({"Observation", "DiagnosticReport"})
+#: Objects that come by the thousand: how many of those are held.
 _CONCEPTS_MAX = 4096
 
 _ICD10_SHAPE = re.compile(r"[A-Z]\d[0-9A-Z](\.?[0-9A-Z]{1,4})?")
@@ -70,6 +70,7 @@ class Labeller:
         self._judges = {system: _judge(held) for system, held in self._rules.items()}
         self._codes: dict[tuple[Any, Any, Any], Labels] = {}
         self._texts: dict[str, Labels] = {}
+        #: objects that nobody changes, by identity, and their labels
         self._concepts: dict[int, tuple[FhirJson, Labels]] = {}
 
     def labels_of(self, resource: FhirJson, feed_sensitive: bool = False) -> Labels:
@@ -82,16 +83,22 @@ class Labeller:
         if kind in _DIRECTORY:
             return _NO
         found: set[Label] = set()
-        shared = kind in _SHARED
+        known_of = self._concepts.get
         for element in elements_of(resource):
             value = resource.get(element)
-            if value is None or type(value) is str:
-                continue
-            if shared and type(value) is dict:
-                if known := self._concept(value):
-                    found |= known
-            else:
-                self._walk(value, found)
+            if value.__class__ is dict:
+                known = known_of(id(value))
+                if known is None:
+                    self._object(value, found)
+                elif known[1]:
+                    found |= known[1]
+            elif value.__class__ is list:
+                for inner in value:
+                    known = known_of(id(inner))
+                    if known is None:
+                        self._walk(inner, found)
+                    elif known[1]:
+                        found |= known[1]
         if "valueString" in resource and len(resource["valueString"]) <= VALUE_TEXT_MAX:
             found |= self._text(resource["valueString"])
         if "contained" in resource:
@@ -111,50 +118,57 @@ class Labeller:
         for known in (self._codes, self._texts, self._concepts):
             known.clear()
 
-    def _concept(self, concept: FhirJson) -> Labels:
-        """The labels of a concept, remembered by the object itself: mappings give the same one for
-        the same words, and nobody changes it."""
-        known = self._concepts.get(id(concept))
-        if known is not None and known[0] is concept:
-            return known[1]
-        found: set[Label] = set()
-        self._walk(concept, found)
-        if len(self._concepts) >= _CONCEPTS_MAX:
-            self._concepts.clear()
-        labels = frozenset(found)
-        self._concepts[id(concept)] = concept, labels
-        return labels
-
     def _walk(self, value: Any, found: set[Label]) -> None:
         """Judges whatever is coded in a JSON value."""
         kind = value.__class__
-        if kind is list:
+        if kind is dict:
+            known = self._concepts.get(id(value))
+            if known is None:
+                self._object(value, found)
+            elif known[1]:
+                found |= known[1]
+        elif kind is list:
             for inner in value:
                 if inner.__class__ is dict or inner.__class__ is list:
                     self._walk(inner, found)
-        elif kind is dict and not (len(value) == 1 and "reference" in value):
-            for key, inner in value.items():
-                kind = inner.__class__
-                if kind is str:
-                    if key == "text":  # not the narrative of a contained one
-                        known = self._texts.get(inner)
-                        if known is None:
-                            known = self._text(inner)
-                        if known:
-                            found |= known
-                elif key == "coding":
-                    codes = self._codes
-                    for coding in inner:
-                        get = coding.get
-                        known = codes.get((get("system"), get("code"), get("display")))
-                        if known is None:
-                            known = self._coding(coding)
-                        if known:
-                            found |= known
-                elif kind is dict or kind is list:
-                    self._walk(inner, found)
-            if "code" in value and "system" in value:
-                found |= self._coding(value)
+
+    def _object(self, value: FhirJson, found: set[Label]) -> None:
+        """Judges a JSON object; what is found out about one that nobody changes is remembered."""
+        if len(value) == 1 and "reference" in value:
+            return
+        if id(value) not in KEPT:
+            self._inside(value, found)
+            return
+        own: set[Label] = set()
+        self._inside(value, own)
+        if len(self._concepts) >= _CONCEPTS_MAX:
+            self._concepts.clear()
+        self._concepts[id(value)] = value, frozenset(own)
+        found |= own
+
+    def _inside(self, value: FhirJson, found: set[Label]) -> None:
+        for key, inner in value.items():
+            kind = inner.__class__
+            if kind is str:
+                if key == "text":  # not the narrative of a contained one
+                    known = self._texts.get(inner)
+                    if known is None:
+                        known = self._text(inner)
+                    if known:
+                        found |= known
+            elif key == "coding":
+                codes = self._codes
+                for coding in inner:
+                    get = coding.get
+                    known = codes.get((get("system"), get("code"), get("display")))
+                    if known is None:
+                        known = self._coding(coding)
+                    if known:
+                        found |= known
+            elif kind is dict or kind is list:
+                self._walk(inner, found)
+        if "code" in value and "system" in value:
+            found |= self._coding(value)
 
     def _extensions(self, kind: str, extensions: list[FhirJson], found: set[Label]) -> None:
         for extension in extensions:
