@@ -21,8 +21,10 @@ demo: setup ## start Chartloom with a simulated hospital, and open the console
 	@$(BIN)/chartloom demo
 
 test: setup ## all tests (under 15 minutes on 2 cores): all but the browser's in two processes, then those
-	@$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile --ignore tests/browser
-	@$(BIN)/python -m pytest -q -m "not slow" tests/browser
+	@failed=0; \
+	$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile --ignore tests/browser || failed=1; \
+	$(BIN)/python -m pytest -q -m "not slow" tests/browser || failed=1; \
+	exit $$failed
 
 format: setup
 	@$(BIN)/ruff format src tests bench

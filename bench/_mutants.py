@@ -220,8 +220,11 @@ def _refuses_value(value: ast.expr) -> bool:
 
 
 def _is_part_of(tested: ast.expr, value: ast.expr) -> bool:
-    """``x[0] if x else ""``: without the test it is an error, and lets nothing through."""
-    parts = [n for n in ast.walk(value) if isinstance(n, ast.Subscript)]
+    """``x[0] if x else ""``, ``x.y if x is not None else 0``: without the test it is an error, and
+    lets nothing through."""
+    parts = [n for n in ast.walk(value) if isinstance(n, ast.Subscript | ast.Attribute)]
+    if isinstance(tested, ast.Compare) and isinstance(tested.ops[0], ast.IsNot):
+        tested = tested.left
     return any(ast.dump(part.value) == ast.dump(tested) for part in parts)
 
 

@@ -283,6 +283,8 @@ def main() -> int:
         try:
             mutants = {m.name: m for m in all_mutants(tree.root)}
             known = {n: r for n, r in known.items() if n in mutants}
+            if strange := sorted(excused.keys() - mutants.keys()):
+                raise SystemExit(f"no mutant is named {strange[0]!r} in {EQUIVALENT.name}")
             reach = Reach(tree.root)
             reach.load(asked.map)
             sources = sorted({m.path for m in mutants.values() if m.path.endswith(".py")})

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from tests.contract.test_store_labels import LAB, STAY, hear
 from tests.support.clock import FakeClock
+from tests.support.consents import WITHHELD
 from tests.support.derive import FEED, PID, text
 from tests.support.postgres import StoreFactory
 
@@ -229,16 +230,6 @@ ATTENDING_ELSEWHERE = Principal("other", roles=ROLES, practitioners=frozenset({"
 
 def test_a_patient_who_withholds_consent_is_not_there(plain: Doors) -> None:
     patient = patient_of(plain)
-    denies = {
-        "resourceType": "Consent",
-        "id": "c",
-        "status": "active",
-        "scope": {"text": "privacy"},
-        "category": [{"text": "privacy"}],
-        "patient": {"reference": "Patient/p"},
-        "policyRule": {"text": "opt out"},
-        "provision": {"type": "deny"},
-    }
     practitioner = {
         "resourceType": "Practitioner",
         "id": "d",
@@ -265,6 +256,6 @@ def test_a_patient_who_withholds_consent_is_not_there(plain: Doors) -> None:
     (other,) = {h.source_patients[0] for h in plain.store.recent_persons(asking)} - {patient}
     doctor = Principal("doctor", roles=ROLES, practitioners=frozenset({"urn:id:NPI|1234"}))
     assert plain.chart(doctor, other).patients == (other,)
-    tell(person, practitioner, denies)
+    tell(person, practitioner, WITHHELD)
     assert refused(plain, doctor, other).patients == (other,)
     assert plain.chart(ATTENDING, patient).patients == (patient,)  # of somebody else's consent

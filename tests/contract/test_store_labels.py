@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
+from tests.support.consents import WITHHELD
 from tests.support.derive import FEED, MAPPING, PID, text
 
 from chartloom.chart import summary
@@ -193,17 +194,7 @@ def test_what_the_decision_reads(told: PostgresStore) -> None:
     assert staffed.known_of(asking, patient).person_labels == VIP | BIT[Label.EMP]
     assert staffed.known_of_all(asking, [patient])[0].labels == VIP | HIV | BIT[Label.EMP]
     assert facts.consents(asking, [patient]) == []
-    consent = {
-        "resourceType": "Consent",
-        "id": "c",
-        "status": "active",
-        "scope": {"text": "privacy"},
-        "category": [{"text": "privacy"}],
-        "patient": {"reference": "Patient/p"},
-        "policyRule": {"text": "opt out"},
-        "provision": {"type": "deny"},
-    }
-    entries = [{"resource": {"resourceType": "Patient", "id": "p"}}, {"resource": consent}]
+    entries = [{"resource": {"resourceType": "Patient", "id": "p"}}, {"resource": WITHHELD}]
     bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
     clinic = msgspec.structs.replace(FEED, name="clinic", format=Format.FHIR)
     body = json.dumps(bundle).encode()

@@ -107,6 +107,7 @@ class Crossing:
             self._records, "/uses": self._uses, "/uses/{id}": self._records, "/audit": self._audit,
             "/quarantine/retry": self._retry, "/purpose": self._purpose, "/chart": self._found,
             "/api/messages": self._messages, "/quarantine": self._quarantine,
+            "/shreddings": self._shreddings, "/shreddings/{id}": self._records,
         }  # fmt: skip
         for path, method in self.routes():
             if path in LEFT_OUT:
@@ -224,7 +225,9 @@ class Crossing:
     def _records(self, subject: str, method: str) -> Iterator[Attempt]:
         for route, extra in (("/glass/again", ()), ("/glass/end", ()),
                              ("/review/{id}", (("outcome", "nonsense"),)),
-                             ("/uses/{id}", (("decision", "nonsense"),))):  # fmt: skip
+                             ("/uses/{id}", (("decision", "nonsense"),)),
+                             ("/shreddings/{id}", (("decision", "approve"),)),
+                             ("/shreddings/{id}", (("decision", "nonsense"),))):  # fmt: skip
             for id in (*self.records, "0" * 32):
                 path = route.replace("{id}", id)
                 form = extra or (("id", id),)
@@ -233,6 +236,16 @@ class Crossing:
     def _uses(self, subject: str, method: str) -> Iterator[Attempt]:
         form = (("title", "x"), ("purpose", "nonsense")) if method == "POST" else ()
         yield Attempt(subject, "/uses", "/uses", method, form)
+
+    def _shreddings(self, subject: str, method: str) -> Iterator[Attempt]:
+        if method != "POST":
+            yield Attempt(subject, "/shreddings", "/shreddings")
+            return
+        # Who may ask asks for nothing: what is asked for would be there to be seen.
+        reason = "nonsense" if subject in ("officer", "administrator") else "test-data"
+        for id in self._persons(subject):
+            form = (("person", id), ("reason", reason))
+            yield Attempt(subject, "/shreddings", "/shreddings", "POST", form, target=id)
 
     def _audit(self, subject: str, method: str) -> Iterator[Attempt]:
         if method == "POST":

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.support.tokens import ec, rsa
+from tests.support.clock import FakeClock
+from tests.support.tokens import ec, public, rsa
 
 from chartloom.guard.tokens import (
+    AccessVerifier,
     TokenRefused,
 )
 
@@ -23,3 +25,13 @@ def refused(call: Callable[[], object]) -> str:
         call()
     assert error.value.reason not in str(error.value)
     return error.value.reason
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(NOW_S * 1_000_000)
+
+
+@pytest.fixture
+def verifier(clock: FakeClock) -> AccessVerifier:
+    return AccessVerifier(public(KEY), ISSUER, AUDIENCE, clock)

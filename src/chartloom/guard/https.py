@@ -248,4 +248,4 @@ def _context(ca: Path | None) -> ssl.SSLContext:
 
 
 def _plain(text: str) -> bool:
-    return text.isascii() and all(" " < c < "\x7f" for c in text)
+    return all(" " < c < "\x7f" for c in text)

@@ -15,7 +15,9 @@ from tests.support.token_examples import (
     OTHER,
     RSA,
     TOKEN_URL,
+    clock,
     refused,
+    verifier,
 )
 from tests.support.tokens import public, sign
 
@@ -31,17 +33,9 @@ from chartloom.guard.tokens import (
     make_assertion,
 )
 
+__all__ = ["clock", "verifier"]
+
 # Client assertions and the token endpoint
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock(NOW_S * 1_000_000)
-
-
-@pytest.fixture
-def verifier(clock: FakeClock) -> AccessVerifier:
-    return AccessVerifier(public(KEY), ISSUER, AUDIENCE, clock)
 
 
 class Doors:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from joserfc.jwk import OctKey
 from tests.support.clock import FakeClock
 from tests.support.tls_server import Asked, Reply, https_server
-from tests.support.token_examples import KEY, NOW_S, OTHER, RSA, refused
+from tests.support.token_examples import KEY, OTHER, RSA, clock, refused
 from tests.support.tokens import b64, public_set
 
 from chartloom.domain.errors import ChartloomError, ConfigurationError
@@ -22,10 +22,7 @@ from chartloom.guard.tokens import (
     read_keys,
 )
 
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock(NOW_S * 1_000_000)
+__all__ = ["clock"]
 
 
 @pytest.mark.parametrize(

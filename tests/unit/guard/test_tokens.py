@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.clock import FakeClock
-from tests.support.token_examples import AUDIENCE, CERT, ISSUER, KEY, NOW_S, OTHER, RSA, refused
+from tests.support.token_examples import (
+    AUDIENCE,
+    CERT,
+    ISSUER,
+    KEY,
+    NOW_S,
+    OTHER,
+    RSA,
+    clock,
+    refused,
+    verifier,
+)
 from tests.support.tokens import b64, ec, public, public_set, sign
 
 from chartloom.guard.tokens import (
@@ -21,15 +32,7 @@ from chartloom.guard.tokens import (
     signing_key,
 )
 
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock(NOW_S * 1_000_000)
-
-
-@pytest.fixture
-def verifier(clock: FakeClock) -> AccessVerifier:
-    return AccessVerifier(public(KEY), ISSUER, AUDIENCE, clock)
+__all__ = ["clock", "verifier"]
 
 
 def header(**more: Any) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def given_words(text: str) -> Words:
         return _NOTHING
     if found[0] in lexicon.newborn:
         order = next((_ORDERS[w] for w in found[1:] if w in _ORDERS), 0)
-        return Words("", (), "", True, order=order or _ORDERS.get(found[0][-1], 0))
+        return Words("", (), "", True, order=order or _order_in(found[0]))
     if any(w in lexicon.unknown for w in found):
         return Words("", (), unknown=True)
     suffix = ""
@@ -87,6 +87,12 @@ def given_words(text: str) -> Words:
     named = [w for w in found if w not in lexicon.particles and w not in lexicon.titles] or found
     parts = tuple(squeeze(w) for w in named if not w.isdigit())
     return Words("".join(parts), parts, suffix)
+
+
+def _order_in(placeholder: str) -> int:
+    """The letter at the end of ``twina``, ``girlb``, ``bbb``; ``bb`` alone has none."""
+    known = placeholder[:-1] in ("twin", "boy", "girl", "baby", "bb", "bg")
+    return _ORDERS.get(placeholder[-1], 0) if known else 0
 
 
 def _without_prefix(word: str, prefixes: tuple[str, ...]) -> str:

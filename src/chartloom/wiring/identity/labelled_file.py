@@ -171,6 +171,12 @@ def _csv(path: Path, columns: dict[str, str], known: Mapping[str, str]) -> Itera
         yield _from_row(row, number, known, day_first)
 
 
+def row_of(values: Mapping[str, str], number: int) -> LabelledRow:
+    """One record of a table that is no file: column -> text, columns named as in a file."""
+    names = _named(list(values), {})
+    return _from_row({f: values[c].strip() for f, c in names.items()}, number, {}, False)
+
+
 def _named(header: list[str] | Any, columns: Mapping[str, str]) -> dict[str, str]:
     """Field -> column of this file."""
     found = dict(columns)
