@@ -22,7 +22,7 @@ from chartloom.domain.chart import PlacedState, Section
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
 from chartloom.domain.store import MessageFilter, MessageRow, SearchHit
-from chartloom.serve import needs, people, results, svg, words
+from chartloom.serve import marks, needs, people, results, svg, words
 from chartloom.serve.console import Console, first, form_of, purpose_of
 from chartloom.serve.denials import denied
 from chartloom.serve.freshness import FreshnessLabel, judge, worst
@@ -197,6 +197,9 @@ def _page(
         Section=Section,
         age=words.age,
         href=evidence_href,
+        value_link=marks.ev,
+        value_or_link=marks.evo,
+        time_link=marks.when_in(zone),
         trend=lambda entry: results.trend(entry, zone),
         flags=results.flags,
         range_words=results.range_words,
