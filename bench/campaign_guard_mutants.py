@@ -334,6 +334,8 @@ def save(
     """Writes what is known so far; counts by outcome."""
     rows = [r for n, r in known.items() if n not in excused]
     counts = dict(Counter(row["outcome"] for row in rows)) | {"equivalent": len(excused)}
+    if left := whole - sum(counts.values()):
+        counts["not tried"] = left
     about = {"version": commit(), "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M}", "counts": counts}
     report = Report("guard-mutants", mutants=whole, equivalent=excused, **about, **more)
     report.rows = rows
