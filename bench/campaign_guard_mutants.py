@@ -174,9 +174,11 @@ def try_one(
             del nodes[-max(1, len(nodes) // 10) :]
         if nodes:
             answer = tree.swapped(mutant, nodes, 40 + 4 * reach.seconds(nodes))
-            if answer.get("swapped") != 0:
-                return judged(answer, reach, len(nodes))
-            files = list(dict.fromkeys(n.partition("::")[0] for n in nodes))[: 99 if wide else 6]
+            row = judged(answer, reach, len(nodes))
+            if answer.get("swapped") != 0 and row["outcome"] != "survived":
+                return row
+            # What a test file did when it was collected was done without the mutant.
+            files = list(dict.fromkeys(n.partition("::")[0] for n in nodes))[: 99 if wide else 4]
         elif not wide:
             return {"outcome": "unreached"}
     else:
