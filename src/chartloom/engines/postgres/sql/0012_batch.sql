@@ -525,8 +525,9 @@ BEGIN
 END
 $$;
 
--- In place of the function of 0005: the same with columns unnested side by side (see above). The
--- rest stands there as well, because a migration that has run somewhere is never edited.
+-- In place of the function of 0005: the same with columns unnested side by side (see above), and
+-- with the lanes named in the notice. The rest stands there as well, because a migration that has
+-- run somewhere is never edited.
 CREATE OR REPLACE FUNCTION land_new(
     claim           text,
     mac             bytea,
@@ -576,7 +577,9 @@ BEGIN
         received_count = f.received_count + excluded.received_count,
         last_received_us = greatest(f.last_received_us, excluded.last_received_us);
     UPDATE log_head SET position = last;
-    NOTIFY chartloom_landed;
+    -- Only whoever holds one of these lanes has to wake up.
+    PERFORM pg_notify('chartloom_landed',
+                      array_to_string(ARRAY(SELECT DISTINCT l FROM unnest(lanes) l), ' '));
     RETURN true;
 END
 $$;
