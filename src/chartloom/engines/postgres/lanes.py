@@ -131,6 +131,7 @@ class LanesPart(StoreBase):
                     got.add(lane)
         if got:
             self._held |= got
+            self._consumed.forget()  # somebody else may have consumed them further
             values = {
                 "owner": worker,
                 "survived": array("int2", sorted(self._survived)),
