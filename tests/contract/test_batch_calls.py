@@ -18,7 +18,7 @@ from chartloom.engines.postgres import PostgresStore, access
 from chartloom.engines.postgres.access import Claim
 
 #: Functions that go by the claim that holds in the transaction.
-WITHIN = ("batch_persons", "batch_end")
+WITHIN = ("batch_care", "batch_persons", "batch_end")
 #: Those that take a claim, which must be for everyone and for all labels.
 TAKING = ("pending_messages", "current_states", "current_views", "batch_write")
 
