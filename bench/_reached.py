@@ -65,7 +65,7 @@ class Reach:
         for name, nodes in sorted(by_file.items()):
             digest = _digest(self.root / name)
             known = self.files.get(name)
-            if not name.startswith(place):
+            if not name.startswith(tuple(place.split(","))):
                 continue
             if known and known.digest == digest and {*known.passed, *known.failed} >= set(nodes):
                 continue

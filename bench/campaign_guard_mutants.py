@@ -174,9 +174,11 @@ def try_one(
             del nodes[-max(1, len(nodes) // 10) :]
         if nodes:
             answer = tree.swapped(mutant, nodes, 40 + 4 * reach.seconds(nodes))
-            if answer.get("swapped") != 0:
-                return judged(answer, reach, len(nodes))
-            files = list(dict.fromkeys(n.partition("::")[0] for n in nodes))[: 99 if wide else 6]
+            row = judged(answer, reach, len(nodes))
+            if answer.get("swapped") != 0 and row["outcome"] != "survived":
+                return row
+            # What a test file did when it was collected was done without the mutant.
+            files = list(dict.fromkeys(n.partition("::")[0] for n in nodes))[: 99 if wide else 4]
         elif not wide:
             return {"outcome": "unreached"}
     else:
@@ -334,6 +336,8 @@ def save(
     """Writes what is known so far; counts by outcome."""
     rows = [r for n, r in known.items() if n not in excused]
     counts = dict(Counter(row["outcome"] for row in rows)) | {"equivalent": len(excused)}
+    if left := whole - sum(counts.values()):
+        counts["not tried"] = left
     about = {"version": commit(), "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M}", "counts": counts}
     report = Report("guard-mutants", mutants=whole, equivalent=excused, **about, **more)
     report.rows = rows

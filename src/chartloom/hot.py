@@ -14,7 +14,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Final
 from uuid import UUID
 
@@ -69,6 +69,10 @@ _NOT_ALL: Final = (BatchRefused, StoreDamaged, LimitExceeded, *DERIVE_FAULTS)
 
 _STALE_ATTEMPTS_MAX = 20
 _WAIT_S = 1.0
+#: Batches begin no more often than this. A batch costs some milliseconds by itself, however small it
+#: is; so while messages keep coming, that stays a small part of what there is to do, and nobody
+#: waits for it: what comes after a pause is taken at once.
+_PACE_S = 0.025
 _log = logging.getLogger(__name__)
 
 
@@ -122,7 +126,10 @@ class Worker:
         """
         while not stop.is_set():
             try:
-                if not self.run_once():
+                began_s = monotonic()
+                if self.run_once():
+                    stop.wait(max(0.0, began_s + _PACE_S - monotonic()))
+                else:
                     if self.when_idle:
                         self.when_idle()
                     self.store.wait(_WAIT_S)

@@ -8,7 +8,7 @@ from tests.browser.axe import violations
 from tests.browser.conftest import LAPTOP, TABLET, open_page, watch
 from tests.support.site import Site
 
-PAGES = ("/me", "/glass", "/review", "/uses", "/audit", "/keys")
+PAGES = ("/me", "/glass", "/review", "/uses", "/shreddings", "/audit", "/keys")
 
 
 @pytest.mark.parametrize("size", [LAPTOP, TABLET], ids=["laptop", "tablet"])

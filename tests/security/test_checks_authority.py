@@ -10,14 +10,16 @@ from tests.support.clock import FakeClock
 from tests.support.memory_audit import DOWN, MemoryAudit
 from tests.support.memory_doors import MemoryGlass, MemoryUses
 
-from chartloom.domain.access import Glass
+from chartloom.domain.access import GLASS_SUBJECT, Glass
 from chartloom.domain.audit import AuditUnavailable
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Purpose
+from chartloom.domain.labels import Label
 from chartloom.guard import Guard
 from chartloom.guard.audit import Recorder, Seen, read_events
 from chartloom.guard.authority import AccessDenied, Asking, Authority, Need
-from chartloom.guard.policy import Action, Policies, builtin_texts
+from chartloom.guard.policy import Action, Decision, PersonFacts, Policies, builtin_texts
+from chartloom.guard.several import Several
 from chartloom.guard.staff import Principal
 
 ENGINEER = Principal("e", roles=frozenset({"integration_engineer"}))
@@ -122,3 +124,34 @@ def test_of_whom_nothing_is_known_nothing_is_permitted(tmp_path: Path) -> None:
     assert house.authority.permit(DOCTOR, Need(((Action.EXPORT, TREAT),), "one"), Asking())
     with pytest.raises(AccessDenied):
         house.authority.permit(DOCTOR, Need(((Action.EXPORT, TREAT),), "nobody"), Asking())
+
+
+def test_who_asks_for_somebody_is_named_with_them(house: House) -> None:
+    own = house.authority.context(DOCTOR, TREAT, Asking()).actor
+    assert (own.id, own.roles, own.behalf) == ("d", ("clinician",), "")
+    by = house.authority.context(DOCTOR, TREAT, Asking(by="operator:0")).actor
+    assert (by.id, by.roles, by.behalf) == ("operator:0", (), "d")
+
+
+def test_records_of_the_house_are_no_patients(house: House) -> None:
+    officer = Principal("o", roles=frozenset({"privacy_officer"}))
+    options = ((Action.REVIEW_GLASS, OPERATE),)
+    permit = house.authority.permit(officer, Need(options, candidates=(GLASS_SUBJECT,)), Asking())
+    assert permit.grant.persons == (GLASS_SUBJECT,)
+    permit.run(lambda grant: "answer")
+    assert [e.patients for e in house.events()] == [()]
+
+
+def test_of_several_persons_a_label_is_open_that_is_open_of_all_who_have_it() -> None:
+    def both(*opened: tuple[str, ...]) -> tuple[str, ...]:
+        persons = [PersonFacts((p,), labels=frozenset({Label("HIV")})) for p in ("one", "two")]
+        decisions = [Decision(True, persons=p.source_patients, labels=labels, ttl_s=1)
+                     for p, labels in zip(persons, opened, strict=True)]  # fmt: skip
+        joined = Several.joined(Several.__new__(Several), persons, decisions)
+        assert joined.persons == ("one", "two")
+        return joined.labels
+
+    assert both(("HIV",), ("HIV",)) == ("HIV",)
+    assert both(("HIV",), ()) == ()
+    assert both((), ()) == ()
+    assert both(("HIV", "PSY"), ("HIV",)) == ("HIV", "PSY")  # who has no such data hides none

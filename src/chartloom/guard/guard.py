@@ -191,9 +191,14 @@ class Guard:
         if self._broker is not None:
             self._broker.look(now=now)
 
-    def prepare(self, subjects: Iterable[str]) -> frozenset[str]:
-        """Makes the keys of all subjects ready in one go; the subjects whose key was destroyed."""
-        return self._broker.ensure(subjects) if self._broker is not None else frozenset()
+    def prepare(self, subjects: Iterable[str], *, unseen: bool = False) -> frozenset[str]:
+        """Makes the keys of all subjects ready in one go; the subjects whose key was destroyed.
+
+        unseen: those whose keys are not at hand most likely never had one.
+        """
+        if self._broker is None:
+            return frozenset()
+        return self._broker.ensure(subjects, unseen=unseen)
 
     def seal(self, subject: str, kind: str, id: str, version: str, plain: bytes) -> bytes:
         """Seals ``plain`` with the subject's key, bound to kind, id and version.

@@ -8,6 +8,7 @@ from chartloom.serve.earlier import earlier_mapping
 from chartloom.serve.limits import Door, Rate
 from chartloom.serve.readiness import MetricsRule
 from chartloom.serve.sessions import Limits
+from chartloom.serve.trouble import StoreWatch
 
 __all__ = [
     "LOCAL_HOSTS",
@@ -21,6 +22,7 @@ __all__ = [
     "ProjectInfo",
     "Rate",
     "Services",
+    "StoreWatch",
     "create_app",
     "earlier_mapping",
     "sign_in_path",

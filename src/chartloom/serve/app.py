@@ -44,6 +44,7 @@ from chartloom.serve.limits import Limiter, Refused
 from chartloom.serve.readiness import MetricsRule
 from chartloom.serve.sessions import SessionBook, Visitor
 from chartloom.serve.shield import Shield
+from chartloom.serve.trouble import StoreWatch
 
 #: Names under which a console bound to this machine may be asked for.
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
@@ -62,6 +63,7 @@ def create_app(
     hosts: Sequence[str] = LOCAL_HOSTS,
     registry: CollectorRegistry = REGISTRY,
     metrics: MetricsRule = MetricsRule(),  # noqa: B008 - frozen
+    watch: StoreWatch | None = None,
 ) -> Starlette:
     """The console for one site.
 
@@ -69,7 +71,8 @@ def create_app(
     characters); where there is no identity provider, links for the local operator are made from it
     with :func:`~chartloom.serve.access.sign_in_path`. earlier_mapping: loads the mapping of an
     earlier project version from its name and files, None if it cannot be loaded any more. hosts:
-    what the ``Host`` header may say (protection against DNS rebinding). Serve it without an access
+    what the ``Host`` header may say (protection against DNS rebinding). watch: told by others too
+    whether the store is in order. Serve it without an access
     log, or with one that does not log query strings.
     """
     console = Console(
@@ -82,6 +85,7 @@ def create_app(
         Handles(token, clock, doors.used),
         SessionBook(doors.sessions, doors.minter, clock, doors.staff, doors.limits),
         earlier_mapping,
+        watch or StoreWatch(),
     )
 
     def refuse(request: Request, status: int) -> Response:

@@ -32,6 +32,7 @@ from chartloom.serve import words
 from chartloom.serve.access import Handles
 from chartloom.serve.doors import Doors
 from chartloom.serve.sessions import SessionBook, Visitor
+from chartloom.serve.trouble import Alarm, StoreWatch, alarms
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -90,6 +91,7 @@ class Console:
     handles: Handles
     sessions: SessionBook
     earlier_mapping: Callable[[str, Mapping[str, bytes]], Tracer | None]
+    watch: StoreWatch = field(default_factory=StoreWatch)
     _earlier: dict[str, Tracer] = field(default_factory=dict)
     _statuses: tuple[float, dict[str, FeedStatus]] = field(default=(-1e9, {}))
 
@@ -183,9 +185,15 @@ class Console:
             purposes=purposes_of(visitor),
             now_us=self.clock.now_us(),
             builtin_provider=self.doors.builtin_provider,
+            alarms=self._alarms(request),
             **values,
         )
         return HTMLResponse(html, code)
+
+    def _alarms(self, request: Request) -> list[Alarm]:
+        """What is wrong with the site, for those who may see how it does."""
+        found = alarms(self.watch, self.doors.log_check())
+        return found if found and self.may(request, Action.VIEW_SITE) else []
 
 
 def visitor_of(request: Request) -> Visitor:

@@ -12,6 +12,7 @@ from chartloom.domain.errors import (
     LimitExceeded,
     NotFound,
     StoreDamaged,
+    StoreDefect,
     StoreUnavailable,
 )
 from chartloom.guard.authority import AccessDenied
@@ -110,6 +111,12 @@ class Handlers:
         """``StoreDamaged``."""
         return answer(self._console, request, 500, getattr(error, "cure", ""))
 
+    def defect(self, request: Request, error: Exception) -> Response:
+        """``StoreDefect``: also told to those who run the site, on every page from then on."""
+        if isinstance(error, StoreDefect):
+            self._console.watch.saw(error, self._console.clock)
+        return answer(self._console, request, 500, getattr(error, "cure", ""))
+
     def broken(self, request: Request, error: Exception) -> Response:
         """Anything else; the server logs where it happened."""
         response = answer(self._console, request, 500)
@@ -127,5 +134,6 @@ class Handlers:
             StoreUnavailable: self.store_down,
             LimitExceeded: self.limit,
             StoreDamaged: self.damaged,
+            StoreDefect: self.defect,
             Exception: self.broken,
         }

@@ -1,7 +1,7 @@
 """Sessions on the server: the browser holds a random word, the store its fingerprint.
 
-A session ends when it was idle too long, when its time is over, when somebody signs out, or when an
-officer ends it; nothing in the browser can prolong it.
+A session ends when it was idle too long, when its time is over, or when somebody signs out; nothing
+in the browser can prolong it.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from chartloom.domain.errors import (
 )
 from chartloom.engines.postgres import PostgresStore, Retention
 from chartloom.project.model import RetentionSettings
+from chartloom.serve import StoreWatch
 
 _EVERY_S = 60.0
 _log = logging.getLogger(__name__)
@@ -31,8 +32,10 @@ def housekeeping(
     keep: Retention,
     every_s: float = _EVERY_S,
     also: Sequence[Callable[[], object]] = (),
+    watch: StoreWatch | None = None,
 ) -> Iterator[threading.Thread]:
-    """Tidies the store now and then, as long as the ``with`` lasts. also: what else is tidied."""
+    """Tidies the store now and then, as long as the ``with`` lasts. also: what else is tidied.
+    watch: is told whether the store did what it was asked."""
     stop = threading.Event()
 
     def run() -> None:
@@ -41,7 +44,11 @@ def housekeeping(
                 store.tidy(keep, stop.is_set)
                 for tidy in also:
                     tidy()
+                if watch is not None:
+                    watch.fine()
             except (StoreUnavailable, StoreDamaged, StoreDefect, LimitExceeded) as error:
+                if watch is not None and isinstance(error, StoreDefect):
+                    watch.saw(error, store.clock)
                 _log.warning("housekeeping failed", extra={"chartloom": {"why": error.what}})
             stop.wait(every_s)
 

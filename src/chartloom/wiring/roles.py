@@ -168,7 +168,7 @@ async def _ingest_async(opened: OpenSite) -> None:
 def _serve(opened: OpenSite, name: str) -> None:
     from prometheus_client import CollectorRegistry
 
-    from chartloom.serve import ProjectInfo, create_app, earlier_mapping
+    from chartloom.serve import ProjectInfo, StoreWatch, create_app, earlier_mapping
     from chartloom.serve.sessions import SessionBook
     from chartloom.wiring.address import console_hosts
     from chartloom.wiring.console_server import ConsoleServer
@@ -185,8 +185,9 @@ def _serve(opened: OpenSite, name: str) -> None:
     ).hexdigest()
     with open_doors(opened) as doors, contextlib.ExitStack() as stack:
         book = SessionBook(doors.sessions, doors.minter, opened.clock, doors.staff, doors.limits)
+        watch = StoreWatch()
         keep = retention_of(settings.retention)
-        stack.enter_context(housekeeping(opened.store, keep, also=(book.tidy,)))
+        stack.enter_context(housekeeping(opened.store, keep, also=(book.tidy,), watch=watch))
         app = create_app(
             opened.store,
             doors,
@@ -199,5 +200,6 @@ def _serve(opened: OpenSite, name: str) -> None:
             hosts=console_hosts(opened.project),
             registry=registry,
             metrics=metrics_rule(settings.console),
+            watch=watch,
         )
         ConsoleServer(opened.project, app).run()

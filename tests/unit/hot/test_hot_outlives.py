@@ -51,6 +51,29 @@ def test_the_loop_goes_on_after(error: ChartloomError, monkeypatch: pytest.Monke
     }
 
 
+class Paused(threading.Event):
+    """Notes for how long somebody waits for it, and lets nobody wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits_s: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits_s.append(timeout or 0.0)
+        return self.is_set()
+
+
+def test_batches_begin_at_a_pace_while_messages_keep_coming() -> None:
+    stop = Paused()
+    store = Ailing([], stop)
+    store.log = [Message(n, "unknown", b"", 7, b"", 0, fault="worker-died") for n in (1, 2, 3)]
+    worker = hot.Worker(store, {}, EXAMPLE_NAMESPACE, FakeClock(), lambda: GRANT, "w", 4, 1)
+    worker.run(stop)
+    assert len(store.derived) == 3
+    assert len(stop.waits_s) == 3
+    assert all(0 <= s <= hot._PACE_S for s in stop.waits_s)
+
+
 def test_a_batch_too_slow_for_the_store_is_halved() -> None:
     store = MemoryLanes()
     store.log = [Message(n, "unknown", b"", 7, b"", 0) for n in range(1, 9)]

@@ -64,7 +64,7 @@ class LandingPart(StoreBase):
         if not arrivals:
             return []
         keys = [self._keys(a) for a in arrivals]
-        self._guard.prepare({s for a in arrivals for s in _subjects(a)})
+        self._guard.prepare({s for a in arrivals for s in _subjects(a)}, unseen=True)
         with landing_refusals(), self._landing.use() as conn:
             first_day = self._first_day(conn)
             self._keep_partitions(conn)

@@ -131,6 +131,7 @@ class LanesPart(StoreBase):
                     got.add(lane)
         if got:
             self._held |= got
+            self._consumed.forget()  # somebody else may have consumed them further
             values = {
                 "owner": worker,
                 "survived": array("int2", sorted(self._survived)),
@@ -314,12 +315,17 @@ class LanesPart(StoreBase):
                 conn.execute(queries.LISTEN)
                 self._listens_on = conn
                 return True  # what landed before we listened is worth a look
+            deadline_s = time.monotonic() + timeout_s
             woken = False
-            for _ in conn.notifies(timeout=timeout_s, stop_after=1):
-                woken = True
+            while not woken and (left_s := deadline_s - time.monotonic()) > 0:
+                woken = any(self._concerned(n.payload) for n in conn.notifies(timeout=left_s))
             if woken:  # drain what has come with it: one look serves all
                 for _ in conn.notifies(timeout=0):
                     pass
             return woken
+
+    def _concerned(self, payload: str) -> bool:
+        """Whether a notice is about our lanes; without any it is about all of them."""
+        return not payload or not self._held or not self._held.isdisjoint(map(int, payload.split()))
 
     _listens_on: Connection | None = None

@@ -9,16 +9,22 @@ from psycopg import DatabaseError
 
 from chartloom.domain.keys import StaleGeneration, Tombstone, WrappedKey
 from chartloom.engines.postgres.access import ServiceClaims
-from chartloom.engines.postgres.arrays import array
+from chartloom.engines.postgres.arrays import array, packed
+from chartloom.engines.postgres.calls import Prepared, Statement, rows
 from chartloom.engines.postgres.connect import Connector, Dedicated
 from chartloom.guard import Guard
 
-_GET: Final = """
-SELECT subject, generation, wrapped, created_at_us, destroyed_at_us, destroyed_by, reason
-FROM subject_keys_get(%s, %b, %b)"""
-_PUT: Final = """
-SELECT subject, generation, wrapped, created_at_us, destroyed_at_us, destroyed_by, reason
-FROM subject_keys_put(%s, %b, %b, %b, %b, %b)"""
+_KEY: Final = (
+    "SELECT subject, generation, wrapped, created_at_us, destroyed_at_us, destroyed_by, reason"
+)
+_GET: Final = Statement(
+    "keys_get", f"{_KEY} FROM subject_keys_get($1, $2, $3)", ("text", "bytea", "text[]")
+)
+_PUT: Final = Statement(
+    "keys_put",
+    f"{_KEY} FROM subject_keys_put($1, $2, $3, $4, $5, $6)",
+    ("text", "bytea", "text[]", "int4[]", "bytea[]", "int8[]"),
+)
 _BELOW: Final = """
 SELECT subject, generation, wrapped, created_at_us, destroyed_at_us, destroyed_by, reason
 FROM subject_keys_below(%s, %b, %s::integer, %s::integer)"""
@@ -40,10 +46,11 @@ class PostgresSubjectKeys:
     def __init__(self, connector: Connector, guard: Guard) -> None:
         self._connection = Dedicated(connector, "keys", _DURABLE)
         self._claims = ServiceClaims(guard, "keys")
+        self._calls = Prepared()
 
     def get(self, subjects: Sequence[str]) -> dict[str, WrappedKey | Tombstone]:
         """What is kept of the subjects; those never seen are left out. One round trip."""
-        return _kept(self._rows(_GET, array("text", list(subjects))))
+        return _kept(self._hot(_GET, packed("text", subjects)))
 
     def put_absent(self, keys: Sequence[WrappedKey]) -> dict[str, WrappedKey | Tombstone]:
         """Keeps keys of subjects that have none, durably; what holds now, for every subject.
@@ -51,13 +58,13 @@ class PostgresSubjectKeys:
         Raises ``StaleGeneration`` if a key is wrapped by a generation below the floor.
         """
         columns = (
-            array("text", [k.subject for k in keys]),
-            array("int4", [k.generation for k in keys]),
-            array("bytea", [k.wrapped for k in keys]),
-            array("int8", [k.created_at_us for k in keys]),
+            packed("text", [k.subject for k in keys]),
+            packed("int4", [k.generation for k in keys]),
+            packed("bytea", [k.wrapped for k in keys]),
+            packed("int8", [k.created_at_us for k in keys]),
         )
         try:
-            return _kept(self._rows(_PUT, *columns))
+            return _kept(self._hot(_PUT, *columns))
         except DatabaseError as error:
             if error.sqlstate != _BELOW_FLOOR:
                 raise
@@ -105,6 +112,11 @@ class PostgresSubjectKeys:
     def close(self) -> None:
         """Closes the connection; the next call opens another."""
         self._connection.close()
+
+    def _hot(self, statement: Statement, *values: bytes) -> list[tuple[Any, ...]]:
+        with self._connection.use() as conn:
+            claim, mac = self._claims.current()
+            return rows(conn, self._calls.one(conn, statement, (claim.encode(), mac, *values)))
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._connection.use() as conn:

@@ -9,7 +9,7 @@ import msgspec
 import psycopg
 from psycopg import errors
 
-from chartloom.domain.errors import NotFound, StoreUnavailable
+from chartloom.domain.errors import NotFound, StoreDefect, StoreUnavailable
 from chartloom.engines.postgres import migrate, queries_tidy
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.connect import Connection
@@ -23,7 +23,7 @@ BATCH_ROWS = 5_000
 BATCHES_MAX = 200
 _PAUSE_S = 0.02
 
-_NOT_OURS = (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError)
+_NOT_OURS = (psycopg.DataError, psycopg.IntegrityError)
 
 _MINUTE_US = 60_000_000
 _DAY_US = 86_400_000_000
@@ -58,7 +58,7 @@ class TidyPart(StoreBase):
         """Removes what is past its time, in small transactions with pauses between; returns early
         when ``stopped``, when another process is at it, or when much is left for the next call.
 
-        Raises ``StoreUnavailable``.
+        Raises ``StoreUnavailable`` or ``StoreDefect``.
         """
         done = Tidied()
         now_us = self._clock.now_us()
@@ -84,6 +84,8 @@ class TidyPart(StoreBase):
                 done.landed_key = run(queries_tidy.KEYS_FORGET, floor)
             except (errors.DeadlockDetected, errors.SerializationFailure):
                 pass  # a writer was faster; the rest has time until the next call
+            except psycopg.ProgrammingError as error:
+                raise StoreDefect(error.sqlstate or type(error).__name__) from None
             except _NOT_OURS as error:
                 raise StoreUnavailable(
                     f"housekeeping cannot go on ({error.sqlstate}).", cure="See the store's log."

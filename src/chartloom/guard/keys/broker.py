@@ -118,17 +118,18 @@ class KeyBroker:
 
     # Using keys
 
-    def ensure(self, subjects: Iterable[str]) -> frozenset[str]:
+    def ensure(self, subjects: Iterable[str], *, unseen: bool = False) -> frozenset[str]:
         """Makes the keys of all subjects ready, making new ones where there are none.
 
         One look-up for those not at hand and one write for those never seen. Returns the subjects
-        whose key was destroyed; sealing for them raises.
+        whose key was destroyed; sealing for them raises. unseen: those not at hand most likely
+        never had one, so that looking them up first would be in vain.
         """
         wanted = self._missing(subjects)
         if not wanted:
             return frozenset()
         emptied = self._emptied
-        kept = self._store.get(wanted)
+        kept = {} if unseen else self._store.get(wanted)
         new = [s for s in wanted if s not in kept]
         if new:
             kept.update(self._make(new))

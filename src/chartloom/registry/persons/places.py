@@ -51,7 +51,8 @@ def street_words(text: str) -> tuple[str, str, str]:
     if folded in _NOBODY:
         return "", "", ""
     lexicon = words()
-    house, unit, street = "", "", []
+    house, unit = "", ""
+    street: list[str] = []
     found = folded.split()
     index = 0
     while index < len(found):

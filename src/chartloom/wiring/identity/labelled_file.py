@@ -25,7 +25,7 @@ COLUMNS: Final[dict[str, str]] = {
     "id": "id recid recordid rowid uniqueid recordnumber",
     "person": "person personid cluster clusterid entity entityid entid truth trueid label masterid "
     "trueperson goldid individualid",
-    "family": "family familyname surname lastname last sname",
+    "family": "family familyname surname lastname lname last sname",
     "given": "given givenname firstname first forename fname",
     "middle": "middle middlename secondname middleinitial mname",
     "suffix": "suffix namesuffix",

@@ -525,8 +525,9 @@ BEGIN
 END
 $$;
 
--- In place of the function of 0005: the same with columns unnested side by side (see above). The
--- rest stands there as well, because a migration that has run somewhere is never edited.
+-- In place of the function of 0005: the same with columns unnested side by side (see above), and
+-- with the lanes named in the notice. The rest stands there as well, because a migration that has
+-- run somewhere is never edited.
 CREATE OR REPLACE FUNCTION land_new(
     claim           text,
     mac             bytea,
@@ -576,7 +577,38 @@ BEGIN
         received_count = f.received_count + excluded.received_count,
         last_received_us = greatest(f.last_received_us, excluded.last_received_us);
     UPDATE log_head SET position = last;
-    NOTIFY chartloom_landed;
+    -- Only whoever holds one of these lanes has to wake up.
+    PERFORM pg_notify('chartloom_landed',
+                      array_to_string(ARRAY(SELECT DISTINCT l FROM unnest(lanes) l), ' '));
     RETURN true;
+END
+$$;
+
+-- In place of the function of 0006: most often nothing has to be locked or written, for all subjects
+-- have a key; so whoever needs keys can ask at once, with new ones at hand.
+CREATE OR REPLACE FUNCTION subject_keys_put(claim text, mac bytea, subjects text[],
+    generations integer[], wrapped_keys bytea[], created_us bigint[]) RETURNS SETOF subject_key
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    lowest integer;
+BEGIN
+    PERFORM public.require_everyone(claim, mac);
+    IF EXISTS (SELECT FROM unnest(subjects) s
+               WHERE NOT EXISTS (SELECT FROM public.subject_key k WHERE k.subject = s))
+    THEN
+        -- Shared with other makers of keys: the floor rises when all of them are done.
+        SELECT s.floor INTO STRICT lowest FROM public.subject_key_state s FOR SHARE;
+        IF EXISTS (SELECT FROM unnest(generations) g WHERE g < lowest OR g < 1) THEN
+            RAISE EXCEPTION 'a generation is below the floor' USING ERRCODE = 'CL001';
+        END IF;
+        INSERT INTO public.subject_key (subject, generation, wrapped, created_at_us)
+        SELECT u.s, u.g, u.w, u.us FROM (
+            SELECT unnest(subjects) AS s, unnest(generations) AS g, unnest(wrapped_keys) AS w,
+                   unnest(created_us) AS us
+        ) u ORDER BY u.s
+        ON CONFLICT (subject) DO NOTHING;
+    END IF;
+    -- A statement of its own: it sees what others were faster with.
+    RETURN QUERY SELECT k.* FROM public.subject_key k WHERE k.subject = ANY (subjects);
 END
 $$;
