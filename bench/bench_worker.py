@@ -179,8 +179,8 @@ def run(
     stages.watch(store, "claim", "pending", "prefetch", "refill", "commit")
     stages.watch(chart, "plan_batch", "merge_batch", "fold_batch", "rank_directory", "views_of")
     stages.watch(commit, "fill")
-    stages.watch(store, "_fence", "_write_rows", "_finish", "_remember")
-    stages.watch(store._persons, "write", "_collect")
+    stages.watch(store, "_write", "_remember")
+    stages.watch(store._persons, "collect")
     store_cpu, wal = server_cpu_s(server._cluster), wal_bytes(store)
     profiler = cProfile.Profile(time.thread_time) if options.profile else None
     before = resource.getrusage(resource.RUSAGE_SELF)
