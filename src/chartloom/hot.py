@@ -69,9 +69,9 @@ _NOT_ALL: Final = (BatchRefused, StoreDamaged, LimitExceeded, *DERIVE_FAULTS)
 
 _STALE_ATTEMPTS_MAX = 20
 _WAIT_S = 1.0
-#: Batches begin no more often than this. A batch costs some milliseconds by itself, however small it
-#: is; so while messages keep coming, that stays a small part of what there is to do, and nobody
-#: waits for it: what comes after a pause is taken at once.
+#: Batches begin no more often than this. A batch costs some milliseconds by itself, however small
+#: it is; so while messages keep coming, that stays a small part of what there is to do. What comes
+#: after a pause is taken at once.
 _PACE_S = 0.025
 _log = logging.getLogger(__name__)
 

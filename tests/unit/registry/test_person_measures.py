@@ -6,7 +6,9 @@ import pytest
 
 from chartloom.registry.persons import (
     Clusters,
+    MatchRecord,
     default_parameters,
+    is_overlay,
     match_all,
     pair_of,
     standardise,
@@ -79,6 +81,21 @@ def test_matching_is_about_as_good_as_reported(noise: str, recall: float) -> Non
     assert r.pairs.recall >= recall
     assert r.reviewed >= r.pairs.recall
     assert r.queue_share <= 0.03
+
+
+def test_overlays_are_noticed_and_corrections_are_not_taken_for_them() -> None:
+    parameters, known, noticed = default_parameters(), {}, []
+    same: dict[str, list[MatchRecord]] = {}
+    for x in generate(2001, 800, PROFILES["desk-hurried"], overlays=0.3):
+        record = standardise(x.patient)
+        if x.overlay:
+            noticed.append(is_overlay(known[x.id], record, parameters))
+        else:
+            known[x.id] = record
+            same.setdefault(x.person, []).append(record)
+    assert sum(noticed) / len(noticed) >= 0.9
+    pairs = [(a, b) for records in same.values() for a in records for b in records]
+    assert sum(is_overlay(a, b, parameters) for a, b in pairs) <= len(pairs) * 0.002
 
 
 def test_training_without_labels_learns_what_says_much_and_what_little() -> None:

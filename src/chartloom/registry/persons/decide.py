@@ -118,8 +118,11 @@ def is_overlay(before: MatchRecord, after: MatchRecord, parameters: Parameters) 
     c = compare(before, after, parameters)
     if c.births:
         return True
-    if c.given not in ("different", "similar") or c.national == "same":
+    if c.given not in ("different", "similar"):
         return False
+    if c.national == "same":
+        # A number that was not written over with the rest does not make one person of two.
+        return c.birth == "different" and c.family == "different" and c.given == "different"
     if c.birth in ("different", "year"):
         return c.sex == "different" or not (c.home == "same" and c.phone == "same")
     return c.birth == "missing" and c.family == "different" and c.sex == "different"

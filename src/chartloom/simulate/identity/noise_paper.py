@@ -110,7 +110,7 @@ class PaperNoise:
         rates = self.rates
         if rng.random() > rates.ssn:
             r.ssn = ""
-        elif rng.random() < rates.ssn_scanned:
+        elif rng.random() < rates.ssn_scanned and r.ssn:
             r.ssn = _scan_digits(rng, r.ssn)
         elif rng.random() < rates.ssn_of_spouse and who.married is not None:
             r.ssn = people[max(0, who.index - 1)].ssn
