@@ -164,7 +164,23 @@ class _Maker:
             return f"{table}[tuple(x := {value})](x)"
         passed = self._name(f"{owner} {key}", lambda: Passed(self._shaped(name, table)))
         slow = self._name(f"{owner} {key} slow", lambda: self.globals[passed].passes)
-        return f"(id(x := {value}) in {passed} or {slow}(x))"
+        usual = self._reference(schema) if name == "Reference" else ""
+        return f"(id(x := {value}) in {passed} or {usual}{slow}(x))"
+
+    def _reference(self, schema: Schema) -> str:
+        """The test of a reference that says nothing but a target known before."""
+        target = _target(schema.get("properties", {}).get("reference"))
+        if not target:
+            return ""
+        return f"len(x) == 1 and known.get(x.get('reference')) in {self._targets(target)} or "
+
+    def _targets(self, name: str) -> str:
+        """The global that holds the types to which a reference may point."""
+        targets = name.removeprefix("ref.")
+        return self._name(
+            name,
+            lambda: tables().resources if targets == "any" else frozenset(targets.split(".")),
+        )
 
     def _shaped(self, name: str, table: str) -> Check:
         """The test of objects of a type, whatever their shape."""
@@ -197,9 +213,8 @@ class _Maker:
         if prefix in ("inv", "req"):
             return self.builder.definitions[name]
         if prefix == "ref":
-            targets = name.removeprefix("ref.")
-            every = tables().resources if targets == "any" else frozenset(targets.split("."))
-            allowed = self._name(name, lambda: every)
+            allowed = self._targets(name)
+            every = self.globals[allowed]
             learn = self._name(
                 f"learn {name}", lambda: self.references.learner(every, self.contained)
             )

@@ -39,6 +39,7 @@ _ELEMENTS: Final[dict[str, tuple[str, ...]]] = {
     "Encounter": ("type", "serviceType", "reasonCode", "hospitalization", "priority", "diagnosis"),
     "Provenance": (),
 }
+_LOOKED: Final = {kind: frozenset(names) for kind, names in _ELEMENTS.items()}
 _SKIPPED = frozenset({"resourceType", "id", "meta", "text", "identifier", "subject", "patient"})
 VALUE_TEXT_MAX = 256
 _REMEMBERED = 50_000
@@ -84,8 +85,12 @@ class Labeller:
             return _NO
         found: set[Label] = set()
         known_of = self._concepts.get
-        for element in elements_of(resource):
-            value = resource.get(element)
+        looked = _LOOKED.get(kind)
+        for element, value in resource.items():
+            if value.__class__ is str:
+                continue
+            if element in _SKIPPED if looked is None else element not in looked:
+                continue
             if value.__class__ is dict:
                 known = known_of(id(value))
                 if known is None:
