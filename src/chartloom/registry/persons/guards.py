@@ -130,6 +130,8 @@ def _other_given(c: Comparison) -> Guard:
         return OTHER_PERSON
     if c.national == "same":
         return TWINS if c.sex == "different" else TWINS_SAME_NUMBER
+    if c.national == "close" and c.sex != "different" and not c.multiple:
+        return OTHER_GIVEN
     if c.sex == "different" or c.national == "different" or c.multiple:
         return TWINS
     if c.email == "same" and c.birth == "exact" and c.family in _FAMILY_AGREES:

@@ -103,7 +103,7 @@ def _curve(points: Sequence[tuple[float, int, int]], true_pairs: int) -> str:
         f"<polyline class='line' points='{line}'/>",
         "<text x='4' y='24'>1.0</text>",
         f"<text x='{_WIDTH - 10}' y='{_HEIGHT - 10}' text-anchor='end'>recall of pairs 1.0</text>",
-        f"<text x='50' y='{_HEIGHT - 10}'>precision, without guards</text>",
+        f"<text x='50' y='{_HEIGHT - 10}'>precision of links and reviews together</text>",
     ]
     return _svg(shapes, "Precision and recall")
 
