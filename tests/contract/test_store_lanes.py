@@ -46,6 +46,7 @@ def cut_lane_connections(store: PostgresStore) -> None:
 def test_a_lane_has_one_worker(
     store_factory: StoreFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lanes_module, "CLAIM_EVERY_S", 1e9)  # it is not looked at again ...
     one = store_factory()
     two = store_factory.second(one)
     a, b = one.claim("a", 40), two.claim("b", 64)
@@ -54,7 +55,7 @@ def test_a_lane_has_one_worker(
     assert not set(a) & set(b)
     assert one.claim("a", 40) == a
     assert len(one.claim("a", 10)) == 10  # gives the rest back
-    monkeypatch.setattr(lanes_module, "CLAIM_EVERY_S", 0.0)
+    monkeypatch.setattr(lanes_module, "CLAIM_EVERY_S", 0.0)  # ... until now
     assert len(two.claim("b", 64)) == 32  # half of all, for there are two workers
     one.release("a")
     assert len(two.claim("b", 64)) == 64
