@@ -1,9 +1,10 @@
 """Messages derived per CPU-second: parse, map, check against R4, count losses. With peers.
 
 The headline is *distinct* traffic: every message is heard for the first time, by a mapping that
-has heard 4,000 others of the same senders, as a worker has that runs for a while. Of several passes,
-each with a mapping of its own, the least time of each message counts, for other processes share the
-machine. Messages that come again are quicker, for much is remembered; they are reported apart.
+has heard 4,000 others of the same senders, as a worker has that runs for a while. Of several
+passes, each with a mapping of its own, the least time of each message counts, for other processes
+share the machine. Messages that come again are quicker, for much is remembered; they are reported
+apart.
 
 Traffic: simulated ADT, laboratory and other messages of 5,000 patients (``simulate.traffic``), all
 distinct; and the ADT and ORU messages of ms-fhir-converter and cdc-reportstream
