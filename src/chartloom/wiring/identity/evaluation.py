@@ -119,7 +119,7 @@ def _tags(
 
 
 def thresholds(evaluation: Evaluation) -> list[tuple[float, int, int]]:
-    """(bits, right, wrong) of pairs at least that heavy, for a curve: links and reviews together."""
+    """(bits, right, wrong) of pairs at least that heavy, links and reviews together, as a curve."""
     points, right, wrong = [], 0, 0
     for weight, is_right in sorted(evaluation.weights, reverse=True):
         right, wrong = right + is_right, wrong + (not is_right)
