@@ -121,7 +121,7 @@ def test_a_missing_right_stops_the_worker_and_landing_asks_the_sender_to_wait(
     site.apply()
     store.land(site.arrivals(*range(100, 105)))
     worker, ingest = (role_name(store.guard, role) for role in (Role.WORKER, Role.INGEST))
-    admin(store, f"REVOKE INSERT ON bundle FROM {worker}")
+    admin(store, f"REVOKE EXECUTE ON FUNCTION batch_write FROM {worker}")
     admin(store, f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {ingest}")
     admin(store, f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM {ingest}")
     for _ in range(3):
