@@ -67,8 +67,9 @@ class _Acknowledged:
                 framer.feed(data)
                 while (answer := framer.next()) is not None:
                     code, control_id = msa(answer.body)
-                    assert code == "AA"
-                    mine.append(control_id)
+                    assert code in ("AA", "AR")  # AR: the dead one's transaction is still ending
+                    if code == "AA":
+                        mine.append(control_id)
         except OSError:
             pass
         finally:
