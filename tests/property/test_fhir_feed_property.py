@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chartloom.domain.feed import Feed
@@ -67,7 +67,17 @@ _bundles = st.fixed_dictionaries(
 )
 
 
+_UNLIKE: Any = {"resourceType": "Patient", "id": "1", "meta": None, "name": [{"family": "x"}]}
+
+
 @given(_bundles | _resources)
+@example(
+    {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [{"resource": _UNLIKE, "request": {"method": "PUT", "url": "Patient/1"}}],
+    }
+)
 @settings(max_examples=300, deadline=None)
 def test_every_message_is_accounted_for(value: Any) -> None:
     body = json.dumps(value).encode()

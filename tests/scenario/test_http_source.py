@@ -206,7 +206,7 @@ def test_chunked_oversize_and_slow_bodies_end(tmp_path: Path) -> None:
             address = ingest.ready()["web"]
             assert address is not None
             reader, writer = await asyncio.open_connection(*address)
-            head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/fhir+json\r\n"
+            head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/fhir+json\r\n"
             writer.write(head + b"Transfer-Encoding: chunked\r\n\r\n" + b"1000\r\n" + b" " * 4096)
             writer.write(b"\r\n1000\r\n" + b" " * 4096 + b"\r\n")
             assert (await reader.readline()).split()[1] == b"413"

@@ -28,14 +28,17 @@ from chartloom.sources import HttpLimits, guarded_http
 
 BODY = b'{"resourceType":"Patient"}'
 HIDDEN = (
-    b"POST /smuggled HTTP/1.1\r\nHost: x\r\nContent-Type: application/fhir+json\r\n"
+    b"POST /smuggled HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/fhir+json\r\n"
     b"Content-Length: 26\r\n\r\n" + BODY
 )
 
 
 def head(*lines: bytes, version: bytes = b"HTTP/1.1", path: bytes = b"/") -> bytes:
     kind = b"Content-Type: application/fhir+json"
-    return b"\r\n".join([b"POST " + path + b" " + version, b"Host: x", kind, *lines]) + b"\r\n\r\n"
+    return (
+        b"\r\n".join([b"POST " + path + b" " + version, b"Host: localhost", kind, *lines])
+        + b"\r\n\r\n"
+    )
 
 
 LENGTH = b"Content-Length: 26"
@@ -65,7 +68,7 @@ ODD: dict[str, bytes] = {
     "a coding behind a vertical tab": head(b"Transfer-Encoding: \x0bchunked") + ONE_CHUNK,
     "a folded header": head(b"Transfer-Encoding:\r\n chunked") + ONE_CHUNK + HIDDEN,
     "a folded length": head(b"X-A: b\r\n Content-Length: 0", LENGTH) + BODY + HIDDEN,
-    "a first header that is folded": b"POST / HTTP/1.1\r\n Host: x\r\n\r\n" + HIDDEN,
+    "a first header that is folded": b"POST / HTTP/1.1\r\n Host: localhost\r\n\r\n" + HIDDEN,
     "a zero byte in a header": head(b"X-A: b\x00c", LENGTH) + BODY + HIDDEN,
     "a bare CR in a header": head(b"X-A: b\rContent-Length: 0", LENGTH) + BODY + HIDDEN,
     "a header without a colon": head(b"Nothing", LENGTH) + BODY + HIDDEN,
@@ -79,8 +82,8 @@ ODD: dict[str, bytes] = {
     "HTTP/2 by prior knowledge": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + HIDDEN,
     "HTTP/0.9": b"GET /\r\n\r\n" + HIDDEN,
     "an unknown version": head(LENGTH, version=b"HTTP/9.9") + BODY + HIDDEN,
-    "a method with odd letters": b"P\x80ST / HTTP/1.1\r\nHost: x\r\n\r\n" + HIDDEN,
-    "a blank in the target": b"POST / x HTTP/1.1\r\nHost: x\r\n\r\n" + HIDDEN,
+    "a method with odd letters": b"P\x80ST / HTTP/1.1\r\nHost: localhost\r\n\r\n" + HIDDEN,
+    "a blank in the target": b"POST / x HTTP/1.1\r\nHost: localhost\r\n\r\n" + HIDDEN,
 }
 
 #: Bodies that are one request and nothing else, in unusual but permitted form.

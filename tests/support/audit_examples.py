@@ -63,6 +63,8 @@ def every_kind() -> dict[str, dict[str, Any]]:
         Kind.KEY_RETIRED,
         Kind.USE_REQUESTED,
         Kind.USE_DECIDED,
+        Kind.SHRED_REQUESTED,
+        Kind.SHRED_DECIDED,
         Kind.STARTED,
         Kind.STOPPED,
     ):

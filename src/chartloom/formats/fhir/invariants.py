@@ -115,15 +115,21 @@ def _bundle(resource: dict[str, Any]) -> Iterator[Finding]:
         url = entry.get("fullUrl", "")
         if "/_history/" in url:
             yield "bdl-8", f"/entry/{i}"
-        version = entry.get("resource", {}).get("meta", {}).get("versionId", "")
-        if url and (url, version) in seen and kind != "history":
+        # The schema of what entries hold may not have been looked at yet.
+        version = _child(_child(_child(entry, "resource"), "meta"), "versionId")
+        if url and (url, str(version)) in seen and kind != "history":
             yield "bdl-7", f"/entry/{i}"
-        seen.add((url, version))
-    first = entries[0].get("resource", {}).get("resourceType") if entries else None
+        seen.add((url, str(version)))
+    first = _child(_child(entries[0], "resource"), "resourceType") if entries else None
     if kind == "document" and first != "Composition":
         yield "bdl-11", "/entry"
     if kind == "message" and first != "MessageHeader":
         yield "bdl-12", "/entry"
+
+
+def _child(value: Any, name: str) -> Any:
+    """A property of an object; None of what is none."""
+    return value.get(name) if type(value) is dict else None
 
 
 def references(value: Any, pointer: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
