@@ -8,6 +8,7 @@ out-of-order messages end in the same state as in-order ones.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from enum import StrEnum
 from typing import Any
 
@@ -103,6 +104,8 @@ class Derived(msgspec.Struct, frozen=True):
     ``quarantine`` is the reason code when the message cannot be applied; then there are no
     contributions, but issues say why. ``unmapped`` lists paths (``ZPI-3``, ``PV1-41``), no values.
     provenance: the FHIR Provenance of this message (targets, entity = message, agent = feed).
+    unread: labels of what the message says besides its contributions, by number of its part
+    (``Message.parts``; -1: around the parts); what was refused is at least restricted.
     """
 
     position: int
@@ -119,6 +122,7 @@ class Derived(msgspec.Struct, frozen=True):
     unmapped: tuple[str, ...] = ()
     provenance: FhirJson | None = None
     quarantine: str = ""
+    unread: tuple[tuple[int, int], ...] = ()
 
     @property
     def labels(self) -> int:
@@ -131,6 +135,16 @@ class Derived(msgspec.Struct, frozen=True):
         found = 0
         for contribution in self.contributions:
             found |= contribution.labels
+        for _, labels in self.unread:
+            found |= labels
+        return found & ~PERSON_MASK
+
+    def unread_in(self, numbers: Container[int]) -> int:
+        """Mask of the labels of what these parts say besides contributions."""
+        found = 0
+        for number, labels in self.unread:
+            if number in numbers:
+                found |= labels
         return found & ~PERSON_MASK
 
 

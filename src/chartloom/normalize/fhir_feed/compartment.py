@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from heapq import heappop, heappush
 from typing import Any
 
 from chartloom.domain.resource import FhirJson
@@ -63,3 +64,43 @@ def _patient(
     if isinstance(value, str) and value and isinstance(system, str):
         return names.by_identifier("Patient", system, value)
     return ""
+
+
+def references_at(
+    resource: FhirJson, row: TypeRow, resolve: Callable[[str], str] = str
+) -> Iterator[str]:
+    """The references through which ``patients_of`` may find a patient."""
+    for path in row.elements:
+        for reference in _at(resource, path):
+            given = reference.get("reference")
+            if isinstance(given, str):
+                yield resolve(given)
+
+
+def place_all(
+    count: int, place: Callable[[int], str | None], awaits: Callable[[int], Iterable[str]]
+) -> list[int]:
+    """Places the resources 0 to ``count``, also through others that are themselves placed late;
+    the numbers of those that cannot be placed.
+
+    place: the name by which others are found through it ("" if none are), or None if it has to
+    wait for one of those names that ``awaits`` gives. The order is that of going over all that are
+    left again and again; but each is tried again only when what it waits for is there.
+    """
+    now, later, left = list(range(count)), list[int](), set[int]()
+    waiting: dict[str, list[int]] = {}
+    while now or later:
+        if not now:
+            now, later = later, []
+        number = heappop(now)
+        name = place(number)
+        if name is not None:
+            for other in waiting.pop(name, ()):
+                if other in left:
+                    left.remove(other)
+                    heappush(now if other > number else later, other)
+        elif number not in left:
+            left.add(number)
+            for wanted in awaits(number):
+                waiting.setdefault(wanted, []).append(number)
+    return sorted(left)

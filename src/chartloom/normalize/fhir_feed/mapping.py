@@ -32,6 +32,7 @@ from chartloom.normalize.code_version import fingerprint
 from chartloom.normalize.fhir_feed import loss
 from chartloom.normalize.fhir_feed.plan import Plan, make_plan
 from chartloom.normalize.fhir_feed.types import FILE, read_types, shipped
+from chartloom.normalize.fhir_feed.unread import unread
 from chartloom.normalize.marking import files_of
 from chartloom.normalize.sensitivity import Labeller, builtin
 
@@ -117,6 +118,7 @@ class FhirMapping:
             loss=loss.count(value, plan),
             unmapped=_unmapped(plan),
             provenance=_provenance(contributions, message, feed, namespace, event_us),
+            unread=unread(value, plan, self.labeller),
         )
         return derived, plan
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -12,7 +13,11 @@ from chartloom.domain.message import Message
 from chartloom.domain.resource import Contribution, Disposition, FhirJson
 from chartloom.formats.fhir import is_resource_type, validate
 from chartloom.normalize.fhir_feed import issues as _codes
-from chartloom.normalize.fhir_feed.compartment import patients_of
+from chartloom.normalize.fhir_feed.compartment import (
+    patients_of,
+    place_all,
+    references_at,
+)
 from chartloom.normalize.fhir_feed.entries import BROKEN, Entry, read_entries
 from chartloom.normalize.fhir_feed.identity import Names, Rewriter
 from chartloom.normalize.fhir_feed.types import TypeRow
@@ -41,12 +46,13 @@ class Outcome:
 
 @dataclass(slots=True)
 class Plan:
-    """Everything a message yields, entry by entry."""
+    """Everything a message yields, entry by entry. envelope: the issues of what is around them."""
 
     is_bundle: bool
     outcomes: list[Outcome]
     issues: list[Issue]
     quarantine: str = ""
+    envelope: tuple[Issue, ...] = ()
 
     @property
     def contributions(self) -> tuple[Contribution, ...]:
@@ -76,7 +82,8 @@ def make_plan(
         str(feed.options.get("base_url", "")),
     )
     ids = names.add(entries)
-    plan = Plan(is_bundle, [Outcome(e, ids.get(e.index, "")) for e in entries], issues)
+    outcomes = [Outcome(e, ids.get(e.index, "")) for e in entries]
+    plan = Plan(is_bundle, outcomes, issues, envelope=tuple(issues))
     _Planner(plan, names, types, message).run()
     return plan
 
@@ -97,14 +104,11 @@ class _Planner:
     def run(self) -> None:
         drafts = [o for o in self.plan.outcomes if self._draft(o)]
         drafts = self._without_repetitions(drafts)
-        waiting = [o for o in drafts if not self._place(o)]
-        while waiting:  # a resource may be placed through one that was itself placed late
-            left = [o for o in waiting if not self._place(o)]
-            if len(left) == len(waiting):
-                break
-            waiting = left
-        for outcome in waiting:
-            self._unplaced(outcome)
+        left = place_all(
+            len(drafts), lambda n: self._place(drafts[n]), lambda n: self._awaits(drafts[n])
+        )
+        for number in left:
+            self._unplaced(drafts[number])
         self._judge()
 
     def _issue(self, code: str, pointer: str, detail: str = "") -> None:
@@ -190,23 +194,29 @@ class _Planner:
 
     # --- placing --------------------------------------------------------------------------------
 
-    def _place(self, outcome: Outcome) -> bool:
-        """Finds whose chart it is in; False if that is not known (yet)."""
+    def _awaits(self, outcome: Outcome) -> Iterator[str]:
+        assert outcome.row is not None
+        return references_at(outcome.draft, outcome.row)
+
+    def _place(self, outcome: Outcome) -> str | None:
+        """Finds whose chart it is in. The name by which others are placed through it, "" if none
+        are; None if it is not known (yet)."""
         if outcome.contribution is not None:  # a deletion, already placed
-            return True
+            return ""
         row, draft = outcome.row, outcome.draft
         assert row is not None
         if row.kind == "directory":
             self._contribute(outcome, "", directory=True)
-            return True
+            return ""
         patients = patients_of(draft, row, self.names, self.owners)
         if not patients:
-            return False
+            return None
         if len(patients) > 1:
             self._issue("fhir-several-patients", outcome.entry.pointer)
-        self.owners[f"{draft['resourceType']}/{draft['id']}"] = patients[0]
+        name = f"{draft['resourceType']}/{draft['id']}"
+        self.owners[name] = patients[0]
         self._contribute(outcome, patients[0], directory=False)
-        return True
+        return name
 
     def _unplaced(self, outcome: Outcome) -> None:
         row = outcome.row

@@ -56,6 +56,8 @@ LEVEL_URLS = frozenset(_LOCAL + name for name in _LEVELS)
 #: Allergy sensitivity (IAM-9) is no confidentiality.
 NO_LEVELS = frozenset({"AllergyIntolerance"})
 STRICT = frozenset({"ACTCODE", "CONFIDENTIALITY"})
+_CODING: Final = ("system", "code", "display")
+_WORDS: Final = frozenset({"text", "display", "valueString"})
 
 
 class Labeller:
@@ -117,6 +119,29 @@ class Labeller:
         if feed_sensitive and not found - {Label.VIP, Label.EMP}:
             found.add(Label.R)
         return frozenset(found) if found else _NO
+
+    def labels_in(self, value: Any) -> Labels:
+        """The labels of whatever is coded or said in short words anywhere in any JSON at all: for
+        what no resource was made of, because it is not valid or not kept. Never raises."""
+        found: set[Label] = set()
+        waiting = [value]
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, list):
+                waiting += value
+            elif isinstance(value, dict):
+                found |= self._any_coding(*(_text_of(value, key) for key in _CODING))
+                for key, inner in value.items():
+                    if isinstance(inner, dict | list):
+                        waiting.append(inner)
+                    elif key in _WORDS and isinstance(inner, str) and len(inner) <= VALUE_TEXT_MAX:
+                        found |= self._text(inner)
+        return frozenset(found)
+
+    def _any_coding(self, url: str, code: str, display: str) -> Labels:
+        if code and self._systems.get(url) in STRICT:
+            return self._security({"system": url, "code": code})
+        return self._judge_coding(url, code, display) if code else _NO
 
     def forget(self) -> None:
         """Forgets every text that was judged; what it judges does not change."""
@@ -254,6 +279,11 @@ def elements_of(resource: FhirJson) -> tuple[str, ...]:
     """The elements that are looked at, besides extensions, contained resources and ``meta``."""
     found = _ELEMENTS.get(resource["resourceType"])
     return tuple([k for k in resource if k not in _SKIPPED]) if found is None else found
+
+
+def _text_of(value: FhirJson, key: str) -> str:
+    text = value.get(key)
+    return text if isinstance(text, str) else ""
 
 
 def _elsewhere(system: str) -> bool:
