@@ -61,10 +61,9 @@ def test_a_refused_entry_restricts_the_message_and_is_judged(bad: Json) -> None:
 def test_what_is_ignored_is_judged_but_not_restricted() -> None:
     newer = {"meta": {"lastUpdated": "2024-01-02T00:00:00Z"}, "code": {"text": "Sodium"}}
     assert labels_of(_derive(PATIENT, _result(), _result(**newer)).labels) == {Label.HIV}
-    outcome = {"resource": {"resourceType": "OperationOutcome", "issue": []}}
-    header = {"severity": "information", "code": "informational"}
-    outcome["resource"]["issue"] = [header]  # type: ignore[index]
-    assert _derive(PATIENT, outcome).labels == 0
+    issue = {"severity": "information", "code": "informational"}
+    outcome = {"resourceType": "OperationOutcome", "issue": [issue]}
+    assert _derive(PATIENT, {"resource": outcome}).labels == 0
 
 
 def test_an_envelope_that_is_not_understood_restricts_it() -> None:

@@ -162,6 +162,8 @@ def bundle_rows(
         if message.parts is not None and told.patient:
             parts = message.parts
             body.excerpt = _excerpt(bodies, derived, message, parts, told.patient, batch)
+            if body.excerpt is not None and derived.unread:
+                told.labels |= derived.unread_in({n for n, _ in body.excerpt.slices})
         labels = told.labels & ~PERSON_MASK
         sealed = bodies.seal_bundle(told.patient, position, ordinal, labels, body)
         hashes = pack(f"!{len(told.touched)}I", *told.touched)
