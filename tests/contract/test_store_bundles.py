@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from tests.support import bundles
-from tests.support.bundles import WORDS, meeting, person, several
+from tests.support.bundles import WORDS, Json, meeting, person, result, several
 from tests.support.postgres import StoreFactory
 from tests.support.site import ShiftedClock, Site
 
@@ -18,9 +18,15 @@ from chartloom.domain.message import Arrival, MessageState
 from chartloom.domain.store import MessageDetail, MessageFilter
 from chartloom.engines.postgres import whole
 from chartloom.guard import SealBroken
+from chartloom.guard.authority import AccessDenied, Asking, Need
+from chartloom.guard.policy import Action
+from chartloom.guard.staff import Principal
+from chartloom.serve.api import _detail
 from chartloom.simulate import FEEDS
 
 NAMES = ("ana", "ben", "cho")
+ENGINEER = Principal("engineer", roles=frozenset({"integration_engineer"}))
+MEND = (Action.VIEW_MESSAGE, Purpose.OPERATIONS)
 
 
 class Clinic:
@@ -54,6 +60,16 @@ class Clinic:
             broker.shred(self.ids[name], "staff-1", "patient-request")
         self.store.erase(self.all, [self.ids[n] for n in names])
 
+    def mended(self, position: int) -> MessageDetail:
+        """What an engineer is shown. Raises ``AccessDenied``."""
+        authority = self.site.doors().authority
+        permit = authority.permit(ENGINEER, Need((MEND,), position=position), Asking())
+        return self.store.detail(permit.grant, position)
+
+    def listed(self, position: int) -> bool:
+        """Whether a list may name the message to an engineer."""
+        return bool(self.site.doors().authority.listable(ENGINEER, (MEND,), [position]))
+
     def landed(self, position: int) -> tuple[Any, ...]:
         with psycopg.connect(self.store.dsn) as conn:
             row = conn.execute(
@@ -73,6 +89,13 @@ def told(detail: MessageDetail) -> set[str]:
     return {name for name, word in WORDS.items() if word.encode() in encode(detail)} | {
         name for name, word in WORDS.items() if word.encode() in detail.message.body
     }
+
+
+def refused(name: str) -> Json:
+    """A result that validation refuses."""
+    entry = result(name)
+    entry["resource"]["status"] = 5
+    return entry
 
 
 def test_a_bundle_about_one_person_is_like_any_message_of_that_person(clinic: Clinic) -> None:
@@ -103,6 +126,7 @@ def test_who_may_see_some_sees_their_parts(clinic: Clinic) -> None:
         assert detail.message.shown
         assert all(detail.message.body[a:b] in body for a, b in detail.message.shown)
         assert (detail.provenance, detail.issues, detail.unmapped) == (None, (), ())
+        assert _detail(detail)["sha256"] == ""  # the whole's would confirm what is guessed
 
 
 def test_nothing_else_of_it_is_there_for_them(clinic: Clinic) -> None:
@@ -126,6 +150,55 @@ def test_what_is_about_two_is_shown_to_nobody_of_one(clinic: Clinic) -> None:
     position = clinic.tell(several("ana", "ben", extra=(meeting("ana", "ben"),)))
     for name in ("ana", "ben"):
         assert b"together" not in clinic.store.detail(clinic.grant(name), position).message.body
+
+
+def test_a_resource_about_two_is_not_shown_beside_the_parts_of_one(clinic: Clinic) -> None:
+    position = clinic.tell(several("ana", "ben", extra=(meeting("ana", "ben"),)))
+    assert len(clinic.state_ids("ana")) == 3  # what it says is in her chart
+    for name, other in (("ana", "ben"), ("ben", "ana")):
+        detail = clinic.store.detail(clinic.grant(name), position)
+        assert told(detail) == {name}, other
+        assert {r["resourceType"] for r in detail.resources} >= {"Patient", "Observation"}
+        assert "Appointment" not in {r["resourceType"] for r in detail.resources}
+
+
+def test_who_is_in_it_counts_also_if_what_was_said_is_refused(clinic: Clinic) -> None:
+    position = clinic.tell(several("ana", "ben", extra=(refused("cho"),)))
+    target = clinic.site.facts.target_of_message(clinic.all, position)
+    assert target.source_patients == tuple(sorted(clinic.ids.values()))
+    with pytest.raises(AccessDenied):  # of cho nothing is known that could be decided on
+        clinic.mended(position)
+    assert not clinic.listed(position)
+    with pytest.raises(NotFound):
+        clinic.store.detail(clinic.grant("cho"), position)
+    clinic.tell(several("cho"))
+    assert told(clinic.mended(position)) >= {"ana", "ben"}
+    assert clinic.listed(position)
+
+
+def test_it_is_nobodys_if_only_one_was_understood(clinic: Clinic) -> None:
+    position = clinic.tell(several("ana", extra=(refused("cho"),)))
+    (row,) = clinic.store.search(clinic.all, MessageFilter())
+    assert (row.position, row.source_patient) == (position, "")
+    assert row.issue_count > 0
+    assert clinic.store.search(clinic.grant("ana"), MessageFilter()) == []
+    detail = clinic.store.detail(clinic.grant("ana"), position)
+    assert told(detail) == {"ana"}
+    assert detail.row.excerpt
+    assert (detail.provenance, detail.issues, detail.unmapped) == (None, (), ())
+
+
+def test_after_one_is_shredded_the_rest_is_read(clinic: Clinic) -> None:
+    position = clinic.tell(several(*NAMES))
+    assert told(clinic.mended(position)) == set(NAMES)
+    clinic.shred("cho")
+    assert told(clinic.mended(position)) == {"ana", "ben"}
+    assert clinic.listed(position)
+    clinic.shred("ben")
+    assert told(clinic.mended(position)) == {"ana"}
+    clinic.shred("ana")
+    with pytest.raises((AccessDenied, NotFound)):
+        clinic.mended(position)
 
 
 def test_shredding_one_leaves_nothing_of_that_one(clinic: Clinic) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
 
 import msgspec
 import psycopg
@@ -223,6 +226,30 @@ def test_quarantine_and_retry(store: PostgresStore) -> None:
     assert store.waiting(grant) == 0
     status = store.feeds(grant)[0]
     assert (status.applied_count, status.quarantined_count) == (4, 0)
+
+
+def test_what_is_not_in_the_log_any_more_is_not_tried_again(store: PostgresStore) -> None:
+    store.land([arrival(1, "p1")])
+    lanes = store.claim("w", 64)
+    with psycopg.connect(store.dsn) as conn:
+        conn.execute("INSERT INTO retry SELECT 0, lane FROM landing")
+        conn.execute("INSERT INTO retry SELECT 900, lane FROM landing")
+    assert [m.position for m in store.pending(everyone(store), lanes, 1)] == [1]
+
+
+def test_a_message_that_is_not_read_in_time_has_no_fault(store: PostgresStore) -> None:
+    store.land([arrival(1, "p1")])
+
+    @contextmanager
+    def enter() -> Iterator[psycopg.Connection[Any]]:
+        with psycopg.connect(store.dsn, options="-c statement_timeout=100") as conn:
+            yield conn
+
+    assert trouble._body(enter, 1) is not None
+    with psycopg.connect(store.dsn) as other:
+        other.execute("LOCK TABLE landing IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(StoreUnavailable):
+            trouble._body(enter, 1)
 
 
 def test_rebuild_gives_the_same_again(store_factory: StoreFactory) -> None:

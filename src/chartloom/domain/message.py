@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -53,6 +55,15 @@ class Parts(msgspec.Struct, frozen=True, array_like=True):
         mine |= {needed for n in mine for needed in self.items[n].needs}
         return tuple((n, body[self.items[n].start : self.items[n].end]) for n in sorted(mine))
 
+    def shared_types(self, body: bytes, person: str) -> tuple[str, ...]:
+        """Types of the resources in parts that are about this person and others."""
+        found: set[str] = set()
+        for part in self.items:
+            if person in part.persons and len(part.persons) > 1:
+                text = body[part.start : part.end].decode(errors="replace")
+                found |= set(_types_in(json.loads(text, parse_int=str, parse_float=str)))
+        return tuple(sorted(found))
+
     def excerpt(self, shown: Mapping[int, bytes]) -> tuple[bytes, tuple[tuple[int, int], ...]]:
         """The parts of these numbers as one text, and where in it they stand."""
         text, spans = bytearray(self.head), []
@@ -62,6 +73,19 @@ class Parts(msgspec.Struct, frozen=True, array_like=True):
                 spans.append((len(text), len(text) + len(part)))
             text += self.filler if part is None else part
         return bytes(text + self.tail), tuple(spans)
+
+
+def _types_in(value: Any) -> Iterator[str]:
+    """Every ``resourceType`` in a JSON value."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            if isinstance(kind := one.get("resourceType"), str):
+                yield kind
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
 
 
 class Arrival(msgspec.Struct, frozen=True):

@@ -71,7 +71,8 @@ def _detail(detail: MessageDetail) -> dict[str, Any]:
     """Everything but the bytes, which ``/messages/{position}/raw`` gives as they are."""
     return {
         "message": detail.row,
-        "sha256": detail.message.sha256.hex(),
+        # Not of what is shown in parts: the whole's would confirm guesses about the others.
+        "sha256": "" if detail.row.excerpt else detail.message.sha256.hex(),
         "project_version": detail.project_version,
         "resources": detail.resources,
         "provenance": detail.provenance,

@@ -47,6 +47,8 @@ class Excerpt(msgspec.Struct, array_like=True):
     whoever may see that person only, nothing else of the message is open.
 
     frame: the message's :class:`Parts` without items. slices: number of the part, its bytes.
+    shared: types of resources that the message tells of this person together with others; which
+    of this type stood in whose part is not known any more.
     """
 
     feed: str
@@ -58,6 +60,7 @@ class Excerpt(msgspec.Struct, array_like=True):
     sha256: bytes
     frame: Parts
     slices: tuple[tuple[int, bytes], ...]
+    shared: tuple[str, ...] = ()
 
 
 class BundleBody(msgspec.Struct, omit_defaults=True):

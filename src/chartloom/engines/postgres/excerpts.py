@@ -14,7 +14,8 @@ def detail(parts: Sequence[tuple[int, str, BundleBody]], position: int) -> Messa
     """The message as far as these parts go (ordinal, source patient, body).
 
     Raises ``NotFound`` if none of them has any of its bytes. What is about the message as a whole
-    (provenance, Issues, its size) is not told: it is about the others too.
+    (provenance, Issues, its size) is not told: it is about the others too. Nor is a resource that
+    may come from bytes about others as well.
     """
     open_ = [(patient, body, body.excerpt) for _, patient, body in parts if body.excerpt]
     if not open_:
@@ -38,7 +39,12 @@ def detail(parts: Sequence[tuple[int, str, BundleBody]], position: int) -> Messa
         row=row(first, position, patient, sum(b - a for a, b in spans)),
         message=message,
         project_version=first.project_version,
-        resources=tuple(c.resource for _, body, _ in open_ for c in body.contributions),
+        resources=tuple(
+            c.resource
+            for _, body, excerpt in open_
+            for c in body.contributions
+            if c.type not in excerpt.shared
+        ),
         provenance=None,
         issues=(),
         unmapped=(),

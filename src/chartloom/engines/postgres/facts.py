@@ -18,6 +18,7 @@ from chartloom.domain.access import KnownOfPerson, Relation, Target
 from chartloom.domain.grant import Grant
 from chartloom.domain.labels import BIT, Label
 from chartloom.domain.resource import FhirJson, ResourceState
+from chartloom.engines.postgres.access import claim
 from chartloom.engines.postgres.care import labels_of_persons, patients_of, relations_of
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.queries import STATE
@@ -39,6 +40,8 @@ _OF_MESSAGES: Final = """
     SELECT position, source_patient FROM landing WHERE position = ANY(%(positions)s::int8[])
     UNION SELECT position, source_patient FROM bundle
     WHERE position = ANY(%(positions)s::int8[])"""
+#: Those whose key was destroyed.
+_SHREDDED: Final = "SELECT subject FROM subject_keys_get(%s, %b, %s) WHERE generation = 0"
 
 #: How long the directory (names of wards, numbers of staff) is believed.
 _DIRECTORY_S: Final = 30.0
@@ -154,13 +157,26 @@ class PostgresFacts:
         return self.targets_of_messages(grant, [position]).get(position, Target(False))
 
     def targets_of_messages(self, grant: Grant, positions: Sequence[int]) -> dict[int, Target]:
-        """The same for many; those that are not there are left out."""
+        """The same for many; those that are not there are left out.
+
+        Of several persons, those are left out whose key was destroyed: nothing of them is left in
+        the message, and the rest of it is read.
+        """
         found: dict[int, set[str]] = {}
         with self._store.entered(grant) as conn:
             rows = conn.execute(_OF_MESSAGES, {"positions": list(positions)}).fetchall()
-        for position, patient in rows:
-            found.setdefault(position, set()).add(patient)
-        return {p: Target(True, tuple(sorted(some - {""}))) for p, some in found.items()}
+            for position, patient in rows:
+                found.setdefault(position, set()).add(patient)
+            about = {position: some - {""} for position, some in found.items()}
+            gone = self._shredded(conn, grant, {p for a in about.values() if len(a) > 1 for p in a})
+        return {p: Target(True, tuple(sorted(some - gone or some))) for p, some in about.items()}
+
+    def _shredded(self, conn: Connection, grant: Grant, some: set[str]) -> set[str]:
+        if not some:
+            return set()
+        text, mac = claim(self._store.guard, grant)
+        rows = conn.execute(_SHREDDED, (text, mac, sorted(some))).fetchall()
+        return {row[0] for row in rows}
 
     def _state(self, grant: Grant, row: Sequence[Any]) -> ResourceState:
         return self._store.open_state(grant, tuple(row))

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from psycopg import errors
 
+from chartloom.domain.errors import StoreUnavailable
 from chartloom.domain.grant import Grant
 from chartloom.domain.keys import SubjectShredded
 from chartloom.domain.message import Message
@@ -119,11 +120,19 @@ def _headers(enter: Enter, lanes: Sequence[int], limit: int) -> list[Row]:
 
 
 def _body(enter: Enter, position: int) -> bytes | None:
-    """The sealed body, None if it cannot be read."""
+    """The sealed body, None if it cannot be read.
+
+    Raises ``StoreUnavailable`` if that takes too long.
+    """
     try:
         with enter() as conn:
             row = conn.execute(queries.BODY_AT, (position,), binary=True).fetchone()
-    except (*_DAMAGED, errors.QueryCanceled) as error:
+    except errors.QueryCanceled:
+        # Nothing is known of the message: a slow disk is no fault of it.
+        raise StoreUnavailable(
+            "the store did not read a message in time.", cure="Look at the load of its disks."
+        ) from None
+    except _DAMAGED as error:
         fields = {"position": position, "sqlstate": error.sqlstate}
         _log.error("a stored message cannot be read", extra={"chartloom": fields})
         return None

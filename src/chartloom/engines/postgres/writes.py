@@ -87,10 +87,18 @@ def outcome_row(
         message.feed,
         bodies.type_label(derived.message_type or message.message_type),
         bodies.control_label(derived.control_id or message.control_id),
-        derived.source_patient or message.source_patient,
+        _main(message, derived),
         derived.quarantine,
         derived.labels,
     )
+
+
+def _main(message: Message, derived: Derived) -> str:
+    """Whose message it is as a whole. One about several persons is nobody's, also if the mapping
+    understood what it says of one of them only: what goes for all of it tells of the others."""
+    if message.parts is not None:
+        return ""
+    return derived.source_patient or message.source_patient
 
 
 #: A contribution as bundles hold it: the ``resource`` of a directory one is encoded already.
@@ -137,9 +145,10 @@ def bundle_rows(
     """One row per source patient that the message speaks of; the first one is the message's own.
 
     Directory resources travel with the first: they are evidence of this message like the rest. Of a
-    message about several persons each row has the bytes about its own.
+    message about several persons each row has the bytes about its own; who has none for what the
+    mapping refused has an empty one, so that whom the message is about can be told from its rows.
     """
-    main = derived.source_patient or message.source_patient
+    main = _main(message, derived)
     first = told = _Told(main, BIT[Label.R] if derived.quarantine else 0)
     by_patient = {main: first}
     for said in derived.contributions:
@@ -151,6 +160,10 @@ def bundle_rows(
         told.said.append(said)
         told.labels |= said.labels
         told.touched.append(crc32(said.resource["id"].encode()))
+    refused: frozenset[str] = frozenset()
+    if message.parts is not None and not derived.quarantine:
+        refused = message.parts.persons.difference(by_patient)
+        by_patient |= {patient: _Told(patient) for patient in sorted(refused)}
     position = derived.position
     rows = []
     for ordinal, told in enumerate(by_patient.values()):
@@ -159,7 +172,7 @@ def bundle_rows(
             body.event_us = derived.event_us
             body.provenance, body.issues = derived.provenance, derived.issues
             body.unmapped, body.links = derived.unmapped, derived.links
-        if message.parts is not None and told.patient:
+        if message.parts is not None and told.patient and told.patient not in refused:
             parts = message.parts
             body.excerpt = _excerpt(bodies, derived, message, parts, told.patient, batch)
             if body.excerpt is not None and derived.unread:
@@ -199,6 +212,7 @@ def _excerpt(
         message.sha256,
         msgspec.structs.replace(parts, items=()),
         slices,
+        parts.shared_types(message.body, patient),
     )
 
 
