@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.resources
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+import psycopg
 import pytest
 from tests.support.derive import FEED, MAPPING, PID, text
+from tests.support.patience import PATIENCE_S
 
 from chartloom.domain.errors import LaneLost, StoreDamaged
 from chartloom.domain.grant import EVERYONE, Grant, Purpose
@@ -131,3 +136,34 @@ def test_relations_that_are_said_no_more_go(store: PostgresStore) -> None:
     assert rows(store, "SELECT count(*) FROM care")[0][0] > 0
     hear(store, text("ADT^A11", PID, STAY))
     assert rows(store, "SELECT count(*) FROM care") == [(0,)]
+
+
+def test_an_upgrade_waits_for_a_batch_in_flight_before_it_empties_anything(
+    store: PostgresStore,
+) -> None:
+    """A batch locks its lanes first; who takes tables before lanes waits for it in a circle."""
+    hear(store, text("ORU^R01", PID, *LAB))
+    folder = importlib.resources.files("chartloom.engines.postgres").joinpath("sql")
+    migration = folder.joinpath("0013_told_once.sql").read_text()
+    upgrade = migration[migration.index("DO $$") :].encode()
+
+    def run() -> None:
+        with psycopg.connect(store.dsn, options="-c lock_timeout=60000") as conn:
+            conn.execute(upgrade)
+
+    waits = b"SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DO $$%'"
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(store.dsn) as batch:
+        batch.execute("SELECT FROM lane FOR UPDATE")
+        done = pool.submit(run)
+        deadline_s = time.monotonic() + PATIENCE_S
+        with psycopg.connect(store.dsn, autocommit=True) as watch:
+            while watch.execute(waits).fetchone() is None:
+                assert time.monotonic() < deadline_s
+                time.sleep(0.01)
+        batch.execute("SET LOCAL lock_timeout = 2000")
+        batch.execute("LOCK TABLE outcome IN ROW EXCLUSIVE MODE")  # as the batch goes on
+        assert not done.done()
+        batch.commit()
+        done.result(PATIENCE_S)
+    assert results(store) == {}
+    assert rows(store, "SELECT max(cursor) FROM lane") == [(0,)]
