@@ -44,7 +44,6 @@ def _result(**more: Any) -> Json:
         {"unheard": 1},
         {"status": "nope"},
         {"code": {"coding": [{"display": "HIV Ag+Ab"}, None, 7], "text": 1}},
-        {"subject": {"display": "nobody"}},
         {"resourceType": "Basic2"},
     ],
 )
@@ -56,6 +55,14 @@ def test_a_refused_entry_restricts_the_message_and_is_judged(bad: Json) -> None:
         assert labels_of(derived.labels) == {Label.R, Label.HIV}
     assert derived.unread_in({1}) == derived.labels
     assert derived.unread_in({0, -1}) == 0
+
+
+def test_a_valid_entry_about_nobody_is_judged_by_what_it_says() -> None:
+    derived = _derive(PATIENT, _result(subject={"display": "nobody"}))
+    assert [c.type for c in derived.contributions] == ["Patient"]
+    assert labels_of(derived.labels) == {Label.HIV}
+    plain = _derive(PATIENT, _result(subject={"display": "nobody"}, code={"text": "Sodium"}))
+    assert plain.labels == 0
 
 
 def test_what_is_ignored_is_judged_but_not_restricted() -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from chartloom.domain.labels import BIT, Label, mask
 from chartloom.domain.resource import Disposition
+from chartloom.formats.fhir import validate
 from chartloom.normalize.fhir_feed.plan import Outcome, Plan, is_error
 from chartloom.normalize.sensitivity import Labeller
 
@@ -20,15 +21,16 @@ _AROUND: Final = -1
 
 
 def unread(value: Any, plan: Plan, labeller: Labeller) -> tuple[tuple[int, int], ...]:
-    """``Derived.unread``: entry number and mask. What could not be used is at least restricted, as
-    a message is of which nothing could; what says nothing (``null``) needs no label."""
+    """``Derived.unread``: entry number and mask. What could not be understood is at least restricted,
+    as a message is of which nothing could. A valid resource that is about nobody known here is
+    judged by what it says; what says nothing (``null``) needs no label."""
     found: dict[int, int] = {}
     for outcome in plan.outcomes:
         number = outcome.entry.index
         if _is_judged(outcome) or (raw := _raw(value, plan, number)) is None:
             continue
         labels = mask(labeller.labels_in(raw))
-        if outcome.disposition is Disposition.UNMAPPED:
+        if outcome.disposition is Disposition.UNMAPPED and not _is_understood(outcome):
             labels |= _RESTRICTED
         if labels:
             found[number] = labels
@@ -45,6 +47,14 @@ def unread(value: Any, plan: Plan, labeller: Labeller) -> tuple[tuple[int, int],
 def _is_judged(outcome: Outcome) -> bool:
     """Whether all that it says is in its contribution; a deletion's has nothing of its resource."""
     return outcome.contribution is not None and outcome.entry.method != "DELETE"
+
+
+def _is_understood(outcome: Outcome) -> bool:
+    """Whether it is a valid resource of a type that is kept, which only lacks a patient."""
+    resource = outcome.entry.resource
+    if outcome.row is None or not isinstance(resource, dict):
+        return False
+    return not any(map(is_error, validate(resource)))
 
 
 def _raw(value: Any, plan: Plan, number: int) -> Any:
