@@ -225,6 +225,22 @@ def test_the_glass_opens_what_policy_says_and_for_its_time_only(plain: Doors) ->
     refused(plain, STRANGER, patient)
 
 
+def test_broken_glass_outlives_what_was_written_about_a_shredded_person(plain: Doors) -> None:
+    patient, now_us = patient_of(plain), plain.clock.now_us()
+    own = plain.store.guard.mint("service:glass", Purpose.OPERATIONS, (GLASS_SUBJECT, patient), ())
+    times = {"started_us": now_us, "until_us": now_us + 1_000_000}
+    plain.glass.add(own, Glass("g1", "stranger", (patient,), "emergency", "Unconscious", **times))
+    assert plain.glass.get(own, "g1").text == "Unconscious"
+    broker = plain.store.guard.broker
+    assert broker is not None
+    broker.shred(patient, "staff-1", "patient-request")
+    (kept,) = plain.glass.list(own)
+    assert (kept.actor, kept.reason) == ("stranger", "emergency")
+    assert "Unconscious" not in kept.text
+    assert "destroyed" in kept.text
+    assert plain.glass.review(own, "g1", "officer", "justified", now_us)
+
+
 ATTENDING_ELSEWHERE = Principal("other", roles=ROLES, practitioners=frozenset({"NPI|8888"}))
 
 

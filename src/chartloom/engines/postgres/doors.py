@@ -18,6 +18,7 @@ from chartloom.domain.access import (
 )
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
+from chartloom.domain.keys import SubjectShredded
 from chartloom.engines.postgres.store import PostgresStore
 
 _PUT: Final = """
@@ -95,6 +96,10 @@ _GLASS_REVIEW: Final = """
 _GLASS_END: Final = "UPDATE glass SET until_us = %(now)s WHERE id = %(id)s AND until_us > %(now)s"
 
 
+#: In place of what was written about somebody whose key was destroyed.
+_TEXT_DESTROYED: Final = "destroyed with the key of the person it was about"
+
+
 class PostgresGlass:
     """Implements ``GlassRecords``. What was written is sealed under the patient's own key."""
 
@@ -151,7 +156,10 @@ class PostgresGlass:
         id, actor, patients, reason, started, until, by, reviewed, outcome, body = row
         text = ""
         if grant is not None and self._guard.covers(grant, patients[0]):
-            text = self._guard.unseal(grant, patients[0], "glass", id, "1", body).decode()
+            try:
+                text = self._guard.unseal(grant, patients[0], "glass", id, "1", body).decode()
+            except SubjectShredded:
+                text = _TEXT_DESTROYED  # the record of the access stays, what was written does not
         return Glass(
             *(id, actor, tuple(patients), reason, text, started, until, by, reviewed, outcome)
         )

@@ -21,9 +21,9 @@ _AROUND: Final = -1
 
 
 def unread(value: Any, plan: Plan, labeller: Labeller) -> tuple[tuple[int, int], ...]:
-    """``Derived.unread``: entry number and mask. What could not be understood is at least restricted,
-    as a message is of which nothing could. A valid resource that is about nobody known here is
-    judged by what it says; what says nothing (``null``) needs no label."""
+    """``Derived.unread``: entry number and mask. What could not be understood is at least
+    restricted, as a message is of which nothing could. A valid resource that is about nobody known
+    here is judged by what it says; what says nothing (``null``) needs no label."""
     found: dict[int, int] = {}
     for outcome in plan.outcomes:
         number = outcome.entry.index
