@@ -29,7 +29,8 @@ _MADE = "<!-- Made by tools/reference.py; do not edit. -->\n"
 
 
 def _cell(text: object) -> str:
-    return " ".join(str(text).split()).replace("|", "\\|").replace("``", "`")
+    plain = str(text).replace("\\[", "[")  # as the terminal shows it
+    return " ".join(plain.split()).replace("|", "\\|").replace("``", "`")
 
 
 def _rows(model: type[BaseModel], table: str = "") -> Iterator[str]:

@@ -44,7 +44,16 @@ def test_keys_and_audit_from_the_command_line(
     chart = asked(site, "chart", "100002", "--reason", WHY)
     request = asked(site, "keys", "shred", "100001", "--reason", "patient-request")
     assert len(request["source_patients"]) == 2
-    approved = ("keys", "shred", "--approved", request["id"], "--site", str(site), "--json")
+    approved = (
+        "keys",
+        "shred",
+        "--approved",
+        request["id"],
+        "--yes",
+        "--site",
+        str(site),
+        "--json",
+    )
     chartloom(*approved, expect=2)
     chartloom("keys", "decide", request["id"], "approve", "--site", str(site), expect=2)
     assert asked(site, "keys", "status")["destroyed"] == 0
@@ -52,7 +61,9 @@ def test_keys_and_audit_from_the_command_line(
         patch.setattr("os.getuid", lambda: 4711)
         assert asked(site, "keys", "decide", request["id"], "approve")["state"] == "approved"
     assert [r["state"] for r in asked(site, "keys", "requests")] == ["approved"]
-    shredded = asked(site, "keys", "shred", "--approved", request["id"])
+    chartloom(*[a for a in approved if a != "--yes"], expect=2)  # nobody can be asked
+    assert asked(site, "keys", "status")["destroyed"] == 0
+    shredded = asked(site, "keys", "shred", "--approved", request["id"], "--yes")
     assert len(shredded["records"]) == 2
     assert [r["state"] for r in asked(site, "keys", "requests")] == ["done"]
     chartloom(*approved, expect=2)

@@ -57,7 +57,7 @@ def verify_log(
     """Finds every change of the log: edits, gaps, moves, cuts, and clocks turned back.
 
     The log cannot show that it was rewritten as a whole by somebody who has the signing key; copies
-    of the heads, kept where nobody here can write, can; the one of `[audit] heads_copy` is looked
+    of the heads, kept where nobody here can write, can; the one of `\\[audit] heads_copy` is looked
     at without being named. Heads are signed every ten seconds, so that the newest events wait for
     the next one; older ones without a head are a finding. Exit code 1 if anything was found.
     """

@@ -40,7 +40,7 @@ def _open(site: SiteOption) -> InternalCa:
 
 
 def init(site: SiteOption = Path(), json: JsonOption = False) -> None:
-    """Makes the authority and this machine's certificate. Set certificate = "internal" in [tls]."""
+    """Makes the authority and this machine's certificate: `internal` in \\[tls] certificate."""
     authority = _open(site)
     certificate = authority.init()
     if json:

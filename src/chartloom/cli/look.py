@@ -222,7 +222,7 @@ def chart(
     """A patient's summary: problems, medications, allergies, results, encounters and more.
 
     An operator cares for nobody: the chart opens with a reason, as in an emergency, for as long as
-    [access] glass_hours says. That is on record, and reviewed in the console.
+    \\[access] glass_hours says. That is on record, and reviewed in the console.
     """
     from chartloom.cli.chart import chart_json, print_chart
     from chartloom.domain.grant import Purpose

@@ -143,7 +143,9 @@ def demo(
     seed: Annotated[int, typer.Option(help="Which hospital.")] = 7,
     patients: Annotated[int, typer.Option(help="People.", min=1, max=5000)] = 150,
     speed: Annotated[float, typer.Option(help="Simulated seconds per second.")] = 120.0,
-    open_browser: Annotated[bool, typer.Option("--browser/--no-browser")] = True,
+    open_browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the console in a browser.")
+    ] = True,
 ) -> None:
     """Starts Chartloom with a simulated hospital that sends over real connections.
 
