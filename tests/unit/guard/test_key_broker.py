@@ -327,6 +327,30 @@ def test_reading_sealing_and_shredding_go_on_during_rotations(site: Site) -> Non
     assert sum(isinstance(k, Tombstone) for k in site.store.rows.values()) == 5
 
 
+def test_a_process_that_starts_during_rotations_makes_no_generation(site: Site) -> None:
+    """A folder is not read in one moment: a look may miss the old generation and the new one."""
+    site.process()
+    broker, stop = site.process(), threading.Event()
+
+    def start() -> int:
+        starts = 0
+        while not stop.is_set():
+            FileKek(site.folder, create=True)
+            starts += 1
+        return starts
+
+    with ThreadPoolExecutor(3) as pool:
+        starting = [pool.submit(start) for _ in range(3)]
+        try:
+            for generation in range(1, 60):
+                assert broker.rotate().generation == generation + 1
+                broker.retire(generation)
+        finally:
+            stop.set()
+        assert all(s.result() > 0 for s in starting)
+    assert [p.name for p in site.folder.glob("*.key")] == ["60.key"]
+
+
 def test_a_key_shredded_during_rotation_stays_shredded(site: Site) -> None:
     broker = site.process()
     seal(broker, "p1")

@@ -189,7 +189,7 @@ class FileKek(LocalKek):
         private_folder(folder, create=create)
         self._reload()
         if not self._keys and create:
-            self.rotate()
+            self._make_first()
         if not self._keys:
             raise ConfigurationError(
                 "there is no key-encryption key.",
@@ -200,17 +200,42 @@ class FileKek(LocalKek):
     def _reload(self) -> None:
         known = self._keys
         found: dict[int, bytes] = {}
-        for path in self._folder.glob(f"*{self._suffix}"):
-            if path.stem.isascii() and path.stem.isdigit():
-                number = int(path.stem)
-                try:
-                    found[number] = known.get(number) or self._open(number, path)
-                except ConfigurationError:
-                    if path.exists():
-                        raise
-                    # Destroyed by another process in this very moment.
+        for number, path in self._files().items():
+            try:
+                found[number] = known.get(number) or self._open(number, path)
+            except ConfigurationError:
+                if path.exists():
+                    raise
+                # Destroyed by another process in this very moment.
         if found or not known:
             self._keys = found
+
+    def _files(self) -> dict[int, Path]:
+        """The files of generations. A folder is not read in one moment: while another process makes
+        a generation and destroys the one before, one look may see neither. Two equal looks hold."""
+        seen: dict[int, Path] | None = None
+        while True:
+            paths = self._folder.glob(f"*{self._suffix}")
+            found = {int(p.stem): p for p in paths if p.stem.isascii() and p.stem.isdigit()}
+            if found == seen:
+                return found
+            seen = found
+
+    def _make_first(self) -> None:
+        """Makes generation 1, unless another process was quicker."""
+        with self._lock:
+            self._reload()
+            if self._keys:
+                return
+            key = secrets.token_bytes(KEY_BYTES)
+            try:
+                self._keep(1, key)
+            except ConfigurationError:
+                self._reload()
+                if not self._keys:
+                    raise
+                return
+            self._keys = {1: key}
 
     def _open(self, generation: int, path: Path) -> bytes:
         return key_from_hex(read(path), path)
