@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import re
 from urllib.parse import urlencode, urlsplit
@@ -31,11 +32,11 @@ class Client:
             body = urlencode(form, doseq=True)
             sent["Content-Type"] = "application/x-www-form-urlencoded"
         connection = http.client.HTTPConnection(self.host, timeout=PATIENCE_S)
-        connection.request(method, path, body, sent)
-        answer = connection.getresponse()
-        text = answer.read().decode("utf-8", "replace")
-        received = {name.lower(): value for name, value in answer.getheaders()}
-        connection.close()
+        with contextlib.closing(connection):
+            connection.request(method, path, body, sent)
+            with connection.getresponse() as answer:
+                text = answer.read().decode("utf-8", "replace")
+            received = {name.lower(): value for name, value in answer.getheaders()}
         self._keep([v for name, v in answer.getheaders() if name.lower() == "set-cookie"])
         return answer.status, received, text
 
