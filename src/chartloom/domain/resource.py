@@ -70,15 +70,21 @@ class LinkKind(StrEnum):
     MERGE = "merge"  #: A34, A40: ``prior`` is the same person as ``surviving`` from now on
     LINK = "link"  #: A24
     UNLINK = "unlink"  #: A37
+    WITHDRAW = "withdraw"  #: what was said about the two is taken back; rules and weights count
 
 
 class LinkEvent(msgspec.Struct, frozen=True):
-    """A source's word that two of its patient records are (or are not) one person."""
+    """A source's or a person's word that two patient records are (or are not) one person.
+
+    by: actor id of the person who said it, "" for a source; reason: a code of that person's.
+    """
 
     kind: LinkKind
     surviving: str  #: source patient id
     prior: str  #: source patient id
     rule: str  #: which rule read it, e.g. ``MRG-1``
+    by: str = ""
+    reason: str = ""
 
 
 class PatientIdentifier(msgspec.Struct, frozen=True):

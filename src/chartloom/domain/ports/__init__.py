@@ -5,6 +5,7 @@ argument and raises ``GrantRefused`` if the grant is missing, forged or expired.
 not cover is simply not there.
 """
 
+from chartloom.domain.ports.identity import Identities
 from chartloom.domain.ports.parts import Clock, GrantCoverage, GrantVerifier, Sealer
 from chartloom.domain.ports.protection import (
     AccessFacts,
@@ -27,6 +28,7 @@ __all__ = [
     "GlassRecords",
     "GrantCoverage",
     "GrantVerifier",
+    "Identities",
     "Landing",
     "Lanes",
     "Messages",

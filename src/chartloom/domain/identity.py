@@ -1,0 +1,121 @@
+"""Nouns of identity: what is decided about two records, who said so, what is to be reviewed.
+
+Nothing here holds a value of anybody: levels, weights, pseudonymous ids and codes only.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from chartloom.domain.resource import LinkKind
+
+#: Subject of the review queue: a grant that names it opens the queue, not the records in it.
+IDENTITY_SUBJECT = "site:identity"
+
+#: Name of the internal feed in which decisions of people land, like any other message.
+STEWARD_FEED = "steward"
+
+#: Two source patient ids, the smaller first.
+Pair = tuple[str, str]
+
+
+class IdentityDecision(msgspec.Struct, frozen=True):
+    """What the rules and weights say about a pair of source patients, with its evidence.
+
+    outcome: ``link``, ``review``, ``new``. weight: bits. rule: ``record-number``,
+    ``national-number``, ``score``. guard: what held it back, or "". fields: field -> (level, bits).
+    parameters: their fingerprint. position: of the message after which it was decided.
+    """
+
+    pair: Pair
+    outcome: str
+    weight: float
+    rule: str
+    guard: str
+    fields: dict[str, tuple[str, float]]
+    parameters: str
+    position: int = 0
+
+
+class IdentityWord(msgspec.Struct, frozen=True):
+    """What a source (A40, A24, A37, Patient.link) or a person (steward feed) said about a pair.
+
+    by: actor id of the person, "" for a source. reason: a code. position: of the message.
+    """
+
+    pair: Pair
+    kind: LinkKind
+    event_us: int
+    position: int
+    rule: str
+    by: str = ""
+    reason: str = ""
+
+
+class ReviewState(StrEnum):
+    """Where a review stands."""
+
+    OPEN = "open"
+    HALF = "half"  #: one person spoke, a second has to
+    DISPUTED = "disputed"  #: two spoke and do not agree
+    CLOSED = "closed"
+
+
+class IdentityReview(msgspec.Struct, frozen=True):
+    """A pair that somebody should look at.
+
+    reason: name of a guard, ``score``, ``said-apart`` or ``overlay``. since_us: when it came into
+    the queue (time of the message that caused it). two: two people must say the same. words: what
+    people said about it, oldest first.
+    """
+
+    pair: Pair
+    weight: float
+    reason: str
+    since_us: int
+    state: ReviewState = ReviewState.OPEN
+    two: bool = False
+    words: tuple[IdentityWord, ...] = ()
+
+
+class Membership(msgspec.Struct, frozen=True):
+    """That a source patient came to a person (cluster): the history of who is who.
+
+    person_before: "" at first. cause: ``first``, ``record-number``, ``score``, ``merge``, ``link``,
+    ``unlink``, ``withdraw``, ``overlay``, ``parameters``. position: of the message that caused it.
+    """
+
+    source_patient: str
+    person_before: str
+    person_id: str
+    at_us: int
+    position: int
+    cause: str
+
+
+class IdentityMatch(msgspec.Struct, frozen=True):
+    """A candidate for somebody described in a query (``$match``, PDQ): not stored anywhere."""
+
+    person_id: str
+    source_patient: str
+    outcome: str
+    weight: float
+    fields: dict[str, tuple[str, float]]
+
+
+class QueueFigures(msgspec.Struct, frozen=True):
+    """The review queue as a whole. oldest_us: 0 when it is empty.
+
+    by_reason: reason -> open reviews. agreed, disagreed: pairs about which two people spoke.
+    """
+
+    open_count: int
+    half_count: int
+    disputed_count: int
+    closed_count: int
+    oldest_us: int
+    by_reason: dict[str, int]
+    agreed: int
+    disagreed: int

@@ -1,0 +1,71 @@
+"""Who is one person, as people and doors ask: decisions, reviews, history, matches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from chartloom.domain.grant import Grant
+from chartloom.domain.identity import (
+    IdentityDecision,
+    IdentityMatch,
+    IdentityReview,
+    IdentityWord,
+    Membership,
+    Pair,
+    QueueFigures,
+    ReviewState,
+)
+from chartloom.domain.resource import FhirJson
+
+
+class Identities(Protocol):
+    """Reads of who is who. What is said is not written here: it lands as a message of the steward
+    feed and comes back derived. The grant covers ``IDENTITY_SUBJECT`` for the queue and the
+    source patients whose records are read."""
+
+    def reviews(
+        self,
+        grant: Grant,
+        *,
+        state: ReviewState | None = ReviewState.OPEN,
+        reason: str = "",
+        after: Pair | None = None,
+        limit: int = 50,
+    ) -> list[IdentityReview]:
+        """Reviews, the heaviest first within those that need two people last; ``state`` None: all.
+
+        ``after``: the pair that the page before ended with.
+        """
+        ...
+
+    def review(self, grant: Grant, pair: Pair) -> IdentityReview | None:
+        """The review of a pair, closed ones too; None if there never was one."""
+        ...
+
+    def figures(self, grant: Grant) -> QueueFigures:
+        """The queue as a whole."""
+        ...
+
+    def decision(self, grant: Grant, pair: Pair) -> IdentityDecision | None:
+        """What was decided about a pair; None if the two never shared a key."""
+        ...
+
+    def decisions_of(
+        self, grant: Grant, source_patients: Sequence[str], limit: int = 200
+    ) -> list[IdentityDecision]:
+        """All kept decisions that one of these is part of, the heaviest first."""
+        ...
+
+    def words_of(self, grant: Grant, source_patients: Sequence[str]) -> list[IdentityWord]:
+        """What was said about these, in the order in which it counts."""
+        ...
+
+    def memberships(self, grant: Grant, source_patients: Sequence[str]) -> list[Membership]:
+        """How these came to their persons, oldest first."""
+        ...
+
+    def match(self, grant: Grant, patient: FhirJson, limit: int = 10) -> list[IdentityMatch]:
+        """Who a described patient may be: candidates by key, decided like arriving records, one
+        per person, the heaviest first. Nothing is written. The grant is for everyone."""
+        ...
