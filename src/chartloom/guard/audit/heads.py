@@ -127,9 +127,7 @@ class HeadFile:
                     os.fsync(f.fileno())
         except FileNotFoundError:
             return None
-        if not whole:
-            return None
-        start = whole.rfind(b"\n", 0, -1) + 1
+        start = whole.rfind(b"\n", 0, -1) + 1  # of an empty file: a line that is no head
         return next(read_heads([whole[start:]]))
 
     def append(self, head: Head) -> None:

@@ -142,11 +142,7 @@ class KeyBroker:
         """
         ready = self._at_hand(subject)
         if ready is None:
-            if self.ensure((subject,)):
-                raise SubjectShredded((subject,))
-            ready = self._at_hand(subject)
-            if ready is None:  # emptied in this very moment, or the cache is tiny
-                return self._fetch((subject,), make=True)[subject][0]
+            ready = self._fetch((subject,), make=True)[subject]
         return ready[0]
 
     def opening_key(self, grant: Grant, subject: str) -> OpeningKey:
@@ -306,12 +302,9 @@ class KeyBroker:
             raise KeyDamaged(
                 "a record has no key.", cure="The table of keys is older than the data: restore it."
             )
-        gone = tuple(s for s, k in kept.items() if isinstance(k, Tombstone))
-        if gone:
-            raise SubjectShredded(gone)
         opened = self._open([k for k in kept.values() if isinstance(k, WrappedKey)])
         if gone := tuple(s for s in subjects if s not in opened):
-            raise SubjectShredded(gone)  # in this very moment
+            raise SubjectShredded(gone)  # before, or in this very moment
         self._remember(opened, emptied)
         return opened
 

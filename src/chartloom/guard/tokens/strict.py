@@ -56,8 +56,6 @@ def take_apart(
         token = token.decode("latin-1")
     if not isinstance(token, str) or len(token) > TOKEN_BYTES_MAX:
         raise TokenRefused("too-large")
-    if not token.isascii():
-        raise TokenRefused("malformed")
     parts = token.split(".")
     if len(parts) != 3 or not all(parts):
         raise TokenRefused("encrypted" if len(parts) == 5 else "malformed")

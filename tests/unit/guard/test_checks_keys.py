@@ -1,0 +1,184 @@
+"""Keys and generations that are not there, not whole or gone in this very moment: each case alone,
+and what is at hand costs no look-up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.support.clock import FakeClock
+from tests.support.memory_keys import MemoryKeys
+
+from chartloom.domain.errors import ConfigurationError
+from chartloom.domain.grant import Purpose
+from chartloom.domain.keys import SubjectShredded, WrappedKey
+from chartloom.guard import Guard
+from chartloom.guard.keys import FileKek, GenerationUnknown, KeyBroker, KeyDamaged
+from chartloom.guard.keys.kek import VARIABLE, EnvironmentKek
+
+HEX = "ab" * 32
+
+
+class Site:
+    """Brokers ("processes") over one store of keys."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.clock, self.store = folder / "kek", FakeClock(), MemoryKeys()
+        self.guard = Guard.open(folder / "keys", self.clock)
+        self.all = self.guard.mint("worker", Purpose.OPERATIONS)
+
+    def process(self, **more: Any) -> KeyBroker:
+        kek = FileKek(self.folder, create=True)
+        return KeyBroker(kek, self.store, self.guard, self.clock, **more)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+# The broker
+
+
+def test_those_never_seen_are_not_looked_up(site: Site) -> None:
+    site.process().ensure(["new"], unseen=True)
+    assert (site.store.calls["get"], site.store.calls["put_absent"]) == (0, 1)
+
+
+def test_a_key_that_is_there_is_not_offered_again(site: Site) -> None:
+    site.process().ensure(["p"])
+    other = site.process()
+    other.ensure(["p"])
+    assert site.store.calls["put_absent"] == 1
+
+
+def test_keys_used_earlier_are_at_hand(site: Site) -> None:
+    broker = site.process(cached_max=2)
+    broker.ensure(["p1"])
+    broker.ensure(["p2"])
+    site.store.calls.clear()
+    broker.ensure(["p1"])
+    assert site.store.calls["get"] == 0
+
+
+def test_a_key_destroyed_while_it_was_rewrapped_is_destroyed(site: Site) -> None:
+    """Between the two looks of one opening its generation was retired and its key shredded."""
+    one, other = site.process(), site.process()
+    one.ensure(["p1", "p2"])
+    opening = site.process()
+    real = site.store.get
+
+    def overtaken(subjects: Sequence[str]) -> dict[str, Any]:
+        found = real(subjects)
+        site.store.get = real  # type: ignore[method-assign]
+        other.shred("p1", "officer", "court-order")
+        other.rotate()
+        other.retire(1)
+        opening._kek.reload()
+        return found
+
+    site.store.get = overtaken  # type: ignore[method-assign]
+    with pytest.raises(SubjectShredded) as gone:
+        opening.opening_keys(site.all, ["p1", "p2"])
+    assert gone.value.subjects == ("p1",)
+
+
+def test_without_subject_keys_nobody_is_destroyed(site: Site) -> None:
+    assert site.guard.prepare(["p"]) == frozenset()
+
+
+# Generations in files
+
+
+def test_a_folder_without_a_key_is_no_key(tmp_path: Path) -> None:
+    (tmp_path / "kek").mkdir(mode=0o700)
+    with pytest.raises(ConfigurationError, match="no key-encryption key"):
+        FileKek(tmp_path / "kek")
+
+
+def test_other_files_are_no_generations(site: Site) -> None:
+    kek = FileKek(site.folder, create=True)
+    for name in ("old", "1a", "-2", "\u00b2", "\u0661\u0662"):
+        (site.folder / f"{name}.key").write_text(HEX)
+    assert FileKek(site.folder).describe().generations == kek.describe().generations == (1,)
+
+
+def test_a_generation_that_cannot_be_read_is_not_passed_over(site: Site) -> None:
+    kek = FileKek(site.folder, create=True)
+    kek.rotate()
+    (site.folder / "1.key").write_text("damaged")
+    with pytest.raises(ConfigurationError, match="hexadecimal"):
+        FileKek(site.folder)
+
+
+def test_a_destroyed_generation_is_destroyed_in_memory_too(site: Site) -> None:
+    kek = FileKek(site.folder, create=True)
+    generation, wrapped = kek.wrap([bytes(32)])
+    kek.rotate()
+    kek.destroy(generation)
+    with pytest.raises(GenerationUnknown):
+        kek.unwrap(generation, wrapped)
+    assert kek.describe().generations == (2,)
+
+
+class Late(FileKek):
+    """A folder of which the first looks show nothing, as while another process rotates."""
+
+    blind = 1
+
+    def _files(self) -> dict[int, Path]:
+        if self.blind:
+            self.blind -= 1
+            return {}
+        return super()._files()
+
+
+def test_who_was_late_makes_no_first_generation(site: Site) -> None:
+    broker = site.process()
+    broker.rotate()
+    broker.retire(1)
+    assert Late(site.folder, create=True).generation == 2
+    assert [f.name for f in site.folder.glob("*.key")] == ["2.key"]
+
+
+def test_a_first_generation_that_cannot_be_kept_is_told(site: Site) -> None:
+    site.process()
+
+    class Blind(Late):
+        blind = 9
+
+    with pytest.raises(ConfigurationError, match="there already"):
+        Blind(site.folder, create=True)
+
+
+# Generations in a variable
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", HEX, f"x:{HEX}", f":{HEX}", f"-1:{HEX}", f"\u00b2:{HEX}", f"\u0661:{HEX}",
+             f"1:{HEX},", f"1:{HEX};2:{HEX}".replace(":", "")],
+)  # fmt: skip
+def test_a_variable_in_another_form_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="not in the form"):
+        EnvironmentKek({VARIABLE: text})
+
+
+def test_of_a_generation_that_is_not_there_nothing_is_destroyed() -> None:
+    kek = EnvironmentKek({VARIABLE: f"1:{HEX},2:{HEX}"})
+    kek.destroy(7)
+    with pytest.raises(ConfigurationError, match="cannot be changed"):
+        kek.destroy(1)
+    assert kek.describe().generations == (1, 2)
+
+
+def test_a_wrapped_key_leaves_no_other_subject(site: Site) -> None:
+    broker = site.process()
+    broker.ensure(["p1", "p2"])
+    row = site.store.rows["p1"]
+    assert isinstance(row, WrappedKey)
+    site.store.rows["p2"] = msgspec.structs.replace(row, subject="p2")
+    with pytest.raises(KeyDamaged):
+        site.process().opening_key(site.all, "p2")
