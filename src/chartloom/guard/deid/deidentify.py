@@ -127,10 +127,9 @@ class Deidentifier:
         return pseudonym(self._project.key, "Patient", id)
 
 
-def _branch(value: Any, node: _Compiled, context: Context) -> FhirJson:
+def _branch(source: FhirJson, node: _Compiled, context: Context) -> FhirJson:
     """The allowed elements of an object, in the table's order."""
     kept: FhirJson = {}
-    source = value if isinstance(value, dict) else {}
     for name, child in node.inner.items():
         found = _element(source[name], child, context) if name in source else None
         if found is None and child.required:
@@ -150,8 +149,6 @@ def _element(value: Any, node: _Compiled, context: Context) -> Any:
 
 
 def _one(value: Any, node: _Compiled, context: Context) -> Any:
-    if isinstance(value, list):
-        return None
     if node.read is not None:
         return node.read(value, context)
     if not isinstance(value, dict):

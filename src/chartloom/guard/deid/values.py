@@ -114,8 +114,10 @@ _CHECKS: Final[dict[str, Callable[[str], bool]]] = {"loinc": _luhn, "verhoeff": 
 
 def _reference(value: Any, context: Context) -> Any:
     text = value.get("reference") if isinstance(value, dict) else None
-    found = re.fullmatch(r"([A-Z][A-Za-z]{2,40})/([A-Za-z0-9.-]{1,64})", text or "", re.ASCII)
-    if not isinstance(text, str) or not found or found[1] not in REFERENCED:
+    if not isinstance(text, str):
+        return None
+    found = re.fullmatch(r"([A-Z][A-Za-z]{2,40})/([A-Za-z0-9.-]{1,64})", text, re.ASCII)
+    if not found or found[1] not in REFERENCED:
         return None
     return {"reference": f"{found[1]}/{pseudonym(context.key, found[1], found[2])}"}
 
@@ -144,7 +146,7 @@ def _year(value: Any, context: Context) -> Any:
 
 
 def _moment(value: Any) -> date | datetime | None:
-    if not isinstance(value, str) or len(value) < 10 or not value.isascii():
+    if not isinstance(value, str):
         return None
     try:
         if _DATE.fullmatch(value):
