@@ -14,7 +14,7 @@ from tests.support.memory_keys import MemoryKeys
 
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.grant import Purpose
-from chartloom.domain.keys import SubjectShredded, WrappedKey
+from chartloom.domain.keys import StaleGeneration, SubjectShredded, WrappedKey
 from chartloom.guard import Guard
 from chartloom.guard.keys import FileKek, GenerationUnknown, KeyBroker, KeyDamaged
 from chartloom.guard.keys.kek import VARIABLE, EnvironmentKek
@@ -88,6 +88,14 @@ def test_a_key_destroyed_while_it_was_rewrapped_is_destroyed(site: Site) -> None
 
 def test_without_subject_keys_nobody_is_destroyed(site: Site) -> None:
     assert site.guard.prepare(["p"]) == frozenset()
+
+
+def test_who_cannot_catch_up_with_a_rotation_says_so(site: Site) -> None:
+    broker = site.process()
+    site.store.floor = 99
+    with pytest.raises(StaleGeneration):
+        broker.ensure(["p"])
+    assert site.store.rows == {}
 
 
 # Generations in files

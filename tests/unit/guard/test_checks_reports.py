@@ -14,12 +14,15 @@ from chartloom.guard.audit import (
     Concern,
     Context,
     Facts,
+    Kind,
     Seen,
+    accounting,
     chain,
     entry,
     events,
     privacy_report,
     read_events,
+    who_saw,
 )
 from chartloom.guard.audit.canonical import canonical
 from chartloom.guard.audit.seen import read_event
@@ -71,6 +74,27 @@ def test_a_patient_is_asked_about_once() -> None:
     seen = log(*[events.patient_read(ctx("dr-a", T0 + n), pid(n % 2)) for n in range(6)])
     privacy_report(seen, {"dr-a": OWN}, patient, T0, T0 + DAY_US)
     assert asked == {pid(0): 1, pid(1): 1}
+
+
+# Who saw, and to whom it went
+
+
+def test_who_changed_something_about_a_person_saw_nothing() -> None:
+    seen = log(
+        events.key_shredded(ctx("officer"), pid(1), "court-order"),
+        events.glass_reviewed(ctx("officer"), "g", pid(1), "justified"),
+        events.glass_broken(ctx("dr-a"), "g", pid(1), "emergency", T0 + 9),
+    )
+    assert [v.actor for v in who_saw(seen, [pid(1)])] == ["dr-a"]
+
+
+def test_only_what_left_the_house_is_accounted_for() -> None:
+    def to(kind: str) -> Seen:
+        return Seen(1, T0, kind, "dr-a", patients=(pid(1),), recipients=("court",))
+
+    for kind in Kind:
+        left = kind in (Kind.DISCLOSURE, Kind.EXPORT)
+        assert bool(accounting([to(kind)], [pid(1)])) is left, kind
 
 
 # Volume

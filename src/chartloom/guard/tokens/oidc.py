@@ -326,8 +326,7 @@ class RelyingParty:
     def _check_demands(self, claims: dict[str, Any]) -> None:
         """What the provider says of how the person signed in; what it does not say, did not
         happen."""
-        acr = claims.get("acr")
-        if self.demands.acr and not (isinstance(acr, str) and acr in self.demands.acr):
+        if self.demands.acr and claims.get("acr") not in self.demands.acr:
             raise TokenRefused("acr")
         said = claims.get("amr", [])
         methods = {m for m in said if isinstance(m, str)} if isinstance(said, list) else set()
