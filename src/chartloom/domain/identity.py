@@ -9,6 +9,8 @@ from enum import StrEnum
 
 import msgspec
 
+from chartloom.domain.feed import INTERNAL_SOURCE, Feed
+from chartloom.domain.message import Format
 from chartloom.domain.resource import LinkKind
 
 #: Subject of the review queue: a grant that names it opens the queue, not the records in it.
@@ -16,6 +18,16 @@ IDENTITY_SUBJECT = "site:identity"
 
 #: Name of the internal feed in which decisions of people land, like any other message.
 STEWARD_FEED = "steward"
+
+#: That feed. Every site has it; no file configures it, and no door takes messages for it.
+STEWARD = Feed(
+    name=STEWARD_FEED,
+    department="Identity",
+    owner="Stewards",
+    source=INTERNAL_SOURCE,
+    format=Format.FHIR,
+    mapping="steward",
+)
 
 #: Two source patient ids, the smaller first.
 Pair = tuple[str, str]
