@@ -108,6 +108,12 @@ class Charts(Protocol):
         """All section views of a chart, in one read."""
         ...
 
+    def speakers(
+        self, grant: Grant, source_patients: Sequence[str], sections: Sequence[Section] = ()
+    ) -> dict[str, str]:
+        """Resource id -> the feed that spoke of it last, for the visible ones; no sections: of all."""
+        ...
+
     def state(self, grant: Grant, resource_id: str) -> ResourceState:
         """The current state of one resource; raises ``NotFound``."""
         ...
