@@ -21,6 +21,7 @@ from chartloom.registry.persons.parameters import Parameters, default_parameters
 from chartloom.registry.persons.record import Home, Kind, MatchRecord, Number
 from chartloom.registry.persons.standardise import standardise
 from chartloom.registry.persons.weigh import weigh
+from chartloom.registry.persons.words import last_words, standing, two_needed
 
 __all__ = [
     "LEVELS",
@@ -46,9 +47,12 @@ __all__ = [
     "evidence",
     "is_overlay",
     "keys",
+    "last_words",
     "load",
     "match_all",
     "pair_of",
     "standardise",
+    "standing",
+    "two_needed",
     "weigh",
 ]
