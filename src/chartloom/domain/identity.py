@@ -121,6 +121,7 @@ class QueueFigures(msgspec.Struct, frozen=True):
     """The review queue as a whole. oldest_us: 0 when it is empty.
 
     by_reason: reason -> open reviews. agreed, disagreed: pairs about which two people spoke.
+    records: how many source patients there are in all, 0 where that is not known.
     """
 
     open_count: int
@@ -131,3 +132,4 @@ class QueueFigures(msgspec.Struct, frozen=True):
     by_reason: dict[str, int]
     agreed: int
     disagreed: int
+    records: int = 0

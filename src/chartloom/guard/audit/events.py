@@ -219,6 +219,14 @@ def change(
     return _detailed(event, **details)
 
 
+def identity_said(about: Context, patients: Sequence[str], word: str, *, reason: str = "") -> Event:
+    """A person said of two records whether they are one person. word: ``same``, ``different`` or
+    ``withdraw``. reason: a code."""
+    event = _event(about, Kind.IDENTITY_SAID, v.PROFILES[Kind.IDENTITY_SAID])
+    _patients(event, patients)
+    return _detailed(event, word=word, reason=reason)
+
+
 def key_shredded(about: Context, patient: str, reason: str) -> Event:
     """A patient's key was destroyed."""
     event = _event(about, Kind.KEY_SHREDDED)

@@ -43,6 +43,8 @@ class Action(StrEnum):
     APPROVE_SHRED = "approve_shred"
     MANAGE_POLICY = "manage_policy"
     MANAGE_STAFF = "manage_staff"
+    REVIEW_IDENTITY = "review_identity"
+    SAY_IDENTITY = "say_identity"
 
 
 class PersonFacts(msgspec.Struct, frozen=True):
