@@ -111,7 +111,7 @@ class Charts(Protocol):
     def speakers(
         self, grant: Grant, source_patients: Sequence[str], sections: Sequence[Section] = ()
     ) -> dict[str, str]:
-        """Resource id -> the feed that spoke of it last, for the visible ones; no sections: of all."""
+        """Resource id -> the feed that spoke of it last, of visible ones; no sections: of all."""
         ...
 
     def state(self, grant: Grant, resource_id: str) -> ResourceState:

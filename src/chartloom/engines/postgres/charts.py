@@ -106,7 +106,7 @@ class ChartsPart(StoreBase):
     def speakers(
         self, grant: Grant, source_patients: Sequence[str], sections: Sequence[Section] = ()
     ) -> dict[str, str]:
-        """Resource id -> the feed that spoke of it last, for the visible ones; no sections: of all."""
+        """Resource id -> the feed that spoke of it last, of visible ones; no sections: of all."""
         self._verify(grant)
         covered = self._covered(grant, source_patients)
         if not covered:
