@@ -64,6 +64,7 @@ class IdentityWord(msgspec.Struct, frozen=True):
     rule: str
     by: str = ""
     reason: str = ""
+    ordinal: int = 0  #: among those of one message
 
 
 class ReviewState(StrEnum):

@@ -21,7 +21,15 @@ from chartloom.registry.persons.parameters import Parameters, default_parameters
 from chartloom.registry.persons.record import Home, Kind, MatchRecord, Number
 from chartloom.registry.persons.standardise import standardise
 from chartloom.registry.persons.weigh import weigh
-from chartloom.registry.persons.words import last_words, standing, two_needed
+from chartloom.registry.persons.words import (
+    Standing,
+    by_pair,
+    contested,
+    last_words,
+    standing,
+    standing_of,
+    two_needed,
+)
 
 __all__ = [
     "LEVELS",
@@ -38,9 +46,12 @@ __all__ = [
     "Pair",
     "Parameters",
     "Review",
+    "Standing",
+    "by_pair",
     "candidate_pairs",
     "cluster",
     "compare",
+    "contested",
     "decide",
     "default_parameters",
     "dump",
@@ -53,6 +64,7 @@ __all__ = [
     "pair_of",
     "standardise",
     "standing",
+    "standing_of",
     "two_needed",
     "weigh",
 ]
