@@ -27,10 +27,10 @@ from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.identity import STEWARD
 from chartloom.domain.ids import source_patient_id
 from chartloom.domain.message import Arrival, Format
+from chartloom.domain.resource import LinkKind
 from chartloom.engines.postgres.doors import PostgresGlass, PostgresSessions
 from chartloom.engines.postgres.facts import PostgresFacts
 from chartloom.engines.postgres.requests import PostgresShreddings, PostgresUses
-from chartloom.domain.resource import LinkKind
 from chartloom.formats import hl7v2
 from chartloom.guard.audit import Recorder
 from chartloom.guard.authority import Authority

@@ -20,6 +20,7 @@ from chartloom.domain.ports import AccessFacts, Clock, DataUses, GlassRecords
 from chartloom.guard.audit import Actor, Context, Recorder, events
 from chartloom.guard.audit.events import term_fingerprint
 from chartloom.guard.facts import Gatherer, Minter, OwnGrants, Who, actor_of
+from chartloom.guard.identifying import identifiable
 from chartloom.guard.listing import listable, open_pairs
 from chartloom.guard.permit import SEARCHES, AccessDenied, Asking, Need, Permit, wait_for
 from chartloom.guard.policy import Action, Decision, PersonFacts, Policies, Request, Windows
@@ -152,6 +153,12 @@ class Authority:
     ) -> frozenset[Pair]:
         """Which pairs of records a list may name to somebody."""
         return open_pairs(self.gatherer, self.policies, principal, options, pairs)
+
+    def identifiable(
+        self, principal: Principal, purpose: Purpose, source_patients: Sequence[str]
+    ) -> frozenset[str]:
+        """Of those found for a system that asks who somebody is, whom it may be told of."""
+        return identifiable(self.gatherer, self.policies, principal, purpose, source_patients)
 
     # Deciding
 
@@ -321,7 +328,8 @@ class Authority:
                 prints = {
                     f: term_fingerprint(self._minter.blind, t) for f, t in need.terms.items() if t
                 }
-                return events.search(about, prints, patients=patients, count=count, denied=denied)
+                found = events.search(about, prints, patients=patients, count=count, denied=denied)
+                return events.of_transaction(found, need.transaction)
             if len(patients) > 1:
                 read = events.patient_read(about, "", what, count=count, denied=denied)
                 return events.with_patients(read, patients)

@@ -18,7 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 #: Actions whose events say what was looked for and who was found.
-SEARCHES: Final = frozenset({Action.SEARCH_PERSONS, Action.FIND_PERSON})
+SEARCHES: Final = frozenset({Action.SEARCH_PERSONS, Action.FIND_PERSON, Action.IDENTIFY_PERSON})
 _ALWAYS_LOGGED_MAX: Final = 200
 _TIMEOUT_S: Final = 10.0
 
@@ -56,6 +56,7 @@ class Need(msgspec.Struct, frozen=True):
     hidden. data_use: id of a data use. candidates: what an answer about the site may cover
     (``authority._WITH_CANDIDATES`` only), and of a pair besides its two. pair: source patients,
     each decided on like its person; the grant covers these two records and no others of theirs.
+    transaction: of IHE, for the record (``ITI-9``).
     """
 
     options: tuple[tuple[Action, Purpose], ...]
@@ -71,6 +72,7 @@ class Need(msgspec.Struct, frozen=True):
     data_use: str = ""
     candidates: tuple[str, ...] = ()
     pair: tuple[str, ...] = ()
+    transaction: str = ""
 
 
 class Permit:

@@ -115,6 +115,13 @@ def search(
     return _counted(event, count)
 
 
+def of_transaction(event: Event, code: str) -> Event:
+    """The event with the IHE transaction that it is part of; "" for none."""
+    if code:
+        event["subtype"].append(_code(v.IHE_TRANSACTION, _word(code)))
+    return event
+
+
 def term_fingerprint(blind: Callable[[str, str], bytes], term: str) -> bytes:
     """A search term as it stands in events: the same for the same words, whatever the field, so
     that who searched for the own name is found without the name. blind: ``Guard.blind``."""

@@ -16,6 +16,7 @@ BALP_ENTITY: Final = "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEnt
 PARTICIPATION: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 REASON: Final = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 LABEL: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+IHE_TRANSACTION: Final = "urn:ihe:event-type-code"
 KIND: Final = "urn:chartloom:audit-kind"
 ROLE: Final = "urn:chartloom:role"
 ACTOR: Final = "urn:chartloom:actor"

@@ -31,6 +31,7 @@ class Action(StrEnum):
     MANAGE_QUARANTINE = "manage_quarantine"
     MANAGE_FEEDS = "manage_feeds"
     FIND_PERSON = "find_person"
+    IDENTIFY_PERSON = "identify_person"  #: by other systems: identifiers and demographics
     VIEW_OWN_ACCESS = "view_own_access"
     REVIEW_GLASS = "review_glass"
     REQUEST_DATA_USE = "request_data_use"
