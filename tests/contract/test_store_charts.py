@@ -74,6 +74,16 @@ def test_sections(filled: PostgresStore) -> None:
     assert filled.sections(narrow(filled), ["p2"]) == []
 
 
+def test_who_spoke_last(filled: PostgresStore) -> None:
+    said = filled.speakers(everyone(filled), ["p1", "p2"], [Section.RESULTS])
+    assert set(said) == {f"o{i}" for i in range(16) if i != 14}  # the hidden one is not there
+    feed = filled.history(everyone(filled), "o1")[0].feed
+    assert set(said.values()) == {feed}
+    mine = filled.speakers(narrow(filled), ["p1", "p2"], [Section.RESULTS])
+    assert set(mine) == {f"o{i}" for i in range(1, 16, 2)}
+    assert filled.speakers(narrow(filled), ["p2"], [Section.RESULTS]) == {}
+
+
 def test_states(filled: PostgresStore) -> None:
     state = filled.state(everyone(filled), "o1")
     assert state.source_patient == "p1"
@@ -125,6 +135,7 @@ READS: list[Callable[[PostgresStore, Grant], object]] = [
     lambda s, g: s.person(g, "p1"),
     lambda s, g: s.sections(g, ["p1"]),
     lambda s, g: s.sections(g, []),
+    lambda s, g: s.speakers(g, ["p1"], [Section.RESULTS]),
     lambda s, g: s.state(g, "o1"),
     lambda s, g: s.states(g, []),
     lambda s, g: s.timeline(g, ["p1"]),

@@ -69,7 +69,9 @@ PRINCIPALS = {
     "no role": Principal("u"),
     **{
         scope: Principal("s", scopes=frozenset({scope}), service=True)
-        for scope in ("messages.send", "internal.worker", "system/*.read", "none")
+        for scope in (
+            "messages.send", "internal.worker", "system/*.read", "system/Patient.rs", "none",
+        )
     },
 }
 

@@ -69,4 +69,7 @@ def every_kind() -> dict[str, dict[str, Any]]:
         Kind.STOPPED,
     ):
         found[kind] = events.change(c, kind, "thing-1", generation="2")
+    found[Kind.IDENTITY_SAID] = events.identity_said(
+        c, (PATIENT, "pat-2"), "different", reason="relatives"
+    )
     return found

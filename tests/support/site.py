@@ -24,8 +24,10 @@ from tests.support.patience import PATIENCE_S
 
 from chartloom.domain.feed import Feed
 from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.identity import STEWARD
 from chartloom.domain.ids import source_patient_id
 from chartloom.domain.message import Arrival, Format
+from chartloom.domain.resource import LinkKind
 from chartloom.engines.postgres.doors import PostgresGlass, PostgresSessions
 from chartloom.engines.postgres.facts import PostgresFacts
 from chartloom.engines.postgres.requests import PostgresShreddings, PostgresUses
@@ -37,6 +39,7 @@ from chartloom.guard.staff import Role, Staff, StaffMember
 from chartloom.guard.tokens import MemoryUsedTokens
 from chartloom.hot import Worker
 from chartloom.normalize import Mapping, load_mapping
+from chartloom.normalize.steward import arrival, word
 from chartloom.serve import Door, Doors, ProjectInfo, Rate, create_app, sign_in_path
 from chartloom.serve.sessions import SessionBook
 from chartloom.simulate import FEEDS, Hospital
@@ -86,7 +89,7 @@ class Site:
 
     def __init__(self, store: Any, clock: Any, feeds: Iterable[Feed] = FEEDS.values()) -> None:
         self.store, self.clock, self.guard = store, clock, store.guard
-        self.feeds = tuple(feeds)
+        self.feeds = (*feeds, STEWARD)
         loaded = {name: _mapping(name) for name in {f.mapping for f in self.feeds}}
         self.mappings = {feed.name: (feed, loaded[feed.mapping]) for feed in self.feeds}
         for mapping in loaded.values():
@@ -111,6 +114,14 @@ class Site:
         """Lands messages as the sources do; their positions."""
         arrivals = [self._arrival(self.mappings[feed][0], body) for body in bodies]
         return [receipt.position for receipt in self.store.land(arrivals)]
+
+    def say(
+        self, kind: LinkKind, surviving: str, prior: str, *, by: str, reason: str = "other"
+    ) -> int:
+        """Lands a person's word about two source patients; its position."""
+        now_us = self.clock.now_us()
+        body = word(kind, surviving, prior, by=by, reason=reason, said_us=now_us)
+        return int(self.store.land([arrival(body, surviving, now_us)])[0].position)
 
     def apply(self) -> int:
         """Applies everything that waits."""

@@ -18,7 +18,8 @@ class ChartSection(msgspec.Struct, frozen=True):
 
     total: visible resources behind it. truncated: not all of them are in ``entries``; page through
     the timeline for the rest. said_us: when a source last said something that stands in it, per
-    source patient; measure freshness from it (0 if nothing was ever said).
+    source patient; measure freshness from it (0 if nothing was ever said). owners: id of an entry
+    or point -> source patient, where there are several.
     """
 
     section: Section
@@ -26,6 +27,13 @@ class ChartSection(msgspec.Struct, frozen=True):
     truncated: bool
     entries: tuple[_Json, ...]
     said_us: dict[str, int]
+    owners: dict[str, str] = {}
+
+    def owner(self, resource_id: str) -> str:
+        """The source patient of an entry or point; "" if it does not stand here."""
+        if found := self.owners.get(resource_id):
+            return found
+        return next(iter(self.said_us), "") if len(self.said_us) == 1 else ""
 
     @property
     def name(self) -> str:
@@ -87,6 +95,7 @@ def _section(section: Section, views: Sequence[SectionView]) -> ChartSection:
     singles: list[_Json] = []
     series: dict[tuple[int, str], list[_Json]] = {}
     kept = 0
+    owners: dict[str, str] = {}
     for view in views:
         owner = view.key.source_patient
         for entry in view.entries:
@@ -100,6 +109,7 @@ def _section(section: Section, views: Sequence[SectionView]) -> ChartSection:
                 singles.append(entry)
     several = len({v.key.source_patient for v in views}) > 1
     if several:
+        owners = _owners(views)
         singles = _without_copies(singles)
     joined = [group[0] if len(group) == 1 else _join(section, group) for group in series.values()]
     if len(views) > 1:
@@ -108,7 +118,16 @@ def _section(section: Section, views: Sequence[SectionView]) -> ChartSection:
     if section is Section.MEDICATIONS:
         entries = _with_doses(entries)
     total = sum(v.total for v in views)
-    return ChartSection(section, total, total > kept, tuple(entries), said)
+    return ChartSection(section, total, total > kept, tuple(entries), said, owners)
+
+
+def _owners(views: Sequence[SectionView]) -> dict[str, str]:
+    return {
+        one["id"]: view.key.source_patient
+        for view in views
+        for entry in view.entries
+        for one in entry.get("points", (entry,))
+    }
 
 
 def _without_copies(entries: list[_Json]) -> list[_Json]:

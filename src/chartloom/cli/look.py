@@ -95,7 +95,7 @@ def _feeds_table(opened: OpenSite, found: list[FeedStatus]) -> Table:
     table.add_column("Wait", justify="right", no_wrap=True)
     table.add_column("Held", justify="right", no_wrap=True, style="yellow")
     table.add_column("Data", no_wrap=True)
-    for feed in opened.project.feeds:
+    for feed in opened.project.all_feeds:
         table.add_row(*_feed_cells(feed, statuses.get(feed.name), now_us, wide))
     table.caption = "p50/p99: accepted to in the chart, last hour. Held: in quarantine."
     return table
@@ -120,6 +120,8 @@ def _feed_cells(feed: Feed, status: FeedStatus | None, now_us: int, wide: bool) 
 
 
 def _freshness(feed: Feed, status: FeedStatus, now_us: int) -> str:
+    if feed.internal:
+        return f"internal, {age(status.last_event_us, now_us)}"
     if not status.last_event_us:
         return "unknown"
     fresh = now_us - status.last_event_us <= feed.freshness_max_s * 1_000_000

@@ -6,6 +6,9 @@ import msgspec
 
 from chartloom.domain.message import Format
 
+#: ``Feed.source`` of feeds that no door takes messages for: Chartloom itself lands them.
+INTERNAL_SOURCE = "internal"
+
 
 class FeedLimits(msgspec.Struct, frozen=True):
     """Explicit limits; passing one gives a clear answer to the sender."""
@@ -21,11 +24,11 @@ class FeedLimits(msgspec.Struct, frozen=True):
 class Feed(msgspec.Struct, frozen=True):
     """One configured stream.
 
-    source: ``mllp``, ``http`` or ``files``. namespace: in which its patients and orders are
-    numbered; feeds of one system may share one (default: the feed's name). acknowledge: ``landed``
-    (durable, the default) or ``parsed`` (also readable as HL7 v2). zone: IANA zone of times that
-    carry none. options: the source's own keys (host, port, tls_*, path, token, ...), validated.
-    freshness_max_s: the contract's promise; older data is labelled stale.
+    source: ``mllp``, ``http``, ``files`` or ``internal``. namespace: in which its patients and
+    orders are numbered; feeds of one system may share one (default: the feed's name). acknowledge:
+    ``landed`` (durable, the default) or ``parsed`` (also readable as HL7 v2). zone: IANA zone of
+    times that carry none. options: the source's own keys (host, port, tls_*, path, token, ...),
+    validated. freshness_max_s: the contract's promise; older data is labelled stale.
     """
 
     name: str
@@ -42,6 +45,11 @@ class Feed(msgspec.Struct, frozen=True):
     limits: FeedLimits = FeedLimits()
     options: dict[str, str | int | bool | float] = {}
     sensitive: bool = False  #: without a label from a rule, its data is restricted (label R)
+
+    @property
+    def internal(self) -> bool:
+        """Whether Chartloom itself lands its messages; nothing is promised about their age."""
+        return self.source == INTERNAL_SOURCE
 
     @property
     def patient_namespace(self) -> str:

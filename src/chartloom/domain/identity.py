@@ -9,6 +9,8 @@ from enum import StrEnum
 
 import msgspec
 
+from chartloom.domain.feed import INTERNAL_SOURCE, Feed
+from chartloom.domain.message import Format
 from chartloom.domain.resource import LinkKind
 
 #: Subject of the review queue: a grant that names it opens the queue, not the records in it.
@@ -16,6 +18,16 @@ IDENTITY_SUBJECT = "site:identity"
 
 #: Name of the internal feed in which decisions of people land, like any other message.
 STEWARD_FEED = "steward"
+
+#: That feed. Every site has it; no file configures it, and no door takes messages for it.
+STEWARD = Feed(
+    name=STEWARD_FEED,
+    department="Identity",
+    owner="Stewards",
+    source=INTERNAL_SOURCE,
+    format=Format.FHIR,
+    mapping="steward",
+)
 
 #: Two source patient ids, the smaller first.
 Pair = tuple[str, str]
@@ -52,6 +64,7 @@ class IdentityWord(msgspec.Struct, frozen=True):
     rule: str
     by: str = ""
     reason: str = ""
+    ordinal: int = 0  #: among those of one message
 
 
 class ReviewState(StrEnum):
@@ -109,6 +122,7 @@ class QueueFigures(msgspec.Struct, frozen=True):
     """The review queue as a whole. oldest_us: 0 when it is empty.
 
     by_reason: reason -> open reviews. agreed, disagreed: pairs about which two people spoke.
+    records: how many source patients there are in all, 0 where that is not known.
     """
 
     open_count: int
@@ -119,3 +133,4 @@ class QueueFigures(msgspec.Struct, frozen=True):
     by_reason: dict[str, int]
     agreed: int
     disagreed: int
+    records: int = 0

@@ -14,12 +14,14 @@ import msgspec
 from chartloom.domain.access import DataUse, KnownOfPerson, Target
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import EVERYONE, Grant, Purpose
+from chartloom.domain.identity import Pair
 from chartloom.domain.labels import OF_THE_PERSON
 from chartloom.domain.ports import AccessFacts, Clock, DataUses, GlassRecords
 from chartloom.guard.audit import Actor, Context, Recorder, events
 from chartloom.guard.audit.events import term_fingerprint
 from chartloom.guard.facts import Gatherer, Minter, OwnGrants, Who, actor_of
-from chartloom.guard.listing import listable
+from chartloom.guard.identifying import identifiable
+from chartloom.guard.listing import listable, open_pairs
 from chartloom.guard.permit import SEARCHES, AccessDenied, Asking, Need, Permit, wait_for
 from chartloom.guard.policy import Action, Decision, PersonFacts, Policies, Request, Windows
 from chartloom.guard.several import Several
@@ -36,6 +38,7 @@ _WITH_CANDIDATES: Final = frozenset(
         Action.APPROVE_DATA_USE,
         Action.VIEW_SHREDDINGS,
         Action.APPROVE_SHRED,
+        Action.REVIEW_IDENTITY,
     }
 )
 
@@ -142,6 +145,21 @@ class Authority:
         """Which messages a list may name to somebody; see :mod:`chartloom.guard.listing`."""
         return listable(self.gatherer, self.policies, principal, options, positions, granted)
 
+    def open_pairs(
+        self,
+        principal: Principal,
+        options: Sequence[tuple[Action, Purpose]],
+        pairs: Sequence[Pair],
+    ) -> frozenset[Pair]:
+        """Which pairs of records a list may name to somebody."""
+        return open_pairs(self.gatherer, self.policies, principal, options, pairs)
+
+    def identifiable(
+        self, principal: Principal, purpose: Purpose, source_patients: Sequence[str]
+    ) -> frozenset[str]:
+        """Of those found for a system that asks who somebody is, whom it may be told of."""
+        return identifiable(self.gatherer, self.policies, principal, purpose, source_patients)
+
     # Deciding
 
     def _target(self, need: Need) -> KnownOfPerson | Several | None:
@@ -153,6 +171,8 @@ class Authority:
             target = gatherer.facts.target_of_resource(gatherer.grant(), need.resource)
         elif need.position:
             target = gatherer.facts.target_of_message(gatherer.grant(), need.position)
+        elif need.pair:
+            return Several(gatherer, tuple(dict.fromkeys(need.pair)), typed=True)
         else:
             return None
         return self._known_target(target)
@@ -184,7 +204,10 @@ class Authority:
             if all(decision.allowed for decision in decisions):
                 whole = self._decide(who, action, purpose, None, need, use, asking)
                 decision = several.joined(persons, decisions)
-                everyone = whole.allowed and "*" in whole.persons
+                everyone = whole.allowed and "*" in whole.persons and not need.pair
+                if need.pair:
+                    two = (*several.source_patients, *need.candidates)
+                    decision = msgspec.structs.replace(decision, persons=two)
                 return self._permit(
                     who, decision, action, purpose, need, asking, 0, everyone=everyone
                 )
@@ -305,7 +328,8 @@ class Authority:
                 prints = {
                     f: term_fingerprint(self._minter.blind, t) for f, t in need.terms.items() if t
                 }
-                return events.search(about, prints, patients=patients, count=count, denied=denied)
+                found = events.search(about, prints, patients=patients, count=count, denied=denied)
+                return events.of_transaction(found, need.transaction)
             if len(patients) > 1:
                 read = events.patient_read(about, "", what, count=count, denied=denied)
                 return events.with_patients(read, patients)

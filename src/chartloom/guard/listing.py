@@ -1,4 +1,4 @@
-"""Which messages a list may name: those whose person would not be denied to whoever looks.
+"""Which messages and pairs a list may name: those that would not be denied to whoever looks.
 
 A list that names a message of a celebrity, which then does not open, tells of the celebrity. So
 lists ask about every row what its page would ask, for all rows of a page at once.
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from chartloom.domain.access import KnownOfPerson, Target
 from chartloom.domain.grant import Purpose
+from chartloom.domain.identity import Pair
 from chartloom.guard.facts import Gatherer, Who
 from chartloom.guard.policy import Action, PersonFacts, Policies, Request
 from chartloom.guard.staff import Principal
@@ -58,6 +59,32 @@ def listable(
         return any(some.issuperset(target.source_patients) for some in heard.values())
 
     return frozenset(p for p in positions if p in targets and may(targets[p]))
+
+
+def open_pairs(
+    gatherer: Gatherer,
+    policies: Policies,
+    principal: Principal,
+    options: Sequence[tuple[Action, Purpose]],
+    pairs: Sequence[Pair],
+) -> frozenset[Pair]:
+    """Those of ``pairs`` whose persons are all open by one and the same of ``options``.
+
+    Two records that are one person are open if that person is. Nothing is recorded.
+    """
+    if not pairs:
+        return frozenset()
+    who, grant = gatherer.who(principal), gatherer.grant()
+    with gatherer.together():
+        wanted = sorted({p for pair in pairs for p in pair})
+        known = gatherer.facts.known_of_all(grant, wanted)
+        persons = [gatherer.person(who, k, glass=False) for k in known]
+        found: set[Pair] = set()
+        for action, purpose in options:
+            opened = _open(gatherer, policies, who, persons, action, purpose)
+            may = {p for person in opened for p in person.source_patients}
+            found.update(pair for pair in pairs if may.issuperset(pair))
+    return frozenset(found)
 
 
 def _open(

@@ -18,7 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 #: Actions whose events say what was looked for and who was found.
-SEARCHES: Final = frozenset({Action.SEARCH_PERSONS, Action.FIND_PERSON})
+SEARCHES: Final = frozenset({Action.SEARCH_PERSONS, Action.FIND_PERSON, Action.IDENTIFY_PERSON})
 _ALWAYS_LOGGED_MAX: Final = 200
 _TIMEOUT_S: Final = 10.0
 
@@ -47,14 +47,16 @@ class Asking(msgspec.Struct, frozen=True):
 
 
 class Need(msgspec.Struct, frozen=True):
-    """What is asked for. Exactly one of person, resource and position, or none of them.
+    """What is asked for. Exactly one of person, resource, position and pair, or none of them.
 
     options: actions with purposes, the first that is permitted is taken. person: person id or
     source patient id. resource: id. position: of a message. what: things for the record
     (``section/labs``). terms: search terms, recorded as fingerprints only. reason, approved, mine:
     as in ``policy.Request``. may_miss: what is asked for within a chart may not be there, or be
     hidden. data_use: id of a data use. candidates: what an answer about the site may cover
-    (``authority._WITH_CANDIDATES`` only).
+    (``authority._WITH_CANDIDATES`` only), and of a pair besides its two. pair: source patients,
+    each decided on like its person; the grant covers these two records and no others of theirs.
+    transaction: of IHE, for the record (``ITI-9``).
     """
 
     options: tuple[tuple[Action, Purpose], ...]
@@ -69,6 +71,8 @@ class Need(msgspec.Struct, frozen=True):
     may_miss: bool = False
     data_use: str = ""
     candidates: tuple[str, ...] = ()
+    pair: tuple[str, ...] = ()
+    transaction: str = ""
 
 
 class Permit:

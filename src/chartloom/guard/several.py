@@ -9,16 +9,20 @@ from chartloom.guard.policy import Decision, PersonFacts
 
 
 class Several:
-    """What is known of the persons of a message that is about more than one.
+    """What is known of the persons of a message, or of a pair, that is about more than one.
 
     known: of each person. complete: everybody is known, so that all can be decided on.
+    source_patients: those that there are.
     """
 
-    def __init__(self, gatherer: Gatherer, source_patients: Sequence[str]) -> None:
-        self.source_patients = tuple(source_patients)
-        self.known = gatherer.facts.known_of_all(gatherer.grant(), self.source_patients)
+    def __init__(
+        self, gatherer: Gatherer, source_patients: Sequence[str], *, typed: bool = False
+    ) -> None:
+        """typed: by somebody, so that ids of nobody stand nowhere."""
+        self.known = gatherer.facts.known_of_all(gatherer.grant(), tuple(source_patients))
         found = {p for known in self.known for p in known.source_patients}
-        self.complete = found.issuperset(self.source_patients)
+        self.complete = bool(source_patients) and found.issuperset(source_patients)
+        self.source_patients = tuple(p for p in source_patients if not typed or p in found)
 
     def joined(self, persons: Sequence[PersonFacts], decisions: Sequence[Decision]) -> Decision:
         """One decision for a grant: all persons, and the labels that are open of everybody who has

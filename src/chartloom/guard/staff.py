@@ -43,6 +43,7 @@ class Role(StrEnum):
     PRIVACY_OFFICER = "privacy_officer"
     AUDITOR = "auditor"
     ADMINISTRATOR = "administrator"
+    DATA_STEWARD = "data_steward"  #: decides whether two records are one person
 
 
 class StaffMember(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

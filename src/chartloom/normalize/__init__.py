@@ -49,6 +49,7 @@ def load_mapping(
     labeller: Labeller | None = None,
 ) -> Mapping:
     """The mapping ``hl7v2`` or ``fhir``; overlay files (relative path -> content) go on top.
+    ``steward`` reads decisions of people and takes none.
 
     labeller: the site's rules of sensitivity; the built-in ones if there is none.
 
@@ -62,6 +63,10 @@ def load_mapping(
         from chartloom.normalize.fhir_feed import load_fhir_mapping
 
         return load_fhir_mapping(overlays or {}, labeller)
+    if name == "steward":
+        from chartloom.normalize.steward import StewardMapping
+
+        return StewardMapping(builtin_files(name))
     raise ConfigurationError(
         f"there is no mapping {name!r}.", where="mapping", cure="Use hl7v2 or fhir."
     )

@@ -1,5 +1,6 @@
 """The site folder: read it, check it, make a new one."""
 
+from chartloom.formats.tables import line_of
 from chartloom.project.feed_model import FeedSettings
 from chartloom.project.model import Settings
 from chartloom.project.read import (
@@ -7,7 +8,6 @@ from chartloom.project.read import (
     MappingSource,
     Project,
     feeds_by_name,
-    line_of,
     load_project,
     read_project,
 )

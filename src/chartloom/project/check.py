@@ -8,7 +8,8 @@ from pathlib import Path
 
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.feed import Feed
-from chartloom.project.read import Finding, MappingSource, Project, line_of, read_project
+from chartloom.formats.tables import line_of
+from chartloom.project.read import Finding, MappingSource, Project, read_project
 
 
 def check_site(folder: Path) -> tuple[list[Finding], str]:

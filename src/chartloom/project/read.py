@@ -13,7 +13,9 @@ from pydantic import BaseModel, ValidationError
 
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.feed import Feed, FeedLimits
+from chartloom.domain.identity import STEWARD
 from chartloom.domain.message import Format
+from chartloom.formats.tables import line_of
 from chartloom.project.feed_model import FeedSettings
 from chartloom.project.model import Settings
 from chartloom.project.tls import with_tls
@@ -61,6 +63,11 @@ class Project(msgspec.Struct, frozen=True):
     mappings: dict[str, MappingSource]
 
     @property
+    def all_feeds(self) -> tuple[Feed, ...]:
+        """The configured feeds, and those that every site has."""
+        return (*self.feeds, STEWARD)
+
+    @property
     def data_dir(self) -> Path:
         """Where the embedded store, logs and run files live."""
         return (self.folder / self.settings.store.data).resolve()
@@ -70,28 +77,6 @@ class Project(msgspec.Struct, frozen=True):
         """Where the key files live."""
         named = self.settings.keys.folder
         return (self.folder / named).resolve() if named else self.data_dir / "keys"
-
-
-def line_of(text: str, path: tuple[str | int, ...]) -> int:
-    """The 1-based line of a dotted key in TOML text; of its table if the key is absent."""
-    keys = [str(p) for p in path if isinstance(p, str)]
-    table: list[str] = []
-    table_line = 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]", line)
-        if header:
-            table = [part.strip().strip("\"'") for part in header.group(1).split(".")]
-            if table == keys[: len(table)]:
-                table_line = number
-            if table == keys:
-                return number
-            continue
-        assignment = re.match(r"\s*([\w.\"'-]+)\s*=", line)
-        if assignment:
-            dotted = [part.strip("\"'") for part in assignment.group(1).split(".")]
-            if table + dotted == keys[: len(table) + len(dotted)]:
-                return number
-    return table_line
 
 
 def _findings(
@@ -163,6 +148,9 @@ def read_project(folder: Path) -> tuple[Project | None, list[Finding]]:
             feed = _feed(path.stem, read, settings.site.zone if settings else "UTC")
             if settings is not None:
                 feed = with_tls(feed, settings, folder)
+            if feed.name == STEWARD.name:
+                what = f"The name {feed.name!r} is that of the feed of people's decisions."
+                findings.append(Finding(name, 0, "", what, "Give the file another name."))
             if feed.mapping not in mappings:
                 line = line_of(path.read_text(encoding="utf-8"), ("mapping",))
                 cure = (

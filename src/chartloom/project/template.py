@@ -63,7 +63,7 @@ _STAFF = """\
 # subject = "a.ames"
 # name = "Alice Ames"
 # roles = ["clinician"]             # clinician, department_head, integration_engineer, analyst,
-#                                   # privacy_officer, auditor, administrator
+#                                   # privacy_officer, auditor, administrator, data_steward
 # departments = ["3W"]              # names of places or organisations as the feeds write them
 # practitioner = ["NPI|1234567893"] # authority|number as the feeds write them
 # patient = ["HOSP|4711"]           # the person's own record numbers as a patient

@@ -285,7 +285,7 @@ def _person(grant: Grant, console: Console, any_id: str) -> PersonPage:
     labels = tuple(
         judge(feed, statuses.get(feed.name), now_us)
         for feed in console.project.feeds
-        if feed.name in speaking
+        if feed.name in speaking and not feed.internal
     )
     return PersonPage(hit, _softened(chart), labels, heard[0] if heard else None)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping as MappingOf
 
 from chartloom.domain.errors import ConfigurationError
+from chartloom.domain.identity import STEWARD
 from chartloom.normalize import Mapping, load_mapping
 from chartloom.normalize.mapping import Hl7Mapping
 from chartloom.normalize.sensitivity import load_files
+from chartloom.normalize.steward import StewardMapping
 
 _OVERLAY = "overlay/"
 _SENSITIVITY = "sensitivity/"
@@ -25,6 +27,8 @@ def earlier_mapping(name: str, files: MappingOf[str, bytes]) -> Mapping | None:
     if not base:
         return None
     try:
+        if name == STEWARD.mapping:
+            return StewardMapping(base)
         if any(path.startswith("segments/") for path in base):
             return Hl7Mapping(name, base, overlay, load_files(rules))
         return load_mapping("fhir", {**base, **overlay}, load_files(rules))

@@ -12,6 +12,8 @@ PEOPLE: Final = (
     ("Rowan Castellanos", "integration engineer: feeds, messages, quarantine; no charts"),
     ("Priya Natarajan", "privacy officer: reviews, data uses, who saw whom"),
     ("Tomas Berg", "analyst: asks for data uses; no charts"),
+    ("Lena Fischer", "data steward: says which records are one person; no charts"),
+    ("Yusuf Adeyemi", "the second data steward: hard pairs take two people"),
     ("Gwen Abara", "administrator: keys, feeds; no charts"),
     ("Dr Noor Halvorsen", "works on 4 East and is also a patient: not her own chart"),
 )
@@ -54,6 +56,16 @@ roles = ["privacy_officer"]
 subject = "tomas.berg"
 name = "Tomas Berg"
 roles = ["analyst"]
+
+[[staff]]
+subject = "lena.fischer"
+name = "Lena Fischer"
+roles = ["data_steward"]
+
+[[staff]]
+subject = "yusuf.adeyemi"
+name = "Yusuf Adeyemi"
+roles = ["data_steward"]
 
 [[staff]]
 subject = "gwen.abara"

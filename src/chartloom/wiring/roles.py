@@ -191,7 +191,7 @@ def _serve(opened: OpenSite, name: str) -> None:
         app = create_app(
             opened.store,
             doors,
-            ProjectInfo(settings.site.name, version, opened.project.feeds, settings.site.zone),
+            ProjectInfo(settings.site.name, version, opened.project.all_feeds, settings.site.zone),
             opened.clock,
             mappings,
             opened.guard.namespace,

@@ -34,15 +34,18 @@ class OpenSite:
         )
 
     def load_mappings(self) -> dict[str, tuple[Feed, Mapping]]:
-        """Each feed with its compiled mapping; equal mappings are compiled once."""
+        """Each feed, also the internal ones, with its compiled mapping; equal mappings are
+        compiled once."""
         from chartloom.normalize import load_mapping
         from chartloom.project.sensitivity import load_labeller
 
         labeller = load_labeller(self.project)
         compiled: dict[str, Mapping] = {}
         result = {}
-        for feed in self.project.feeds:
-            if feed.mapping not in compiled:
+        for feed in self.project.all_feeds:
+            if feed.internal:
+                compiled[feed.mapping] = load_mapping(feed.mapping)
+            elif feed.mapping not in compiled:
                 source = self.project.mappings[feed.mapping]
                 compiled[feed.mapping] = load_mapping(source.base, source.overlays, labeller)
             result[feed.name] = (feed, compiled[feed.mapping])

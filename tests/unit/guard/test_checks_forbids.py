@@ -40,7 +40,7 @@ SERVICE = Principal("s", scopes=frozenset({"everything"}), service=True)
 READING = {Action.VIEW_CHART, Action.VIEW_EVIDENCE, Action.VIEW_MESSAGE, Action.EXPORT}
 SECONDARY_NOT = {
     Action.VIEW_CHART, Action.VIEW_EVIDENCE, Action.VIEW_MESSAGE, Action.SEE_LABEL,
-    Action.SEARCH_PERSONS, Action.FIND_PERSON,
+    Action.SEARCH_PERSONS, Action.FIND_PERSON, Action.IDENTIFY_PERSON,
 }  # fmt: skip
 
 
@@ -69,7 +69,10 @@ PERSONS: dict[str, tuple[PersonFacts, set[Action]]] = {
     "an employee": (person("department", labels="EMP"), READING),
     "of interest, in one's care": (person("attending", labels="VIP"), set()),
     "oneself": (person(own=True), READING | {Action.BREAK_GLASS}),
-    "who withholds": (person("attending", denied=frozenset({"*"})), READING),
+    "who withholds": (
+        person("attending", denied=frozenset({"*"})),
+        READING | {Action.IDENTIFY_PERSON},
+    ),
 }
 
 

@@ -96,6 +96,21 @@ class Charts(Protocol):
         """``field``: ``identifier`` (or ``system|value``), ``family``, ``birthdate``, ``any``."""
         ...
 
+    def seek_persons(
+        self,
+        grant: Grant,
+        wanted: Sequence[Sequence[tuple[str, str]]],
+        after: str = "",
+        limit: int = 50,
+    ) -> list[SearchHit]:
+        """Persons of whom one record has, of each of ``wanted``, one of the (field, value) pairs.
+
+        ``family^`` and ``given^`` mean: begins with this (three letters of it are looked up). What
+        is found carries or once carried the values; look at the states. By index only; the first
+        of ``wanted`` should be the rarest. Ordered by person id, from behind ``after``.
+        """
+        ...
+
     def recent_persons(self, grant: Grant, limit: int = 20) -> list[SearchHit]:
         """Persons whose chart changed last."""
         ...
@@ -106,6 +121,12 @@ class Charts(Protocol):
 
     def sections(self, grant: Grant, source_patients: Sequence[str]) -> list[SectionView]:
         """All section views of a chart, in one read."""
+        ...
+
+    def speakers(
+        self, grant: Grant, source_patients: Sequence[str], sections: Sequence[Section] = ()
+    ) -> dict[str, str]:
+        """Resource id -> the feed that spoke of it last, of visible ones; no sections: of all."""
         ...
 
     def state(self, grant: Grant, resource_id: str) -> ResourceState:

@@ -103,6 +103,18 @@ class ChartsPart(StoreBase):
             rows = conn.execute(queries_read.SECTIONS, asked, binary=True).fetchall()
         return [self._bodies.open_view(grant, *row) for row in rows]
 
+    def speakers(
+        self, grant: Grant, source_patients: Sequence[str], sections: Sequence[Section] = ()
+    ) -> dict[str, str]:
+        """Resource id -> the feed that spoke of it last, of visible ones; no sections: of all."""
+        self._verify(grant)
+        covered = self._covered(grant, source_patients)
+        if not covered:
+            return {}
+        asked = (covered, [int(s) for s in sections] or _EVERY_SECTION, forbidden(grant))
+        with self._reading(grant) as conn:
+            return dict(conn.execute(queries_read.SPEAKERS, asked, binary=True).fetchall())
+
     def state(self, grant: Grant, resource_id: str) -> ResourceState:
         """The current state of one resource; raises ``NotFound``."""
         found = self.states(grant, [resource_id])

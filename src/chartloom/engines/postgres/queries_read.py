@@ -36,6 +36,12 @@ SELECT source_patient, section, part, total, revision, body, labels FROM view
 WHERE source_patient = ANY(%b::text[]) AND labels & %s::int4 = 0
 ORDER BY source_patient, section, part, labels"""
 
+#: Which feed spoke last of each visible resource of some sections; nothing sealed is opened.
+SPEAKERS = """
+SELECT r.id, o.feed FROM resource r JOIN outcome o ON o.position = r.version
+WHERE r.source_patient = ANY(%b::text[]) AND r.section = ANY(%b::int2[]) AND r.section <> 0
+    AND NOT r.hidden AND r.labels & %s::int4 = 0"""
+
 _PLACED = f"{STATE}, section, part, sort_us, series, hidden"
 
 #: The rows are chosen by index; only those that are shown are then read whole.

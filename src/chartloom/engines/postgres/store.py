@@ -12,6 +12,7 @@ from chartloom.engines.postgres.keeping import KeepingPart
 from chartloom.engines.postgres.landing import LandingPart
 from chartloom.engines.postgres.messages import MessagesPart
 from chartloom.engines.postgres.probe import ProbePart
+from chartloom.engines.postgres.seeking import SeekingPart
 from chartloom.engines.postgres.tidy import TidyPart
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class PostgresStore(
     TidyPart,
     ProbePart,
     CohortPart,
+    SeekingPart,
     KeepingPart,
 ):
     """Implements ``Landing``, ``Lanes``, ``Charts`` and ``Messages``.

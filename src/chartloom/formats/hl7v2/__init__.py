@@ -13,6 +13,7 @@ from chartloom.formats.hl7v2.leaves import Leaf
 from chartloom.formats.hl7v2.parse import DEFAULT_LIMITS, ParseLimits, parse
 from chartloom.formats.hl7v2.patient import NO_PATIENT, PatientKey, pick_patient
 from chartloom.formats.hl7v2.peek import Peek, peek
+from chartloom.formats.hl7v2.query import Authority, Parameter, Query, QueryKind, read_query
 from chartloom.formats.hl7v2.source import NULL, Source
 from chartloom.formats.hl7v2.tree import Segment, Tree, serialise
 
@@ -23,12 +24,16 @@ __all__ = [
     "NO_PATIENT",
     "NULL",
     "AckError",
+    "Authority",
     "BatchSplit",
     "Delimiters",
     "Leaf",
+    "Parameter",
     "ParseLimits",
     "PatientKey",
     "Peek",
+    "Query",
+    "QueryKind",
     "Segment",
     "Source",
     "Tree",
@@ -39,6 +44,7 @@ __all__ = [
     "parse",
     "peek",
     "pick_patient",
+    "read_query",
     "serialise",
     "split_batch",
     "unescape",

@@ -97,25 +97,29 @@ def acknowledge(
     control_id: str,
     now_us: int,
     errors: Sequence[AckError] = (),
+    kind: Sequence[str] = (),
+    segments: Sequence[str] = (),
 ) -> bytes:
     """The ACK message for a peeked one, unframed: MSH, MSA and one ERR per error.
 
     code: ``AA``, ``AE``, ``AR`` (original mode and application level) or ``CA``, ``CE``, ``CR``
     (accept level of enhanced mode). control_id: MSH-10 of the acknowledgement. now_us: UTC,
-    microseconds. Delimiters, version, processing id and character set are the sender's; sender and
-    receiver are swapped. A peek without MSH is answered with the usual delimiters.
+    microseconds. kind: MSH-9 of an answer that says more (``("RSP", "K23", "RSP_K23")``);
+    segments: what then follows, escaped in the sender's delimiters. Delimiters, version, processing
+    id and character set are the sender's; sender and receiver are swapped. A peek without MSH is
+    answered with the usual delimiters.
     """
     if code not in ACK_CODES:
         raise ValueError(f"{code!r} is not a code of HL7 table 0008")
     d = peek.delimiters
     version = _version(peek.version)
-    header = _header(peek, d, version, control_id, now_us)
+    header = _header(peek, d, version, control_id, now_us, kind)
     msa = ["MSA", code, _field(peek, 10)]
     if errors and version < (2, 4):  # MSA-3 was replaced by ERR then
         msa.append(escape(errors[0].text, d))
-    segments = [header, d.field.join(msa)]
-    segments += [_err(error, d, version) for error in errors]
-    text = "".join(f"{segment}\r" for segment in segments)
+    lines = [header, d.field.join(msa)]
+    lines += [_err(error, d, version) for error in errors]
+    text = "".join(f"{line}\r" for line in (*lines, *segments))
     handler = "surrogatepass" if peek.codec in WIDE else "surrogateescape"
     try:  # values that came from the sender encode back, and our own texts are ASCII
         return text.encode(peek.codec, handler)
@@ -150,7 +154,9 @@ def _time(now_us: int, version: tuple[int, ...]) -> str:
     return text if version < (2, 3) else f"{text}.{now_us // 1000 % 1000:03}+0000"
 
 
-def _type(peek: Peek, d: Delimiters, version: tuple[int, ...]) -> str:
+def _type(peek: Peek, d: Delimiters, version: tuple[int, ...], kind: Sequence[str]) -> str:
+    if kind:
+        return d.component.join(kind) if d.component else kind[0]
     event = escape(peek.event, d)
     if not event or version < (2, 2) or not d.component:
         return "ACK"
@@ -159,14 +165,19 @@ def _type(peek: Peek, d: Delimiters, version: tuple[int, ...]) -> str:
 
 
 def _header(
-    peek: Peek, d: Delimiters, version: tuple[int, ...], control_id: str, now_us: int
+    peek: Peek,
+    d: Delimiters,
+    version: tuple[int, ...],
+    control_id: str,
+    now_us: int,
+    kind: Sequence[str],
 ) -> str:
     fields = [""] * 19
     fields[2] = d.encoding
     fields[3], fields[4] = _field(peek, 5), _field(peek, 6)
     fields[5], fields[6] = _field(peek, 3), _field(peek, 4)
     fields[7] = _time(now_us, version)
-    fields[9] = _type(peek, d, version)
+    fields[9] = _type(peek, d, version, kind)
     fields[10] = escape(control_id, d)
     fields[11] = _field(peek, 11) or "P"
     fields[12] = _field(peek, 12) or "2.5.1"

@@ -115,6 +115,13 @@ def search(
     return _counted(event, count)
 
 
+def of_transaction(event: Event, code: str) -> Event:
+    """The event with the IHE transaction that it is part of; "" for none."""
+    if code:
+        event["subtype"].append(_code(v.IHE_TRANSACTION, _word(code)))
+    return event
+
+
 def term_fingerprint(blind: Callable[[str, str], bytes], term: str) -> bytes:
     """A search term as it stands in events: the same for the same words, whatever the field, so
     that who searched for the own name is found without the name. blind: ``Guard.blind``."""
@@ -217,6 +224,14 @@ def change(
         _patients(event, patients)
     _entities(event).append(_data(f"{kind}/{what}"))
     return _detailed(event, **details)
+
+
+def identity_said(about: Context, patients: Sequence[str], word: str, *, reason: str = "") -> Event:
+    """A person said of two records whether they are one person. word: ``same``, ``different`` or
+    ``withdraw``. reason: a code."""
+    event = _event(about, Kind.IDENTITY_SAID, v.PROFILES[Kind.IDENTITY_SAID])
+    _patients(event, patients)
+    return _detailed(event, word=word, reason=reason)
 
 
 def key_shredded(about: Context, patient: str, reason: str) -> Event:

@@ -16,6 +16,7 @@ BALP_ENTITY: Final = "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEnt
 PARTICIPATION: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 REASON: Final = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 LABEL: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+IHE_TRANSACTION: Final = "urn:ihe:event-type-code"
 KIND: Final = "urn:chartloom:audit-kind"
 ROLE: Final = "urn:chartloom:role"
 ACTOR: Final = "urn:chartloom:actor"
@@ -44,6 +45,7 @@ class Kind(StrEnum):
     SHRED_DECIDED = "shredding-decided"
     USE_REQUESTED = "data-use-requested"
     USE_DECIDED = "data-use-decided"
+    IDENTITY_SAID = "identity-said"
     STARTED = "started"
     STOPPED = "stopped"
 
@@ -70,6 +72,7 @@ CODES: Final[dict[Kind, tuple[str, str, str, str]]] = {
     Kind.SHRED_DECIDED: (DCM, "110113", DCM, "110135"),
     Kind.USE_REQUESTED: (DCM, "110113", DCM, "110135"),
     Kind.USE_DECIDED: (DCM, "110113", DCM, "110135"),
+    Kind.IDENTITY_SAID: (TYPE, "rest", RESTFUL, "update"),
     Kind.STARTED: (DCM, "110100", DCM, "110120"),
     Kind.STOPPED: (DCM, "110100", DCM, "110121"),
 }
@@ -90,6 +93,7 @@ ACTIONS: Final[dict[Kind, str]] = {
     Kind.SHRED_DECIDED: "U",
     Kind.USE_REQUESTED: "C",
     Kind.USE_DECIDED: "U",
+    Kind.IDENTITY_SAID: "U",
 }
 
 #: BALP profile by kind, where there is one.
@@ -97,6 +101,7 @@ PROFILES: Final[dict[Kind, str]] = {
     Kind.READ: "PatientRead",
     Kind.SEARCH: "Query",
     Kind.DISCLOSURE: "PrivacyDisclosure.Source",
+    Kind.IDENTITY_SAID: "Update",
 }
 #: BALP profile of a search within one patient's record.
 PATIENT_QUERY: Final = "PatientQuery"

@@ -31,6 +31,7 @@ class Action(StrEnum):
     MANAGE_QUARANTINE = "manage_quarantine"
     MANAGE_FEEDS = "manage_feeds"
     FIND_PERSON = "find_person"
+    IDENTIFY_PERSON = "identify_person"  #: by other systems: identifiers and demographics
     VIEW_OWN_ACCESS = "view_own_access"
     REVIEW_GLASS = "review_glass"
     REQUEST_DATA_USE = "request_data_use"
@@ -43,6 +44,8 @@ class Action(StrEnum):
     APPROVE_SHRED = "approve_shred"
     MANAGE_POLICY = "manage_policy"
     MANAGE_STAFF = "manage_staff"
+    REVIEW_IDENTITY = "review_identity"
+    SAY_IDENTITY = "say_identity"
 
 
 class PersonFacts(msgspec.Struct, frozen=True):

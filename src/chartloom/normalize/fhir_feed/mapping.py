@@ -100,7 +100,7 @@ class FhirMapping:
         if plan.quarantine:
             derived = self._nothing(message, issues, plan.quarantine, loss.count(value, plan))
             return derived, plan
-        event_us, late = _event_us(value, message)
+        event_us, late = stated_us(value, message)
         issues.extend(late)
         contributions = self._marked(plan.contributions, feed)
         patients = {c.source_patient for c in contributions if c.source_patient}
@@ -154,7 +154,7 @@ def _unmapped(plan: Plan) -> tuple[str, ...]:
     return tuple(o.entry.pointer or "/" for o in plan.outcomes if o.disposition == "unmapped")
 
 
-def _event_us(value: FhirJson, message: Message) -> tuple[int, list[Issue]]:
+def stated_us(value: FhirJson, message: Message) -> tuple[int, list[Issue]]:
     """Bundle.timestamp, else the newest meta.lastUpdated, else the receipt.
 
     A time more than a day ahead of the receipt would outrank every later correction, so it is not

@@ -21,6 +21,15 @@ from chartloom.registry.persons.parameters import Parameters, default_parameters
 from chartloom.registry.persons.record import Home, Kind, MatchRecord, Number
 from chartloom.registry.persons.standardise import standardise
 from chartloom.registry.persons.weigh import weigh
+from chartloom.registry.persons.words import (
+    Standing,
+    by_pair,
+    contested,
+    last_words,
+    standing,
+    standing_of,
+    two_needed,
+)
 
 __all__ = [
     "LEVELS",
@@ -37,18 +46,25 @@ __all__ = [
     "Pair",
     "Parameters",
     "Review",
+    "Standing",
+    "by_pair",
     "candidate_pairs",
     "cluster",
     "compare",
+    "contested",
     "decide",
     "default_parameters",
     "dump",
     "evidence",
     "is_overlay",
     "keys",
+    "last_words",
     "load",
     "match_all",
     "pair_of",
     "standardise",
+    "standing",
+    "standing_of",
+    "two_needed",
     "weigh",
 ]

@@ -1,0 +1,55 @@
+"""What the table of medications says, typed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+
+Days: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=36_500)]
+Level: TypeAlias = Literal["high", "moderate", "low"]
+Status: TypeAlias = Literal["active", "on-hold", "stopped", "completed", "unknown"]
+
+
+class Grace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long a therapy is still believed after its supply has run out.
+
+    days: at least so long. share: or so much of the days' supply of the last fill. as_needed_days:
+    of what is taken when needed. rhythm: or so many times the longest gap between known fills.
+    """
+
+    days: Days
+    share: Annotated[float, msgspec.Meta(ge=0, le=10)]
+    as_needed_days: Days
+    rhythm: Annotated[float, msgspec.Meta(ge=0, le=10)]
+
+
+class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a rule concludes, and how sure it is before anything else is looked at."""
+
+    status: Status
+    confidence: Level
+
+
+class MedicationRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``medications.toml``; the comments there say what each value decides."""
+
+    version: str
+    supply_days: Days
+    supply_days_max: Days
+    fill_expected_days: Days
+    order_days: Days
+    statement_days: Days
+    decision_days: Days
+    hold_days: Days
+    given_hours: Annotated[int, msgspec.Meta(ge=0, le=24 * 365)]
+    renewal_days: Days
+    dose_tolerance: Annotated[float, msgspec.Meta(ge=0, le=10)]
+    grace: Grace
+    grace_of_class: dict[str, Days]
+    without_fills: tuple[str, ...]
+    exclusive_classes: tuple[str, ...]
+    forms_together: tuple[str, ...]
+    reasons: dict[str, Reason]
+    because: dict[str, Annotated[int, msgspec.Meta(ge=-2, le=2)]]
+    discrepancies: tuple[str, ...]

@@ -1,0 +1,44 @@
+"""What people decide, as messages of the internal feed ``steward``.
+
+``word`` writes the body of a decision about two records, ``arrival`` makes what is landed; the
+mapping reads it back as ``LinkEvent`` with ``by`` and ``reason``. Decisions about lists of a chart
+are further resource types of the same feed.
+"""
+
+from chartloom.normalize.steward.linkage import RULE, SAID, word
+from chartloom.normalize.steward.mapping import StewardMapping, arrival
+from chartloom.normalize.steward.reasons import Reason, read_reasons
+from chartloom.normalize.steward.said import (
+    ACTOR,
+    ELSEWHERE,
+    MALFORMED,
+    REASON,
+    Reader,
+    Reading,
+    Said,
+    author,
+    author_of,
+    malformed,
+    patient_of,
+)
+
+__all__ = [
+    "ACTOR",
+    "ELSEWHERE",
+    "MALFORMED",
+    "REASON",
+    "RULE",
+    "SAID",
+    "Reader",
+    "Reading",
+    "Reason",
+    "Said",
+    "StewardMapping",
+    "arrival",
+    "author",
+    "author_of",
+    "malformed",
+    "patient_of",
+    "read_reasons",
+    "word",
+]
