@@ -70,7 +70,11 @@ PRINCIPALS = {
     **{
         scope: Principal("s", scopes=frozenset({scope}), service=True)
         for scope in (
-            "messages.send", "internal.worker", "system/*.read", "system/Patient.rs", "none",
+            "messages.send",
+            "internal.worker",
+            "system/*.read",
+            "system/Patient.rs",
+            "none",
         )
     },
 }

@@ -1,0 +1,118 @@
+"""Who is hinted at: by a search, and by a list of messages. Each reason for a no, alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.security.test_every_check_counts import DOCTOR, NOW_US, OPERATE, TREAT, Facts
+from tests.support.clock import FakeClock
+from tests.support.memory_audit import MemoryAudit
+from tests.support.memory_doors import MemoryGlass, MemoryUses
+
+from chartloom.domain.access import Target
+from chartloom.domain.labels import Label
+from chartloom.guard import Guard
+from chartloom.guard.audit import Recorder
+from chartloom.guard.authority import Asking, Authority, Need
+from chartloom.guard.policy import Action, PersonFacts, Policies, builtin_texts
+from chartloom.guard.staff import Principal
+
+ENGINEER = Principal("e", roles=frozenset({"integration_engineer"}))
+#: Of nobody, of a patient of the doctor's, of somebody else's, of both, of somebody nothing is
+#: known of yet. 16 is not there.
+ABOUT = {10: (), 11: ("one",), 12: ("vip",), 13: ("one", "vip"), 14: ("ghost",), 15: ("one", "two")}
+POSITIONS = range(10, 17)
+HIDDEN = '@id("hidden") forbid (principal, action == Action::"see_label", resource);'
+
+
+class Ward(Facts):
+    """Also messages; and consents, of whatever form."""
+
+    said: Sequence[Any] = ()
+
+    def targets_of_messages(self, grant: object, positions: Sequence[int]) -> dict[int, Target]:
+        return {p: Target(True, ABOUT[p]) for p in positions if p in ABOUT}
+
+    def consents(self, grant: object, source_patients: Sequence[str]) -> list[Any]:
+        return list(self.said)
+
+
+class House:
+    def __init__(self, folder: Path, **more: str) -> None:
+        clock, self.facts = FakeClock(NOW_US), Ward()
+        guard = Guard.open(folder / "keys", clock)
+        self.authority = Authority(
+            Policies(builtin_texts() | more), self.facts, MemoryGlass(guard), MemoryUses(guard),
+            guard, Recorder(MemoryAudit()), clock,
+        )  # fmt: skip
+
+    def listed(self, who: Principal, *options: Any, granted: Sequence[str] = ()) -> list[int]:
+        return sorted(self.authority.listable(who, options, POSITIONS, granted))
+
+    def findable(self) -> set[str]:
+        need = Need(((Action.SEARCH_PERSONS, TREAT),))
+        return set(self.authority.permit(DOCTOR, need, Asking()).grant.persons)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+# Lists
+
+
+def test_a_list_names_messages_of_whose_chart_may_be_opened(house: House) -> None:
+    assert house.listed(DOCTOR, (Action.VIEW_EVIDENCE, TREAT)) == [10, 11, 15]
+    assert house.listed(ENGINEER, (Action.VIEW_MESSAGE, OPERATE)) == [10, 11, 14, 15]
+    assert house.listed(ENGINEER, (Action.VIEW_EVIDENCE, TREAT)) == [10]
+    assert house.listed(DOCTOR) == [10]
+
+
+def test_a_list_about_somebody_names_their_messages_and_no_others(house: House) -> None:
+    assert house.listed(ENGINEER, granted=("one",)) == [10, 11]
+    assert house.listed(ENGINEER, granted=("one", "vip")) == [10, 11, 12, 13]
+    assert house.listed(ENGINEER, granted=("ghost",)) == [10, 14]
+
+
+def test_of_no_messages_none_is_named(house: House) -> None:
+    assert house.authority.listable(DOCTOR, (), ()) == frozenset()
+
+
+# Searches
+
+
+def test_who_has_a_label_that_stays_closed_is_not_found(tmp_path: Path) -> None:
+    """That somebody is a celebrity would be told by finding them."""
+    open_, closed = House(tmp_path), House(tmp_path, **{"hidden.cedar": HIDDEN})
+    for house in (open_, closed):
+        known = house.facts.known["vip"]
+        mine = msgspec.structs.replace(known.relations[0], who="dr")
+        house.facts.known["vip"] = msgspec.structs.replace(known, relations=(mine,))
+    assert closed.findable() == open_.findable() - {"vip"} == {"one", "uno", "two"}
+    assert "vip" in open_.findable()
+
+
+@pytest.mark.parametrize(
+    "patient", [None, "Patient/one", 7, [], {}, {"reference": None}, {"reference": 7},
+                {"reference": ["Patient/one"]}, {"identifier": {"value": "one"}}],
+)  # fmt: skip
+def test_a_consent_that_names_nobody_is_about_everybody_it_came_with(
+    house: House, patient: object
+) -> None:
+    house.facts.said = [
+        {
+            "resourceType": "Consent", "status": "active", "dateTime": "2026-01-01",
+            "scope": {"coding": [{"code": "patient-privacy"}]}, "provision": {"type": "deny"},
+            "patient": patient,
+        }
+    ]  # fmt: skip
+    assert house.findable() == set()
+    gatherer = house.authority.gatherer
+    persons = [PersonFacts(("one",)), PersonFacts(("two",), labels=frozenset({Label("HIV")}))]
+    heard = gatherer.with_consent(gatherer.who(DOCTOR), persons, TREAT)
+    assert all(person.denied for person in heard)
