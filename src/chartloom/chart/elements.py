@@ -35,6 +35,15 @@ def code_of(concept: _Json | None) -> str:
     return ""
 
 
+def all_codes(concept: _Json | None) -> list[str]:
+    """``system|code`` of every coding, if there are several: the first one is ``code_of``."""
+    codings = concept.get("coding", ()) if concept else ()
+    if len(codings) < 2:
+        return []
+    found = [f"{c.get('system', '')}|{c['code']}" for c in codings if c.get("code")]
+    return found if len(found) > 1 else []
+
+
 def plain_code(concept: _Json | None) -> str:
     """The code alone, for FHIR's own small code systems (``active``, ``confirmed``)."""
     if not concept:

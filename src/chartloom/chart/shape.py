@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from chartloom.chart import shape_admin, shape_clinical, shape_stay
+from chartloom.chart import shape_admin, shape_clinical, shape_medication, shape_stay
 from chartloom.chart.elements import business_ids, drop_empty
 from chartloom.domain.chart import PlacedState
 from chartloom.domain.resource import ResourceState
@@ -20,8 +20,8 @@ ENTRIES: Final[dict[str, _Shape]] = {
     "Encounter": shape_stay.encounter,
     "Condition": shape_clinical.condition,
     "AllergyIntolerance": shape_clinical.allergy,
-    "MedicationRequest": shape_clinical.medication_order,
-    "MedicationStatement": shape_clinical.medication_order,
+    "MedicationRequest": shape_medication.medication_order,
+    "MedicationStatement": shape_medication.medication_order,
     "Immunization": shape_clinical.immunization,
     "DocumentReference": shape_admin.document,
     "Appointment": shape_admin.appointment,
@@ -36,10 +36,10 @@ ENTRIES: Final[dict[str, _Shape]] = {
 #: without empty values.
 POINTS: Final[dict[str, tuple[_Shape, _Shape]]] = {
     "Observation": (shape_clinical.observation, shape_clinical.observation_series),
-    "MedicationDispense": (shape_clinical.medication_event, shape_clinical.medication_series),
+    "MedicationDispense": (shape_medication.medication_event, shape_medication.medication_series),
     "MedicationAdministration": (
-        shape_clinical.medication_event,
-        shape_clinical.medication_series,
+        shape_medication.medication_event,
+        shape_medication.medication_series,
     ),
 }
 

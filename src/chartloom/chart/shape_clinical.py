@@ -7,7 +7,6 @@ from typing import Any, Final
 from chartloom.chart.elements import (
     code_of,
     drop_empty,
-    first,
     named,
     notes,
     number,
@@ -67,73 +66,6 @@ def allergy(r: _Json) -> _Json:
         "recorded": r.get("recordedDate"),
         "notes": notes(r),
     }
-
-
-def medication_order(r: _Json) -> _Json:
-    """A MedicationRequest or MedicationStatement."""
-    dosages = r.get("dosageInstruction") or r.get("dosage") or []
-    period = first(dosages).get("timing", {}).get("repeat", {}).get("boundsPeriod", {})
-    period = period or r.get("effectivePeriod", {})
-    return {
-        "status": r.get("status"),
-        "status_reason": text_of(r["statusReason"])
-        if isinstance(r.get("statusReason"), dict)
-        else "",
-        "intent": r.get("intent"),
-        "text": _drug(r),
-        "code": code_of(r.get("medicationCodeableConcept")),
-        "dosages": [_dosage(d) for d in dosages],
-        "time": r.get("authoredOn") or r.get("effectiveDateTime") or r.get("dateAsserted"),
-        "start": period.get("start"),
-        "end": period.get("end"),
-        "requester": named(r.get("requester")),
-        "encounter": r.get("encounter", {}).get("reference"),
-        "notes": notes(r),
-    }
-
-
-def medication_event(r: _Json) -> _Json:
-    """One dispense or administration, as a point of its series."""
-    dosage = r.get("dosage") if isinstance(r.get("dosage"), dict) else None
-    return drop_empty(
-        {
-            "time": r.get("whenHandedOver")
-            or r.get("effectiveDateTime")
-            or r.get("effectivePeriod", {}).get("start")
-            or r.get("whenPrepared"),
-            "status": r.get("status"),
-            "dose": quantity(dosage.get("dose")) if dosage else quantity(r.get("quantity")),
-            "route": text_of(dosage.get("route")) if dosage else "",
-            "request": (r.get("request") or first(r.get("authorizingPrescription"))).get(
-                "reference"
-            ),
-        }
-    )
-
-
-def medication_series(r: _Json) -> _Json:
-    """What all points of a dispense or administration series have in common."""
-    return drop_empty({"text": _drug(r), "code": code_of(r.get("medicationCodeableConcept"))})
-
-
-def _drug(r: _Json) -> str:
-    return text_of(r.get("medicationCodeableConcept")) or named(r.get("medicationReference"))
-
-
-def _dosage(d: _Json) -> _Json:
-    rate = first(d.get("doseAndRate"))
-    dose_range = rate.get("doseRange", {})
-    low, high = quantity(dose_range.get("low")), quantity(dose_range.get("high"))
-    return drop_empty(
-        {
-            "text": d.get("text") or d.get("patientInstruction"),
-            "dose": quantity(rate.get("doseQuantity")) or "–".join(p for p in (low, high) if p),
-            "rate": quantity(rate.get("rateQuantity")),
-            "route": text_of(d.get("route")),
-            "timing": text_of(d.get("timing", {}).get("code")),
-            "as_needed": d.get("asNeededBoolean") or text_of(d.get("asNeededCodeableConcept")),
-        }
-    )
 
 
 def observation(r: _Json) -> _Json:

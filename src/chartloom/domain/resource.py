@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -102,6 +102,10 @@ class LossCounts(msgspec.Struct, frozen=True):
     mapped: int = 0
     ignored: int = 0
     unmapped: int = 0
+
+
+#: In ``Derived.unread``, in place of the number of a part: what no part holds.
+AROUND: Final = -1
 
 
 class Derived(msgspec.Struct, frozen=True):

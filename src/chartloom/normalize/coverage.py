@@ -61,6 +61,11 @@ class Answer:
     covers: tuple[tuple[Cover, Part], ...] = ()
 
 
+#: About the exchange: programs and places, and what is unique in every message.
+_ENVELOPE = frozenset({"MSH", "EVN", "SFT", "UAC", "MSA"})
+#: Leaves mapped, ignored and unmapped; paths of the unmapped; fields in which one was not mapped
+#: (but for the envelope).
+Counted = tuple[int, int, int, tuple[str, ...], tuple[int, ...]]
 #: Tables that ran over a segment: (number, bits of the conditions that held).
 Ran = tuple[tuple[int, int], ...]
 
@@ -70,7 +75,7 @@ class Coverage:
 
     def __init__(self, covers: list[dict[int, list[Cover]]]) -> None:
         self.covers = covers
-        self._counts: dict[tuple[str, Ran, bytes], tuple[int, int, int, tuple[str, ...]]] = {}
+        self._counts: dict[tuple[str, Ran, bytes], Counted] = {}
 
     def answer(self, ran: Ran, field: int, rep: int, comp: int, sub: int) -> Answer:
         """What became of one leaf, given the tables that ran over its segment."""
@@ -104,8 +109,8 @@ class Coverage:
 
     def count(
         self, name: str, ran: Ran, shape: bytes, delimiters: tuple[bytes, bytes, bytes, bytes]
-    ) -> tuple[int, int, int, tuple[str, ...]]:
-        """(mapped, ignored, unmapped, unmapped paths) of a segment of this shape."""
+    ) -> Counted:
+        """What became of the leaves of a segment of this shape."""
         key = (name, ran, shape)
         known = self._counts.get(key)
         if known is None:
@@ -117,9 +122,10 @@ class Coverage:
 
     def _count(
         self, name: str, ran: Ran, shape: bytes, delimiters: tuple[bytes, bytes, bytes, bytes]
-    ) -> tuple[int, int, int, tuple[str, ...]]:
+    ) -> Counted:
         totals = dict.fromkeys(Disposition, 0)
         paths: dict[str, None] = {}
+        left: dict[int, None] = {}
         by_field, by_rep, by_comp, by_sub = delimiters
         for field, text in enumerate(shape.split(by_field)):
             if not field or not text:
@@ -131,6 +137,8 @@ class Coverage:
                             continue
                         answer = self.answer(ran, field, rep, comp, sub)
                         totals[answer.disposition] += 1
+                        if answer.disposition is not Disposition.MAPPED and name not in _ENVELOPE:
+                            left[field] = None
                         if answer.disposition is Disposition.UNMAPPED:
                             paths[self.unmapped_path(name, ran, field, comp)] = None
         return (
@@ -138,4 +146,5 @@ class Coverage:
             totals[Disposition.IGNORED],
             totals[Disposition.UNMAPPED],
             tuple(paths),
+            tuple(left),
         )

@@ -8,13 +8,14 @@ from uuid import UUID
 from chartloom.domain.feed import Feed
 from chartloom.domain.issues import Issue
 from chartloom.domain.message import Message
-from chartloom.domain.resource import Derived, LossReport, Traced
+from chartloom.domain.resource import AROUND, Derived, LossReport, Traced
 from chartloom.formats.fhir import forget
 from chartloom.formats.hl7v2 import Delimiters, Tree, parse
 from chartloom.normalize.code_version import fingerprint
 from chartloom.normalize.context import Env, Msg
 from chartloom.normalize.engine import Engine
 from chartloom.normalize.functions.times import sender_shift
+from chartloom.normalize.left_over import LeftOver
 from chartloom.normalize.marking import evidence as marking_evidence
 from chartloom.normalize.marking import files_of
 from chartloom.normalize.read_mapping import read_mapping
@@ -49,6 +50,7 @@ class Hl7Mapping:
         self.engine = Engine(read_mapping(files, overlay))
         self._envs: dict[tuple[object, ...], tuple[Env, Shapes]] = {}
         self._recall = Recall()
+        self._left_over = LeftOver(labeller, self.engine.tables.systems)
         self._last: tuple[Feed, UUID, Delimiters, str, tuple[Env, Shapes]] | None = None
 
     def derive(self, message: Message, feed: Feed, namespace: UUID) -> Derived:
@@ -71,6 +73,7 @@ class Hl7Mapping:
         """
         self._recall.clear()
         self.labeller.forget()
+        self._left_over.forget()
         forget()
         for env, _ in self._envs.values():
             env.forget()
@@ -102,7 +105,10 @@ class Hl7Mapping:
                 message, tree, shapes, reason, msg.event_us, tuple(msg.issues)
             )
             return derived, tree, msg
-        loss, unmapped = count_losses(tree, self.engine.coverage, shapes, msg.coverage)
+        loss, unmapped, left = count_losses(tree, self.engine.coverage, shapes, msg.coverage)
+        unread = run.withheld | self._left_over.labels(
+            tree, left, msg.coverage, sensitive=feed.sensitive
+        )
         derived = Derived(
             position=message.position,
             feed=feed.name,
@@ -117,6 +123,7 @@ class Hl7Mapping:
             loss=loss,
             unmapped=unmapped,
             provenance=run.provenance,
+            unread=((AROUND, unread),) if unread else (),
         )
         return derived, tree, msg
 
@@ -129,7 +136,7 @@ class Hl7Mapping:
         event_us: int,
         issues: tuple[Issue, ...] = (),
     ) -> Derived:
-        loss, unmapped = count_losses(tree, self.engine.coverage, shapes, None)
+        loss, unmapped, _ = count_losses(tree, self.engine.coverage, shapes, None)
         return Derived(
             position=message.position,
             feed=message.feed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chartloom.domain.issues import Issue
+from chartloom.domain.labels import BIT, Label, mask
 from chartloom.domain.resource import (
     Contribution,
     FhirJson,
@@ -15,6 +16,7 @@ from chartloom.normalize.context import UNSURE, Instance, Msg, Reads
 from chartloom.normalize.engine import Builder, Plan
 from chartloom.normalize.functions.times import to_us
 from chartloom.normalize.joining import gone, is_stated, joined
+from chartloom.normalize.keeping_apart import separate
 from chartloom.normalize.links import links_of, mark_moved
 from chartloom.normalize.marking import marked, spread
 from chartloom.normalize.naming import Naming
@@ -44,6 +46,7 @@ class Run:
         self.provenance: FhirJson | None = None
         self.links: list[LinkEvent] = []
         self.identifiers: list[PatientIdentifier] = []
+        self.withheld = 0  #: mask of labels of what was taken out because it is not valid
         self.origin = Origin()  #: what the Provenance will be made of
         self.by_id: dict[str, int] = {}
         #: (table, conditions) of each segment that filled the resource which is being noted
@@ -85,6 +88,7 @@ class Run:
         for builder, instance in wanted:
             self._make(builder, instance)
         spread(self.contributions)
+        separate(self.contributions)
         if definition.links:
             self.links = links_of(definition.links, instances, m)
         self._finish_provenance()
@@ -239,8 +243,11 @@ class Run:
     ) -> Contribution | None:
         """The contribution, valid; None if it cannot be made so."""
         found = validate(out)
-        if found and not self._repaired(out, found):
-            return None
+        if found:
+            self.withheld |= mask(self.labeller.labels_in(out))
+            if not self._repaired(out, found):
+                self.withheld |= BIT[Label.R]
+                return None
         back = gone(cleared, out) if cleared else ()
         if found:
             weak = [name for name in weak if is_stated(name, out)]
@@ -261,6 +268,8 @@ class Run:
             both = joined(before, contribution)
             if not (found := validate(both.resource)) or self._repaired(both.resource, found):
                 self.contributions[known] = both
+            else:
+                self.withheld |= contribution.labels
 
     def _repaired(self, out: FhirJson, found: list[Issue]) -> bool:
         """Takes out the elements that are not valid R4; False if the rest is not valid either.

@@ -18,6 +18,10 @@ _DELIMITERS = (b"|", b"~", b"^", b"&")
 _LINE = b"$"
 
 
+#: A segment, and the fields of it of which not everything was mapped.
+Left = tuple[Segment, tuple[int, ...]]
+
+
 class Shapes:
     """Reduces messages with certain delimiters to shapes."""
 
@@ -81,19 +85,25 @@ def count_losses(
     coverage: Coverage,
     shapes: Shapes,
     ran_by: Sequence[dict[tuple[int, int], None]] | None,
-) -> tuple[LossCounts, tuple[str, ...]]:
-    """Totals over all leaves, and the paths of what was not mapped. ran_by None: nothing ran."""
+) -> tuple[LossCounts, tuple[str, ...], list[Left]]:
+    """Totals over all leaves, the paths of what was not mapped, and where something is left over.
+
+    ran_by None: nothing ran.
+    """
     mapped = ignored = unmapped = 0
     paths: dict[str, None] = {}
+    left: list[Left] = []
     if not tree.segments:
-        return LossCounts(), ()
+        return LossCounts(), (), left
     for seg, shape in zip(tree.segments, shapes.of(tree), strict=True):
         ran = tuple(ran_by[seg.index]) if ran_by is not None else ()
-        m, i, u, missing = coverage.count(seg.name, ran, shape, _DELIMITERS)
+        m, i, u, missing, fields = coverage.count(seg.name, ran, shape, _DELIMITERS)
+        if fields:
+            left.append((seg, fields))
         mapped += m
         ignored += i
         if u:
             unmapped += u
             for path in missing:
                 paths[path] = None
-    return LossCounts(mapped, ignored, unmapped), tuple(paths)
+    return LossCounts(mapped, ignored, unmapped), tuple(paths), left

@@ -33,6 +33,13 @@ from chartloom.normalize.fhir_feed import loss
 from chartloom.normalize.fhir_feed.plan import Plan, make_plan
 from chartloom.normalize.fhir_feed.types import FILE, read_types, shipped
 from chartloom.normalize.fhir_feed.unread import unread
+from chartloom.normalize.keeping_apart import (
+    Kept,
+    inherit,
+    labels_of_medicines,
+    relisted,
+    separate,
+)
 from chartloom.normalize.marking import files_of
 from chartloom.normalize.sensitivity import Labeller, builtin
 
@@ -82,27 +89,29 @@ class FhirMapping:
 
     def trace(self, message: Message, feed: Feed, namespace: UUID) -> Traced:
         """The same, with the evidence for every value and the fate of every input leaf."""
-        derived, plan = self._derive(message, feed, namespace)
+        derived, plan, kept = self._derive(message, feed, namespace)
         if plan is None:
             return Traced(derived, (), LossReport(()))
         rows = loss.report(message.body, plan)
-        copied = tuple(loss.evidence(rows, plan))
+        copied = relisted(tuple(loss.evidence(rows, plan)), kept)
         why = marking.evidence(derived.contributions, copied, self.labeller)
         return Traced(derived, (*copied, *why), rows)
 
-    def _derive(self, message: Message, feed: Feed, namespace: UUID) -> tuple[Derived, Plan | None]:
+    def _derive(
+        self, message: Message, feed: Feed, namespace: UUID
+    ) -> tuple[Derived, Plan | None, Kept]:
         value, issues = decode_json(message.body, size_bytes_max=feed.limits.message_size_bytes_max)
         if value is None:
             issues = issues or [Issue("fhir-not-a-resource")]
-            return self._nothing(message, issues, issues[-1].code), None
+            return self._nothing(message, issues, issues[-1].code), None, {}
         plan = make_plan(value, message, feed, namespace, self._types)
         issues.extend(plan.issues)
         if plan.quarantine:
             derived = self._nothing(message, issues, plan.quarantine, loss.count(value, plan))
-            return derived, plan
+            return derived, plan, {}
         event_us, late = stated_us(value, message)
         issues.extend(late)
-        contributions = self._marked(plan.contributions, feed)
+        contributions, kept = self._marked(plan.contributions, feed)
         patients = {c.source_patient for c in contributions if c.source_patient}
         derived = Derived(
             position=message.position,
@@ -118,12 +127,14 @@ class FhirMapping:
             loss=loss.count(value, plan),
             unmapped=_unmapped(plan),
             provenance=_provenance(contributions, message, feed, namespace, event_us),
-            unread=unread(value, plan, self.labeller),
+            unread=unread(value, plan, self.labeller, sensitive=feed.sensitive),
         )
-        return derived, plan
+        return derived, plan, kept
 
-    def _marked(self, said: tuple[Contribution, ...], feed: Feed) -> tuple[Contribution, ...]:
-        """With their sensitivity labels."""
+    def _marked(
+        self, said: tuple[Contribution, ...], feed: Feed
+    ) -> tuple[tuple[Contribution, ...], Kept]:
+        """With their sensitivity labels; and which listed diagnoses stayed."""
         found = []
         for one in said:
             if not one.directory:
@@ -131,8 +142,10 @@ class FhirMapping:
                 if labels:
                     one = msgspec.structs.replace(one, resource=resource, labels=labels)
             found.append(one)
+        inherit(found, labels_of_medicines(found, self.labeller))
         marking.spread(found)
-        return tuple(found)
+        kept = separate(found)
+        return tuple(found), kept
 
     def _nothing(
         self, message: Message, issues: list[Issue], code: str, counts: LossCounts | None = None

@@ -71,8 +71,9 @@ class _Explainer:
                 if key == "coding":
                     for number, coding in enumerate(inner):
                         yield from self._coding(coding, f"{path}.coding[{number}]")
-                elif key == "text" and isinstance(inner, str):
-                    yield from self._text(inner, f"{path}.text")
+                elif key in ("text", "display") and isinstance(inner, str):
+                    if key == "text" or not ("code" in value and "system" in value):
+                        yield from self._text(inner, f"{path}.{key}")
                 elif isinstance(inner, dict | list):
                     yield from self._walk(inner, f"{path}.{key}")
             if "code" in value and "system" in value:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from chartloom.domain.labels import SYSTEM, Label, security
 from chartloom.domain.resource import FhirJson
 from chartloom.formats.fhir import KEPT
-from chartloom.normalize.sensitivity.patterns import canonical, one_of
+from chartloom.normalize.sensitivity.patterns import WORD, canonical, one_of
 from chartloom.normalize.sensitivity.read_rules import (
     TEXT,
     Rule,
@@ -138,6 +138,20 @@ class Labeller:
                         found |= self._text(inner)
         return frozenset(found)
 
+    def labels_of_words(self, text: str) -> Labels:
+        """The labels of a short text anywhere; nothing of it is remembered."""
+        if len(text) > VALUE_TEXT_MAX:
+            return _NO
+        return self._judges.get(TEXT, _silent)(text.casefold()) or _NO
+
+    def labels_of_code(self, url: str, code: str) -> Labels:
+        """The labels of a code of a system, or by its shape (``url`` is "")."""
+        if len(code) > VALUE_TEXT_MAX:
+            return _NO
+        system = self.system_of(url, code)
+        judge = self._judges.get(system)
+        return (judge(canonical(code, dotless=dotless(system))) or _NO) if judge else _NO
+
     def _any_coding(self, url: str, code: str, display: str) -> Labels:
         if code and self._systems.get(url) in STRICT:
             return self._security({"system": url, "code": code})
@@ -180,7 +194,8 @@ class Labeller:
         for key, inner in value.items():
             kind = inner.__class__
             if kind is str:
-                if key == "text":  # not the narrative of a contained one
+                # not the narrative of a contained one, and the name of what is referred to
+                if key == "text" or (key == "display" and not _is_coding(value)):
                     known = self._texts.get(inner)
                     if known is None:
                         known = self._text(inner)
@@ -197,7 +212,7 @@ class Labeller:
                         found |= known
             elif kind is dict or kind is list:
                 self._walk(inner, found)
-        if "code" in value and "system" in value:
+        if _is_coding(value):
             found |= self._coding(value)
 
     def _extensions(self, kind: str, extensions: list[FhirJson], found: set[Label]) -> None:
@@ -281,6 +296,11 @@ def elements_of(resource: FhirJson) -> tuple[str, ...]:
     return tuple([k for k in resource if k not in _SKIPPED]) if found is None else found
 
 
+def _is_coding(value: FhirJson) -> bool:
+    """Whether it is a Coding that stands in no CodeableConcept."""
+    return "code" in value and "system" in value
+
+
 def _text_of(value: FhirJson, key: str) -> str:
     text = value.get(key)
     return text if isinstance(text, str) else ""
@@ -304,8 +324,12 @@ def _judge(rules: list[Rule]) -> Callable[[str], Labels | None]:
     }
     excepted = one_of(r.regex for r in rules if r.label is None)
     if rules and rules[0].system == TEXT:
+        firsts = frozenset(r.first for r in rules if r.label is not None)
+        may_hold = None if "" in firsts else firsts
 
         def of_text(text: str) -> Labels | None:
+            if may_hold is not None and may_hold.isdisjoint(WORD.findall(text)):
+                return None
             if excepted is not None:
                 text = excepted.sub(" ", text)
             return frozenset(label for label, p in by_label.items() if p.search(text)) or None

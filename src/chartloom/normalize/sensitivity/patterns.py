@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 
 _RANGE = re.compile(r"([A-Z]?)(\d+)\.\.([A-Z]?)(\d+)")
+#: A word of a text, without what stands around it.
+WORD = re.compile(r"[^\W_]+")
 _ALLOWED = re.compile(r"[A-Za-z0-9.*?\[\]_/+-]+")
 
 
@@ -66,6 +68,12 @@ def words_regex(phrase: str) -> str:
     if not words:
         raise BadPattern("it is empty")
     return r"(?<![^\W_])" + r"[\s_]+".join(re.escape(w) for w in words) + r"(?![^\W_])"
+
+
+def first_word(phrase: str) -> str:
+    """The first word (``WORD``) of a phrase: a case-folded text without it holds no such phrase.
+    "" if there is none to go by."""
+    return next(iter(WORD.findall(phrase.casefold().split()[0])), "")
 
 
 def one_of(regexes: Iterable[str]) -> re.Pattern[str] | None:

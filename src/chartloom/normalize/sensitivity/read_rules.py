@@ -12,7 +12,7 @@ import msgspec
 
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.labels import Label
-from chartloom.normalize.sensitivity.patterns import BadPattern, code_regex, words_regex
+from chartloom.normalize.sensitivity.patterns import BadPattern, code_regex, first_word, words_regex
 
 #: In the column ``system``: words instead of codes.
 TEXT = "TEXT"
@@ -23,12 +23,16 @@ _COLUMNS = {"system", "code", "label", "basis"}
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """One row. ``label`` is ``None`` for an exception. ``regex`` is the compiled pattern's text."""
+    """One row. ``label`` is ``None`` for an exception. ``regex`` is the compiled pattern's text.
+
+    first: of a rule for words, the first of them: no text without it matches.
+    """
 
     system: str
     regex: str
     label: Label | None
     where: str
+    first: str = ""
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -94,16 +98,17 @@ def _rule(where: str, row: dict[str, str], names: set[str], systems: dict[str, s
         raise _bad(where, f"{row['label']!r} is no label.", cure)
     if not row["basis"]:
         raise _bad(where, "the rule names no basis.", "Say why these codes are sensitive.")
+    first = ""
     try:
         if system == TEXT:
-            regex = words_regex(row["code"])
+            regex, first = words_regex(row["code"]), first_word(row["code"])
         else:
             regex = code_regex(row["code"], dotless=dotless(system))
     except BadPattern as error:
         cure = "See the README of the sensitivity rules."
         raise _bad(where, f"the code pattern cannot be read: {error}.", cure) from error
     label = None if row["label"] == NONE else Label(row["label"])
-    return Rule(system, regex, label, where)
+    return Rule(system, regex, label, where, first)
 
 
 def _rows(name: str, content: bytes, columns: set[str]) -> Iterator[tuple[str, dict[str, str]]]:

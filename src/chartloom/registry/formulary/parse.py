@@ -1,0 +1,114 @@
+"""Names of drugs read: ``Metformin 500 mg ER tablet`` -> ingredient, strength, form, release."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from chartloom.registry.formulary.model import Component, Drug, Known
+from chartloom.registry.formulary.strength import take_strengths
+from chartloom.registry.formulary.words import (
+    Form,
+    fold,
+    form_of,
+    lexicon,
+    route_of,
+    take_forms,
+    words_of,
+)
+
+#: Words of a name -> (ingredients, brand or "", form that the brand says).
+Names = Mapping[tuple[str, ...], tuple[tuple[str, ...], str, str]]
+
+_LONGEST: Final = 4
+_MARKS: Final = frozenset("/(),")
+_TEXT_MAX: Final = 300
+_BRAND: Final = re.compile(r"\[([^\[\]]{3,60})\]\s*$")
+
+
+def parse_name(text: str, names: Names) -> Drug:
+    """What a name says; ``known`` is ``nothing`` if it says nothing. Never raises."""
+    plain, called = _brand_apart(fold(text[:_TEXT_MAX]))
+    strengths, rest = take_strengths(plain)
+    said, words = take_forms(words_of(rest))
+    route = next((r for w in words if (r := route_of(w))), "")
+    found, salts, brand, brand_form, unknown = _ingredients(words, names)
+    known = Known.PART if unknown else Known.NAME
+    if not found:
+        found, known = _words_alone(unknown)
+    made = _made(said, form_of(brand_form) if brand_form else Form())
+    return Drug(
+        components=_components(found, salts, strengths),
+        form=made.form,
+        route=route or made.route,
+        release=made.release,
+        brand=brand or called,
+        known=known if found else Known.NOTHING,
+        name=" ".join(text.split()),
+    )
+
+
+def _brand_apart(text: str) -> tuple[str, str]:
+    """RxNorm names end with the brand in brackets: it names no further ingredient."""
+    found = _BRAND.search(text)
+    return (text[: found.start()], found[1].strip()) if found else (text, "")
+
+
+def _ingredients(
+    words: Sequence[str], names: Names
+) -> tuple[list[str], dict[str, str], str, str, list[str]]:
+    """(ingredients in order, their salts, brand, its form, words not understood)."""
+    lists = lexicon()
+    found: list[str] = []
+    salts: dict[str, str] = {}
+    unknown: list[str] = []
+    brand = brand_form = ""
+    at = 0
+    while at < len(words):
+        for length in range(min(_LONGEST, len(words) - at), 0, -1):
+            hit = names.get(tuple(words[at : at + length]))
+            if hit is not None:
+                ingredients, brand_name, form = hit
+                found += [i for i in ingredients if i not in found]
+                brand, brand_form = brand_name or brand, form or brand_form
+                at += length
+                break
+        else:
+            word = words[at]
+            at += 1
+            if word in lists.salts:
+                if found and found[-1] not in salts:
+                    salts[found[-1]] = word
+            elif _says_something(word) and word not in lists.noise and word not in lists.routes:
+                unknown.append(word)
+    return found, salts, brand, brand_form, unknown
+
+
+def _says_something(word: str) -> bool:
+    return word not in _MARKS and not word.replace(".", "").replace("%", "").isdigit()
+
+
+def _words_alone(unknown: list[str]) -> tuple[list[str], Known]:
+    """An unknown drug is called by its words, so that the same words are the same drug."""
+    name = " ".join(unknown)
+    return ([name], Known.WORDS) if name else ([], Known.NOTHING)
+
+
+def _components(
+    found: list[str], salts: Mapping[str, str], strengths: list[str]
+) -> tuple[Component, ...]:
+    given = strengths if len(strengths) == len(found) else []
+    if len(found) == 1 and strengths:
+        given = strengths[:1]  # "500 mg (1000 mg)": the first is what one unit has
+    filled = [*given, *[""] * (len(found) - len(given))]
+    return tuple(
+        sorted(Component(i, salts.get(i, ""), s) for i, s in zip(found, filled, strict=True))
+    )
+
+
+def _made(said: Form, brand: Form) -> Form:
+    """What the words say, and where they are silent or vague what the brand says."""
+    if not said.form or (not said.route and brand.route):
+        return Form(brand.form or said.form, brand.route, said.release or brand.release)
+    return Form(said.form, said.route, said.release or brand.release)
