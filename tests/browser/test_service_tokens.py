@@ -13,6 +13,7 @@ from tests.support.postgres import StoreFactory
 from tests.support.site import ShiftedClock, Site, serving
 from tests.support.tokens import ec, public, sign
 
+from chartloom.guard.audit import read_events
 from chartloom.guard.tokens import (
     AccessVerifier,
     AssertionVerifier,
@@ -87,6 +88,18 @@ def test_a_service_reads_a_chart_and_nothing_else(api: Api) -> None:
     for path in ("/api/messages", "/api/feeds", "/api/chart/nobody", "/api/messages/2"):
         assert api.get(path, token) == 404, path
     assert api.get(f"/chart/{person(api)}", token) == 401  # pages are for people
+
+
+def test_every_try_for_a_token_is_on_record(api: Api) -> None:
+    before = api.site.audit.end().size
+    assert api.ask_token(api.assertion())[0] == 200
+    assert api.ask_token("")[0] == 401
+    taken, refused = read_events(api.site.audit.read(before, 9))
+    assert (taken.kind, taken.actor, taken.service, taken.denied) == (
+        "sign-in", "registry", True, "",
+    )  # fmt: skip
+    assert (refused.kind, refused.actor) == ("sign-in", "nobody")
+    assert refused.denied
 
 
 def test_an_assertion_is_good_for_one_token(api: Api) -> None:

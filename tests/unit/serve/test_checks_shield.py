@@ -1,0 +1,276 @@
+"""The outermost layer by itself: who gets past it, with which answer, and what stays outside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import unquote, urlencode
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chartloom.domain.access import SignedIn
+from chartloom.domain.audit import AuditUnavailable
+from chartloom.guard.clients import PEER
+from chartloom.guard.staff import Principal
+from chartloom.guard.tokens import Access, TokenRefused
+from chartloom.serve.limits import Refused
+from chartloom.serve.sessions import Visitor
+from chartloom.serve.shield import FORM_BYTES_MAX, MACHINE_PATHS, OPEN_PATHS, Shield
+
+WORD, CSRF = "w" * 43, "c" * 43
+SESSION = SignedIn("ann", "oidc", {}, 1, 2, CSRF)
+ANN = Visitor(Principal("ann", roles=frozenset({"clinician"})), SESSION, b"key")
+
+
+class Behind:
+    """What stands behind the shield: it tells who came, and with which form."""
+
+    def __init__(self) -> None:
+        self.reached: list[str] = []
+        self.visitors: list[Visitor | None] = []
+        self.forms: list[dict[str, list[str]]] = []
+        self.refused: list[int] = []
+        self.noted: list[bool] = []
+        self.knocks = 0
+        self.too_often: Refused | None = None
+        self.trouble: Exception | None = None
+        self.tokens: list[tuple[str, bytes]] = []
+
+    async def app(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            self.reached.append(scope["type"])
+            return
+        self.reached.append(scope["path"])
+        self.visitors.append(scope["chartloom.visitor"])
+        self.forms.append(scope["chartloom.form"])
+        await Response("in")(scope, receive, send)
+
+    def find(self, word: str) -> Visitor | None:
+        if self.trouble is not None:
+            raise self.trouble
+        return ANN if word == WORD else None
+
+    def verify(self, token: str, *, certificate: bytes) -> Access:
+        self.tokens.append((token, certificate))
+        if token != "good":
+            raise TokenRefused("signature")
+        return Access("lab", "lab", frozenset({"system/*.rs"}), "t", 9)
+
+    def knock(self, request: Request, visitor: Visitor | None) -> Refused | None:
+        self.knocks += 1
+        return self.too_often
+
+    def refuse(self, request: Request, status: int) -> Response:
+        self.refused.append(status)
+        return Response("no", status)
+
+    def note(self, request: Request, refused: Refused) -> None:
+        self.noted.append(True)
+
+    def shield(self, *, https: bool = False, services: bool = True) -> Shield:
+        verifier = SimpleNamespace(verifier=self)
+        return Shield(
+            self.app, sessions=self, services=verifier if services else None, https=https,  # type: ignore[arg-type]
+            hosts=["Localhost", "[::1]"], refuse=self.refuse, limiter=self, note=self.note,  # type: ignore[arg-type]
+        )  # fmt: skip
+
+
+@pytest.fixture
+def behind() -> Behind:
+    return Behind()
+
+
+def answered(
+    shield: Shield, path: str, method: str, headers: Mapping[str, str], body: bytes = b""
+) -> tuple[int, dict[str, str]]:
+    """One request: status and headers of its answer."""
+    sent: list[Any] = []
+    raw, _, query = path.partition("?")
+    scope = {
+        "type": "http", "method": method, "path": unquote(raw), "query_string": query.encode(),
+        "headers": [(k.lower().encode(), v.encode()) for k, v in headers.items()],
+        "scheme": "http", "server": ("localhost", 80), "client": ("127.0.0.1", 1),
+    }  # fmt: skip
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(shield(scope, receive, send))
+    start = sent[0]
+    return start["status"], {k.decode(): v.decode() for k, v in start["headers"]}
+
+
+def ask(
+    behind: Behind, path: str, method: str = "GET", *, signed_in: bool = True,
+    headers: Mapping[str, str] = {}, shield: Mapping[str, Any] = {},  # noqa: B006
+    data: Mapping[str, str] | None = None, content: bytes = b"",
+) -> int:  # fmt: skip
+    cookie = {"cookie": f"chartloom_session={WORD}"} if signed_in else {}
+    body = urlencode(data).encode() if data is not None else content
+    asked = {"host": "localhost", **cookie, **headers}
+    return answered(behind.shield(**shield), path, method, asked, body)[0]
+
+
+def test_without_a_session_only_open_pages_are_reached(behind: Behind) -> None:
+    for path in ("/", "/chart", "/api/chart/x", "/static", "/sign-in/other", "/healthz/x", "/me"):
+        assert ask(behind, path, signed_in=False) == 401, path
+    assert behind.reached == []
+    for path in (*sorted(OPEN_PATHS), "/static/x.css"):
+        assert ask(behind, path, signed_in=False) == 200, path
+    assert behind.visitors == [None] * len(behind.reached)
+    assert ask(behind, "/chart") == 200
+    assert behind.visitors[-1] == ANN
+    assert ask(behind, "/chart", signed_in=False, headers={"cookie": "chartloom_session=x"}) == 401
+
+
+def test_machines_and_pictures_have_no_session(behind: Behind) -> None:
+    behind.trouble = AuditUnavailable("down")
+    for path in (*sorted(MACHINE_PATHS), "/static/x.css"):
+        assert ask(behind, path) == 200
+    assert behind.visitors == [None] * (len(MACHINE_PATHS) + 1)
+    assert ask(behind, "/chart") == 503
+
+
+@pytest.mark.parametrize("host", ["evil.example", "", "localhost.evil.example", "127.0.0.1"])
+def test_another_host_is_not_served(behind: Behind, host: str) -> None:
+    assert ask(behind, "/sign-in", headers={"host": host}) == 400
+    assert behind.reached == []
+    for own in ("localhost", "LOCALHOST:8000", "[::1]", "[::1]:443"):
+        assert ask(behind, "/sign-in", headers={"host": own}) == 200
+
+
+def test_who_knocks_too_often_waits_and_is_on_record_once(behind: Behind) -> None:
+    behind.too_often = Refused(None, 7, first=True)  # type: ignore[arg-type]
+    assert ask(behind, "/chart") == 429
+    assert behind.noted == [True]
+    behind.too_often = Refused(None, 7, first=False)  # type: ignore[arg-type]
+    assert ask(behind, "/chart") == 429
+    assert behind.noted == [True]
+    assert behind.reached == []
+
+
+@pytest.mark.parametrize("path", ["/chart/%00", "/chart?x=%00", "/chart?a=b&x=y%00z"])
+def test_what_no_database_can_hold_is_not_there(behind: Behind, path: str) -> None:
+    assert ask(behind, path) == 404
+    assert behind.reached == []
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "X"])
+def test_other_methods_are_not_served(behind: Behind, method: str) -> None:
+    assert ask(behind, "/chart", method) == 405
+    assert behind.reached == []
+    assert ask(behind, "/chart", "HEAD") == 200
+
+
+# Forms
+
+
+def post(behind: Behind, path: str = "/glass", **more: Any) -> int:
+    return ask(behind, path, "POST", data={"csrf": CSRF, "a": "b"} | more.pop("data", {}), **more)
+
+
+def test_a_form_comes_with_the_secret_of_its_session(behind: Behind) -> None:
+    assert post(behind) == 200
+    assert behind.forms == [{"csrf": [CSRF], "a": ["b"]}]
+    for wrong in ("", "x", CSRF[:-1], CSRF + "x"):
+        assert post(behind, data={"csrf": wrong}) == 403
+    assert ask(behind, "/glass", "POST", data={"a": "b"}) == 403
+    assert post(behind, signed_in=False) == 401
+    assert len(behind.reached) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"sec-fetch-site": "same-origin"}, 200),
+        ({"sec-fetch-site": "none"}, 200),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"origin": "http://localhost"}, 200),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "http://localhost.evil.example"}, 403),
+        ({"origin": "http://localhost:81"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://localhost", "sec-fetch-site": "cross-site"}, 403),
+    ],
+)
+def test_a_form_comes_from_a_page_of_ours(
+    behind: Behind, headers: dict[str, str], status: int
+) -> None:
+    for path in ("/glass", "/enter"):
+        assert post(behind, path, headers=headers) == status
+    assert post(behind, "/token", headers=headers, signed_in=False) == 200  # no browser's
+
+
+def test_a_form_is_not_larger_than_any_of_ours(behind: Behind) -> None:
+    assert post(behind, data={"text": "x" * (FORM_BYTES_MAX - 200)}) == 200
+    assert post(behind, data={"text": "x" * FORM_BYTES_MAX}) == 413
+    many = "&".join(f"a{n}=b" for n in range(1001)).encode()
+    assert ask(behind, "/token", "POST", content=many) == 413
+    assert len(behind.reached) == 1
+
+
+def test_a_form_holds_nothing_that_no_database_can(behind: Behind) -> None:
+    assert post(behind, data={"a": "x\0y"}) == 200
+    assert behind.forms[0]["a"] == ["xy"]
+
+
+# Services
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
+
+
+def test_a_service_asks_the_api_by_its_token(behind: Behind) -> None:
+    def by_token(path: str, headers: dict[str, str], **more: Any) -> int:
+        return ask(behind, path, signed_in=False, headers=headers, **more)
+
+    assert by_token("/api/chart/x", bearer("good")) == 200
+    visitor = behind.visitors[0]
+    assert visitor is not None
+    assert (visitor.principal.subject, visitor.principal.service) == ("lab", True)
+    assert visitor.principal.scopes == {"system/*.rs", "system/*.read"}
+    assert by_token("/api/chart/x", bearer("bad")) == 401
+    assert by_token("/api/chart/x", {"authorization": "Basic good"}) == 401
+    assert by_token("/api/chart/x", {"authorization": "good"}) == 401
+    assert by_token("/chart/x", bearer("good")) == 401
+    assert by_token("/apix/chart", bearer("good")) == 401
+    assert by_token("/api/chart/x", bearer("good"), shield={"services": False}) == 401
+    assert len(behind.reached) == 1
+
+
+def test_a_token_is_verified_with_the_certificate_that_was_shown(behind: Behind) -> None:
+    scope = {"type": "http", "path": "/api/x", "headers": [(b"authorization", b"Bearer good")],
+             PEER: b"der", "query_string": b"", "method": "GET", "server": ("localhost", 80),
+             "scheme": "http"}  # fmt: skip
+    request = Request(scope)
+    assert asyncio.run(behind.shield()._visitor(request)) is not None
+    assert behind.tokens == [("good", b"der")]
+
+
+# What is on every answer
+
+
+def test_over_https_browsers_are_told_to_stay_there(behind: Behind) -> None:
+    for https in (True, False):
+        shield, host = behind.shield(https=https), {"host": "localhost"}
+        for path, status in (("/sign-in", 200), ("/x", 401)):
+            found, headers = answered(shield, path, "GET", host)
+            assert found == status
+            assert ("strict-transport-security" in headers) is https
+            assert headers["x-frame-options"] == "DENY"
+            assert headers["cache-control"] == "no-store"
+        assert "cache-control" not in answered(shield, "/static/x", "GET", host)[1]
+
+
+def test_what_is_no_request_goes_on(behind: Behind) -> None:
+    asyncio.run(behind.shield()({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
+    assert behind.reached == ["lifespan"]
