@@ -109,7 +109,7 @@ def answered(
 
 def ask(
     behind: Behind, path: str, method: str = "GET", *, signed_in: bool = True,
-    headers: Mapping[str, str] = {}, shield: Mapping[str, Any] = {},  # noqa: B006
+    headers: Mapping[str, str] = {}, shield: Mapping[str, Any] = {},
     data: Mapping[str, str] | None = None, content: bytes = b"",
 ) -> int:  # fmt: skip
     cookie = {"cookie": f"chartloom_session={WORD}"} if signed_in else {}
