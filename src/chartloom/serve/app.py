@@ -29,6 +29,7 @@ from chartloom.serve import (
     keys,
     messages,
     mine,
+    open_sessions,
     ops,
     quarantine,
     shreddings,
@@ -99,7 +100,7 @@ def create_app(
 
     rooms = (
         *(entrance, feeds, messages, quarantine, chart_pages, evidence, api, tokens),
-        *(mine, glass, uses, shreddings, audit, keys),
+        *(mine, glass, uses, shreddings, audit, keys, open_sessions),
     )
     return Starlette(
         routes=[route for room in rooms for route in room.routes(console)]

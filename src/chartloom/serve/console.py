@@ -254,6 +254,7 @@ _ROOMS: tuple[tuple[str, str, Action, tuple[Purpose, ...]], ...] = (
     ("/review", "Glass review", Action.REVIEW_GLASS, (Purpose.OPERATIONS,)),
     ("/audit", "Audit", Action.VIEW_AUDIT, (Purpose.OPERATIONS,)),
     ("/keys", "Keys", Action.MANAGE_KEYS, (Purpose.OPERATIONS,)),
+    ("/sessions", "Sessions", Action.VIEW_SESSIONS, (Purpose.OPERATIONS,)),
     ("/shreddings", "Destruction", Action.VIEW_SHREDDINGS, (Purpose.OPERATIONS,)),
 )
 

@@ -27,6 +27,9 @@ REVIEW_FORM: Final = Need((REVIEW,), what=("site/glass-reviews",))
 AUDIT: Final = Need(((Action.VIEW_AUDIT, _OPERATE),), what=("site/audit",))
 KEYS: Final = Need(((Action.MANAGE_KEYS, _OPERATE),), what=("site/keys",))
 
+SESSIONS: Final = Need(((Action.VIEW_SESSIONS, _OPERATE),), what=("site/sessions",))
+END_SESSIONS: Final = Need(((Action.END_SESSIONS, _OPERATE),), what=("site/end-sessions",))
+
 
 def chart(person: str, part: str = "summary", *, may_miss: bool = False) -> Need:
     """A chart, or a part of it. part: a word of ours, never what somebody typed. may_miss: the part
