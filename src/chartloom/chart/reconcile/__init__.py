@@ -8,6 +8,7 @@ from chartloom.chart.reconcile.lines import (
     Line,
     ListKind,
     ReconciledList,
+    Said,
 )
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "Line",
     "ListKind",
     "ReconciledList",
+    "Said",
 ]
