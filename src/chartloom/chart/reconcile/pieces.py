@@ -24,7 +24,7 @@ _PROPOSED: Final = frozenset(("proposal", "plan", "option"))
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 
 #: (type, status) -> what an entry says. Of a status that is not here: ``<type>-unknown``.
-_SAYS: Final[dict[str, dict[str, str]]] = {
+SAYS: Final[dict[str, dict[str, str]]] = {
     "MedicationRequest": {
         "active": "order-active",
         "on-hold": "order-on-hold",
@@ -61,7 +61,7 @@ _SAYS: Final[dict[str, dict[str, str]]] = {
         "on-hold": "not-given",
     },
 }
-_UNKNOWN: Final = {
+SAYS_UNKNOWN: Final = {
     "MedicationRequest": "order-unknown",
     "MedicationStatement": "listed-unknown",
     "MedicationDispense": "fill-prepared",
@@ -156,7 +156,7 @@ def _route(entry: _Json) -> str:
 
 def _order(entry: _Json, drug: Drug, section: ChartSection, feeds: Mapping[int, str]) -> Piece:
     kind, status = entry["type"], str(entry.get("status", ""))
-    says = _SAYS[kind].get(status, _UNKNOWN[kind])
+    says = SAYS[kind].get(status, SAYS_UNKNOWN[kind])
     if entry.get("intent") in _PROPOSED:
         says = "order-proposed"
     if entry.get("not_to_do"):
@@ -225,7 +225,7 @@ def _event(
     series: _Json, point: _Json, drug: Drug, section: ChartSection, feeds: Mapping[int, str]
 ) -> Piece:
     kind = series["type"]
-    says = _SAYS[kind].get(str(point.get("status", "")), _UNKNOWN[kind])
+    says = SAYS[kind].get(str(point.get("status", "")), SAYS_UNKNOWN[kind])
     detail = {k: str(point[k]) for k in ("dose", "route", "supply_days") if point.get(k)}
     source, text = _source(point, section, feeds), str(series.get("text", ""))
     owner = section.owner(point["id"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from chartloom.chart.reconcile.pieces import DAY_US, Piece
@@ -10,7 +12,7 @@ from chartloom.chart.reconcile.supply import Supply, supply_of
 
 #: What says that a therapy is not to be taken any more, whoever says it about which order.
 _STOPS = frozenset(("order-stopped", "listed-stopped", "listed-not-taken", "not-to-do"))
-_REASON_OF = {
+REASON_OF: Final = {
     "order-stopped": "explicit-stop",
     "listed-stopped": "explicit-stop",
     "not-to-do": "explicit-stop",
@@ -63,7 +65,7 @@ def judge(
         classes=classes,
         live=_current([w for w in words if w.says == "live"]),
         listed=[w for w in words if w.says in ("listed", "listed-unknown")],
-        ended=[w for w in words if w.says in _REASON_OF],
+        ended=[w for w in words if w.says in REASON_OF],
         filled=filled,
         given=[p for p in pieces if p.says == "given"],
         supply=supply_of(filled, orders, classes, rules),
@@ -278,7 +280,7 @@ class _Case(msgspec.Struct):
             return self._of_list(last)
         if last.says in ("order-on-hold", "listed-on-hold"):
             return self._held(last)
-        reason = _REASON_OF[last.says]
+        reason = REASON_OF[last.says]
         if after := self._filled_after(last.at_us):
             verdict = self._verdict("filled-after-stop")
             verdict.misfits["stopped-elsewhere-but-filled"] = [last.piece, *after]
