@@ -11,10 +11,10 @@ _Json = dict[str, Any]
 
 
 def decision(r: _Json) -> _Json:
-    """A ``List`` that says something about one line; other lists yield an entry without ``said``."""
-    line = next((e for e in r.get("extension", ()) if e.get("url") == LINE), {})
+    """A ``List`` that says something about one line; other lists have no ``said``."""
+    line: _Json = next((e for e in r.get("extension", ()) if e.get("url") == LINE), {})
     entries = r.get("entry", ())
-    flag = next((c for c in first(entries).get("flag", {}).get("coding", ())), {})
+    flag: _Json = next((c for c in first(entries).get("flag", {}).get("coding", ())), {})
     by = r.get("source", {}).get("identifier", {})
     return {
         "status": r.get("status"),
