@@ -7,13 +7,14 @@ disagreement is shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
+from chartloom.chart.reconcile.allergy_denials import LISTED, RANK, against_denials, disc
 from chartloom.chart.reconcile.allergy_evidence import Taken, challenges, taken_of
-from chartloom.chart.reconcile.decisions import CHANGED, Decision, decide
+from chartloom.chart.reconcile.decided import Decision, decide
 from chartloom.chart.reconcile.heard import (
     DAY_US,
     Entry,
@@ -36,29 +37,8 @@ from chartloom.chart.reconcile.substances import Named, Substance, Substances
 from chartloom.chart.summary import ChartSection, ChartSummary
 from chartloom.domain.chart import Section
 
-LISTED: Final = frozenset(("listed", "listed-unconfirmed"))
-#: What of several things that a source says stands in its column.
-_RANK: Final = {
-    says: rank
-    for rank, says in enumerate(
-        ("challenge-positive", "challenge-negative", "listed", "listed-unconfirmed", "refuted",
-         "resolved", "inactive", "denied", "denial-withdrawn", "test-positive", "test-negative",
-         "given", "dispensed")
-    )
-}  # fmt: skip
 _CRITICALITY: Final = ("high", "unable-to-assess", "low")
 _SEVERITY: Final = ("severe", "moderate", "mild")
-_DENIED_KINDS: Final = {
-    "none-known-drug": ("drug", "class"),
-    "none-known-food": ("food",),
-    "none-known-environment": ("environment", "contact"),
-}
-_CATEGORY: Final = {
-    "medication": "drug",
-    "biologic": "drug",
-    "food": "food",
-    "environment": "environment",
-}
 
 
 class _Group(msgspec.Struct):
@@ -90,7 +70,10 @@ def reconcile_allergies(
     base = ("chart-truncated",) if section.truncated else ()
     drugs = [g for g in groups.values() if g.named.substance.kind != "none"]
     lines = [_line(g, table, taken, base) for g in drugs]
-    lines = _against_denials(lines, groups.values(), table)
+    denials = [
+        (g.named.substance, g.facts) for g in groups.values() if g.named.substance.kind == "none"
+    ]
+    lines = against_denials(lines, denials, table)
     lines = _members(lines, table, rules.substances)
     lines = decide(ListKind.ALLERGIES, lines, decisions, _contradicts)
     lines.sort(key=_order)
@@ -154,9 +137,9 @@ def _line(group: _Group, table: AllergyRules, taken: Taken, base: tuple[str, ...
         since += table.tolerated_after_days * DAY_US
         own, related = taken.since(substance, since)
         facts = [*facts, *own[:3], *related[:3]]
-        found += [_disc("taken-despite-allergy", own)] if own else []
+        found += [disc("taken-despite-allergy", own)] if own else []
         code = "member-tolerated" if substance.kind == "class" else "related-taken"
-        found += [_disc(code, related)] if related else []
+        found += [disc(code, related)] if related else []
     return Line(
         key=f"substance:{substance.key}",
         text=_text(substance, facts),
@@ -164,7 +147,7 @@ def _line(group: _Group, table: AllergyRules, taken: Taken, base: tuple[str, ...
         reason=reason,
         confidence=confidence(rule.confidence, because, table.because),
         because=tuple(because),
-        sources=columns(facts, _RANK),
+        sources=columns(facts, RANK),
         facts=tuple(facts),
         discrepancies=tuple(d for d in found if d.code in table.discrepancies),
         detail=_detail(substance, facts),
@@ -185,21 +168,21 @@ def _judge(facts: Sequence[Fact]) -> tuple[str, list[Discrepancy]]:
     found = _differences(listed)
     last = max((f.at_us for f in listed), default=0)
     if failed and failed[0].at_us >= max((f.at_us for f in (*passed, *refuted)), default=0):
-        found += [_disc("refuted-elsewhere", refuted)] if refuted else []
+        found += [disc("refuted-elsewhere", refuted)] if refuted else []
         return "challenge-positive", found
     if passed and passed[0].at_us >= last:
         return "challenge-negative", [
             *found,
-            *([_disc("still-listed-elsewhere", listed)] * bool(listed)),
+            *([disc("still-listed-elsewhere", listed)] * bool(listed)),
         ]
     if passed:
-        found.append(_disc("challenge-contradicts", passed))
+        found.append(disc("challenge-contradicts", passed))
     if listed and refuted:
         if refuted[0].at_us >= last:
-            return "refuted-later", [*found, _disc("still-listed-elsewhere", listed)]
-        return "listed-after-refuted", [*found, _disc("refuted-elsewhere", refuted)]
+            return "refuted-later", [*found, disc("still-listed-elsewhere", listed)]
+        return "listed-after-refuted", [*found, disc("refuted-elsewhere", refuted)]
     if listed:
-        found += [_disc("resolved-elsewhere", over)] if over else []
+        found += [disc("resolved-elsewhere", over)] if over else []
         sure = any(f.says == "listed" for f in listed)
         return "listed" if sure else "listed-unconfirmed", found
     if refuted:
@@ -215,7 +198,7 @@ def _differences(listed: Sequence[Fact]) -> list[Discrepancy]:
     for what in ("criticality", "severity"):
         told = [f for f in listed if f.detail.get(what) not in (None, "unable-to-assess")]
         if len({f.detail[what] for f in told}) > 1:
-            found.append(_disc(f"{what}-differs", told))
+            found.append(disc(f"{what}-differs", told))
     return found
 
 
@@ -257,89 +240,6 @@ def _detail(substance: Substance, facts: Sequence[Fact]) -> dict[str, str]:
     )
 
 
-def _against_denials(
-    lines: list[Line], groups: Iterable[_Group], table: AllergyRules
-) -> list[Line]:
-    """ "No known allergy" beside the allergies that there are: which was said later counts."""
-    by_key = {line.key: line for line in lines}
-    denials = []
-    for group in groups:
-        substance = group.named.substance
-        if substance.kind != "none":
-            continue
-        facts = ordered(group.facts)
-        denied = [f for f in facts if f.says == "denied"]
-        kinds = _DENIED_KINDS.get(substance.key)
-        active = [
-            line
-            for line in by_key.values()
-            if line.status == "active" and (kinds is None or _kind(line) in kinds)
-        ]
-        reason, found = "none-known", []
-        if not denied:
-            reason = "denial-withdrawn"
-        elif active:
-            reason, against = _overtaken(denied, active, table)
-            for line in against:
-                mine = _disc("listed-and-denied", denied)
-                by_key[line.key] = msgspec.structs.replace(
-                    line,
-                    discrepancies=(*line.discrepancies, mine),
-                    sources={**columns(denied, _RANK), **line.sources},
-                )
-                listed = [f for f in line.facts if f.says in LISTED]
-                found.append(_disc("listed-and-denied", listed))
-        denials.append(_denial(substance, facts, reason, found, table))
-    return [*by_key.values(), *denials]
-
-
-def _kind(line: Line) -> str:
-    kind = line.detail.get("substance", "")
-    if kind:
-        return kind
-    return _CATEGORY.get(line.detail.get("category", "").partition(" ")[0], "drug")
-
-
-def _overtaken(
-    denied: Sequence[Fact], active: Sequence[Line], table: AllergyRules
-) -> tuple[str, list[Line]]:
-    """Whether every denial is older than some allergy; and the allergies older than a denial."""
-    last = denied[0].at_us
-    gap = table.overtaken_days * DAY_US
-    older = [
-        line
-        for line in active
-        if max((f.at_us for f in line.facts if f.says in LISTED), default=0) + gap < last
-    ]
-    if len(older) == len(active):
-        return "denial-contradicted", older
-    return "denial-overtaken", older
-
-
-def _denial(
-    substance: Substance,
-    facts: Sequence[Fact],
-    reason: str,
-    found: Sequence[Discrepancy],
-    table: AllergyRules,
-) -> Line:
-    rule = table.reasons[reason]
-    agree = len({f.source for f in facts if f.says == "denied"}) > 1
-    because = ("several-sources-agree",) if agree else ()
-    return Line(
-        key=f"substance:{substance.key}",
-        text=substance.name,
-        status=rule.status,
-        reason=reason,
-        confidence=confidence(rule.confidence, because, table.because),
-        because=because,
-        sources=columns(facts, _RANK),
-        facts=tuple(facts),
-        discrepancies=tuple(d for d in found if d.code in table.discrepancies),
-        detail={"substance": "none"},
-    )
-
-
 def _members(lines: list[Line], table: AllergyRules, substances: Substances) -> list[Line]:
     """A class that is listed while one of its members was refuted: both lines say so."""
     tolerated = {
@@ -359,7 +259,7 @@ def _members(lines: list[Line], table: AllergyRules, substances: Substances) -> 
                 if f.says in ("refuted", "challenge-negative")
             ]
             if facts:
-                line = _with(line, _disc("member-tolerated", facts))
+                line = _with(line, disc("member-tolerated", facts))
         result.append(line)
     return result
 
@@ -370,10 +270,6 @@ def _with(line: Line, found: Discrepancy) -> Line:
     rest = tuple(d for d in line.discrepancies if d.code != found.code)
     ids = dict.fromkeys(i for d in (*same, found) for i in d.facts)
     return msgspec.structs.replace(line, discrepancies=(*rest, Discrepancy(found.code, tuple(ids))))
-
-
-def _disc(code: str, facts: Iterable[Fact]) -> Discrepancy:
-    return Discrepancy(code, tuple(dict.fromkeys(f.resource_id for f in facts)))
 
 
 def _contradicts(line: Line, decision: Decision, status: str) -> list[Fact]:
@@ -402,6 +298,3 @@ def _order(line: Line) -> tuple[int, int, int, str, str]:
     urgent = _CRITICALITY.index(line.detail.get("criticality", "low"))
     denial = line.detail.get("substance") == "none"
     return (_STATUS_ORDER.get(line.status, 5), denial, urgent, line.text.casefold(), line.key)
-
-
-__all__ = ["CHANGED", "reconcile_allergies"]

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from chartloom.chart.reconcile.conditions import Condition
-from chartloom.chart.reconcile.decisions import Decision, decide
+from chartloom.chart.reconcile.decided import Decision, decide
 from chartloom.chart.reconcile.heard import (
     Entry,
     columns,
