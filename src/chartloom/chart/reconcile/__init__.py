@@ -12,7 +12,6 @@ from chartloom.chart.reconcile.lines import (
     ReconciledList,
     Said,
 )
-from chartloom.chart.reconcile.medications import medications
 from chartloom.chart.reconcile.problems import reconcile_problems
 from chartloom.chart.reconcile.results import reconcile_results
 from chartloom.chart.reconcile.rules import Rules, builtin_rules, load_rules
@@ -27,12 +26,11 @@ __all__ = [
     "ListKind",
     "ReconciledList",
     "Rules",
+    "Said",
     "builtin_rules",
     "decisions_of",
     "load_rules",
-    "medications",
     "reconcile_allergies",
     "reconcile_problems",
     "reconcile_results",
-    "Said",
 ]

@@ -42,12 +42,12 @@ def medications(
     rules: Rules,
     now_us: int,
     said: Sequence[Said] = (),
-    feeds: Mapping[int, str] | None = None,
+    feeds: Mapping[str, str] | None = None,
 ) -> ReconciledList:
     """The reconciled medications of a person. Pure; never raises on any chart.
 
     now_us: the moment it is made for. said: decisions of clinicians, of any kind of list. feeds:
-    position of a message -> name of its feed, for the columns; without it, source patients.
+    resource id -> the feed that spoke of it last, for the columns; without it, source patients.
     """
     table = rules.medications
     entries = entries_of(chart, formulary, feeds or {})

@@ -112,8 +112,9 @@ class Entry(msgspec.Struct):
     request: str = ""
 
 
-def entries_of(chart: ChartSummary, formulary: Formulary, feeds: Mapping[int, str]) -> list[Entry]:
-    """All entries of the medication section. feeds: position of a message -> its feed's name."""
+def entries_of(chart: ChartSummary, formulary: Formulary, feeds: Mapping[str, str]) -> list[Entry]:
+    """All entries of the medication section. feeds: resource id -> the feed that
+    spoke of it last."""
     section = chart.section(Section.MEDICATIONS)
     stays = {e["id"]: e for e in chart.section(Section.ENCOUNTERS).entries}
     return [_entry(e, section, stays, formulary, feeds) for e in section.entries]
@@ -124,7 +125,7 @@ def _entry(
     section: ChartSection,
     stays: Mapping[str, _Json],
     formulary: Formulary,
-    feeds: Mapping[int, str],
+    feeds: Mapping[str, str],
 ) -> Entry:
     codes = tuple(entry.get("codes") or ((entry["code"],) if entry.get("code") else ()))
     text = str(entry.get("text", ""))
@@ -139,12 +140,9 @@ def _entry(
     return Entry(entry["id"], drug, codes, pieces)
 
 
-def _source(entry: _Json, section: ChartSection, feeds: Mapping[int, str]) -> str:
+def _source(entry: _Json, section: ChartSection, feeds: Mapping[str, str]) -> str:
     """The feed that spoke last of it, else the source patient."""
-    for position in entry.get("heard", ()):
-        if feed := feeds.get(position):
-            return feed
-    return section.owner(entry["id"])
+    return feeds.get(entry["id"]) or section.owner(entry["id"])
 
 
 def _route(entry: _Json) -> str:
@@ -154,7 +152,7 @@ def _route(entry: _Json) -> str:
     return ""
 
 
-def _order(entry: _Json, drug: Drug, section: ChartSection, feeds: Mapping[int, str]) -> Piece:
+def _order(entry: _Json, drug: Drug, section: ChartSection, feeds: Mapping[str, str]) -> Piece:
     kind, status = entry["type"], str(entry.get("status", ""))
     says = SAYS[kind].get(status, SAYS_UNKNOWN[kind])
     if entry.get("intent") in _PROPOSED:
@@ -222,7 +220,7 @@ def _end(entry: _Json, start_us: int) -> int:
 
 
 def _event(
-    series: _Json, point: _Json, drug: Drug, section: ChartSection, feeds: Mapping[int, str]
+    series: _Json, point: _Json, drug: Drug, section: ChartSection, feeds: Mapping[str, str]
 ) -> Piece:
     kind = series["type"]
     says = SAYS[kind].get(str(point.get("status", "")), SAYS_UNKNOWN[kind])
