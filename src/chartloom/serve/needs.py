@@ -7,6 +7,7 @@ from typing import Final
 
 from chartloom.domain.access import GLASS_SUBJECT, SHREDDINGS_SUBJECT, USES_SUBJECT
 from chartloom.domain.grant import Purpose
+from chartloom.domain.identity import IDENTITY_SUBJECT, Pair
 from chartloom.guard.authority import Need
 from chartloom.guard.policy import Action
 
@@ -116,6 +117,30 @@ def use_decision(*, mine: bool) -> Need:
     """Approving or refusing a data use of somebody else."""
     options = ((Action.APPROVE_DATA_USE, _OPERATE),)
     return Need(options, mine=mine, candidates=(USES_SUBJECT,), what=("data-use",))
+
+
+def identity_queue(part: str = "queue") -> Need:
+    """The pairs of records that somebody should look at, or figures of them; nobody's values."""
+    options = ((Action.REVIEW_IDENTITY, _OPERATE),)
+    return Need(options, candidates=(IDENTITY_SUBJECT,), what=(f"identity/{part}",))
+
+
+def identity_pair(pair: Pair) -> Need:
+    """Two records side by side: what is compared of them, nothing of their charts."""
+    options, queue = ((Action.REVIEW_IDENTITY, _OPERATE),), (IDENTITY_SUBJECT,)
+    return Need(options, pair=pair, candidates=queue, what=("identity/pair",), may_miss=True)
+
+
+def identity_word(pair: Pair) -> Need:
+    """Saying whether two records are one person."""
+    options, queue = ((Action.SAY_IDENTITY, _OPERATE),), (IDENTITY_SUBJECT,)
+    return Need(options, pair=pair, candidates=queue, what=("identity/word",))
+
+
+def identity_history(person: str) -> Need:
+    """How the records of a person came together."""
+    options, queue = ((Action.REVIEW_IDENTITY, _OPERATE),), (IDENTITY_SUBJECT,)
+    return Need(options, person=person, candidates=queue, what=("identity/history",))
 
 
 def shreddings() -> Need:
