@@ -33,6 +33,17 @@ class MemorySessions(_Kept):
         self._check(grant, "site:sessions")
         return self.rows.get(key)
 
+    def list(self, grant: Grant) -> list[StoredSession]:
+        self._check(grant, "site:sessions")
+        return list(self.rows.values())
+
+    def change(self, grant: Grant, stored: StoredSession) -> bool:
+        self._check(grant, "site:sessions")
+        there = stored.key in self.rows
+        if there:
+            self.rows[stored.key] = stored
+        return there
+
     def touch(self, grant: Grant, key: bytes, seen_us: int) -> None:
         if key in self.rows:
             self.rows[key] = msgspec.structs.replace(self.rows[key], seen_us=seen_us)

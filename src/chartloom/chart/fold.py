@@ -48,6 +48,7 @@ BOUNDS: Final[dict[Section, Bound]] = {
     Section.REPORTS: Bound(entries=40),
     Section.COVERAGE: Bound(entries=20),
     Section.CHARGES: Bound(entries=40),
+    Section.DECISIONS: Bound(entries=400),
 }
 
 #: States that a caller should ask the store for when a view must be refilled: all of a part in any

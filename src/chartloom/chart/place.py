@@ -87,6 +87,7 @@ PLACES: Final[dict[str, Place]] = {
     "DiagnosticReport": Place(
         Section.REPORTS, _at("effectiveDateTime effectivePeriod.start issued")
     ),
+    "List": Place(Section.DECISIONS, _at("date")),
     "Coverage": Place(Section.COVERAGE, _at("period.start")),
     "Account": Place(Section.CHARGES, _at("servicePeriod.start")),
     "ChargeItem": Place(

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from chartloom.chart import shape_admin, shape_clinical, shape_medication, shape_stay
+from chartloom.chart import (
+    shape_admin,
+    shape_clinical,
+    shape_decision,
+    shape_medication,
+    shape_stay,
+)
 from chartloom.chart.elements import business_ids, drop_empty
 from chartloom.domain.chart import PlacedState
 from chartloom.domain.resource import ResourceState
@@ -29,6 +35,7 @@ ENTRIES: Final[dict[str, _Shape]] = {
     "DiagnosticReport": shape_clinical.report,
     "Coverage": shape_admin.coverage,
     "Account": shape_admin.account,
+    "List": shape_decision.decision,
     "ChargeItem": shape_admin.charge_item,
 }
 

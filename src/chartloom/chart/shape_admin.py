@@ -160,4 +160,7 @@ def charge_item(r: _Json) -> _Json:
         "price": f"{number(price['value'])} {price.get('currency', '')}".strip()
         if "value" in price
         else "",
+        "reasons": [
+            drop_empty({"code": code_of(c), "text": text_of(c)}) for c in r.get("reason", ())
+        ],
     }

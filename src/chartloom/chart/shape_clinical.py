@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from chartloom.chart.elements import (
+    all_codes,
     code_of,
     drop_empty,
     named,
@@ -18,6 +19,7 @@ from chartloom.chart.elements import (
 )
 
 _Json = dict[str, Any]
+_LOINC: Final = "http://loinc.org|"
 
 #: R4 has no Observation.valueAttachment; this is R5's, as an extension.
 _VALUE_ATTACHMENT: Final = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.value"
@@ -30,6 +32,7 @@ def condition(r: _Json) -> _Json:
         "verification": plain_code(r.get("verificationStatus")),
         "text": text_of(r.get("code")),
         "code": code_of(r.get("code")),
+        "codes": all_codes(r.get("code")),
         "category": [plain_code(c) for c in r.get("category", ())],
         "severity": text_of(r.get("severity")),
         "onset": _choice(r, "onset"),
@@ -49,6 +52,7 @@ def allergy(r: _Json) -> _Json:
         "verification": plain_code(r.get("verificationStatus")),
         "text": text_of(r.get("code")),
         "code": code_of(r.get("code")),
+        "codes": all_codes(r.get("code")),
         "kind": r.get("type"),
         "category": list(r.get("category", ())),
         "criticality": r.get("criticality"),
@@ -159,11 +163,21 @@ def observation_series(r: _Json) -> _Json:
         common["text"] = text
     if code := code_of(concept):
         common["code"] = code
+        if not code.startswith(_LOINC) and (loinc := _loinc_in(concept or {})):
+            common["loinc"] = loinc
     if categories := r.get("category"):
         common["category"] = [plain_code(c) for c in categories]
     if "valueQuantity" in r and (measured := unit(r["valueQuantity"])):
         common["unit"] = measured
     return common
+
+
+def _loinc_in(concept: _Json) -> str:
+    """The LOINC code beside a laboratory's own."""
+    for coding in concept.get("coding", ()):
+        if coding.get("system") == "http://loinc.org" and coding.get("code"):
+            return str(coding["code"])
+    return ""
 
 
 def _component(c: _Json) -> _Json:

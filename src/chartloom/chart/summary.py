@@ -19,7 +19,7 @@ class ChartSection(msgspec.Struct, frozen=True):
     total: visible resources behind it. truncated: not all of them are in ``entries``; page through
     the timeline for the rest. said_us: when a source last said something that stands in it, per
     source patient; measure freshness from it (0 if nothing was ever said). owners: id of an entry
-    or point -> source patient, where there are several.
+    or point -> source patient, where there are several. labels: id -> mask, for those with labels.
     """
 
     section: Section
@@ -28,6 +28,7 @@ class ChartSection(msgspec.Struct, frozen=True):
     entries: tuple[_Json, ...]
     said_us: dict[str, int]
     owners: dict[str, str] = {}
+    labels: dict[str, int] = {}
 
     def owner(self, resource_id: str) -> str:
         """The source patient of an entry or point; "" if it does not stand here."""
@@ -118,13 +119,23 @@ def _section(section: Section, views: Sequence[SectionView]) -> ChartSection:
     if section is Section.MEDICATIONS:
         entries = _with_doses(entries)
     total = sum(v.total for v in views)
-    return ChartSection(section, total, total > kept, tuple(entries), said, owners)
+    return ChartSection(section, total, total > kept, tuple(entries), said, owners, _labels(views))
 
 
 def _owners(views: Sequence[SectionView]) -> dict[str, str]:
     return {
         one["id"]: view.key.source_patient
         for view in views
+        for entry in view.entries
+        for one in entry.get("points", (entry,))
+    }
+
+
+def _labels(views: Sequence[SectionView]) -> dict[str, int]:
+    return {
+        one["id"]: view.key.labels
+        for view in views
+        if view.key.labels
         for entry in view.entries
         for one in entry.get("points", (entry,))
     }

@@ -27,6 +27,7 @@ class Section(IntEnum):
     REPORTS = 11
     COVERAGE = 12
     CHARGES = 13
+    DECISIONS = 14  #: what clinicians decided about lines of reconciled lists
 
 
 class ViewKey(msgspec.Struct, frozen=True, order=True):

@@ -121,6 +121,9 @@ class Authority:
                     purpose = Purpose.BREAK_GLASS if purpose is Purpose.TREATMENT else purpose
                 decision = self._decide(who, action, purpose, person, need, use, asking)
                 if decision.allowed and (person is None or person.source_patients):
+                    if person is not None and action in _WITH_CANDIDATES:
+                        both = (*decision.persons, *need.candidates)
+                        decision = msgspec.structs.replace(decision, persons=both)
                     found = self._permit(who, decision, action, purpose, need, asking, glass_until)
                     return found, ()
         return None, target.source_patients if target else ()

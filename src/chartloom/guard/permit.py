@@ -54,7 +54,7 @@ class Need(msgspec.Struct, frozen=True):
     (``section/labs``). terms: search terms, recorded as fingerprints only. reason, approved, mine:
     as in ``policy.Request``. may_miss: what is asked for within a chart may not be there, or be
     hidden. data_use: id of a data use. candidates: what an answer about the site may cover
-    (``authority._WITH_CANDIDATES`` only), and of a pair besides its two. pair: source patients,
+    (``authority._WITH_CANDIDATES`` only), and of a person or pair besides. pair: source patients,
     each decided on like its person; the grant covers these two records and no others of theirs.
     transaction: of IHE, for the record (``ITI-9``).
     """

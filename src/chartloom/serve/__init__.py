@@ -5,6 +5,7 @@ from chartloom.serve.app import LOCAL_HOSTS, create_app
 from chartloom.serve.console import ProjectInfo
 from chartloom.serve.doors import Doors, GlassRules, KeyStatus, LogCheck, Services
 from chartloom.serve.earlier import earlier_mapping
+from chartloom.serve.identity import IdentityDoor
 from chartloom.serve.limits import Door, Rate
 from chartloom.serve.readiness import MetricsRule
 from chartloom.serve.sessions import Limits
@@ -15,6 +16,7 @@ __all__ = [
     "Door",
     "Doors",
     "GlassRules",
+    "IdentityDoor",
     "KeyStatus",
     "Limits",
     "LogCheck",

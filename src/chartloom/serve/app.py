@@ -29,6 +29,7 @@ from chartloom.serve import (
     keys,
     messages,
     mine,
+    open_sessions,
     ops,
     quarantine,
     shreddings,
@@ -40,6 +41,7 @@ from chartloom.serve.console import Console, ProjectInfo, Store, Tracer, asking_
 from chartloom.serve.doors import Doors
 from chartloom.serve.earlier import earlier_mapping
 from chartloom.serve.errors import Handlers, answer
+from chartloom.serve.identity import pages as identity
 from chartloom.serve.limits import Limiter, Refused
 from chartloom.serve.readiness import MetricsRule
 from chartloom.serve.sessions import SessionBook, Visitor
@@ -99,7 +101,7 @@ def create_app(
 
     rooms = (
         *(entrance, feeds, messages, quarantine, chart_pages, evidence, api, tokens),
-        *(mine, glass, uses, shreddings, audit, keys),
+        *(mine, glass, uses, shreddings, audit, keys, open_sessions, identity),
     )
     return Starlette(
         routes=[route for room in rooms for route in room.routes(console)]

@@ -232,6 +232,7 @@ _PURPOSES = {
     Role.PRIVACY_OFFICER: (Purpose.OPERATIONS,),
     Role.AUDITOR: (Purpose.OPERATIONS,),
     Role.ADMINISTRATOR: (Purpose.OPERATIONS,),
+    Role.DATA_STEWARD: (Purpose.OPERATIONS,),
 }
 
 
@@ -250,10 +251,12 @@ _ROOMS: tuple[tuple[str, str, Action, tuple[Purpose, ...]], ...] = (
     ("/feeds", "Feeds", Action.VIEW_SITE, (Purpose.OPERATIONS,)),
     ("/messages", "Messages", Action.VIEW_MESSAGE, (Purpose.OPERATIONS,)),
     ("/quarantine", "Quarantine", Action.MANAGE_QUARANTINE, (Purpose.OPERATIONS,)),
+    ("/identity", "Identity", Action.REVIEW_IDENTITY, (Purpose.OPERATIONS,)),
     ("/glass", "Break the glass", Action.FIND_PERSON, (Purpose.BREAK_GLASS,)),
     ("/review", "Glass review", Action.REVIEW_GLASS, (Purpose.OPERATIONS,)),
     ("/audit", "Audit", Action.VIEW_AUDIT, (Purpose.OPERATIONS,)),
     ("/keys", "Keys", Action.MANAGE_KEYS, (Purpose.OPERATIONS,)),
+    ("/sessions", "Sessions", Action.VIEW_SESSIONS, (Purpose.OPERATIONS,)),
     ("/shreddings", "Destruction", Action.VIEW_SHREDDINGS, (Purpose.OPERATIONS,)),
 )
 
@@ -263,6 +266,8 @@ def rooms_of(console: Console, request: Request) -> list[tuple[str, str]]:
     if request.scope.get("chartloom.visitor") is None:
         return []
     rooms = [(a, label) for a, label, action, ps in _ROOMS if console.may(request, action, *ps)]
+    if console.doors.identity is None:
+        rooms = [room for room in rooms if room[0] != "/identity"]
     secondary = (Purpose.QUALITY, Purpose.RESEARCH)
     if console.may(request, Action.REQUEST_DATA_USE, *secondary) or console.may(
         request, Action.VIEW_DATA_USES, Purpose.OPERATIONS

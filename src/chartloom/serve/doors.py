@@ -21,6 +21,7 @@ from chartloom.guard.authority import Authority
 from chartloom.guard.facts import Minter
 from chartloom.guard.staff import Staff
 from chartloom.guard.tokens import AccessVerifier, RelyingParty, TokenEndpoint
+from chartloom.serve.identity import IdentityDoor
 from chartloom.serve.limits import Door, Rate
 from chartloom.serve.sessions import Limits
 
@@ -100,3 +101,4 @@ class Doors:
     newest_head: Callable[[], Head | None] = lambda: None
     log_check: Callable[[], LogCheck] = LogCheck
     key_status: Callable[[], KeyStatus | None] | None = None
+    identity: IdentityDoor | None = None

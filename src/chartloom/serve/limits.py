@@ -55,6 +55,7 @@ _OPEN_DOORS: Final = {
     "/callback": Door.SIGN_IN,
     "/enter": Door.SIGN_IN,
     "/token": Door.TOKEN,
+    "/backchannel-logout": Door.TOKEN,
 }
 _GLASS: Final = frozenset({"/glass", "/glass/again"})
 #: Queries by which a page searches: the form's terms, or whom it is about.

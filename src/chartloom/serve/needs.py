@@ -7,6 +7,7 @@ from typing import Final
 
 from chartloom.domain.access import GLASS_SUBJECT, SHREDDINGS_SUBJECT, USES_SUBJECT
 from chartloom.domain.grant import Purpose
+from chartloom.domain.identity import IDENTITY_SUBJECT, Pair
 from chartloom.guard.authority import Need
 from chartloom.guard.policy import Action
 
@@ -26,6 +27,9 @@ GLASS_FORM: Final = Need((FIND,), what=("glass",))
 REVIEW_FORM: Final = Need((REVIEW,), what=("site/glass-reviews",))
 AUDIT: Final = Need(((Action.VIEW_AUDIT, _OPERATE),), what=("site/audit",))
 KEYS: Final = Need(((Action.MANAGE_KEYS, _OPERATE),), what=("site/keys",))
+
+SESSIONS: Final = Need(((Action.VIEW_SESSIONS, _OPERATE),), what=("site/sessions",))
+END_SESSIONS: Final = Need(((Action.END_SESSIONS, _OPERATE),), what=("site/end-sessions",))
 
 
 def chart(person: str, part: str = "summary", *, may_miss: bool = False) -> Need:
@@ -113,6 +117,30 @@ def use_decision(*, mine: bool) -> Need:
     """Approving or refusing a data use of somebody else."""
     options = ((Action.APPROVE_DATA_USE, _OPERATE),)
     return Need(options, mine=mine, candidates=(USES_SUBJECT,), what=("data-use",))
+
+
+def identity_queue(part: str = "queue") -> Need:
+    """The pairs of records that somebody should look at, or figures of them; nobody's values."""
+    options = ((Action.REVIEW_IDENTITY, _OPERATE),)
+    return Need(options, candidates=(IDENTITY_SUBJECT,), what=(f"identity/{part}",))
+
+
+def identity_pair(pair: Pair) -> Need:
+    """Two records side by side: what is compared of them, nothing of their charts."""
+    options, queue = ((Action.REVIEW_IDENTITY, _OPERATE),), (IDENTITY_SUBJECT,)
+    return Need(options, pair=pair, candidates=queue, what=("identity/pair",), may_miss=True)
+
+
+def identity_word(pair: Pair) -> Need:
+    """Saying whether two records are one person."""
+    options, queue = ((Action.SAY_IDENTITY, _OPERATE),), (IDENTITY_SUBJECT,)
+    return Need(options, pair=pair, candidates=queue, what=("identity/word",))
+
+
+def identity_history(person: str) -> Need:
+    """How the records of a person came together."""
+    options, queue = ((Action.REVIEW_IDENTITY, _OPERATE),), (IDENTITY_SUBJECT,)
+    return Need(options, person=person, candidates=queue, what=("identity/history",))
 
 
 def shreddings() -> Need:

@@ -140,7 +140,20 @@ class SessionBook:
             return
         session = msgspec.structs.replace(visitor.session, purpose=purpose)
         stored = StoredSession(visitor.key, session, self._clock.now_us())
-        self._sessions.put(self._grant(), stored)
+        self._sessions.change(self._grant(), stored)
+
+    def open_now(self) -> list[StoredSession]:
+        """The sessions that are not over."""
+        now_us, idle_us = self._clock.now_us(), self.limits.idle_s * 1_000_000
+        return [
+            stored
+            for stored in self._sessions.list(self._grant())
+            if now_us < stored.session.until_us and now_us - stored.seen_us < idle_us
+        ]
+
+    def end_one(self, stored: StoredSession) -> bool:
+        """Ends somebody's session; False if it was over."""
+        return self._sessions.end(self._grant(), stored.key)
 
     def end(self, visitor: Visitor) -> None:
         """Signs out."""

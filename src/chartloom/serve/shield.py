@@ -27,7 +27,9 @@ from chartloom.serve.limits import Limiter, Refused
 from chartloom.serve.sessions import SessionBook, Visitor
 
 #: What no browser uses: never a session, no form of ours.
-MACHINE_PATHS = frozenset({"/token", "/jwks.json", "/healthz", "/readyz", "/metrics"})
+MACHINE_PATHS = frozenset(
+    {"/token", "/backchannel-logout", "/jwks.json", "/healthz", "/readyz", "/metrics"}
+)
 #: Reachable without a session: no page here shows anything about a patient or a message.
 OPEN_PATHS = frozenset({"/sign-in", "/sign-in/start", "/callback", "/enter"}) | MACHINE_PATHS
 OPEN_FOLDERS = ("/static/",)

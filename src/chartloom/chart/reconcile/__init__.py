@@ -1,5 +1,7 @@
 """Reconciliation: one list of medications, allergies, problems and results, and why it is so."""
 
+from chartloom.chart.reconcile.allergies import reconcile_allergies
+from chartloom.chart.reconcile.decided import Decision, decisions_of
 from chartloom.chart.reconcile.lines import (
     Confidence,
     Decided,
@@ -8,14 +10,27 @@ from chartloom.chart.reconcile.lines import (
     Line,
     ListKind,
     ReconciledList,
+    Said,
 )
+from chartloom.chart.reconcile.problems import reconcile_problems
+from chartloom.chart.reconcile.results import reconcile_results
+from chartloom.chart.reconcile.rules import Rules, builtin_rules, load_rules
 
 __all__ = [
     "Confidence",
     "Decided",
+    "Decision",
     "Discrepancy",
     "Fact",
     "Line",
     "ListKind",
     "ReconciledList",
+    "Rules",
+    "Said",
+    "builtin_rules",
+    "decisions_of",
+    "load_rules",
+    "reconcile_allergies",
+    "reconcile_problems",
+    "reconcile_results",
 ]

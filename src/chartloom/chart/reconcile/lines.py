@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from chartloom.domain.issues import Issue
+
 
 class ListKind(StrEnum):
     """What is reconciled."""
@@ -61,6 +63,25 @@ class Decided(msgspec.Struct, frozen=True):
     said: str
     position: int
     stale: bool = False
+    note: str = ""
+
+
+class Said(msgspec.Struct, frozen=True):
+    """A clinician's decision as it was landed, to be laid over the rules.
+
+    key: of the line it was said about; facts: resource ids that stood in that line. It holds for
+    the line of that key, else for the one that holds most of its facts now. by: actor id; status:
+    as the kind's lists have it; note: a code, or "".
+    """
+
+    kind: ListKind
+    key: str
+    status: str
+    by: str
+    at_us: int
+    position: int
+    note: str = ""
+    facts: tuple[str, ...] = ()
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -85,10 +106,14 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class ReconciledList(msgspec.Struct, frozen=True):
-    """A reconciled list with the versions it was made by. rules, formulary: their fingerprints."""
+    """A reconciled list with the versions it was made by. rules, formulary: their fingerprints.
+
+    issues: what in the chart refers to nothing (codes of drugs that the formulary does not know).
+    """
 
     kind: ListKind
     lines: tuple[Line, ...]
     rules: str
     formulary: str
     made_at_us: int
+    issues: tuple[Issue, ...] = ()

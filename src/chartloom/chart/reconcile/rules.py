@@ -17,7 +17,11 @@ from typing import Any
 
 import msgspec
 
+from chartloom.chart.reconcile import comparable_tests, conditions, substances, units
+from chartloom.chart.reconcile.rules_allergies import AllergyRules
 from chartloom.chart.reconcile.rules_medications import MedicationRules
+from chartloom.chart.reconcile.rules_problems import ProblemRules
+from chartloom.chart.reconcile.rules_results import ResultRules
 from chartloom.formats.tables import fingerprint, mistake, over, toml_of, typed
 
 
@@ -25,12 +29,29 @@ class Rules(msgspec.Struct, frozen=True):
     """All rules of a site. fingerprint: SHA-256 over the built-in and the site's files."""
 
     medications: MedicationRules
+    allergies: AllergyRules
+    problems: ProblemRules
+    results: ResultRules
+    substances: substances.Substances
+    conditions: conditions.Conditions
+    units: units.Units
+    tests: comparable_tests.Tests
     fingerprint: str
 
 
 #: Table (and file ``<name>.toml``) -> its type. A field of :class:`Rules` each.
 TABLES: dict[str, type[msgspec.Struct]] = {
     "medications": MedicationRules,
+    "allergies": AllergyRules,
+    "problems": ProblemRules,
+    "results": ResultRules,
+}
+#: What the rules speak about: tables of names and codes, in files of their own.
+_SHIPPED = {
+    substances.FILE: substances.shipped,
+    conditions.FILE: conditions.shipped,
+    units.FILE: units.shipped,
+    comparable_tests.FILE: comparable_tests.shipped,
 }
 
 
@@ -53,6 +74,7 @@ def builtin_rules() -> Rules:
 
 def _load(own: Mapping[str, bytes]) -> Rules:
     shipped = {f"{name}.toml": _shipped(f"{name}.toml") for name in TABLES}
+    shipped |= {file: content() for file, content in _SHIPPED.items()}
     if unknown := sorted(set(own) - set(shipped)):
         cure = f"The files are: {', '.join(sorted(shipped))}."
         raise mistake(unknown[0], "There are no rules of this name.", cure)
@@ -65,7 +87,14 @@ def _load(own: Mapping[str, bytes]) -> Rules:
             values = over(values, toml_of(file, content))
         read[name] = typed(values, kind, file, content)
     layers = {f"site/{k}": v for k, v in own.items()} | shipped
-    return Rules(**read, fingerprint=fingerprint(layers))
+    return Rules(
+        **read,
+        substances=substances.load_substances(own),
+        conditions=conditions.load_conditions(own),
+        units=units.load_units(own),
+        tests=comparable_tests.load_tests(own),
+        fingerprint=fingerprint(layers),
+    )
 
 
 def _shipped(file: str) -> bytes:

@@ -228,6 +228,14 @@ class Sessions(Protocol):
         """The session under a key."""
         ...
 
+    def list(self, grant: Grant) -> list[StoredSession]:
+        """All that are kept, those that are over too."""
+        ...
+
+    def change(self, grant: Grant, stored: StoredSession) -> bool:
+        """Keeps its changed body; False if it ended meanwhile: nothing makes it anew."""
+        ...
+
     def touch(self, grant: Grant, key: bytes, seen_us: int) -> None:
         """Remembers that it was used."""
         ...

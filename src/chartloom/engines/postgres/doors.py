@@ -26,6 +26,8 @@ _PUT: Final = """
     VALUES (%s, %s, %s, %s, %s, %s)
     ON CONFLICT (key) DO UPDATE SET seen_us = excluded.seen_us, body = excluded.body"""
 _GET: Final = "SELECT seen_us, body FROM session WHERE key = %s"
+_LIST: Final = "SELECT seen_us, body, key FROM session"
+_CHANGE: Final = "UPDATE session SET seen_us = %s, body = %s WHERE key = %s"
 _TOUCH: Final = "UPDATE session SET seen_us = greatest(seen_us, %s) WHERE key = %s"
 _END: Final = "DELETE FROM session WHERE key = %s"
 _END_OF: Final = "DELETE FROM session WHERE who = %s"
@@ -40,12 +42,15 @@ class PostgresSessions:
 
     def put(self, grant: Grant, stored: StoredSession) -> None:
         """Keeps a session or its changed body."""
-        session, name = stored.session, stored.key.hex()
-        body = self._guard.seal(SESSIONS_SUBJECT, "session", name, "1", codec.encode(session))
+        session, body = stored.session, self._sealed(stored)
         who = self._guard.blind("session", session.subject)
         row = (stored.seen_us, session.until_us, stored.key, SESSIONS_SUBJECT, who, body)
         with self._store.entered(grant) as conn:
             conn.execute(_PUT, row)
+
+    def _sealed(self, stored: StoredSession) -> bytes:
+        plain = codec.encode(stored.session)
+        return self._guard.seal(SESSIONS_SUBJECT, "session", stored.key.hex(), "1", plain)
 
     def get(self, grant: Grant, key: bytes) -> StoredSession | None:
         """The session under a key."""
@@ -53,8 +58,23 @@ class PostgresSessions:
             row = conn.execute(_GET, (key,), binary=True).fetchone()
         if row is None:
             return None
+        return self._stored(grant, key, row)
+
+    def _stored(self, grant: Grant, key: bytes, row: Sequence[Any]) -> StoredSession:
         plain = self._guard.unseal(grant, SESSIONS_SUBJECT, "session", key.hex(), "1", row[1])
         return StoredSession(key, msgspec.json.decode(plain, type=SignedIn), row[0])
+
+    def list(self, grant: Grant) -> builtins.list[StoredSession]:
+        """All that are kept, those that are over too."""
+        with self._store.entered(grant) as conn:
+            rows = conn.execute(_LIST, binary=True).fetchall()
+        return [self._stored(grant, bytes(row[2]), row) for row in rows]
+
+    def change(self, grant: Grant, stored: StoredSession) -> bool:
+        """Keeps its changed body; False if it ended meanwhile."""
+        with self._store.entered(grant) as conn:
+            row = (stored.seen_us, self._sealed(stored), stored.key)
+            return conn.execute(_CHANGE, row).rowcount > 0
 
     def touch(self, grant: Grant, key: bytes, seen_us: int) -> None:
         """Remembers that it was used."""

@@ -182,6 +182,15 @@ def sign_out(about: Context, reason: str = "asked") -> Event:
     return _detailed(_event(about, Kind.SIGN_OUT), reason=reason)
 
 
+def session_ended(about: Context, whose: str, by: str, *, denied: str = "") -> Event:
+    """Somebody else ended a session. whose: the actor; "" if it came to none. by: ``officer``,
+    ``provider``."""
+    event = _event(about, Kind.SESSION_ENDED, denied=denied)
+    if whose:
+        _entities(event).append(_data(f"session/{whose}"))
+    return _detailed(event, by=by)
+
+
 def glass_broken(
     about: Context, glass_id: str, patient: str, reason: str, until_us: int, *, denied: str = ""
 ) -> Event:

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     TRANSFORM = "transform"
     SIGN_IN = "sign-in"
     SIGN_OUT = "sign-out"
+    SESSION_ENDED = "session-ended"
     GLASS_BROKEN = "glass-broken"
     GLASS_ENDED = "glass-ended"
     GLASS_REVIEWED = "glass-reviewed"
@@ -59,6 +60,7 @@ CODES: Final[dict[Kind, tuple[str, str, str, str]]] = {
     Kind.TRANSFORM: (LIFECYCLE, "transform", LIFECYCLE, "transform"),
     Kind.SIGN_IN: (DCM, "110114", DCM, "110122"),
     Kind.SIGN_OUT: (DCM, "110114", DCM, "110123"),
+    Kind.SESSION_ENDED: (DCM, "110114", DCM, "110123"),
     Kind.GLASS_BROKEN: (DCM, "110113", DCM, "110127"),
     Kind.GLASS_ENDED: (DCM, "110113", DCM, "110138"),
     Kind.GLASS_REVIEWED: (DCM, "110113", LIFECYCLE, "verify"),

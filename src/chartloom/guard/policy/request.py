@@ -42,6 +42,8 @@ class Action(StrEnum):
     MANAGE_KEYS = "manage_keys"
     VIEW_SHREDDINGS = "view_shreddings"
     APPROVE_SHRED = "approve_shred"
+    VIEW_SESSIONS = "view_sessions"
+    END_SESSIONS = "end_sessions"
     MANAGE_POLICY = "manage_policy"
     MANAGE_STAFF = "manage_staff"
     REVIEW_IDENTITY = "review_identity"

@@ -23,6 +23,7 @@ from chartloom.guard.tokens.keysets import (
     PublicKeys,
     read_keys,
 )
+from chartloom.guard.tokens.logout import LOGOUT_EVENT, Notice
 from chartloom.guard.tokens.oidc import (
     Demands,
     Identity,
@@ -37,6 +38,7 @@ from chartloom.guard.tokens.replay import MemoryUsedTokens
 from chartloom.guard.tokens.strict import TokenRefused
 
 __all__ = [
+    "LOGOUT_EVENT",
     "Access",
     "AccessVerifier",
     "AssertionVerifier",
@@ -49,6 +51,7 @@ __all__ = [
     "Issued",
     "KeySource",
     "MemoryUsedTokens",
+    "Notice",
     "Pending",
     "Provider",
     "PublicKeys",

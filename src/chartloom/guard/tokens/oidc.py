@@ -22,6 +22,7 @@ from chartloom.domain.ports import Clock
 from chartloom.guard.https import HttpsOrigin, ServiceUnavailable, origin_of, path_of
 from chartloom.guard.tokens.clients import ASSERTION_TYPE, make_assertion
 from chartloom.guard.tokens.keysets import ALGORITHMS, KeySource
+from chartloom.guard.tokens.logout import Notice, read_logout
 from chartloom.guard.tokens.strict import (
     LEEWAY_S,
     TokenRefused,
@@ -241,6 +242,18 @@ class RelyingParty:
         if not code or len(code) > 4_096:
             raise TokenRefused("malformed")
         return self._identity(self._exchange(code, pending), pending)
+
+    def logged_out(self, token: str) -> Notice:
+        """Who signed out at the provider, as it says by itself. Raises ``TokenRefused`` or
+        ``ServiceUnavailable``."""
+        return read_logout(
+            token,
+            issuer=self.provider.issuer,
+            audience=self._client_id,
+            algorithms=self._algorithms,
+            keys=self._keys,
+            clock=self._clock,
+        )
 
     def leave(self, id_token: str) -> str:
         """The address that ends the provider's own session and leads back to the page for signing

@@ -45,6 +45,8 @@ def compare(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> Compariso
         years,
         a.multiple > 0 and b.multiple > 0 and a.multiple != b.multiple,
         a.multiple != 0 or b.multiple != 0,
+        given == "similar" and _one_name(a, b, parameters),
+        given == "different" and _is_name(a, parameters) and _is_name(b, parameters),
         bool((a.mother_numbers or b.mother_numbers) and _mothers(a, b)),
     )
 
@@ -161,6 +163,19 @@ def _similar(a: str, b: str) -> bool:
     return _osa(a, b, score_cutoff=top) <= top or sound(a) == sound(b)
 
 
+def _one_name(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> bool:
+    """Whether similar given names are hardly those of two siblings: both are forms of one name, or
+    one is a name that people have and the other is none, with the same first letter."""
+    if any(root in b.roots for root in a.roots):
+        return True
+    first, second = a.givens[0], b.givens[0]
+    return first[0] == second[0] and _is_name(a, parameters) is not _is_name(b, parameters)
+
+
+def _is_name(record: MatchRecord, parameters: Parameters) -> bool:
+    return bool(record.roots) or parameters.knows_given(record.givens[0])
+
+
 def _swapped(a: MatchRecord, b: MatchRecord) -> bool:
     if not (a.families and b.families and a.givens and b.givens):
         return False
@@ -208,7 +223,8 @@ def _birth(a: MatchRecord, b: MatchRecord) -> str:
             return "partial"
         return "missing" if abs(int(first[:4]) - int(second[:4])) <= 1 else "different"
     if a.birth_doubt or b.birth_doubt:
-        return "partial" if first[:4] == second[:4] else "different"
+        years = abs(int(first[:4]) - int(second[:4]))
+        return "partial" if not years else "missing" if years <= _ESTIMATED else "different"
     if first[:4] == second[:4]:
         if first[4:6] == second[6:] and first[6:] == second[4:6]:
             return "swapped"
@@ -220,6 +236,10 @@ def _birth(a: MatchRecord, b: MatchRecord) -> str:
     if _osa(first, second, score_cutoff=1) <= 1:
         return "digit"
     return "different"
+
+
+#: Years by which a year of birth that somebody estimated is usually off.
+_ESTIMATED: Final = 2
 
 
 def _home(a: tuple[Home, ...], b: tuple[Home, ...]) -> str:

@@ -71,4 +71,6 @@ class Comparison(msgspec.Struct, frozen=True, gc=False):
     years: int = -1
     births: bool = False
     multiple: bool = False
+    one_name: bool = False  #: similar given names are forms of one name, or one is misspelt
+    siblings: bool = False  #: both given names are names that people have
     mothers_number: bool = False  #: a number of the one is given as the other's mother's

@@ -43,14 +43,19 @@ OTHER_GIVEN: Final = Guard("other-given-name", review=True)
 OTHER_PERSON: Final = Guard("other-person", apart=True)
 OVERLAY: Final = Guard("overlay", review=True, apart=True)
 NEWBORN: Final = Guard("newborn", review=True)
+#: Born on one day near each other: under other family names little else can agree.
+NEWBORN_NEAR: Final = Guard("newborn", review=True, review_bits=-6.0)
 NAMELESS: Final = Guard("no-given-name", review=True)
 OTHER_BIRTH: Final = Guard("other-birth-date", review=True, review_bits=8.0)
+#: Two of one name at one home, a few years apart, are hardly two.
+OTHER_BIRTH_HOME: Final = Guard("other-birth-date", review=True, link_bits=4.0)
 #: Fathers and sons share name and home: without a date of birth much else has to agree.
 NO_BIRTH: Final = Guard("no-birth-date", review=True, link_bits=12.0)
 NO_BIRTH_NEAR: Final = Guard("no-birth-date", review=True, review_bits=6.0)
 OTHER_MIDDLE: Final = Guard("other-middle-name", review=True)
 NOTHING_IN_COMMON: Final = Guard("nothing-in-common")
 THIN: Final = Guard("thin", review=True, link_bits=6.0)
+THIN_NEAR: Final = Guard("thin", review=True, link_bits=2.0)
 
 GIVEN_AGREES: Final = frozenset({"exact", "nickname", "middle", "close", "swapped"})
 BIRTH_AGREES: Final = frozenset({"exact", "default", "partial", "swapped", "digit"})
@@ -113,23 +118,28 @@ def _newborn(c: Comparison) -> Guard | None:
         return TWINS if c.sex == "different" else NEWBORN
     named = c.family in ("exact", "former") and c.home in _NEAR
     if not (named or c.mothers_number or household(c) or c.national == "same"):
-        return NEWBORN
+        return NEWBORN_NEAR if c.home in _NEAR and c.birth == "exact" else NEWBORN
     if c.multiple or c.record == "different" or c.birth == "digit":
         return NEWBORN
     return None
 
 
-def _other_given(c: Comparison) -> Guard:
+def _other_given(c: Comparison) -> Guard | None:
     if c.given == "similar" and c.birth in BIRTH_AGREES and not c.multiple:
         if personal(c) and c.birth == "exact" and c.sex != "different":
             return THIN
+        if _one_name(c):
+            return None
         return TWINS if c.sex == "different" and c.national != "same" else SIMILAR_GIVEN
     if c.birth not in BIRTH_AGREES:
         if c.birth == "missing":
             return OTHER_GIVEN if personal(c) else NOTHING_IN_COMMON
         return OTHER_PERSON
     if c.national == "same":
-        return TWINS if c.sex == "different" else TWINS_SAME_NUMBER
+        if c.sex == "different":
+            return TWINS
+        told = c.birth == "exact" and not (c.siblings or c.multiple) and c.home in _NEAR
+        return THIN if told else TWINS_SAME_NUMBER
     if c.national == "close" and c.sex != "different" and not c.multiple:
         return OTHER_GIVEN
     if c.sex == "different" or c.national == "different" or c.multiple:
@@ -137,6 +147,18 @@ def _other_given(c: Comparison) -> Guard:
     if c.email == "same" and c.birth == "exact" and c.family in _FAMILY_AGREES:
         return OTHER_GIVEN
     return TWINS
+
+
+def _one_name(c: Comparison) -> bool:
+    """One name in two forms, of somebody at one home, with nothing that speaks against it."""
+    return (
+        c.one_name
+        and c.birth == "exact"
+        and c.family in _FAMILY_AGREES
+        and household(c)
+        and c.sex != "different"
+        and c.national != "different"
+    )
 
 
 def _other_birth(c: Comparison) -> Guard | None:
@@ -158,6 +180,9 @@ def _other_birth(c: Comparison) -> Guard | None:
             return None if ties > 1 and c.years < GENERATION else OTHER_BIRTH
     if c.national == "different":
         return OTHER_PERSON
+    whole = c.given == c.family == "exact" and c.middle != "different"
+    if whole and c.home == "same" and c.years <= 5:
+        return OTHER_BIRTH if c.sex == "different" else OTHER_BIRTH_HOME
     return OTHER_BIRTH if tied or c.middle == "exact" else NOTHING_IN_COMMON
 
 
@@ -173,10 +198,12 @@ def _thin(c: Comparison) -> Guard | None:
     if tied:
         return None
     if c.birth != "exact":
-        return THIN
+        whole = c.family == "exact" and c.given == "exact" and c.birth in ("digit", "swapped")
+        return THIN_NEAR if whole and c.home in _NEAR else THIN
     if c.family in ("exact", "former", "swapped", "part"):
         return None
-    return None if c.family == "close" and c.given != "middle" and c.birth != "default" else THIN
+    near = c.family in ("close", "sound") and c.given != "middle"
+    return None if near and c.birth != "default" else THIN
 
 
 def _at_home(c: Comparison) -> bool:

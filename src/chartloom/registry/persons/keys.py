@@ -39,6 +39,8 @@ def keys(record: MatchRecord) -> tuple[str, ...]:
             found[f"bh|{whole}|{door}"] = None
         for phone in phones:
             found[f"bt|{whole}|{phone}"] = None
+        for home in homes[:1]:
+            found[f"bp|{whole}|{home.postal or home.city}"] = None
         if record.mother:
             found[f"bm|{whole}|{sound(record.mother)}"] = None
     for family in families[:2]:
@@ -52,6 +54,12 @@ def keys(record: MatchRecord) -> tuple[str, ...]:
                 found[f"np|{both}|{home.postal or home.city}"] = None
             for phone in phones:
                 found[f"nt|{both}|{phone[-7:]}"] = None
+    initial = record.givens[0][0] if record.givens else ""
+    for family in families[:2] if initial else ():
+        for door in doors:
+            found[f"fh|{family}|{initial}|{door}"] = None
+        for phone in phones:
+            found[f"ft|{family}|{initial}|{phone}"] = None
     for given in givens[:2]:
         for door in doors:
             found[f"gh|{given}|{door}"] = None

@@ -10,6 +10,7 @@ import csv
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from importlib.resources import files
+from typing import Final
 
 import msgspec
 
@@ -69,5 +70,22 @@ def nicknames() -> dict[str, tuple[str, ...]]:
 
 @lru_cache(maxsize=50_000)
 def classes_of(given: str) -> tuple[str, ...]:
-    """The classes of a squeezed given name; () for one that has no other forms."""
-    return nicknames().get(given, ())
+    """The classes of a squeezed given name; () for one that has no other forms.
+
+    A pet form that is not listed (Robby, Jimmie) belongs where what it is made of belongs.
+    """
+    listed = nicknames()
+    found = listed.get(given)
+    if found is not None:
+        return found
+    for ending in _PET_ENDINGS:
+        stem = given.removesuffix(ending)
+        if stem != given and len(stem) >= 3:
+            for other in ("", *_PET_ENDINGS):
+                if stem + other in listed:
+                    return listed[stem + other]
+    return ()
+
+
+#: Of pet names, the longest first.
+_PET_ENDINGS: Final = ("ie", "ey", "y", "i", "e")

@@ -64,6 +64,10 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
         """The same for a given name."""
         return self._rarities[1].get(name, self._unseen[1])
 
+    def knows_given(self, name: str) -> bool:
+        """Whether so many people have this given name that it was counted."""
+        return name in self.givens
+
     @cached_property
     def _rarities(self) -> tuple[dict[str, float], dict[str, float]]:
         return (

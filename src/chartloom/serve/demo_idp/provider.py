@@ -18,12 +18,15 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from chartloom.domain.ports import Clock
+from chartloom.guard.https import HttpsOrigin, ServiceUnavailable
 from chartloom.guard.staff import Staff
+from chartloom.guard.tokens import LOGOUT_EVENT
 
 _CODE_S: Final = 60
 _CODES_MAX: Final = 1_000
@@ -87,6 +90,7 @@ class DemoProvider:
                 "response_types_supported": ["code"],
                 "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": ["ES256"],
+                "backchannel_logout_supported": True,
                 "code_challenge_methods_supported": ["S256"],
                 "authorization_response_iss_parameter_supported": True,
             }
@@ -109,6 +113,9 @@ class DemoProvider:
         member = self._staff().member(form.get("subject", ""))
         if member is None or not self._is_ours(asked, "S256"):
             return self._answer("", [], 400)
+        if "everywhere" in form:
+            told = await run_in_threadpool(self.sign_out_everywhere, member.subject)
+            return self._answer(urlencode(asked), list(self._staff().staff), 200, told=told)
         code = secrets.token_urlsafe(32)
         until_us = self._clock.now_us() + _CODE_S * 1_000_000
         with self._lock:
@@ -161,6 +168,35 @@ class DemoProvider:
             return self._answer("", [], 400)
         return RedirectResponse(back, 303)
 
+    def sign_out_everywhere(self, subject: str) -> bool:
+        """Tells the console that somebody signed out here (back-channel logout); whether it took
+        it."""
+        back = urlsplit(self.redirect_uri)
+        client = HttpsOrigin(f"{back.scheme}://{back.netloc}", allow_loopback_http=True)
+        form = urlencode({"logout_token": self.logout_token(subject)}).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        try:
+            return client.request("POST", "/backchannel-logout", headers, form).status == 200
+        except ServiceUnavailable:
+            return False
+
+    def logout_token(self, subject: str, **changes: object) -> str:
+        """A logout token for all sessions of somebody; changes: other claims, for tests."""
+        now_s = self._clock.now_us() // 1_000_000
+        claims = {
+            "iss": self.issuer,
+            "sub": subject,
+            "aud": self.client_id,
+            "iat": now_s,
+            "exp": now_s + 120,
+            "jti": uuid4().hex,
+            "events": {LOGOUT_EVENT: {}},
+            **changes,
+        }
+        kept = {k: v for k, v in claims.items() if v is not None}
+        header = {"alg": "ES256", "kid": self._key.kid, "typ": "logout+jwt"}
+        return jwt.encode(header, kept, self._key, algorithms=["ES256"])
+
     def _id_token(self, code: _Code, now_s: int) -> str:
         member = self._staff().member(code.subject)
         claims = {
@@ -196,10 +232,12 @@ class DemoProvider:
         right = hmac.compare_digest(unquote(secret).encode(), self.client_secret.encode())
         return scheme.lower() == "basic" and unquote(id) == self.client_id and right
 
-    def _answer(self, asked: str, people: list[object], code: int) -> Response:
+    def _answer(
+        self, asked: str, people: list[object], code: int, *, told: bool | None = None
+    ) -> Response:
         back = urlsplit(self.redirect_uri)
         return HTMLResponse(
-            self._page.render(asked=asked, people=people),
+            self._page.render(asked=asked, people=people, told=told),
             code,
             {
                 "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; "

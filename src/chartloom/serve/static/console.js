@@ -173,6 +173,12 @@
     const keys = event.target.closest("[data-keys-toggle]");
     if (keys) setKeys(!keysOn);
   });
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-once]")) return;
+    if (event.target.dataset.sent) event.preventDefault();
+    event.target.dataset.sent = "yes";
+  });
+  window.addEventListener("pageshow", () => $$("[data-sent]").forEach((form) => { delete form.dataset.sent; }));
   document.addEventListener("change", (event) => {
     const all = event.target.closest("[data-check-all]");
     if (!all) return;
@@ -191,7 +197,7 @@
     button.setAttribute("aria-pressed", String(!keysOn));
     button.textContent = keysOn ? "Turn single-key shortcuts off" : "Turn single-key shortcuts on";
   });
-  const rooms = { c: "/chart", f: "/feeds", m: "/messages", q: "/quarantine" };
+  const rooms = { c: "/chart", f: "/feeds", i: "/identity", m: "/messages", q: "/quarantine" };
   let awaiting = 0;
   const step = (selector, by) => {
     const scope = $("dialog[open]") || document;
@@ -220,6 +226,13 @@
       return;
     }
     awaiting = event.key === "g" ? Date.now() : 0;
+    /* Keys that a page gives to its buttons. A key held down decides once, not pair after pair. */
+    const own = $$("[data-key]").find((element) => element.dataset.key === event.key);
+    if (own) {
+      event.preventDefault();
+      if (!event.repeat) own.click();
+      return;
+    }
     const action = actions[event.key];
     if (action) {
       event.preventDefault();

@@ -16,6 +16,7 @@ from chartloom.simulate.identity.pools import (
     family_of,
     gendered,
     given_names,
+    rhyming,
 )
 
 #: The years in which people are registered.
@@ -242,8 +243,10 @@ class World:
             given, middle = given_names(rng, group, sex)
         if order:
             tags.add("twin")
-            if rng.random() < 0.25 and (twin := self.people[-1]).order and twin.born == born:
-                middle = twin.middle
+            if (twin := self.people[-1]).order and twin.born == born:
+                middle = twin.middle if rng.random() < 0.25 else middle
+                if twin.sex == sex and rng.random() < 0.25:
+                    given = rhyming(rng, group, sex, twin.given)
         grown = born + timedelta(days=365 * 19 + rng.randrange(2000))
         own = [h for h in homes if h.since <= grown]
         if grown < LAST:

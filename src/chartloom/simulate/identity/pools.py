@@ -8,6 +8,8 @@ from importlib.resources import files
 from random import Random
 from typing import Final
 
+from rapidfuzz.distance import OSA
+
 
 def _pool(text: str) -> tuple[str, ...]:
     return tuple(text.split())
@@ -124,6 +126,17 @@ def given_names(rng: Random, group: str, sex: str) -> tuple[str, str]:
         )
     middle = _draw(rng, group, kind) if rng.random() < 0.75 else ""
     return given, "" if middle == given else middle
+
+
+def rhyming(rng: Random, group: str, sex: str, given: str) -> str:
+    """A name as parents choose it beside another: one or two letters away, or made up so."""
+    names, _ = pool(group, "female" if sex == "F" else "male")
+    others = [n for n in names if n[:4] != given[:4]]
+    near = [n for n in others if OSA.distance(n, given, score_cutoff=2) <= 2]
+    if near and rng.random() < 0.6:
+        return rng.choice(near)
+    first = rng.choice([c for c in "BDJKLMRT" if c != given[0]])
+    return first + (given[1:] if given[0] not in "AEIOU" else given.lower())
 
 
 def family_of(rng: Random, group: str, father: str, mother: str, sex: str) -> str:

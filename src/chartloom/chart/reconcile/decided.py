@@ -1,0 +1,156 @@
+"""Decisions of clinicians: read from the chart, laid over what the rules say.
+
+A decision stands until newer facts contradict it. Then the rules' status is shown again, with the
+decision beside it and the discrepancy ``changed-since-reconciled``: nobody's word is forgotten, and
+none hides what came later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from chartloom.chart.reconcile.lines import (
+    Confidence,
+    Decided,
+    Discrepancy,
+    Fact,
+    Line,
+    ListKind,
+)
+from chartloom.chart.summary import ChartSummary
+from chartloom.chart.times import to_us
+from chartloom.domain.chart import Section
+from chartloom.domain.decisions import CODES, STATUSES, WITHDRAWN
+from chartloom.domain.identity import STEWARD_FEED
+
+_KIND_OF: Final = {code: ListKind(kind) for kind, code in CODES.items()}
+CHANGED: Final = "changed-since-reconciled"
+BY_DECISION: Final = "decided"
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """The last word of a person about one line. id: of its List; items: resources it was about.
+
+    said: ``""`` if it was taken back.
+    """
+
+    id: str
+    kind: ListKind
+    key: str
+    said: str
+    by: str
+    at_us: int
+    source_patient: str
+    items: tuple[str, ...] = ()
+    text: str = ""
+
+
+def decisions_of(chart: ChartSummary, speakers: Mapping[str, str]) -> tuple[Decision, ...]:
+    """The decisions in a chart, the last one of every line.
+
+    speakers: resource id -> the feed that spoke of it last; only what people said here counts, a
+    list that some source sent is none.
+    """
+    section = chart.section(Section.DECISIONS)
+    last: dict[tuple[ListKind, str], Decision] = {}
+    for entry in section.entries:
+        kind = _KIND_OF.get(entry.get("list", ""))
+        if kind is None or speakers.get(entry["id"]) != STEWARD_FEED:
+            continue
+        said = entry.get("said", "")
+        if not entry.get("key") or (said not in STATUSES[kind] and said != WITHDRAWN):
+            continue
+        found = Decision(
+            entry["id"],
+            kind,
+            entry["key"],
+            "" if said == WITHDRAWN else said,
+            entry.get("by", ""),
+            to_us(entry.get("time")),
+            section.owner(entry["id"]),
+            tuple(entry.get("items", ())),
+            entry.get("text", ""),
+        )
+        known = last.get((kind, found.key))
+        if known is None or (known.at_us, known.id) < (found.at_us, found.id):
+            last[kind, found.key] = found
+    return tuple(last[key] for key in sorted(last))
+
+
+#: (line, said, status, at_us) -> ids of the newer facts that contradict a decision.
+Contradicts = Callable[[Line, Decision, str], Sequence[Fact]]
+
+
+def decide(
+    kind: ListKind,
+    lines: Iterable[Line],
+    decisions: Iterable[Decision],
+    contradicts: Contradicts,
+) -> list[Line]:
+    """The lines with what was decided about them.
+
+    A line is found by its key; if the rules name it otherwise by now, by the resources that the
+    decision was about. A decision whose line is gone stands for itself: nothing disappears.
+    """
+    by_key = {line.key: line for line in lines}
+    mine = [d for d in decisions if d.kind is kind and d.said]
+    taken: dict[str, Decision] = {}
+    for decision in mine:
+        key = decision.key if decision.key in by_key else _renamed(decision, by_key.values())
+        known = taken.get(key)
+        if known is None or (known.at_us, known.id) < (decision.at_us, decision.id):
+            taken[key] = decision
+    result = [
+        line if line.key not in taken else _over(kind, line, taken[line.key], contradicts)
+        for line in by_key.values()
+    ]
+    result += [_alone(kind, d) for key, d in taken.items() if key not in by_key]
+    return result
+
+
+def _renamed(decision: Decision, lines: Iterable[Line]) -> str:
+    items = set(decision.items)
+    shared = [(sum(f.resource_id in items for f in line.facts), line.key) for line in lines]
+    count, key = max(shared, default=(0, ""), key=lambda one: (one[0], one[1]))
+    return key if count else decision.key
+
+
+def _decided(decision: Decision, *, stale: bool = False) -> Decided:
+    return Decided(decision.by, decision.at_us, decision.said, 0, stale)
+
+
+def _over(kind: ListKind, line: Line, decision: Decision, contradicts: Contradicts) -> Line:
+    status = STATUSES[kind][decision.said]
+    newer = contradicts(line, decision, status)
+    if newer:
+        found = Discrepancy(CHANGED, tuple(f.resource_id for f in newer))
+        return msgspec.structs.replace(
+            line,
+            discrepancies=(found, *line.discrepancies),
+            decided=_decided(decision, stale=True),
+        )
+    return msgspec.structs.replace(
+        line,
+        status=status,
+        reason=BY_DECISION,
+        confidence=Confidence.HIGH,
+        because=(),
+        decided=_decided(decision),
+    )
+
+
+def _alone(kind: ListKind, decision: Decision) -> Line:
+    return Line(
+        key=decision.key,
+        text=decision.text,
+        status=STATUSES[kind][decision.said],
+        reason=BY_DECISION,
+        confidence=Confidence.LOW,
+        because=("facts-gone",),
+        sources={},
+        facts=(),
+        decided=_decided(decision),
+    )

@@ -1,0 +1,55 @@
+"""Daily doses made comparable, as far as the words allow."""
+
+from __future__ import annotations
+
+from chartloom.chart.reconcile.pieces import Piece
+from chartloom.chart.reconcile.supply import amount
+
+_MASS_MG = {"mg": 1.0, "g": 1000.0, "mcg": 0.001, "ug": 0.001, "µg": 0.001}
+_UNITS = {"unit": "unit", "units": "unit", "[iu]": "unit", "iu": "unit"}
+_PIECES = frozenset(
+    ("tablet", "tablets", "tab", "tabs", "capsule", "capsules", "cap", "caps", "puff", "puffs")
+)
+
+
+def daily_dose(piece: Piece) -> tuple[float, str] | None:
+    """(amount a day, ``mg``, ``unit`` or ``piece``); None if the order does not say it in numbers.
+
+    Tablets and the like become milligrams where the drug has one strength in milligrams.
+    """
+    words = piece.each.split()
+    if len(words) < 2 or not piece.per_day:
+        return None
+    each, unit = amount(piece.each), words[1].lower()
+    if not each:
+        return None
+    if unit in _MASS_MG:
+        return each * _MASS_MG[unit] * piece.per_day, "mg"
+    if unit in _UNITS:
+        return each * piece.per_day, "unit"
+    if unit in _PIECES:
+        if strength := _strength_mg(piece):
+            return each * strength * piece.per_day, "mg"
+        return each * piece.per_day, "piece"
+    return None
+
+
+def _strength_mg(piece: Piece) -> float:
+    """What one tablet has, in milligrams; 0 for combinations and where it is not known."""
+    components = piece.drug.components
+    if len(components) != 1:
+        return 0.0
+    words = components[0].strength.partition("/")[0].split()
+    return amount(words[0]) * _MASS_MG.get(words[1], 0.0) if len(words) == 2 else 0.0
+
+
+def differ(pieces: list[Piece], tolerance: float) -> bool:
+    """Whether two of these say different daily doses, or (without doses) different strengths."""
+    doses = [d for d in map(daily_dose, pieces) if d is not None]
+    for unit in {unit for _, unit in doses}:
+        amounts = [a for a, u in doses if u == unit]
+        if max(amounts) - min(amounts) > tolerance * max(amounts):
+            return True
+    if doses:
+        return False
+    return len({p.drug.strength for p in pieces if p.drug.strength}) > 1

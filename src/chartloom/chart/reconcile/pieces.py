@@ -1,0 +1,266 @@
+"""Entries of medication as pieces of evidence: what each says about a therapy, and when."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from chartloom.chart.reconcile.lines import Fact
+from chartloom.chart.summary import ChartSection, ChartSummary
+from chartloom.chart.times import to_us
+from chartloom.domain.chart import Section
+from chartloom.registry.formulary import Drug, Formulary
+
+_Json = dict[str, Any]
+
+DAY_US: Final = 86_400_000_000
+#: ``Encounter.class`` of stays in which drugs are given by staff.
+_STAYS: Final = frozenset(("IMP", "ACUTE", "NONAC", "EMER", "OBSENC", "SS"))
+_HOME: Final = frozenset(("discharge", "community", "outpatient", "patientspecified"))
+_PROPOSED: Final = frozenset(("proposal", "plan", "option"))
+_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
+
+#: (type, status) -> what an entry says. Of a status that is not here: ``<type>-unknown``.
+SAYS: Final[dict[str, dict[str, str]]] = {
+    "MedicationRequest": {
+        "active": "order-active",
+        "on-hold": "order-on-hold",
+        "cancelled": "order-cancelled",
+        "completed": "order-completed",
+        "stopped": "order-stopped",
+        "draft": "order-proposed",
+        "": "order-active",
+    },
+    "MedicationStatement": {
+        "active": "listed",
+        "intended": "listed",
+        "completed": "listed-completed",
+        "stopped": "listed-stopped",
+        "on-hold": "listed-on-hold",
+        "not-taken": "listed-not-taken",
+        "": "listed",
+    },
+    "MedicationDispense": {
+        "completed": "filled",
+        "": "filled",
+        "in-progress": "fill-prepared",
+        "preparation": "fill-prepared",
+        "on-hold": "fill-prepared",
+        "stopped": "fill-not-made",
+        "declined": "fill-not-made",
+    },
+    "MedicationAdministration": {
+        "completed": "given",
+        "in-progress": "given",
+        "": "given",
+        "stopped": "given",
+        "not-done": "not-given",
+        "on-hold": "not-given",
+    },
+}
+SAYS_UNKNOWN: Final = {
+    "MedicationRequest": "order-unknown",
+    "MedicationStatement": "listed-unknown",
+    "MedicationDispense": "fill-prepared",
+    "MedicationAdministration": "not-given",
+}
+
+#: What holds from its beginning on; everything else is said of its end.
+_BEGIN: Final = frozenset(("order-active", "order-unknown", "order-proposed", "listed"))
+
+
+class Piece(msgspec.Struct):
+    """One order, listing, fill or dose. Times in microseconds, 0 if unknown; days, 0 if unknown.
+
+    ends_us: when it stops by its own words (a stop, the end of a course). setting: ``ward``,
+    ``home`` or "". stay_end_us: when the stay it belongs to ended. request: the order that a fill
+    or dose was for. each: dose as said; per_day: how often.
+    """
+
+    id: str
+    kind: str
+    source: str
+    says: str
+    at_us: int
+    drug: Drug
+    text: str
+    fact: Fact
+    ends_us: int = 0
+    setting: str = ""
+    in_stay: bool = False
+    stay_end_us: int = 0
+    request: str = ""
+    supply_days: float = 0.0
+    refills: int = 0
+    quantity: float = 0.0
+    each: str = ""
+    per_day: float = 0.0
+    as_needed: bool = False
+    discharge: bool = False
+
+
+class Entry(msgspec.Struct):
+    """An entry of the chart with its pieces; they stay together. codes: as the source gave them."""
+
+    id: str
+    drug: Drug
+    codes: tuple[str, ...]
+    pieces: list[Piece]
+    request: str = ""
+
+
+def entries_of(chart: ChartSummary, formulary: Formulary, feeds: Mapping[str, str]) -> list[Entry]:
+    """All entries of the medication section. feeds: resource id -> the feed that
+    spoke of it last."""
+    section = chart.section(Section.MEDICATIONS)
+    stays = {e["id"]: e for e in chart.section(Section.ENCOUNTERS).entries}
+    return [_entry(e, section, stays, formulary, feeds) for e in section.entries]
+
+
+def _entry(
+    entry: _Json,
+    section: ChartSection,
+    stays: Mapping[str, _Json],
+    formulary: Formulary,
+    feeds: Mapping[str, str],
+) -> Entry:
+    codes = tuple(entry.get("codes") or ((entry["code"],) if entry.get("code") else ()))
+    text = str(entry.get("text", ""))
+    drug = formulary.resolve(codes, text, entry.get("form") or "", _route(entry))
+    if "points" in entry:
+        pieces = [_event(entry, p, drug, section, feeds) for p in entry["points"]]
+        request = next((p.request for p in pieces if p.request), "")
+        return Entry(entry["id"], drug, codes, pieces, request)
+    order = _order(entry, drug, section, feeds)
+    _settle(order, entry, stays)
+    pieces = [order, *(_copy(order, also, section) for also in entry.get("also", ()))]
+    return Entry(entry["id"], drug, codes, pieces)
+
+
+def _source(entry: _Json, section: ChartSection, feeds: Mapping[str, str]) -> str:
+    """The feed that spoke last of it, else the source patient."""
+    return feeds.get(entry["id"]) or section.owner(entry["id"])
+
+
+def _route(entry: _Json) -> str:
+    for dosage in entry.get("dosages") or entry.get("points") or ():
+        if route := dosage.get("route"):
+            return str(route)
+    return ""
+
+
+def _order(entry: _Json, drug: Drug, section: ChartSection, feeds: Mapping[str, str]) -> Piece:
+    kind, status = entry["type"], str(entry.get("status", ""))
+    says = SAYS[kind].get(status, SAYS_UNKNOWN[kind])
+    if entry.get("intent") in _PROPOSED:
+        says = "order-proposed"
+    if entry.get("not_to_do"):
+        says = "not-to-do"
+    source = _source(entry, section, feeds)
+    dosage: _Json = next(iter(entry.get("dosages", ())), {})
+    start_us = to_us(entry.get("start")) or entry["sort_us"]
+    ends_us = _end(entry, start_us)
+    since_us = start_us if says in _BEGIN else ends_us or start_us
+    return Piece(
+        id=entry["id"],
+        kind=kind,
+        source=source,
+        says=says,
+        at_us=start_us,
+        drug=drug,
+        text=str(entry.get("text", "")),
+        fact=Fact(
+            entry["id"],
+            kind,
+            section.owner(entry["id"]),
+            source,
+            says,
+            since_us,
+            str(entry.get("text", "")),
+            _said_dose(entry, dosage),
+        ),
+        ends_us=ends_us,
+        supply_days=_float(entry.get("supply_days")),
+        refills=entry.get("refills") or 0,
+        quantity=_float(entry.get("quantity")),
+        each=str(dosage.get("dose") or dosage.get("text", "")),
+        per_day=sum(_float(d.get("per_day")) for d in entry.get("dosages", ())),
+        as_needed=any(d.get("as_needed") for d in entry.get("dosages", ())),
+    )
+
+
+def _settle(piece: Piece, entry: _Json, stays: Mapping[str, _Json]) -> None:
+    """On a ward or at home, and whether that stay is over."""
+    categories = entry.get("category", ())
+    piece.discharge = "discharge" in categories
+    if "inpatient" in categories:
+        piece.setting = "ward"
+    elif not _HOME.isdisjoint(categories):
+        piece.setting = "home"
+    stay = stays.get(str(entry.get("encounter", "")).rpartition("/")[2])
+    if stay is not None and stay.get("class") in _STAYS:
+        piece.in_stay = True
+        if stay.get("status") == "finished" or stay.get("end"):
+            piece.stay_end_us = to_us(stay.get("end")) or stay["said_us"]
+
+
+def _end(entry: _Json, start_us: int) -> int:
+    """When it stops by its own words: since when the status holds, else the end of the course."""
+    status = entry.get("status")
+    if status not in (None, "active", "draft", "unknown", "intended"):
+        changed, end_us = to_us(entry.get("status_changed")), to_us(entry.get("end"))
+        return changed or (end_us if 0 < end_us <= entry["said_us"] else entry["said_us"])
+    if end_us := to_us(entry.get("end")):
+        return end_us
+    days = _float(entry.get("course_days"))
+    return start_us + int(days * DAY_US) if days and start_us else 0
+
+
+def _event(
+    series: _Json, point: _Json, drug: Drug, section: ChartSection, feeds: Mapping[str, str]
+) -> Piece:
+    kind = series["type"]
+    says = SAYS[kind].get(str(point.get("status", "")), SAYS_UNKNOWN[kind])
+    detail = {k: str(point[k]) for k in ("dose", "route", "supply_days") if point.get(k)}
+    source, text = _source(point, section, feeds), str(series.get("text", ""))
+    owner = section.owner(point["id"])
+    return Piece(
+        id=point["id"],
+        kind=kind,
+        source=source,
+        says=says,
+        at_us=point["sort_us"],
+        drug=drug,
+        text=text,
+        fact=Fact(point["id"], kind, owner, source, says, point["sort_us"], text, detail),
+        supply_days=_float(point.get("supply_days")),
+        quantity=_float(point.get("dose")) if kind == "MedicationDispense" else 0.0,
+        request=str(point.get("request", "")).rpartition("/")[2],
+    )
+
+
+def _copy(original: Piece, id: str, section: ChartSection) -> Piece:
+    """Another source's copy of the same resource (a common identifier): shown, not counted."""
+    owner = section.owner(id)
+    fact = msgspec.structs.replace(
+        original.fact, resource_id=id, says="copy", source_patient=owner, source=owner
+    )
+    return msgspec.structs.replace(original, id=id, says="copy", source=owner, fact=fact)
+
+
+def _said_dose(entry: _Json, dosage: _Json) -> dict[str, str]:
+    found = {k: str(dosage[k]) for k in ("text", "dose", "timing", "route") if dosage.get(k)}
+    for key in ("status", "supply_days", "quantity", "form", "strength", "status_reason", "end"):
+        if entry.get(key):
+            found[key] = str(entry[key])
+    return found
+
+
+def _float(text: Any) -> float:
+    """The number at the beginning of a text; 0 if there is none."""
+    found = _NUMBER.match(str(text)) if text else None
+    value = float(found[0]) if found else 0.0
+    return value if value < 1e9 else 0.0

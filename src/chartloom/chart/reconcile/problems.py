@@ -1,0 +1,274 @@
+"""One list of problems from problem lists, diagnoses of visits, bills, results and drugs.
+
+Codes that mean the same problem are one line. A code on a bill says that somebody was paid for
+looking; it is not believed by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from chartloom.chart.reconcile.conditions import Condition
+from chartloom.chart.reconcile.decided import Decision, decide
+from chartloom.chart.reconcile.heard import (
+    Entry,
+    columns,
+    confidence,
+    fact_of,
+    ordered,
+    stripped,
+)
+from chartloom.chart.reconcile.lines import (
+    Discrepancy,
+    Fact,
+    Line,
+    ListKind,
+    ReconciledList,
+)
+from chartloom.chart.reconcile.problem_evidence import Evidence, Evidences
+from chartloom.chart.reconcile.problem_judge import BILLED, Said, judge
+from chartloom.chart.reconcile.rules import Rules
+from chartloom.chart.reconcile.rules_problems import ProblemRules
+from chartloom.chart.summary import ChartSection, ChartSummary
+from chartloom.chart.times import to_us
+from chartloom.domain.chart import Section
+
+#: What of several things that a source says stands in its column.
+_RANK: Final = {
+    says: rank
+    for rank, says in enumerate(
+        ("listed", "refuted", "resolved", "inactive", "registered", "diagnosed-inpatient",
+         "diagnosed", "suspected", "billed-inpatient", "billed", "treated", "result")
+    )
+}  # fmt: skip
+_INPATIENT: Final = frozenset(("IMP", "ACUTE", "NONAC", "SS"))
+_BILLING: Final = frozenset(("billing", "billing-diagnosis", "claim"))
+_OVER: Final = {"resolved": "resolved", "remission": "resolved", "inactive": "inactive"}
+_UNSURE: Final = frozenset(("provisional", "differential", "unconfirmed"))
+_FACTS_MAX: Final = 40
+
+
+class _Group(msgspec.Struct):
+    """Everything that was said about one problem."""
+
+    condition: Condition
+    facts: list[Fact] = []
+
+
+def reconcile_problems(
+    chart: ChartSummary,
+    rules: Rules,
+    now_us: int,
+    *,
+    speakers: Mapping[str, str] | None = None,
+    decisions: Sequence[Decision] = (),
+) -> ReconciledList:
+    """The problems of a chart, active ones first.
+
+    speakers: resource id -> the feed that spoke of it last. Pure; the order of entries does not
+    matter.
+    """
+    table, said = rules.problems, speakers or {}
+    section = chart.section(Section.PROBLEMS)
+    groups: dict[str, _Group] = {}
+    classes = {e["id"]: e.get("class", "") for e in chart.section(Section.ENCOUNTERS).entries}
+    for entry in section.entries:
+        codes = entry.get("codes") or ([entry["code"]] if entry.get("code") else [])
+        condition = rules.conditions.find(codes, entry.get("text", ""), table)
+        group = groups.setdefault(condition.key, _Group(condition))
+        group.facts.append(_fact(entry, section, said, classes))
+    _charged(chart.section(Section.CHARGES), said, rules, groups)
+    evidence = Evidences(chart, table, rules.units, said, now_us)
+    for key in evidence.suggested():
+        if key not in groups and key in rules.conditions.by_key:
+            groups[key] = _Group(rules.conditions.by_key[key])
+    truncated = section.truncated
+    lines = [
+        _line(group, evidence.of(key), table, now_us, truncated=truncated)
+        for key, group in groups.items()
+    ]
+    lines = decide(ListKind.PROBLEMS, lines, decisions, _contradicts)
+    lines.sort(key=_order)
+    return ReconciledList(ListKind.PROBLEMS, tuple(lines), rules.fingerprint, "", now_us)
+
+
+def _fact(
+    entry: Entry, section: ChartSection, said: Mapping[str, str], classes: Mapping[str, str]
+) -> Fact:
+    says = _says(entry, classes)
+    stated = to_us(entry.get("recorded"))
+    if says in ("resolved", "inactive"):
+        at_us = to_us(entry.get("abated")) or entry["said_us"]
+    elif says == "refuted":
+        at_us = entry["said_us"]
+    elif says == "listed":
+        at_us = stated or entry["sort_us"]
+    else:
+        at_us = entry["sort_us"] or stated
+    detail = stripped(
+        {
+            "code": str(entry.get("code", "")).rpartition("|")[2],
+            "category": " ".join(sorted(entry.get("category", ()))),
+            "verification": entry.get("verification"),
+            "onset": entry.get("onset"),
+            "abated": entry.get("abated"),
+            "severity": entry.get("severity"),
+            "visit": classes.get(_visit(entry)),
+        }
+    )
+    return fact_of(entry, section, said, says, at_us or entry["said_us"], detail=detail)
+
+
+def _visit(entry: Entry) -> str:
+    return str(entry.get("encounter", "")).rpartition("/")[2]
+
+
+def _says(entry: Entry, classes: Mapping[str, str]) -> str:
+    verification = entry.get("verification", "")
+    if verification in ("refuted", "entered-in-error"):
+        return "refuted"
+    if over := _OVER.get(entry.get("status", "")):
+        return over
+    if entry.get("abated"):
+        return "resolved"
+    categories = set(entry.get("category", ()))
+    inpatient = classes.get(_visit(entry), "") in _INPATIENT
+    if "problem-list-item" in categories or "health-concern" in categories or not categories:
+        return "suspected" if verification == "differential" else "listed"
+    if categories & _BILLING:
+        return "billed-inpatient" if inpatient else "billed"
+    if not entry.get("encounter"):
+        return "suspected" if verification == "differential" else "registered"
+    if verification in _UNSURE:
+        return "suspected"
+    return "diagnosed-inpatient" if inpatient else "diagnosed"
+
+
+def _charged(
+    section: ChartSection, said: Mapping[str, str], rules: Rules, groups: dict[str, _Group]
+) -> None:
+    """The diagnoses on charges."""
+    for entry in section.entries:
+        for reason in entry.get("reasons", ()):
+            condition = rules.conditions.find(
+                [reason["code"]] if reason.get("code") else [],
+                reason.get("text", ""),
+                rules.problems,
+            )
+            detail = stripped({"code": str(reason.get("code", "")).rpartition("|")[2]})
+            fact = fact_of(
+                entry, section, said, "billed", entry["sort_us"] or entry["said_us"],
+                reason.get("text", ""), detail,
+            )  # fmt: skip
+            group = groups.setdefault(condition.key, _Group(condition))
+            if fact not in group.facts:
+                group.facts.append(fact)
+
+
+def _line(
+    group: _Group, evidence: Evidence, table: ProblemRules, now_us: int, *, truncated: bool
+) -> Line:
+    condition, facts = group.condition, ordered(group.facts)
+    reason, found = judge(condition, Said.of(facts), evidence, table, now_us)
+    rule = table.reasons[reason]
+    because = _because(condition, facts, evidence, found, reason)
+    because += ["chart-truncated"] if truncated else []
+    if "results-do-not-support" in because:
+        found = [*found, Discrepancy("results-do-not-support", _ids(facts))]
+    shown = [*facts, *evidence.results[:3], *evidence.drugs[:3]]
+    return Line(
+        key=f"problem:{condition.key}",
+        text=_text(condition, facts),
+        status=rule.status,
+        reason=reason,
+        confidence=confidence(rule.confidence, because, table.because),
+        because=tuple(because),
+        sources=columns(shown, _RANK),
+        facts=tuple(shown[:_FACTS_MAX] if len(shown) > _FACTS_MAX * 2 else shown),
+        discrepancies=tuple(d for d in found if d.code in table.discrepancies),
+        detail=_detail(condition, facts),
+    )
+
+
+def _text(condition: Condition, facts: Sequence[Fact]) -> str:
+    """The name of the problem; of one without a row, as the best source words it."""
+    if condition.how in ("code", "name") and condition.name:
+        return condition.name
+    best = sorted(facts, key=lambda f: (_RANK.get(f.says, 99), -f.at_us, f.resource_id))
+    return next((f.text for f in best if f.text), condition.name or "Unnamed problem")
+
+
+def _detail(condition: Condition, facts: Sequence[Fact]) -> dict[str, str]:
+    codes = dict.fromkeys(f.detail["code"] for f in facts if f.detail.get("code"))
+    categories = {c for f in facts for c in f.detail.get("category", "").split()}
+    onsets = sorted(f.detail["onset"] for f in facts if f.detail.get("onset"))
+    listed = sorted(f.detail["onset"] for f in facts if f.says == "listed" and "onset" in f.detail)
+    return stripped(
+        {
+            "codes": " ".join(codes),
+            "categories": " ".join(sorted(categories)),
+            "course": condition.course,
+            "onset": (listed or onsets or [""])[0],
+        }
+    )
+
+
+def _because(
+    condition: Condition,
+    facts: Sequence[Fact],
+    evidence: Evidence,
+    found: Sequence[Discrepancy],
+    reason: str,
+) -> list[str]:
+    codes = []
+    believed = [
+        f for f in facts if f.says in ("listed", "registered", "diagnosed", "diagnosed-inpatient")
+    ]
+    if len({f.source for f in believed}) > 1:
+        codes.append("several-sources-agree")
+    if reason in ("listed", "registered") and any(f.says.startswith("diagnosed") for f in facts):
+        codes.append("diagnosed-again")
+    if evidence.results:
+        codes.append("supported-by-results")
+    if evidence.drugs:
+        codes.append("supported-by-drugs")
+    unsupported = evidence.looked and not evidence.results and not evidence.drugs
+    if unsupported and (reason in BILLED or reason in ("diagnosed-once", "suspected-only")):
+        codes.append("results-do-not-support")
+    if {d.code for d in found} & {"refuted-elsewhere", "resolved-elsewhere"}:
+        codes.append("sources-disagree")
+    if condition.how in ("name", "unresolved"):
+        codes.append(f"problem-{'by-name' if condition.how == 'name' else 'unresolved'}")
+    return codes
+
+
+def _ids(facts: Sequence[Fact]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(f.resource_id for f in facts))
+
+
+def _contradicts(line: Line, decision: Decision, status: str) -> list[Fact]:
+    """Facts newer than a decision that say otherwise."""
+    against = {
+        "active": ("resolved", "inactive", "refuted"),
+        "resolved": ("diagnosed", "diagnosed-inpatient"),
+        "inactive": ("diagnosed", "diagnosed-inpatient"),
+        "refuted": ("diagnosed", "diagnosed-inpatient", "listed"),
+        "entered-in-error": ("diagnosed", "diagnosed-inpatient", "listed"),
+    }.get(status, ())
+    known = set(decision.items)
+    return [
+        f
+        for f in line.facts
+        if f.says in against and f.at_us > decision.at_us and f.resource_id not in known
+    ]
+
+
+_STATUS_ORDER: Final = {"active": 0, "unknown": 1, "inactive": 2, "resolved": 3, "refuted": 4}
+
+
+def _order(line: Line) -> tuple[int, int, str, str]:
+    newest = max((f.at_us for f in line.facts), default=0)
+    return (_STATUS_ORDER.get(line.status, 5), -newest, line.text.casefold(), line.key)

@@ -1,0 +1,96 @@
+"""How long the fills of a therapy last, and how much longer it is still believed."""
+
+from __future__ import annotations
+
+import msgspec
+
+from chartloom.chart.reconcile.pieces import DAY_US, Piece
+from chartloom.chart.reconcile.rules_medications import MedicationRules
+
+
+class Supply(msgspec.Struct, frozen=True):
+    """What the known fills say. Times in microseconds.
+
+    last_us: the newest fill. covered_us: until when all fills last, early ones added up.
+    believed_us: until when the therapy is believed. guessed: days' supply of the newest fill was
+    not known. irregular: gaps between fills are long. fills: how many were seen.
+    """
+
+    last_us: int
+    covered_us: int
+    believed_us: int
+    guessed: bool
+    irregular: bool
+    fills: int
+
+
+def supply_of(
+    fills: list[Piece], orders: dict[str, Piece], classes: tuple[str, ...], rules: MedicationRules
+) -> Supply | None:
+    """The supply from fills that were handed over; None without any of known time.
+
+    orders: by id, for how much of what was filled is taken in a day.
+    """
+    known = sorted({(f.at_us, f.id): f for f in fills if f.at_us > 0}.items())
+    if not known:
+        return None
+    covered_us, longest_us, guessed, days = 0, 0, False, 0.0
+    as_needed = False
+    for (at_us, _), fill in known:
+        order = orders.get(fill.request)
+        days, guessed = _days(fill, order, rules)
+        as_needed = order.as_needed if order is not None else as_needed
+        if covered_us:
+            longest_us = max(longest_us, at_us - covered_us)
+        covered_us = max(covered_us, at_us) + int(days * DAY_US)
+    grace_us = _grace(days, longest_us, as_needed, classes, rules)
+    return Supply(
+        last_us=known[-1][1].at_us,
+        covered_us=covered_us,
+        believed_us=covered_us + grace_us,
+        guessed=guessed,
+        irregular=longest_us > max(rules.grace.days * DAY_US, int(days * DAY_US / 2)),
+        fills=len(known),
+    )
+
+
+def _days(fill: Piece, order: Piece | None, rules: MedicationRules) -> tuple[float, bool]:
+    """(days that a fill lasts, whether that is a guess)."""
+    if fill.supply_days:
+        return min(fill.supply_days, rules.supply_days_max), False
+    if order is not None and order.supply_days:
+        return min(order.supply_days, rules.supply_days_max), False
+    taken = _units_a_day(order) if order is not None else 0.0
+    if fill.quantity and taken:
+        return min(max(fill.quantity / taken, 1.0), rules.supply_days_max), False
+    return float(rules.supply_days), True
+
+
+def _units_a_day(order: Piece) -> float:
+    """Tablets, puffs or the like a day: the dose in units of what is filled."""
+    unit = order.each.split()[-1].lower() if len(order.each.split()) > 1 else ""
+    if order.per_day and unit.rstrip("s") in ("tablet", "tab", "capsule", "cap", "ml", "puff"):
+        return order.per_day * amount(order.each)
+    return 0.0
+
+
+def amount(text: str) -> float:
+    """The number that a dose begins with; 0 if it begins with none."""
+    head = text.split()[0] if text.split() else ""
+    try:
+        value = float(head)
+    except ValueError:
+        return 0.0
+    return value if 0 < value < 1e9 else 0.0
+
+
+def _grace(
+    days: float, longest_us: int, as_needed: bool, classes: tuple[str, ...], rules: MedicationRules
+) -> int:
+    own = [rules.grace_of_class[c] for c in classes if c in rules.grace_of_class]
+    grace = rules.grace
+    least = max(own) if own else max(grace.days, grace.share * days)
+    if as_needed:
+        least = max(least, grace.as_needed_days)
+    limit_us = rules.supply_days_max * DAY_US
+    return max(int(least * DAY_US), min(int(longest_us * grace.rhythm), limit_us))

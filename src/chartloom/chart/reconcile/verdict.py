@@ -1,0 +1,322 @@
+"""What is concluded of one therapy: the rules in the order in which they are asked."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from chartloom.chart.reconcile.pieces import DAY_US, Piece
+from chartloom.chart.reconcile.rules_medications import MedicationRules
+from chartloom.chart.reconcile.supply import Supply, supply_of
+
+#: What says that a therapy is not to be taken any more, whoever says it about which order.
+_STOPS = frozenset(("order-stopped", "listed-stopped", "listed-not-taken", "not-to-do"))
+REASON_OF: Final = {
+    "order-stopped": "explicit-stop",
+    "listed-stopped": "explicit-stop",
+    "not-to-do": "explicit-stop",
+    "listed-not-taken": "not-taken",
+    "order-cancelled": "order-cancelled",
+    "order-completed": "course-completed",
+    "listed-completed": "course-completed",
+    "order-ended": "course-ended",
+    "stay-ended": "stay-ended",
+    "order-on-hold": "order-on-hold",
+    "listed-on-hold": "order-on-hold",
+}
+#: A fill on the day of a stop is one that was on its way.
+_AFTER_US = 3 * DAY_US
+
+
+class Around(msgspec.Struct, frozen=True):
+    """What the rest of the chart says. fill_sources: that fills come from; died_us: 0 if alive.
+
+    truncated: not all of the chart is seen.
+    """
+
+    now_us: int
+    fill_sources: frozenset[str] = frozenset()
+    died_us: int = 0
+    truncated: bool = False
+
+
+class Verdict(msgspec.Struct):
+    """reason: code of the rules' table; because: what changes the confidence; misfits: code of a
+    discrepancy -> pieces. live: orders that hold. supply: what fills say."""
+
+    reason: str
+    because: set[str]
+    misfits: dict[str, list[Piece]]
+    live: list[Piece]
+    supply: Supply | None = None
+
+
+def judge(
+    pieces: list[Piece], classes: tuple[str, ...], rules: MedicationRules, around: Around
+) -> Verdict:
+    """The verdict on all pieces of a therapy; their order does not matter."""
+    words = [_word(p, pieces, rules, around) for p in pieces if _is_word(p)]
+    filled = [p for p in pieces if p.says == "filled"]
+    orders = {p.id: p for p in pieces if p.kind == "MedicationRequest"}
+    case = _Case(
+        rules=rules,
+        around=around,
+        classes=classes,
+        live=_current([w for w in words if w.says == "live"]),
+        listed=[w for w in words if w.says in ("listed", "listed-unknown")],
+        ended=[w for w in words if w.says in REASON_OF],
+        filled=filled,
+        given=[p for p in pieces if p.says == "given"],
+        supply=supply_of(filled, orders, classes, rules),
+        proposed=any(p.says == "order-proposed" for p in pieces),
+    )
+    verdict = case.decide()
+    verdict.because |= _doubts(pieces, verdict)
+    if around.truncated:
+        verdict.because.add("chart-truncated")
+    return verdict
+
+
+class _Word(msgspec.Struct, frozen=True):
+    """What a clinical document says of the therapy at a time: fills and doses are none."""
+
+    says: str
+    at_us: int
+    piece: Piece
+
+
+def _is_word(piece: Piece) -> bool:
+    return piece.kind in ("MedicationRequest", "MedicationStatement") and piece.says not in (
+        "copy",
+        "order-proposed",
+    )
+
+
+def _word(piece: Piece, pieces: list[Piece], rules: MedicationRules, around: Around) -> _Word:
+    """An order as it stands now: its course or its stay may have ended meanwhile."""
+    says, at_us = piece.says, piece.ends_us or piece.at_us
+    if says in ("order-active", "order-unknown", "listed"):
+        live = "listed" if says == "listed" else "live"
+        if 0 < piece.ends_us <= around.now_us:
+            return _Word("order-ended", piece.ends_us, piece)
+        if live == "live" and (end_us := _left_ward(piece, pieces, rules, around)):
+            return _Word("stay-ended", end_us, piece)
+        return _Word(live, piece.at_us, piece)
+    return _Word(says, at_us, piece)
+
+
+def _left_ward(piece: Piece, pieces: list[Piece], rules: MedicationRules, around: Around) -> int:
+    """When an order of a ward lost its meaning, because the stay is over; 0 if it did not."""
+    if piece.setting == "home" or any(p.says == "filled" and p.request == piece.id for p in pieces):
+        return 0
+    doses = [p.at_us for p in pieces if p.says == "given" and p.request == piece.id]
+    if piece.setting != "ward" and not piece.in_stay and not doses:
+        return 0
+    if piece.stay_end_us:
+        return piece.stay_end_us if piece.setting == "ward" or doses else 0
+    last_us = max(doses, default=0)
+    over = last_us and around.now_us - last_us > rules.given_hours * 3_600_000_000
+    return last_us if over and not piece.in_stay else 0
+
+
+def _current(live: list[_Word]) -> list[_Word]:
+    """Of each source the newest order: a new prescription replaces the one before."""
+    newest: dict[str, _Word] = {}
+    for word in live:
+        held = newest.get(word.piece.source)
+        if held is None or (word.at_us, word.piece.id) > (held.at_us, held.piece.id):
+            newest[word.piece.source] = word
+    return sorted(newest.values(), key=_newest)
+
+
+def _newest(word: _Word) -> tuple[int, str]:
+    return (-word.at_us, word.piece.id)
+
+
+class _Case(msgspec.Struct):
+    rules: MedicationRules
+    around: Around
+    classes: tuple[str, ...]
+    live: list[_Word]
+    listed: list[_Word]
+    ended: list[_Word]
+    filled: list[Piece]
+    given: list[Piece]
+    supply: Supply | None
+    proposed: bool
+
+    def decide(self) -> Verdict:
+        """The first rule that has something to say."""
+        if self.around.died_us:
+            return self._verdict("person-died")
+        if self._on_ward():
+            return self._verdict("given-on-ward")
+        if self.live:
+            return self._of_orders()
+        if self.ended or self.listed:
+            return self._of_last_word()
+        if self.filled:
+            return self._verdict("fill-without-order")
+        if self.given:
+            return self._verdict("given-in-past")
+        return self._verdict("proposed-only")
+
+    def _verdict(self, reason: str, *because: str) -> Verdict:
+        found = Verdict(reason, set(because), {}, [w.piece for w in self.live], self.supply)
+        if self.live and any(w.says in _STOPS for w in self.ended):
+            newest = max(w.at_us for w in self.ended if w.says in _STOPS)
+            if newest > self.live[0].at_us:
+                found.because.add("sources-disagree")
+        return found
+
+    def _on_ward(self) -> bool:
+        """Given lately, under an order of the ward that nobody ended."""
+        last_us = max((p.at_us for p in self.given), default=0)
+        recent = self.around.now_us - last_us <= self.rules.given_hours * 3_600_000_000
+        stopped_us = max((w.at_us for w in self.ended), default=0)
+        return bool(last_us) and recent and last_us >= stopped_us
+
+    # -- with an order that holds
+
+    def _of_orders(self) -> Verdict:
+        newest = self.live[0]
+        hold = self._later(("order-on-hold", "listed-on-hold"), newest.at_us)
+        if hold is not None:
+            return self._held(hold)
+        stop = self._later(_STOPS, newest.at_us + self.rules.renewal_days * DAY_US)
+        if stop is not None:
+            return self._contradicted(stop)
+        if self.supply is not None and self._concerns(newest):
+            return self._by_supply(newest)
+        return self._without_fills(newest)
+
+    def _later(self, says: frozenset[str] | tuple[str, ...], than_us: int) -> _Word | None:
+        found = [w for w in self.ended if w.says in says and w.at_us > than_us]
+        return min(found, key=_newest) if found else None
+
+    def _contradicted(self, stop: _Word) -> Verdict:
+        """One source says stopped, the order of another still holds."""
+        if after := self._filled_after(stop.at_us):
+            verdict = self._verdict("filled-after-stop", "sources-disagree")
+            verdict.misfits["stopped-elsewhere-but-filled"] = [stop.piece, *after]
+            return verdict
+        reason = "not-taken" if stop.says == "listed-not-taken" else "stopped-in-one-source"
+        return self._verdict(reason, "sources-disagree")
+
+    def _filled_after(self, at_us: int) -> list[Piece]:
+        return [f for f in self.filled if f.at_us > at_us + _AFTER_US]
+
+    def _concerns(self, newest: _Word) -> bool:
+        """Whether fills belong to what is ordered now, and not to a therapy long before."""
+        return self.supply is not None and (
+            self.supply.believed_us >= newest.at_us
+            or self.supply.last_us >= newest.at_us - self.rules.renewal_days * DAY_US
+        )
+
+    def _by_supply(self, newest: _Word) -> Verdict:
+        supply, now_us = self.supply, self.around.now_us
+        assert supply is not None
+        because = {"days-supply-unknown"} if supply.guessed else set[str]()
+        if supply.irregular:
+            because.add("irregular-fills")
+        if now_us <= supply.covered_us:
+            because.add("filled-recently")
+        if now_us <= supply.believed_us:
+            return self._verdict("order-active-and-filled", *because)
+        if now_us - newest.at_us <= self.rules.fill_expected_days * DAY_US:
+            return self._verdict("order-recent", *because)
+        if (listed := self._listed_since(supply.covered_us)) is not None:
+            days = self.rules.supply_days + self.rules.grace.days
+            if now_us - listed.at_us <= days * DAY_US:
+                return self._verdict("listed-recently", *because, "sources-disagree")
+        verdict = self._verdict("supply-ran-out", *because)
+        verdict.misfits["likely-stale"] = [w.piece for w in self.live]
+        return verdict
+
+    def _listed_since(self, at_us: int) -> _Word | None:
+        found = [w for w in self.listed if w.says == "listed" and w.at_us > at_us]
+        return min(found, key=_newest) if found else None
+
+    def _without_fills(self, newest: _Word) -> Verdict:
+        age_us = self.around.now_us - newest.at_us
+        if self._fills_expected(newest.piece):
+            if newest.at_us and age_us <= self.rules.fill_expected_days * DAY_US:
+                return self._verdict("order-recent")
+            listed_us = max((w.at_us for w in self.listed if w.says == "listed"), default=0)
+            still_us = self.around.now_us - self.rules.statement_days * DAY_US
+            if listed_us > max(newest.at_us, still_us):
+                return self._verdict("listed-recently", "sources-disagree")
+            verdict = self._verdict("never-filled")
+            verdict.misfits["prescribed-never-filled"] = [newest.piece]
+            return verdict
+        believed_us = max((w.at_us for w in (*self.live, *self.listed)), default=0)
+        if self.around.now_us - believed_us <= self._order_days(newest.piece) * DAY_US:
+            return self._verdict("order-active", "fills-not-seen")
+        verdict = self._verdict("order-old", "fills-not-seen")
+        verdict.misfits["likely-stale"] = [w.piece for w in self.live]
+        return verdict
+
+    def _fills_expected(self, order: Piece) -> bool:
+        """Whether a fill would be seen if there were one."""
+        if order.as_needed or not set(self.rules.without_fills).isdisjoint(self.classes):
+            return False
+        return order.source in self.around.fill_sources or order.fact.source_patient in (
+            self.around.fill_sources
+        )
+
+    def _order_days(self, order: Piece) -> float:
+        """How long an order without fills is believed: what it prescribes, else the rules."""
+        if order.supply_days:
+            prescribed = order.supply_days * (1 + order.refills)
+            return min(prescribed + self.rules.grace.days, self.rules.order_days)
+        return self.rules.order_days
+
+    # -- without one
+
+    def _of_last_word(self) -> Verdict:
+        last = min((*self.ended, *self.listed), key=_newest)
+        if last.says in ("listed", "listed-unknown"):
+            return self._of_list(last)
+        if last.says in ("order-on-hold", "listed-on-hold"):
+            return self._held(last)
+        reason = REASON_OF[last.says]
+        if after := self._filled_after(last.at_us):
+            verdict = self._verdict("filled-after-stop")
+            verdict.misfits["stopped-elsewhere-but-filled"] = [last.piece, *after]
+            return verdict
+        return self._verdict(reason)
+
+    def _of_list(self, last: _Word) -> Verdict:
+        age_us = self.around.now_us - last.at_us
+        recent = age_us <= self.rules.statement_days * DAY_US
+        if last.says == "listed" and last.at_us and recent:
+            return self._verdict("listed-recently")
+        verdict = self._verdict("listed-long-ago")
+        verdict.misfits["likely-stale"] = [last.piece]
+        return verdict
+
+    def _held(self, hold: _Word) -> Verdict:
+        verdict = self._verdict("order-on-hold")
+        if self.around.now_us - hold.at_us > self.rules.hold_days * DAY_US:
+            verdict.misfits["likely-stale"] = [hold.piece]
+        return verdict
+
+
+def _doubts(pieces: list[Piece], verdict: Verdict) -> set[str]:
+    """What makes the drug itself unsure, and which times are not known."""
+    found: set[str] = set()
+    known = {p.drug.known.value for p in pieces}
+    if known & {"words", "nothing"}:
+        found.add("drug-unresolved")
+    elif known & {"name", "part"}:
+        found.add("drug-by-name")
+    if any(p.drug.doubts for p in pieces):
+        found.add("codes-disagree")
+    if all(not p.drug.route and not p.drug.form for p in pieces):
+        found.add("form-unknown")
+    if any(p.as_needed for p in verdict.live):
+        found.add("as-needed")
+    if any(p.at_us <= 0 for p in verdict.live or pieces):
+        found.add("time-unknown")
+    return found

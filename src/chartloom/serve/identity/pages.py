@@ -1,0 +1,166 @@
+"""The pages of identity: the queue, a pair, figures, and how a person's records came together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from chartloom.domain.grant import Grant
+from chartloom.domain.identity import Pair
+from chartloom.guard.authority import Need, Permit
+from chartloom.guard.facts import actor_of
+from chartloom.guard.staff import Principal
+from chartloom.serve import needs, words
+from chartloom.serve.console import Console, asking_of, visitor_of
+from chartloom.serve.identity import drawings, evidence_words, queue, statistics
+from chartloom.serve.identity.addresses import (
+    choice_of,
+    last_of,
+    open_pairs,
+    pair_in,
+    pair_path,
+)
+from chartloom.serve.identity.door import IdentityDoor, reasons
+from chartloom.serve.identity.history import read_history
+from chartloom.serve.identity.pairs import PairView, pair_of, read_pair
+from chartloom.serve.identity.queue import Choice
+from chartloom.serve.identity.saying import say
+
+
+def routes(console: Console) -> list[BaseRoute]:
+    """``/identity`` and everything below it; nothing where nobody keeps who is who."""
+    door = console.doors.identity
+    if door is None:
+        return []
+
+    async def show_queue(request: Request) -> Response:
+        return await run_in_threadpool(_queue, console, door, request)
+
+    async def show_figures(request: Request) -> Response:
+        return await run_in_threadpool(_figures, console, door, request)
+
+    async def show_pair(request: Request) -> Response:
+        return await run_in_threadpool(_pair, console, door, request)
+
+    async def speak(request: Request) -> Response:
+        return await run_in_threadpool(say, console, door, request, choice_of(request))
+
+    async def show_history(request: Request) -> Response:
+        return await run_in_threadpool(_history, console, door, request)
+
+    return [
+        Route("/identity", show_queue),
+        Route("/identity/figures", show_figures),
+        Route("/identity/pairs/{first}/{second}", show_pair),
+        Route("/identity/pairs/{first}/{second}", speak, methods=["POST"]),
+        Route("/identity/persons/{person}", show_history),
+    ]
+
+
+def _names(console: Console) -> dict[str, str]:
+    """Of members of staff, as the record calls them."""
+    return {actor_of(Principal(m.subject)): m.name for m in console.doors.staff().staff}
+
+
+def _common(console: Console, request: Request, choice: Choice) -> dict[str, Any]:
+    last, word = last_of(request)
+    return {
+        "choice": choice,
+        "last": last,
+        "last_word": word,
+        "views": queue.VIEWS,
+        "state_words": queue.STATE_WORDS,
+        "why": evidence_words.why,
+        "path_of": lambda pair, **more: pair_path(pair, choice, **more),
+        "names": _names(console),
+        "age": words.age,
+        "day": lambda us: _day(us, console),
+        "lower_first": lambda text: text[:1].lower() + text[1:],
+        "reason_words": lambda code: reasons()[code].text if code in reasons() else code,
+        "says_same": statistics.SAYS_SAME,
+    }
+
+
+def _day(us: int, console: Console) -> str:
+    at = words.moment(us, console.zone)
+    return words.fhir_time(at.date().isoformat()) if at else ""
+
+
+def _queue(console: Console, door: IdentityDoor, request: Request) -> Response:
+    choice = choice_of(request)
+    after = pair_in(request.query_params.get("after", ""))
+    permit = _permit(console, request, needs.identity_queue())
+    found = permit.run(queue.listing, door.identities, choice, after, open_pairs(console, request))
+    return console.page(
+        request, "identity_queue.html", found=found, after=after, bar=drawings.bar,
+        **_common(console, request, choice),
+    )  # fmt: skip
+
+
+def _figures(console: Console, door: IdentityDoor, request: Request) -> Response:
+    permit = _permit(console, request, needs.identity_queue("figures"))
+
+    def read(grant: Grant) -> dict[str, Any]:
+        reviews = queue.all_reviews(grant, door.identities)
+        days = statistics.per_day(reviews, console.clock.now_us(), console.zone)
+        return {
+            "figures": door.identities.figures(grant),
+            "agreement": statistics.agreement(reviews),
+            "mixes": statistics.by_reason(reviews),
+            "days": days,
+            "drawing": drawings.days_chart(days),
+            "cut": len(reviews) >= queue.COUNTED_MAX,
+        }
+
+    return console.page(
+        request, "identity_figures.html", **permit.run(read),
+        **_common(console, request, Choice()),
+    )  # fmt: skip
+
+
+def _pair(console: Console, door: IdentityDoor, request: Request) -> Response:
+    pair = pair_of(request.path_params["first"], request.path_params["second"])
+    choice, actor = choice_of(request), actor_of(visitor_of(request).principal)
+    permit = _permit(console, request, needs.identity_pair(pair))
+    parameters = door.parameters()
+
+    def read(grant: Grant) -> tuple[PairView, Pair | None]:
+        view = read_pair(grant, console.store, door.identities, pair, actor, parameters)
+        may = open_pairs(console, request)
+        return view, queue.following(grant, door.identities, choice, pair, actor, may)
+
+    view, following = permit.run(read)
+    decision = view.decision
+    return console.page(
+        request, "identity_pair.html", view=view, following=following, me=actor,
+        seen=evidence_words.seen(decision, parameters) if decision else [],
+        scale=drawings.scale(decision.weight, parameters.review, parameters.link)
+        if decision else "",
+        verdict=evidence_words.verdict(decision, parameters.link, parameters.review)
+        if decision else "",
+        rules=evidence_words.RULES, causes=evidence_words.CAUSES, bar=drawings.bar,
+        reasons=[r for r in reasons().values() if r.kinds & statistics.SAYS_SAME.keys()],
+        **_common(console, request, choice),
+    )  # fmt: skip
+
+
+def _history(console: Console, door: IdentityDoor, request: Request) -> Response:
+    actor = actor_of(visitor_of(request).principal)
+    permit = _permit(console, request, needs.identity_history(request.path_params["person"]))
+    found = permit.run(read_history, door.identities, permit.patients, actor)
+    return console.page(
+        request, "identity_history.html", found=found, causes=evidence_words.CAUSES,
+        rules=evidence_words.RULES,
+        **_common(console, request, Choice()),
+    )  # fmt: skip
+
+
+def _permit(console: Console, request: Request, need: Need) -> Permit:
+    visitor = visitor_of(request)
+    permit = console.authority.permit(visitor.principal, need, asking_of(request))
+    request.scope["chartloom.permit"] = permit
+    return permit

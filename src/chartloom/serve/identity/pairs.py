@@ -1,0 +1,186 @@
+"""A pair of records as a reviewer sees it: what both say, what was decided, what was said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from chartloom.domain.errors import NotFound
+from chartloom.domain.grant import Grant
+from chartloom.domain.identity import (
+    IdentityDecision,
+    IdentityReview,
+    IdentityWord,
+    Membership,
+    Pair,
+    ReviewState,
+)
+from chartloom.domain.ports import Identities
+from chartloom.domain.resource import ResourceState
+from chartloom.domain.store import MessageRow
+from chartloom.registry.persons import Parameters
+from chartloom.serve.identity import fields
+from chartloom.serve.identity.overlays import Contributions, turned
+from chartloom.serve.identity.statistics import standing
+
+#: What a source is called whose data is labelled: its name would tell what the label protects.
+PROTECTED: Final = "a protected source"
+
+
+class Records(Contributions, Protocol):
+    """The store, as far as pairs need it."""
+
+    def states(self, grant: Grant, resource_ids: Sequence[str]) -> dict[str, ResourceState]:
+        """Current states."""
+        ...
+
+    def history(self, grant: Grant, resource_id: str) -> list[MessageRow]:
+        """Messages that contributed, newest first."""
+        ...
+
+
+class Side(msgspec.Struct, frozen=True):
+    """One record. sources: position of a message -> its feed; newest: of what the record says."""
+
+    source_patient: str
+    sources: dict[int, str]
+    newest: int
+    newest_us: int
+    count: int
+
+    def source(self, position: int) -> str:
+        """Which feed said what a message said."""
+        return self.sources.get(position, "")
+
+
+class PairView(msgspec.Struct, frozen=True):
+    """Everything a reviewer sees. words: only those that this reviewer may see now; hidden: how
+    many people's words are held back; mine: the reviewer's own word that counts."""
+
+    pair: Pair
+    review: IdentityReview | None
+    decision: IdentityDecision | None
+    rows: tuple[fields.Row, ...]
+    sides: tuple[Side, Side]
+    words: tuple[IdentityWord, ...]
+    hidden: int
+    mine: IdentityWord | None
+    memberships: tuple[Membership, ...]
+    one_person: bool
+
+    @property
+    def of_one_record(self) -> bool:
+        """It is about a record that an update turned into somebody else."""
+        return self.pair[0] == self.pair[1]
+
+    @property
+    def reason(self) -> str:
+        """Why it is (or was) to be reviewed, "" if it never was."""
+        if self.review is not None:
+            return self.review.reason
+        return self.decision.guard if self.decision is not None else ""
+
+
+def pair_of(a: str, b: str) -> Pair:
+    """The pair in its one order."""
+    return (a, b) if a <= b else (b, a)
+
+
+def read_pair(
+    grant: Grant,
+    store: Records,
+    identities: Identities,
+    pair: Pair,
+    actor: str,
+    parameters: Parameters,
+) -> PairView:
+    """The pair for a reviewer.
+
+    Raises ``NotFound`` unless the two were ever decided or spoken about: being a steward is no
+    reason to compare any two people.
+    """
+    review, decision = identities.review(grant, pair), identities.decision(grant, pair)
+    said = tuple(w for w in identities.words_of(grant, sorted(set(pair))) if w.pair == pair)
+    if review is None and decision is None and not said:
+        raise NotFound("There is no such pair.", cure="Choose one in the queue.")
+    words = review.words or said if review is not None else said
+    words = tuple(sorted(words, key=lambda w: (w.event_us, w.position, w.ordinal)))
+    states = store.states(grant, sorted(set(pair)))
+    if set(pair) - states.keys():
+        raise NotFound("One of the records is not there.", cure="Choose another in the queue.")
+    shown, hidden = open_words(words, actor, review)
+    rows, sides = _compared(grant, store, pair, states, parameters)
+    memberships = tuple(identities.memberships(grant, sorted(set(pair))))
+    now = {m.source_patient: m.person_id for m in memberships}
+    return PairView(
+        pair,
+        review,
+        decision,
+        tuple(rows),
+        sides,
+        shown,
+        hidden,
+        standing(words).get(actor),
+        memberships,
+        len(set(now.values())) == 1 and len(now) == len(set(pair)),
+    )
+
+
+def open_words(
+    words: Sequence[IdentityWord], actor: str, review: IdentityReview | None
+) -> tuple[tuple[IdentityWord, ...], int]:
+    """The words that somebody may see, and of how many people they may not.
+
+    While a review is not closed, what other people said is for those who spoke themselves: nobody
+    shall agree with a colleague in place of looking.
+    """
+    over = review is None or review.state is ReviewState.CLOSED
+    if over or actor in standing(words):
+        return tuple(words), 0
+    others = {w.by for w in words if w.by and w.by != actor}
+    return tuple(w for w in words if w.by in ("", actor)), len(others)
+
+
+def _compared(
+    grant: Grant,
+    store: Records,
+    pair: Pair,
+    states: dict[str, ResourceState],
+    parameters: Parameters,
+) -> tuple[list[fields.Row], tuple[Side, Side]]:
+    a, b = (states[p] for p in pair)
+    histories = {p: store.history(grant, p) for p in dict.fromkeys(pair)}
+    if pair[0] != pair[1]:
+        sides = _side(a, histories[pair[0]]), _side(b, histories[pair[1]])
+        return fields.compare(a, b), sides
+    before, after = turned(grant, store, pair[0], histories[pair[0]], parameters)
+    positions = [
+        max((v.stamp.position for vs in values.values() for v in vs if v.stamp), default=0)
+        for values in (before, after)
+    ]
+    whole = _side(a, histories[pair[0]])
+    times = {
+        v.stamp.position: v.stamp.event_us
+        for values in (before, after)
+        for vs in values.values()
+        for v in vs
+        if v.stamp
+    }
+    first, second = (
+        msgspec.structs.replace(whole, newest=p, newest_us=times.get(p, 0)) for p in positions
+    )
+    return fields.compare_values(before, after), (first, second)
+
+
+def _side(state: ResourceState, history: Sequence[MessageRow]) -> Side:
+    newest = max(state.stamps.values(), key=lambda s: (s.event_us, s.position), default=None)
+    names = {row.position: PROTECTED if state.labels else row.feed for row in history}
+    return Side(
+        state.source_patient,
+        names,
+        newest.position if newest else 0,
+        newest.event_us if newest else 0,
+        len(history),
+    )

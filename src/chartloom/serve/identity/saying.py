@@ -1,0 +1,103 @@
+"""A person's word about a pair: decided on, on record, landed; then on to the next pair."""
+
+from __future__ import annotations
+
+from time import monotonic, sleep
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from chartloom.domain.grant import Grant
+from chartloom.domain.identity import Pair
+from chartloom.domain.ports import Clock
+from chartloom.domain.resource import LinkKind
+from chartloom.guard.audit import Context, events
+from chartloom.guard.authority import AccessDenied, Authority
+from chartloom.guard.facts import actor_of
+from chartloom.normalize.steward import arrival, word
+from chartloom.serve import needs
+from chartloom.serve.console import Console, asking_of, first, form_of, visitor_of
+from chartloom.serve.denials import denied
+from chartloom.serve.identity import queue
+from chartloom.serve.identity.addresses import open_pairs, pair_path
+from chartloom.serve.identity.door import WORDS, IdentityDoor, reason_for
+from chartloom.serve.identity.pairs import pair_of
+from chartloom.serve.identity.queue import Choice
+from chartloom.serve.identity.statistics import SAYS_SAME, standing
+
+#: How often it is looked whether a word counts by now.
+_LOOK_S: Final = 0.02
+_NAMES: Final = {kind: name for name, kind in WORDS.items()}
+
+
+def say(console: Console, door: IdentityDoor, request: Request, choice: Choice) -> Response:
+    """Takes the form of a pair and leads to the next one; after an undo back to the pair."""
+    pair = pair_of(request.path_params["first"], request.path_params["second"])
+    form, visitor, asking = form_of(request), visitor_of(request), asking_of(request)
+    kind = WORDS.get(first(form, "word", 20))
+    need = needs.identity_word(pair)
+    permit = console.authority.permit(visitor.principal, need, asking)
+    actor = actor_of(visitor.principal)
+    about = console.authority.context(visitor.principal, permit.purpose, asking, permit.grant)
+    try:
+        if kind is None:
+            raise AccessDenied
+        speak(
+            permit.grant, console.authority, about, door, console.clock, pair, kind, actor,
+            first(form, "reason", 40),
+        )  # fmt: skip
+    except AccessDenied:
+        raise denied(console, request, need) from None
+    if kind is LinkKind.WITHDRAW:
+        return RedirectResponse(pair_path(pair, choice, word="withdraw"), 303)
+    may = open_pairs(console, request)
+    following = queue.following(permit.grant, door.identities, choice, pair, actor, may)
+    last = {"last": "~".join(pair), "word": _NAMES[kind]}
+    if following is None:
+        query = "&".join(f"{k}={v}" for k, v in last.items())
+        return RedirectResponse(f"/identity?{query}", 303)
+    return RedirectResponse(pair_path(following, choice, **last), 303)
+
+
+def speak(
+    grant: Grant,
+    authority: Authority,
+    about: Context,
+    door: IdentityDoor,
+    clock: Clock,
+    pair: Pair,
+    kind: LinkKind,
+    actor: str,
+    reason: str = "",
+) -> bool:
+    """Lands the word of ``actor`` once it is on record; False if that is what they say already.
+
+    Raises ``AccessDenied`` for a pair that was never decided nor spoken about.
+    """
+    identities = door.identities
+    review, decision = identities.review(grant, pair), identities.decision(grant, pair)
+    said = [w for w in identities.words_of(grant, sorted(set(pair))) if w.pair == pair]
+    if review is None and decision is None and not said:
+        raise AccessDenied
+    mine = standing(said).get(actor)
+    if mine is not None and SAYS_SAME.get(mine.kind) is SAYS_SAME.get(kind):
+        return False
+    guard = review.reason if review else decision.guard if decision else ""
+    code = reason_for(kind, reason, guard=guard, one_record=pair[0] == pair[1])
+    authority.record(events.identity_said(about, sorted(set(pair)), _NAMES[kind], reason=code))
+    now_us = clock.now_us()
+    body = word(kind, pair[0], pair[1], by=actor, reason=code, said_us=now_us)
+    (receipt,) = door.log.land([arrival(body, pair[0], now_us)])
+    _settle(grant, door, pair, receipt.position)
+    return True
+
+
+def _settle(grant: Grant, door: IdentityDoor, pair: Pair, position: int) -> None:
+    """Waits until the word counts, so that the pages that follow know of it; it is landed, so that
+    nothing is lost when that takes longer."""
+    until_s = monotonic() + door.settle_s
+    while monotonic() < until_s:
+        if any(w.position >= position for w in door.identities.words_of(grant, sorted(set(pair)))):
+            return
+        sleep(_LOOK_S)

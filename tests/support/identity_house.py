@@ -1,0 +1,91 @@
+"""A small site whose records raise questions of identity, with two data stewards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.site import Site
+
+from chartloom.domain.identity import Pair
+from chartloom.guard.staff import Role, Staff, StaffMember
+
+#: (authority, number, name, birth date, sex, address, phone, SSN, mother, order of birth)
+_PEOPLE = {
+    "jon-a": ("SGH", "J1", "Ostrander^Jonathan^M", "19710412", "M", "12 Mill Rd^^Salem^OR^97301",
+              "(503)5550101", "", "Quimby", ""),
+    "jon-b": ("CLIN", "77", "Ostrandr^Jonathan", "19710412", "M", "9 Elm St^^Salem^OR^97302",
+              "", "", "", ""),
+    "twin-a": ("SGH", "T1", "Vandermeer^Ella", "20150309", "F", "4 Lake Dr^^Salem^OR^97301",
+               "(503)5550144", "541-22-9917", "Hollis", "1"),
+    "twin-b": ("CLIN", "81", "Vandermeer^Mara", "20150309", "F", "4 Lake Dr^^Salem^OR^97301",
+               "(503)5550144", "541-22-9917", "Hollis", ""),
+    "born-a": ("SGH", "B1", "Castellane^Rosalind", "19620730", "F", "88 Hill Ave^^Bend^OR^97701",
+               "(541)5550177", "", "", ""),
+    "born-b": ("CLIN", "90", "Castellane^Rosalind", "19640512", "F", "88 Hill Ave^^Bend^OR^97701",
+               "(541)5550177", "", "", ""),
+    "same-a": ("SGH", "S1", "Ibarra^Consuelo", "19551124", "F", "3 Fir Ct^^Bend^OR^97701",
+               "(541)5550199", "533-41-7720", "", ""),
+    "same-b": ("CLIN", "95", "Ibarra^Consuelo", "19551124", "F", "3 Fir Ct^^Bend^OR^97701",
+               "(541)5550199", "533-41-7720", "", ""),
+    "over": ("SGH", "O1", "Lindgren^Astrid", "19480203", "F", "1 Oak Ln^^Bend^OR^97701",
+             "(541)5550111", "", "", ""),
+    "me": ("SGH", "ME1", "Fischer^Lena", "19850617", "F", "7 Ash St^^Salem^OR^97301",
+           "(503)5550166", "", "", ""),
+    "me-too": ("CLIN", "99", "Fischer^Lena", "19850617", "F", "", "", "", "", ""),
+}  # fmt: skip
+#: What the update says that turned a record into somebody else.
+OVERWRITTEN = ("SGH", "O1", "Petrakis^Nikolas", "20010919", "M", "", "", "", "", "")
+STAFF = (
+    StaffMember("lena", "Lena Fischer", (Role.DATA_STEWARD,), patient=("SGH|ME1",)),
+    StaffMember("yusuf", "Yusuf Adeyemi", (Role.DATA_STEWARD,)),
+    StaffMember("doctor", "Dr One", (Role.CLINICIAN,), practitioner=("H|D1",)),
+    StaffMember("engineer", "E", (Role.INTEGRATION_ENGINEER,)),
+    StaffMember("officer", "P", (Role.PRIVACY_OFFICER,)),
+    StaffMember("admin", "Ad", (Role.ADMINISTRATOR,)),
+    StaffMember("nobody", "N", ()),
+)
+
+
+def admission(control: str, person: tuple[str, ...], minute: int = 0, doctor: str = "D1") -> bytes:
+    """An ADT that says this of a record."""
+    authority, number, name, born, sex, address, phone, ssn, mother, order = person
+    pid = [""] * 26
+    pid[3] = f"{number}^^^{authority}^MR"
+    pid[5], pid[6], pid[7], pid[8] = name, mother, born, sex
+    pid[11], pid[13], pid[19] = address, phone, ssn
+    pid[24], pid[25] = ("Y" if order else ""), order
+    at = f"20261120{8 + minute // 60:02d}{minute % 60:02d}00"
+    return (
+        f"MSH|^~\\&|ADT|H|||{at}||ADT^A04^ADT_A01|{control}|P|2.5.1\rEVN|A04|{at}\r"
+        f"PID|{'|'.join(pid[1:])}\r"
+        f"PV1|1|O|CLIN1^1^1^H||||{doctor}^Who^Dr^^^^^^H|||||||||||V{control}^^^H\r"
+    ).encode()
+
+
+def fill(site: Site) -> dict[str, str]:
+    """Lands the people; source patient ids by name."""
+    site.staff = Staff((*site.staff.staff, *STAFF))
+    for minute, (name, person) in enumerate(_PEOPLE.items()):
+        site.land("adt", admission(f"ID{name}", person, minute))
+        site.apply()
+    site.land("adt", admission("IDover2", OVERWRITTEN, 90))
+    site.apply()
+    return {name: _source_patient(site, *person[:2]) for name, person in _PEOPLE.items()}
+
+
+def pair(ids: dict[str, str], a: str, b: str) -> Pair:
+    """The pair of two of them."""
+    first, second = sorted((ids[a], ids[b]))
+    return first, second
+
+
+def _source_patient(site: Site, authority: str, number: str) -> str:
+    grant = site.grant()
+    hits = site.store.find_persons(grant, "identifier", number)
+    states: dict[str, Any] = site.store.states(grant, [p for h in hits for p in h.source_patients])
+    for id, state in states.items():
+        for identifier in state.resource.get("identifier", ()):
+            issuer = identifier.get("assigner", {}).get("display") or identifier.get("system", "")
+            if identifier.get("value") == number and issuer.endswith(authority):
+                return id
+    raise AssertionError((authority, number, len(hits)))
