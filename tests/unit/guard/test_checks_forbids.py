@@ -68,7 +68,10 @@ PERSONS: dict[str, tuple[PersonFacts, set[Action]]] = {
     "of interest": (person(labels="VIP"), READING),
     "an employee": (person("department", labels="EMP"), READING),
     "of interest, in one's care": (person("attending", labels="VIP"), set()),
-    "oneself": (person(own=True), READING | {Action.BREAK_GLASS}),
+    "oneself": (
+        person(own=True),
+        READING | {Action.BREAK_GLASS, Action.REVIEW_IDENTITY, Action.SAY_IDENTITY},
+    ),
     "who withholds": (
         person("attending", denied=frozenset({"*"})),
         READING | {Action.IDENTIFY_PERSON},

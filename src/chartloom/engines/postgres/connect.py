@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import ipaddress
 import os
 import time
 from collections import deque
@@ -160,7 +161,11 @@ def _require_tls(given: dict[str, Any]) -> None:
 
 
 def _loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
+    """An address of this machine: ``127.elsewhere.example`` is a name and none."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Dedicated:

@@ -1,0 +1,268 @@
+"""Who gets at a store, and which store is trusted: each reason alone, without a server."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from tests.support.clock import FakeClock
+
+from chartloom.domain.chart import Section
+from chartloom.domain.errors import ConfigurationError, GrantRefused, StoreUnavailable
+from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.store import MessageFilter, ReplayScope
+from chartloom.engines.postgres import PostgresStore, migrate, protection
+from chartloom.engines.postgres import queries_protection as queries
+from chartloom.engines.postgres.connect import Connector, _loopback, _require_tls
+from chartloom.engines.postgres.protection_rules import FUNCTIONS, OWNER, TABLES, Role, Rule
+from chartloom.guard import Guard
+
+
+@pytest.fixture
+def guard(tmp_path: Path) -> Guard:
+    return Guard.open(tmp_path / "keys", FakeClock())
+
+
+# TLS
+
+
+@pytest.fixture(autouse=True)
+def nothing_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGSSLMODE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("dsn", "taken"),
+    [
+        ("dbname=x", True), ("host=/run/pg dbname=x", True), ("host=@abstract dbname=x", True),
+        ("host=localhost dbname=x", True), ("host=127.0.0.1 dbname=x", True),
+        ("host=::1 dbname=x", True), ("host=db.example dbname=x", False),
+        ("host=127.0.0.1.evil.example dbname=x", False), ("host=127.evil dbname=x", False),
+        ("host=localhost,db.example dbname=x", False), ("host=10.0.0.7 dbname=x", False),
+        ("host=localhost hostaddr=10.0.0.7 dbname=x", False),
+        ("host=db.example hostaddr=127.0.0.1 dbname=x", True), ("service=hospital", False),
+        ("host=db.example dbname=x sslmode=prefer", False),
+        ("host=db.example dbname=x sslmode=disable", False),
+        ("host=db.example dbname=x sslmode=require", True),
+        ("host=db.example dbname=x sslmode=verify-full", True),
+        ("service=hospital sslmode=verify-ca", True),
+    ],
+)  # fmt: skip
+def test_off_this_machine_tls_is_demanded(dsn: str, taken: bool) -> None:
+    if taken:
+        assert Connector(dsn)
+    else:
+        with pytest.raises(ConfigurationError, match="does not demand TLS"):
+            Connector(dsn)
+
+
+def test_what_the_environment_says_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "db.example")
+    with pytest.raises(ConfigurationError):
+        _require_tls({"dbname": "x"})
+    monkeypatch.setenv("PGSSLMODE", "require")
+    _require_tls({"dbname": "x"})
+
+
+def test_this_machine_is_known_by_its_addresses() -> None:
+    assert [h for h in ("localhost", "127.0.0.1", "127.8.9.1", "::1") if not _loopback(h)] == []
+    others = ("", "127.", "127.a", "127.0.0.1.example", "localhost.example", "0.0.0.0", "::")
+    assert [h for h in others if _loopback(h)] == []
+
+
+# Grants
+
+#: Something of each type that methods want beside their grant.
+_GIVEN: dict[str, Any] = {
+    "str": "x", "int": 1, "Section": Section.RESULTS, "MessageFilter": MessageFilter(),
+    "ReplayScope": ReplayScope(positions=(1,)), "Sequence[str]": ["x"], "Sequence[int]": [1],
+}  # fmt: skip
+
+
+def _asked() -> Iterator[tuple[str, list[Any]]]:
+    """Every way to read under a grant, with something to ask for."""
+    for name, method in inspect.getmembers(PostgresStore, inspect.isfunction):
+        signature = inspect.signature(method)
+        names = list(signature.parameters)
+        if name.startswith("_") or names[1:2] != ["grant"]:
+            continue
+        wanted = [p for p in list(signature.parameters.values())[2:] if p.default is p.empty]
+        if all(str(p.annotation) in _GIVEN for p in wanted):
+            yield name, [_GIVEN[str(p.annotation)] for p in wanted]
+
+
+@pytest.mark.parametrize(("name", "more"), list(_asked()))
+def test_the_store_is_asked_nothing_under_a_grant_that_does_not_hold(
+    guard: Guard, name: str, more: list[Any]
+) -> None:
+    store = PostgresStore("host=/nonexistent dbname=x user=x", guard, FakeClock(), patience_s=0.0)
+    good = guard.mint("a", Purpose.OPERATIONS)
+
+    def ask(grant: Grant) -> None:
+        found = getattr(store, name)(grant, *more)
+        if hasattr(found, "__enter__"):
+            with found:
+                store.feeds(grant)
+
+    with pytest.raises(StoreUnavailable):
+        ask(good)
+    with pytest.raises(GrantRefused):
+        ask(msgspec.structs.replace(good, actor="somebody-else"))
+    store.close()
+
+
+def test_enough_ways_to_read_are_tried() -> None:
+    assert {"person", "sections", "speakers", "states", "feeds", "search", "detail", "timeline",
+            "find_persons", "entered", "together"} <= {name for name, _ in _asked()}  # fmt: skip
+
+
+# The right store
+
+
+def _one(row: Any) -> Any:
+    return SimpleNamespace(execute=lambda *_: SimpleNamespace(fetchone=lambda: row))
+
+
+def test_a_store_of_other_keys_or_lanes_is_not_this_sites(guard: Guard) -> None:
+    mine = (guard.namespace, guard.fingerprint, 64)
+    migrate.check_site(_one(mine), guard, 64)
+    other = bytes(len(guard.fingerprint))
+    for row, said in (
+        (None, "no schema"),
+        ((guard.fingerprint, *mine[1:]), "other keys"),
+        ((mine[0], other, 64), "other keys"),
+        ((*mine[:2], 32), "32 lanes"),
+    ):
+        with pytest.raises(ConfigurationError, match=said):
+            migrate.check_site(_one(row), guard, 64)
+
+
+def test_a_store_that_is_not_protected_is_not_worked_with(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protection, "problems", lambda conn, guard: [])
+    protection.verify_protection(_one(None), guard)
+    monkeypatch.setattr(protection, "problems", lambda conn, guard: [f"p{n}" for n in range(7)])
+    with pytest.raises(ConfigurationError, match="p4 and 2 more"):
+        protection.verify_protection(_one(None), guard)
+
+
+class Catalogue:
+    """What a server would answer of a store that is as it should be; tests change it."""
+
+    def __init__(self, guard: Guard) -> None:
+        owner = protection.role_name(guard, OWNER)
+        self.owner = owner
+        names = [protection.role_name(guard, r) for r in Role]
+        self.roles = [(owner, False, False), *((n, True, False) for n in names)]
+        self.relations = [(t, "table", None, owner, True) for t in TABLES]
+        self.policies = [
+            (t, protection.POLICY, True, "x", protection._mark(entry.rule, "x"))
+            for t, entry in TABLES.items()
+            if entry.rule is not Rule.NOBODY
+        ]
+        self.functions = [
+            (f, owner, [owner, *(protection.role_name(guard, r) for r in roles)])
+            for f, roles in FUNCTIONS.items()
+        ]
+
+    def execute(self, query: Any, *_: Any) -> Any:
+        rows = {
+            queries.ROLES: self.roles,
+            queries.RELATIONS: self.relations,
+            queries.POLICIES: self.policies,
+            queries.FUNCTIONS: self.functions,
+        }[query]
+        return SimpleNamespace(fetchall=lambda: list(rows))
+
+    def wrong(self, guard: Guard) -> list[str]:
+        conn: Any = self
+        return [
+            *protection._role_problems(conn, guard),
+            *protection._relation_problems(conn, guard),
+            *protection._function_problems(conn, guard),
+        ]
+
+
+@pytest.fixture
+def catalogue(guard: Guard) -> Catalogue:
+    return Catalogue(guard)
+
+
+def test_a_store_as_it_should_be_has_no_problems(guard: Guard, catalogue: Catalogue) -> None:
+    assert catalogue.wrong(guard) == []
+    catalogue.relations.append(("elsewhere", "table", None, "somebody", False))  # not ours
+    assert catalogue.wrong(guard) == []
+
+
+def test_each_role_is_what_it_should_be(guard: Guard, catalogue: Catalogue) -> None:
+    good = list(catalogue.roles)
+    for i, (name, login, _) in enumerate(good):
+        for changed in ((name, login, True), (name, not login, False)):
+            catalogue.roles = [*good[:i], changed, *good[i + 1 :]]
+            assert catalogue.wrong(guard) == [f"role {name} has rights that it must not have"]
+        catalogue.roles = [*good[:i], *good[i + 1 :]]
+        assert catalogue.wrong(guard) == [f"role {name} is missing"]
+
+
+def test_each_table_is_what_it_should_be(guard: Guard, catalogue: Catalogue) -> None:
+    good, owner = list(catalogue.relations), catalogue.owner
+    for name in ("view", "access_secret"):
+        i = [r[0] for r in good].index(name)
+        for changed, said in (
+            ((name, "table", None, "x", True), f"table {name} has another owner"),
+            ((name, "table", None, owner, False), f"row-level security of {name} is off"),
+        ):
+            catalogue.relations = [*good[:i], changed, *good[i + 1 :]]
+            assert catalogue.wrong(guard) == [said]
+        catalogue.relations = [*good[:i], *good[i + 1 :]]
+        assert catalogue.wrong(guard) == [f"table {name} is missing"]
+    part = ("view_1", "table", "view", "x", False)
+    catalogue.relations = [*good, part]
+    assert catalogue.wrong(guard) == [
+        "table view_1 has another owner",
+        "row-level security of view_1 is off",
+    ]
+
+
+def test_each_policy_is_what_it_should_be(guard: Guard, catalogue: Catalogue) -> None:
+    good = list(catalogue.policies)
+    i = [p[0] for p in good].index("view")
+    name, policy, permissive, deparsed, mark = good[i]
+    said = ["the policy of view is missing or was changed"]
+    for changed in (
+        (name, "other", permissive, deparsed, mark),
+        (name, policy, False, deparsed, mark),
+        (name, policy, permissive, "true", mark),
+        (name, policy, permissive, deparsed, "x"),
+    ):
+        catalogue.policies = [*good[:i], changed, *good[i + 1 :]]
+        assert catalogue.wrong(guard) == said
+    catalogue.policies = [*good[:i], *good[i + 1 :]]
+    assert catalogue.wrong(guard) == said
+    catalogue.policies = [*good, good[i]]
+    assert catalogue.wrong(guard) == said
+    nobodys = next(t for t, entry in TABLES.items() if entry.rule is Rule.NOBODY)
+    catalogue.policies = [*good, (nobodys, policy, True, "x", mark)]
+    assert catalogue.wrong(guard) == [f"the policy of {nobodys} is missing or was changed"]
+
+
+def test_each_function_is_what_it_should_be(guard: Guard, catalogue: Catalogue) -> None:
+    good, owner = list(catalogue.functions), catalogue.owner
+    name, _, callers = good[0]
+    for changed, said in (
+        ((name, "x", callers), f"function {name} has another owner"),
+        ((name, owner, [*callers, "-"]), f"function {name} may be called by others than it should"),
+    ):
+        catalogue.functions = [changed, *good[1:]]
+        assert catalogue.wrong(guard) == [said]
+    catalogue.functions = good[1:]
+    assert catalogue.wrong(guard) == [f"function {name} is missing"]
+    catalogue.functions = [*good, ("strange", owner, [])]
+    assert catalogue.wrong(guard) == ["function strange is not known"]
