@@ -56,8 +56,8 @@ def reconcile_medications(
 ) -> ReconciledList:
     """The reconciled medications of a person. Pure; never raises on any chart.
 
-    now_us: the moment it is made for. speakers: resource id -> the feed that spoke of it last; where
-    it is not known, the source patient. decisions: of clinicians, about any kind of list.
+    now_us: the moment it is made for. speakers: resource id -> the feed that spoke of it last;
+    where it is not known, the source patient. decisions: of clinicians, about any kind of list.
     """
     table = rules.medications
     entries = entries_of(chart, formulary, speakers or {})

@@ -115,7 +115,7 @@ class Entry(msgspec.Struct):
 def entries_of(
     chart: ChartSummary, formulary: Formulary, speakers: Mapping[str, str]
 ) -> list[Entry]:
-    """All entries of the medication section. speakers: resource id -> feed that spoke of it last."""
+    """All entries of the medication section. speakers: resource id -> who spoke of it last."""
     section = chart.section(Section.MEDICATIONS)
     stays = {e["id"]: e for e in chart.section(Section.ENCOUNTERS).entries}
     return [_entry(e, section, stays, formulary, speakers) for e in section.entries]
