@@ -16,6 +16,8 @@ def check_site(folder: Path) -> tuple[list[Finding], str]:
     """All findings, and one sentence that sums the site up when there are none."""
     from chartloom.project.access import access_findings  # heavy: brings the policy engine
     from chartloom.project.clients import client_findings
+    from chartloom.project.identity import matching_findings
+    from chartloom.project.reconciliation import reconciliation_findings
 
     project, findings = read_project(folder)
     if project is None:
@@ -26,6 +28,8 @@ def check_site(folder: Path) -> tuple[list[Finding], str]:
         *(f for source in project.mappings.values() for f in _mapping_findings(source)),
         *access_findings(project),
         *client_findings(project),
+        *reconciliation_findings(project),
+        *matching_findings(project),
         *_door_findings(project),
     ]
     if not project.feeds:

@@ -49,6 +49,9 @@ This folder is a Chartloom site.
 | `policies/*.cedar` | who may see what, and for which purpose |
 | `staff.toml` | who works here: roles, departments, practitioner numbers |
 | `sensitivity/*.csv` | your own rules for what is sensitive, laid over the built-in ones |
+| `reconciliation/*.toml` | your own rules of reconciliation, laid over the built-in ones |
+| `registry/persons/*.json` | weights of the matcher, trained on your own records |
+| `registry/formulary/*.csv` | your drugs: ingredients, brands, products, NDC |
 | `var/` | data, keys, logs (not in git; back up `var/keys` separately) |
 
     chartloom check      # is everything in order?

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chartloom.domain.resource import Contribution
 from chartloom.engines.postgres import queries
 from chartloom.engines.postgres.landing import clean
-from chartloom.engines.postgres.persons import components, normal, record_numbers
+from chartloom.engines.postgres.persons import normal, record_numbers
 from chartloom.engines.postgres.settings import SETTINGS, configuration, quote
 from chartloom.engines.postgres.stats import (
     BUCKETS,
@@ -68,19 +68,6 @@ def test_a_clock_that_is_set_back_never_restarts_a_minute() -> None:
         (row,) = minutes.rows(minute * MINUTE_US, [applied()])
         minutes.settle()
     assert row[1:4] == (10, 7, 2)
-
-
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=15))
-def test_components_are_named_after_their_smallest(pairs: list[tuple[int, int]]) -> None:
-    ids = [str(i) for i in range(10)]
-    found = components(ids, [(str(a), str(b)) for a, b in pairs])
-    assert set(found) == set(ids)
-    for a, b in pairs:
-        assert found[str(a)] == found[str(b)]
-    for id, person in found.items():
-        assert person == min(i for i in ids if found[i] == person)
-        assert person <= id
-    assert components(ids, [(str(b), str(a)) for a, b in reversed(pairs)]) == found
 
 
 def test_record_numbers_need_type_authority_and_value() -> None:

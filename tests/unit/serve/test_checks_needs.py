@@ -17,7 +17,8 @@ STRANGER = PersonFacts(("p",))
 
 CLINICIAN, HEAD, ENGINEER = Role.CLINICIAN, Role.DEPARTMENT_HEAD, Role.INTEGRATION_ENGINEER
 ANALYST, OFFICER, AUDITOR = Role.ANALYST, Role.PRIVACY_OFFICER, Role.AUDITOR
-ADMINISTRATOR = Role.ADMINISTRATOR
+ADMINISTRATOR, STEWARD = Role.ADMINISTRATOR, Role.DATA_STEWARD
+OWN = PersonFacts(("p",), own=True)
 
 #: Name in ``serve.needs`` -> (need, whom it is about, who gets it).
 EXPECTED: dict[str, tuple[Need, PersonFacts | None, set[Role]]] = {
@@ -52,6 +53,13 @@ EXPECTED: dict[str, tuple[Need, PersonFacts | None, set[Role]]] = {
     "uses": (needs.uses(), None, {ANALYST, CLINICIAN, HEAD, OFFICER}),
     "use_decision": (needs.use_decision(mine=False), None, {OFFICER}),
     "use_decision on one's own": (needs.use_decision(mine=True), None, set()),
+    "identity_queue": (needs.identity_queue(), None, {STEWARD}),
+    "identity_pair": (needs.identity_pair(("p", "q")), STRANGER, {STEWARD}),
+    "identity_pair of one's own": (needs.identity_pair(("p", "q")), OWN, set()),
+    "identity_word": (needs.identity_word(("p", "q")), STRANGER, {STEWARD}),
+    "identity_word on oneself": (needs.identity_word(("p", "q")), OWN, set()),
+    "identity_history": (needs.identity_history("p"), MINE, {STEWARD}),
+    "identity_history of oneself": (needs.identity_history("p"), OWN, set()),
     "shreddings": (needs.shreddings(), None, {ADMINISTRATOR, OFFICER}),
 }
 

@@ -10,11 +10,12 @@ from chartloom.chart.reconcile.lines import (
     Line,
     ListKind,
     ReconciledList,
-    Said,
 )
+from chartloom.chart.reconcile.medications import reconcile_medications
 from chartloom.chart.reconcile.problems import reconcile_problems
 from chartloom.chart.reconcile.results import reconcile_results
 from chartloom.chart.reconcile.rules import Rules, builtin_rules, load_rules
+from chartloom.chart.reconcile.why import Role, sentences, why
 
 __all__ = [
     "Confidence",
@@ -25,12 +26,15 @@ __all__ = [
     "Line",
     "ListKind",
     "ReconciledList",
+    "Role",
     "Rules",
-    "Said",
     "builtin_rules",
     "decisions_of",
     "load_rules",
     "reconcile_allergies",
+    "reconcile_medications",
     "reconcile_problems",
     "reconcile_results",
+    "sentences",
+    "why",
 ]

@@ -63,25 +63,6 @@ class Decided(msgspec.Struct, frozen=True):
     said: str
     position: int
     stale: bool = False
-    note: str = ""
-
-
-class Said(msgspec.Struct, frozen=True):
-    """A clinician's decision as it was landed, to be laid over the rules.
-
-    key: of the line it was said about; facts: resource ids that stood in that line. It holds for
-    the line of that key, else for the one that holds most of its facts now. by: actor id; status:
-    as the kind's lists have it; note: a code, or "".
-    """
-
-    kind: ListKind
-    key: str
-    status: str
-    by: str
-    at_us: int
-    position: int
-    note: str = ""
-    facts: tuple[str, ...] = ()
 
 
 class Line(msgspec.Struct, frozen=True):

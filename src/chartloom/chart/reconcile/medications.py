@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from chartloom.chart.reconcile.conflicts import across, within
-from chartloom.chart.reconcile.decisions import apply_decisions
+from chartloom.chart.reconcile.decided import Decision, decide
+from chartloom.chart.reconcile.heard import DAY_US, columns, confidence, stripped
 from chartloom.chart.reconcile.lines import (
-    Confidence,
+    Decided,
     Discrepancy,
+    Fact,
     Line,
     ListKind,
     ReconciledList,
-    Said,
 )
 from chartloom.chart.reconcile.pieces import Entry, Piece, entries_of
 from chartloom.chart.reconcile.rules import Rules
@@ -26,31 +29,38 @@ from chartloom.domain.chart import Section
 from chartloom.domain.issues import Issue
 from chartloom.registry.formulary import CODE_UNRESOLVED, Formulary
 
-_LEVELS = (Confidence.LOW, Confidence.MODERATE, Confidence.HIGH)
 _STATUS_ORDER = ("active", "on-hold", "unknown", "stopped", "completed")
-#: What is said of a source that says several things, the first that it says.
+#: What a source's column shows of the several things that it says: the first of these.
 _LOUDEST = (
     "order-active", "order-on-hold", "listed", "order-stopped", "listed-stopped",
     "listed-not-taken", "not-to-do", "order-completed", "listed-completed", "order-cancelled",
     "listed-on-hold", "order-unknown", "listed-unknown", "order-proposed", "filled", "given",
 )  # fmt: skip
+_RANK = {says: rank for rank, says in enumerate(_LOUDEST)}
+#: What contradicts a decision when it comes later, by the status that was decided.
+_AGAINST_ACTIVE = frozenset(
+    ("order-stopped", "order-cancelled", "order-completed", "order-on-hold", "listed-stopped",
+     "listed-completed", "listed-not-taken", "listed-on-hold", "not-to-do")
+)  # fmt: skip
+_AGAINST_ENDED = frozenset(("order-active", "listed", "filled", "given"))
 
 
-def medications(
+def reconcile_medications(
     chart: ChartSummary,
     formulary: Formulary,
     rules: Rules,
     now_us: int,
-    said: Sequence[Said] = (),
-    feeds: Mapping[str, str] | None = None,
+    *,
+    speakers: Mapping[str, str] | None = None,
+    decisions: Sequence[Decision] = (),
 ) -> ReconciledList:
     """The reconciled medications of a person. Pure; never raises on any chart.
 
-    now_us: the moment it is made for. said: decisions of clinicians, of any kind of list. feeds:
-    resource id -> the feed that spoke of it last, for the columns; without it, source patients.
+    now_us: the moment it is made for. speakers: resource id -> the feed that spoke of it last;
+    where it is not known, the source patient. decisions: of clinicians, about any kind of list.
     """
     table = rules.medications
-    entries = entries_of(chart, formulary, feeds or {})
+    entries = entries_of(chart, formulary, speakers or {})
     around = _around(chart, entries, now_us)
     groups = therapies(entries)
     verdicts: dict[str, tuple[list[Piece], Verdict]] = {}
@@ -62,8 +72,7 @@ def medications(
         verdicts[key] = pieces, verdict
     lines = [_line(key, *verdicts[key], table) for key in verdicts]
     lines = across(lines, {k: v[0] for k, v in verdicts.items()}, table)
-    mine = [s for s in said if s.kind is ListKind.MEDICATIONS]
-    lines = apply_decisions(lines, mine, now_us, table.decision_days)
+    lines = _decided(lines, decisions, now_us - table.decision_days * DAY_US)
     return ReconciledList(
         ListKind.MEDICATIONS,
         tuple(sorted(lines, key=_shown_order)),
@@ -104,17 +113,15 @@ def _agreement(verdict: Verdict, pieces: list[Piece]) -> None:
 
 def _line(key: str, pieces: list[Piece], verdict: Verdict, rules: MedicationRules) -> Line:
     reason = rules.reasons[verdict.reason]
-    level = ("low", "moderate", "high").index(reason.confidence)
-    level += sum(rules.because.get(code, 0) for code in verdict.because)
     shown = next(iter(verdict.live), None) or _spokesman(pieces)
     return Line(
         key=key,
         text=shown.text or shown.drug.name or key.partition("|")[0],
         status=reason.status,
         reason=verdict.reason,
-        confidence=_LEVELS[min(max(level, 0), 2)],
+        confidence=confidence(reason.confidence, verdict.because, rules.because),
         because=tuple(sorted(verdict.because)),
-        sources=_sources(pieces),
+        sources=columns((p.fact for p in pieces), _RANK),
         facts=tuple(p.fact for p in pieces),
         discrepancies=tuple(
             Discrepancy(code, tuple(sorted({p.id for p in misfit})))
@@ -131,33 +138,26 @@ def _spokesman(pieces: list[Piece]) -> Piece:
     return (words or pieces)[0]
 
 
-def _sources(pieces: list[Piece]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for source in sorted({p.source for p in pieces}):
-        says = {p.says for p in pieces if p.source == source}
-        found[source] = next((s for s in _LOUDEST if s in says), min(says))
-    return found
-
-
 def _detail(shown: Piece, verdict: Verdict) -> dict[str, str]:
     drug = shown.drug
     supply = verdict.supply
-    found = {
-        "ingredients": " / ".join(drug.ingredients),
-        "salts": " / ".join(c.salt for c in drug.components if c.salt),
-        "strength": drug.strength,
-        "form": drug.form,
-        "release": drug.release,
-        "route": drug.route,
-        "brand": drug.brand,
-        "classes": " ".join(drug.classes),
-        "dose": shown.fact.detail.get("text") or shown.fact.detail.get("dose", ""),
-        "known": drug.known.value,
-        "last_fill": _date(supply.last_us) if supply else "",
-        "covered_until": _date(supply.covered_us) if supply else "",
-        "believed_until": _date(supply.believed_us) if supply else "",
-    }
-    return {k: v for k, v in found.items() if v}
+    return stripped(
+        {
+            "ingredients": " / ".join(drug.ingredients),
+            "salts": " / ".join(c.salt for c in drug.components if c.salt),
+            "strength": drug.strength,
+            "form": drug.form,
+            "release": drug.release,
+            "route": drug.route,
+            "brand": drug.brand,
+            "classes": " ".join(drug.classes),
+            "dose": shown.fact.detail.get("text") or shown.fact.detail.get("dose", ""),
+            "known": drug.known.value,
+            "last_fill": _date(supply.last_us) if supply else "",
+            "covered_until": _date(supply.covered_us) if supply else "",
+            "believed_until": _date(supply.believed_us) if supply else "",
+        }
+    )
 
 
 def _date(at_us: int) -> str:
@@ -166,6 +166,30 @@ def _date(at_us: int) -> str:
         return datetime.fromtimestamp(at_us // 1_000_000, UTC).date().isoformat()
     except (OverflowError, ValueError, OSError):
         return ""
+
+
+def _decided(lines: list[Line], decisions: Sequence[Decision], since_us: int) -> list[Line]:
+    """The lines under what clinicians decided. "Active" does not hold for ever on their word."""
+    mine = [d for d in decisions if d.kind is ListKind.MEDICATIONS]
+    old = {d.key: d for d in mine if d.said == "taking" and d.at_us < since_us}
+    kept = [d for d in mine if d.key not in old]
+    return [
+        _long_ago(x, old[x.key]) if x.key in old else x
+        for x in decide(ListKind.MEDICATIONS, lines, kept, _contradicts)
+    ]
+
+
+def _long_ago(line: Line, decision: Decision) -> Line:
+    decided = Decided(decision.by, decision.at_us, decision.said, 0, stale=True)
+    because = tuple(sorted({*line.because, "decided-long-ago"}))
+    return replace(line, decided=decided, because=because)
+
+
+def _contradicts(line: Line, decision: Decision, status: str) -> list[Fact]:
+    """What came after a decision and says otherwise. A fill makes nothing active, yet after a stop
+    it is something that whoever decided should see."""
+    against = _AGAINST_ACTIVE if status == "active" else _AGAINST_ENDED
+    return [f for f in line.facts if f.says in against and f.at_us > decision.at_us]
 
 
 def _shown_order(line: Line) -> tuple[int, str]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from chartloom.chart.reconcile.heard import DAY_US, fact_of
 from chartloom.chart.reconcile.lines import Fact
 from chartloom.chart.summary import ChartSection, ChartSummary
 from chartloom.chart.times import to_us
@@ -16,7 +17,6 @@ from chartloom.registry.formulary import Drug, Formulary
 
 _Json = dict[str, Any]
 
-DAY_US: Final = 86_400_000_000
 #: ``Encounter.class`` of stays in which drugs are given by staff.
 _STAYS: Final = frozenset(("IMP", "ACUTE", "NONAC", "EMER", "OBSENC", "SS"))
 _HOME: Final = frozenset(("discharge", "community", "outpatient", "patientspecified"))
@@ -112,12 +112,13 @@ class Entry(msgspec.Struct):
     request: str = ""
 
 
-def entries_of(chart: ChartSummary, formulary: Formulary, feeds: Mapping[str, str]) -> list[Entry]:
-    """All entries of the medication section. feeds: resource id -> the feed that
-    spoke of it last."""
+def entries_of(
+    chart: ChartSummary, formulary: Formulary, speakers: Mapping[str, str]
+) -> list[Entry]:
+    """All entries of the medication section. speakers: resource id -> who spoke of it last."""
     section = chart.section(Section.MEDICATIONS)
     stays = {e["id"]: e for e in chart.section(Section.ENCOUNTERS).entries}
-    return [_entry(e, section, stays, formulary, feeds) for e in section.entries]
+    return [_entry(e, section, stays, formulary, speakers) for e in section.entries]
 
 
 def _entry(
@@ -125,24 +126,19 @@ def _entry(
     section: ChartSection,
     stays: Mapping[str, _Json],
     formulary: Formulary,
-    feeds: Mapping[str, str],
+    speakers: Mapping[str, str],
 ) -> Entry:
     codes = tuple(entry.get("codes") or ((entry["code"],) if entry.get("code") else ()))
     text = str(entry.get("text", ""))
     drug = formulary.resolve(codes, text, entry.get("form") or "", _route(entry))
     if "points" in entry:
-        pieces = [_event(entry, p, drug, section, feeds) for p in entry["points"]]
+        pieces = [_event(entry, p, drug, section, speakers) for p in entry["points"]]
         request = next((p.request for p in pieces if p.request), "")
         return Entry(entry["id"], drug, codes, pieces, request)
-    order = _order(entry, drug, section, feeds)
+    order = _order(entry, drug, section, speakers)
     _settle(order, entry, stays)
     pieces = [order, *(_copy(order, also, section) for also in entry.get("also", ()))]
     return Entry(entry["id"], drug, codes, pieces)
-
-
-def _source(entry: _Json, section: ChartSection, feeds: Mapping[str, str]) -> str:
-    """The feed that spoke last of it, else the source patient."""
-    return feeds.get(entry["id"]) or section.owner(entry["id"])
 
 
 def _route(entry: _Json) -> str:
@@ -152,36 +148,28 @@ def _route(entry: _Json) -> str:
     return ""
 
 
-def _order(entry: _Json, drug: Drug, section: ChartSection, feeds: Mapping[str, str]) -> Piece:
+def _order(entry: _Json, drug: Drug, section: ChartSection, speakers: Mapping[str, str]) -> Piece:
     kind, status = entry["type"], str(entry.get("status", ""))
     says = SAYS[kind].get(status, SAYS_UNKNOWN[kind])
     if entry.get("intent") in _PROPOSED:
         says = "order-proposed"
     if entry.get("not_to_do"):
         says = "not-to-do"
-    source = _source(entry, section, feeds)
     dosage: _Json = next(iter(entry.get("dosages", ())), {})
     start_us = to_us(entry.get("start")) or entry["sort_us"]
     ends_us = _end(entry, start_us)
     since_us = start_us if says in _BEGIN else ends_us or start_us
+    said = _order_detail(entry, dosage)
+    fact = fact_of(entry, section, speakers, says, since_us, detail=said)
     return Piece(
         id=entry["id"],
         kind=kind,
-        source=source,
+        source=fact.source,
         says=says,
         at_us=start_us,
         drug=drug,
         text=str(entry.get("text", "")),
-        fact=Fact(
-            entry["id"],
-            kind,
-            section.owner(entry["id"]),
-            source,
-            says,
-            since_us,
-            str(entry.get("text", "")),
-            _said_dose(entry, dosage),
-        ),
+        fact=fact,
         ends_us=ends_us,
         supply_days=_float(entry.get("supply_days")),
         refills=entry.get("refills") or 0,
@@ -220,22 +208,22 @@ def _end(entry: _Json, start_us: int) -> int:
 
 
 def _event(
-    series: _Json, point: _Json, drug: Drug, section: ChartSection, feeds: Mapping[str, str]
+    series: _Json, point: _Json, drug: Drug, section: ChartSection, speakers: Mapping[str, str]
 ) -> Piece:
     kind = series["type"]
     says = SAYS[kind].get(str(point.get("status", "")), SAYS_UNKNOWN[kind])
     detail = {k: str(point[k]) for k in ("dose", "route", "supply_days") if point.get(k)}
-    source, text = _source(point, section, feeds), str(series.get("text", ""))
-    owner = section.owner(point["id"])
+    text = str(series.get("text", ""))
+    fact = fact_of(point, section, speakers, says, point["sort_us"], text, detail, kind)
     return Piece(
         id=point["id"],
         kind=kind,
-        source=source,
+        source=fact.source,
         says=says,
         at_us=point["sort_us"],
         drug=drug,
         text=text,
-        fact=Fact(point["id"], kind, owner, source, says, point["sort_us"], text, detail),
+        fact=fact,
         supply_days=_float(point.get("supply_days")),
         quantity=_float(point.get("dose")) if kind == "MedicationDispense" else 0.0,
         request=str(point.get("request", "")).rpartition("/")[2],
@@ -251,7 +239,7 @@ def _copy(original: Piece, id: str, section: ChartSection) -> Piece:
     return msgspec.structs.replace(original, id=id, says="copy", source=owner, fact=fact)
 
 
-def _said_dose(entry: _Json, dosage: _Json) -> dict[str, str]:
+def _order_detail(entry: _Json, dosage: _Json) -> dict[str, str]:
     found = {k: str(dosage[k]) for k in ("text", "dose", "timing", "route") if dosage.get(k)}
     for key in ("status", "supply_days", "quantity", "form", "strength", "status_reason", "end"):
         if entry.get(key):

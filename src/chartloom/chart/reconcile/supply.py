@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from chartloom.chart.reconcile.pieces import DAY_US, Piece
+from chartloom.chart.reconcile.heard import DAY_US
+from chartloom.chart.reconcile.pieces import Piece
 from chartloom.chart.reconcile.rules_medications import MedicationRules
 
 

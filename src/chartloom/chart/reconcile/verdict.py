@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from chartloom.chart.reconcile.pieces import DAY_US, Piece
+from chartloom.chart.reconcile.heard import DAY_US
+from chartloom.chart.reconcile.pieces import Piece
 from chartloom.chart.reconcile.rules_medications import MedicationRules
 from chartloom.chart.reconcile.supply import Supply, supply_of
 

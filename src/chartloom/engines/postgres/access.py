@@ -67,13 +67,20 @@ class ServiceClaims:
 
     def current(self) -> Claim:
         """A claim for everyone that is good for a minute or more."""
+        return self._both()[1]
+
+    def grant(self) -> Grant:
+        """The grant of that claim."""
+        return self._both()[0]
+
+    def _both(self) -> tuple[Grant, Claim]:
         with self._lock:
             if self._grant is None or self._left_us(self._grant) < _RENEW_BELOW_US:
                 self._grant = self._guard.mint(
                     f"service:{self._name}", Purpose.OPERATIONS, ttl_s=_SERVICE_TTL_S
                 )
                 self._claim = claim(self._guard, self._grant)
-            return self._claim
+            return self._grant, self._claim
 
     def _left_us(self, grant: Grant) -> int:
         try:

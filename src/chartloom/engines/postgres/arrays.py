@@ -70,6 +70,7 @@ def _fixed(kind: str, size_bytes: int) -> _Pack:
 _TYPES: dict[str, tuple[int, int, _Pack]] = {
     "bool": (16, 1000, _fixed("?", 1)),
     "bytea": (17, 1001, _blobs),
+    "float8": (701, 1022, _fixed("d", 8)),
     "int2": (21, 1005, _fixed("h", 2)),
     "int4": (23, 1007, _fixed("i", 4)),
     "int8": (20, 1016, _fixed("q", 8)),
@@ -79,7 +80,7 @@ _CLASSES: dict[str, type[Packed]] = {name: type(f"Packed_{name}", (Packed,), {})
 
 
 def array(kind: str, values: Sequence[Any]) -> Packed:
-    """``values`` as an array of ``kind`` (bool, bytea, int2, int4, int8, text); no NULLs.
+    """``values`` as an array of ``kind`` (bool, bytea, float8, int2, int4, int8, text); no NULLs.
 
     Raises ``struct.error`` or ``UnicodeEncodeError`` for what does not fit the type.
     """

@@ -22,6 +22,7 @@ from chartloom.engines.postgres.connect import (
 )
 from chartloom.engines.postgres.protection_rules import Role
 from chartloom.guard import Guard
+from chartloom.registry.persons import Parameters, default_parameters
 
 LANES_DEFAULT = 64
 
@@ -38,10 +39,13 @@ class StoreBase:
         *,
         readers_max: int = 8,
         patience_s: float = 5.0,
+        parameters: Parameters | None = None,
     ) -> None:
         self._guard, self._clock, self._lanes = guard, clock, lanes
         #: What it was opened with.
         self.dsn, self.guard, self.clock, self.lanes = dsn, guard, clock, lanes
+        #: By which it is decided who is one person.
+        self.parameters = parameters or default_parameters()
         self._bodies = Bodies(guard)
         self._services = ServiceClaims(guard, "store")
         owner = self._owner = Connector(dsn, patience_s)

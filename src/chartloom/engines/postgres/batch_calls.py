@@ -14,6 +14,7 @@ from chartloom.engines.postgres.access import Claim
 from chartloom.engines.postgres.arrays import packed
 from chartloom.engines.postgres.bulk import Row, Table
 from chartloom.engines.postgres.calls import Step, boolean, call, int2, int4, int8
+from chartloom.engines.postgres.persons import Who
 from chartloom.engines.postgres.writes import Writes
 
 _CLAIM: Final = ("text", "bytea")
@@ -78,7 +79,10 @@ _WRITE: Final = call(
 _CARE_AGAIN: Final = call("batch_care", ("text[]", *_CARE.kinds))
 _PERSONS: Final = call(
     "batch_persons",
-    ("bytea[]", "text[]", "text[]", *_LINKS.kinds, "bytea[]", "text[]", "int4"),
+    (
+        *("bytea[]", "text[]", "text[]", "int8[]", "int8[]", "bytea[]", "text[]"),
+        *(*_LINKS.kinds, "bool"),
+    ),
 )
 _END: Final = call("batch_end", ("int8", "int8[]", "bytea[]", *_MINUTES.kinds, *_ISSUES.kinds))
 
@@ -128,21 +132,18 @@ def care_again(of: Sequence[str], relations: Sequence[Row]) -> Step:
     return _CARE_AGAIN, (packed("text", of), *_CARE(relations))
 
 
-def persons(
-    identifiers: Sequence[tuple[bytes, str]],
-    patients: Sequence[str],
-    links: Sequence[Row],
-    records: Sequence[tuple[bytes, str]],
-) -> Step:
-    """Who is who; answers with those whose clusters have to be worked out anew."""
+def persons(who: Who, links: Sequence[Row], alone: bool) -> Step:
+    """Who there is. alone: who is one person may change, so nobody else may change it meanwhile."""
     values = (
-        packed("bytea", [blind for blind, _ in identifiers]),
-        packed("text", [patient for _, patient in identifiers]),
-        packed("text", patients),
+        packed("bytea", [blind for blind, _ in who.identifiers]),
+        packed("text", [patient for _, patient in who.identifiers]),
+        packed("text", [p.patient for p in who.patients]),
+        packed("int8", [p.position for p in who.patients]),
+        packed("int8", [p.at_us for p in who.patients]),
+        packed("bytea", [blind for blind, _ in who.records]),
+        packed("text", [patient for _, patient in who.records]),
         *_LINKS(links),
-        packed("bytea", [blind for blind, _ in records]),
-        packed("text", [patient for _, patient in records]),
-        int4(queries.RECORD_SHARED_MAX),
+        boolean(alone),
     )
     return _PERSONS, values
 

@@ -23,6 +23,7 @@ from chartloom.domain.resource import Contribution, LinkEvent, ResourceState, St
 from chartloom.engines.postgres import whole
 from chartloom.engines.postgres.compact import Compactor
 from chartloom.guard import DIRECTORY_KIND, Guard
+from chartloom.registry.persons import MatchRecord
 
 
 class FirstSaid(msgspec.Struct, array_like=True):
@@ -102,6 +103,8 @@ _encode = codec.encode
 _STATE = msgspec.json.Decoder(StateBody, float_hook=Decimal)
 _SAID = msgspec.json.Decoder(_Said)
 _BUNDLE = msgspec.json.Decoder(BundleBody, float_hook=Decimal)
+_encode_match = msgspec.json.Encoder().encode
+_MATCH = msgspec.json.Decoder(MatchRecord)
 _ENTRIES = msgspec.json.Decoder(tuple[dict[str, Any], ...], float_hook=Decimal)
 
 
@@ -305,3 +308,17 @@ class Bodies:
         """The inverse of :meth:`seal_bundle`."""
         name = _within(labels, f"{position}/{ordinal}")
         return _BUNDLE.decode(self._unseal(grant, source_patient, "bundle", name, "1", sealed))
+
+    def seal_match(self, source_patient: str, digest: bytes, record: MatchRecord) -> bytes:
+        """What is matched of a patient, bound to what it was read from."""
+        plain = self._compactor.pack(_encode_match(record))
+        return self._guard.seal(source_patient, "match", source_patient, digest.hex(), plain)
+
+    def open_match(
+        self, grant: Grant, source_patient: str, digest: bytes, sealed: bytes
+    ) -> MatchRecord:
+        """The inverse of :meth:`seal_match`."""
+        version = digest.hex()
+        return _MATCH.decode(
+            self._unseal(grant, source_patient, "match", source_patient, version, sealed)
+        )

@@ -17,12 +17,13 @@ from chartloom.engines.postgres import queries_commit as queries
 from chartloom.engines.postgres.access import Claim, believed, entered
 from chartloom.engines.postgres.audit_log import transformation
 from chartloom.engines.postgres.bulk import Row
-from chartloom.engines.postgres.calls import BEGIN, COMMIT, rolled_back, rows
+from chartloom.engines.postgres.calls import BEGIN, COMMIT, rolled_back
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.lanes import LanesPart
-from chartloom.engines.postgres.persons import PersonIndex, recluster
+from chartloom.engines.postgres.persons import PersonIndex
 from chartloom.engines.postgres.refusals import refusals
 from chartloom.engines.postgres.revisions import size_of
+from chartloom.engines.postgres.settling import Settler
 from chartloom.engines.postgres.stats import Applied, FeedMinutes
 from chartloom.engines.postgres.writes import Items, Writes, directory_row, fill
 
@@ -33,6 +34,7 @@ class CommitPart(LanesPart):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._persons = PersonIndex(self._guard)
+        self._settler = Settler(self._guard, self._bodies, self._calls, self.parameters)
         self._encoded = Items()
         self._directory: dict[str, tuple[int, int, int]] = {}
         self._versions: dict[str, int] = {}
@@ -54,6 +56,7 @@ class CommitPart(LanesPart):
             claimed = self._entry()
             minutes = self._ready(conn, claimed)
             version = self._version(conn, claimed, batch.project_version)
+            self._settler.ready(conn, claimed)
             with refusals():
                 writes = fill(
                     batch, self._bodies, self._revisions, version, minutes.shard, self._encoded
@@ -106,7 +109,7 @@ class CommitPart(LanesPart):
     def _write(
         self, conn: Connection, batch: Batch, writes: Writes, claimed: Claim, version: int
     ) -> None:
-        """One round trip; two where it may have to be found out who is who now."""
+        """One round trip; a few more where it has to be decided who is who now."""
         assert self._minutes is not None
         replay_until, run = self._replay_until, self._calls.run
         entry = transformation(batch, self._clock.now_us())
@@ -117,17 +120,21 @@ class CommitPart(LanesPart):
         if writes.care_again_of:
             steps.append(calls.care_again(writes.care_again_of, writes.care_again))
         end = calls.end(self._prepared_epoch, entry, minutes, writes.issues)
-        who = self._persons.collect(batch.derived)
-        if any(who) or writes.links:
-            steps.append(calls.persons(who.identifiers, who.patients, writes.links, who.records))
-        if not who.records and not writes.links:
+        who = self._persons.collect(batch.derived, batch.messages)
+        changed = self._settler.collect(conn, claimed, batch, self._revisions.states)
+        alone = bool(changed or writes.links)
+        if any(who) or alone:
+            steps.append(calls.persons(who, writes.links, alone))
+        if not alone:
             run(conn, [*steps, end])
             return
+        if changed:
+            steps.append(self._settler.put(changed))
         try:
-            ((seeds,),) = rows(conn, run(conn, [(BEGIN, ()), *steps])[-1])
-            if seeds:
-                recluster(conn, seeds)
-            run(conn, [end, (COMMIT, ())])
+            found = run(conn, [(BEGIN, ()), *steps])[-1]
+            grant = self._last_grant or self._services.grant()
+            settled = self._settler.settle(conn, grant, batch, changed, found if changed else None)
+            run(conn, [*settled, end, (COMMIT, ())])
         except BaseException:
             rolled_back(conn)
             raise
@@ -191,6 +198,7 @@ class CommitPart(LanesPart):
         for item, rank in batch.directory:
             self._directory[item.id] = max(rank, self._directory.get(item.id, rank))
         self._persons.committed()
+        self._settler.index.committed()
         if self._minutes is not None:
             self._minutes.settle()
 
@@ -199,6 +207,7 @@ class CommitPart(LanesPart):
         super()._forget()
         self._directory.clear()
         self._persons.clear()
+        self._settler.index.clear()
         self._minutes = None  # a new row of our own: totals begin at zero again
 
     def _stale(self, ids: list[str], keys: list[ViewKey]) -> BatchStale:

@@ -1,19 +1,16 @@
-"""Who is one person: clusters of source patients, the same in whatever order messages came.
+"""Who there is: the identifiers by which source patients are found, and the first word of each.
 
-Two source patients are joined when the last link event about the two (by event time, then position)
-says so, or, where no event speaks about them, when they carry the same record number (type MR or
-PI) of the same assigning authority, unless more than ``RECORD_SHARED_MAX`` carry it. A person is a
-connected component of that graph, named after its smallest source patient id.
+Which of them are one person is decided in ``deciding.py`` and ``clusters.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from chartloom.domain.resource import Contribution, Derived, LinkKind, PatientIdentifier
-from chartloom.engines.postgres import queries_commit as queries
-from chartloom.engines.postgres.connect import Connection
+from chartloom.domain.message import Message
+from chartloom.domain.resource import Contribution, Derived, PatientIdentifier
+from chartloom.engines.postgres.starts import starts
 from chartloom.guard import Guard
 
 _RECORD_TYPES = {"MR", "PI"}
@@ -22,7 +19,6 @@ _REMEMBERED_MAX = 400_000
 #: Of so many source patients the last word is remembered.
 _SAID_MAX = 20_000
 
-Pair = tuple[str, str]
 _Said = tuple[tuple[PatientIdentifier, ...], Any]
 
 
@@ -49,11 +45,19 @@ def blinds(guard: Guard, kind: str, system: str, value: str) -> list[bytes]:
     return found
 
 
+class First(NamedTuple):
+    """A source patient that may be new, with the message that told of it first."""
+
+    patient: str
+    position: int
+    at_us: int
+
+
 class Who(NamedTuple):
     """What is to be written about who is who: rows in order."""
 
     identifiers: list[tuple[bytes, str]]  #: blind fingerprint, source patient
-    patients: list[str]
+    patients: list[First]
     records: list[tuple[bytes, str]]  #: blind record number, source patient
 
 
@@ -89,16 +93,18 @@ class PersonIndex:
         self._fresh.append(key)
         return True
 
-    def collect(self, derived: Sequence[Derived]) -> Who:
+    def collect(self, derived: Sequence[Derived], messages: Sequence[Message]) -> Who:
         """All that a batch says about who is who and that is not known to be written already."""
         self._fresh, self._fresh_said = [], {}
-        patients, identifiers, records = self._collect(derived)
-        return Who(sorted(identifiers), sorted(patients), sorted(records))
+        told, identifiers, records = self._collect(derived)
+        received = {m.position: m.received_at_us for m in messages} if told else {}
+        patients = [First(p, told[p], received[told[p]]) for p in sorted(told)]
+        return Who(sorted(identifiers), patients, sorted(records))
 
     def _collect(
         self, derived: Sequence[Derived]
-    ) -> tuple[set[str], set[tuple[bytes, str]], set[tuple[bytes, str]]]:
-        patients: set[str] = set()
+    ) -> tuple[dict[str, int], set[tuple[bytes, str]], set[tuple[bytes, str]]]:
+        patients: dict[str, int] = {}
         identifiers: set[tuple[bytes, str]] = set()
         records: set[tuple[bytes, str]] = set()
         for d in derived:
@@ -109,10 +115,12 @@ class PersonIndex:
                 self._fresh_said[key] = said
             for who in _patients(d):
                 if self._new("p", who):
-                    patients.add(who)
+                    patients[who] = min(patients.get(who, d.position), d.position)
             for i in d.identifiers:
                 if i.value and self._new(i.kind, i.system, i.value, i.source_patient):
                     for blind in blinds(self._guard, i.kind, i.system, i.value):
+                        identifiers.add((blind, i.source_patient))
+                    for blind in starts(self._guard, i.kind, i.value):
                         identifiers.add((blind, i.source_patient))
             for c in d.contributions:
                 if c.type == "Patient":
@@ -150,57 +158,3 @@ def _patients(d: Derived) -> set[str]:
         found.add(d.source_patient)
     found.discard("")
     return found
-
-
-def recluster(conn: Connection, seeds: Iterable[str]) -> None:
-    """Recomputes the components that the seeds are or were in, and stores what changed.
-
-    Within a transaction that holds the lock of all clusters (``batch_persons`` takes it).
-    """
-    wanted = sorted(seeds)
-    before: dict[str, str] = {}
-    joined: set[Pair] = set()
-    visited: set[str] = set()
-    while wanted:
-        mates = conn.execute(queries.PERSON_MATES, (wanted,)).fetchall()
-        before.update(mates)
-        frontier = sorted({*wanted, *(m for m, _ in mates)} - visited)
-        visited.update(frontier)
-        found = _joined(conn, frontier)
-        joined |= found
-        wanted = sorted({p for pair in found for p in pair} - visited)
-    after = components(visited, joined)
-    changed = sorted((p, person) for p, person in after.items() if before.get(p) != person)
-    if changed:
-        conn.execute(queries.PERSON_UPDATE, ([c[0] for c in changed], [c[1] for c in changed]))
-
-
-def _joined(conn: Connection, ids: list[str]) -> set[Pair]:
-    """The joined pairs that the given source patients are part of."""
-    pairs = {_pair(a, b) for a, b in conn.execute(queries.RECORD_PAIRS, (ids,)).fetchall()}
-    for a, b, kind, *_ in conn.execute(queries.LINK_EVENTS, {"ids": ids}).fetchall():
-        if kind == LinkKind.UNLINK:
-            pairs.discard(_pair(a, b))
-        else:
-            pairs.add(_pair(a, b))
-    return pairs
-
-
-def _pair(a: str, b: str) -> Pair:
-    return (a, b) if a < b else (b, a)
-
-
-def components(ids: Iterable[str], joined: Iterable[Pair]) -> dict[str, str]:
-    """Each id with the smallest id of its connected component."""
-    parent = {i: i for i in ids}
-
-    def root(i: str) -> str:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for a, b in joined:
-        low, high = sorted((root(a), root(b)))
-        parent[high] = low
-    return {i: root(i) for i in parent}

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from chartloom.domain.identity import IDENTITY_SUBJECT
 from chartloom.domain.labels import ALL_LABELS_MASK
 
 
@@ -28,6 +29,10 @@ class Role(StrEnum):
 OWNER: Final = "owner"
 
 
+#: The grant names the queue of identity reviews.
+_QUEUE: Final = f"'{IDENTITY_SUBJECT}' = ANY (access_persons())"
+
+
 class Rule(StrEnum):
     """What opens a row: the condition of its table's policy."""
 
@@ -36,9 +41,15 @@ class Rule(StrEnum):
     EVERYONE = "(SELECT access_everyone())"
     PERSON = """(SELECT access_everyone())
         OR source_patient = ANY ((SELECT access_persons())::text[])"""
-    LINK = """(SELECT access_everyone())
+    #: What is said and decided about two is open to who works on the queue, or may see both.
+    LINK = f"""(SELECT access_everyone())
+        OR (SELECT {_QUEUE})
         OR surviving = ANY ((SELECT access_persons())::text[])
             AND prior = ANY ((SELECT access_persons())::text[])"""
+    PAIR = f"""(SELECT access_everyone())
+        OR (SELECT {_QUEUE})
+        OR low = ANY ((SELECT access_persons())::text[])
+            AND high = ANY ((SELECT access_persons())::text[])"""
     LABELLED = """(SELECT access_all())
         OR ((SELECT access_everyone()) OR source_patient = ANY ((SELECT access_persons())::text[]))
             AND labels & (SELECT access_forbidden()) = 0"""
@@ -94,6 +105,12 @@ TABLES: Final[dict[str, Table]] = {
     "person": Table(Rule.PERSON, worker="SIU", serve="S"),
     "record_number": Table(Rule.PERSON, worker="SI", serve="S"),
     "link": Table(Rule.LINK, worker="SI", serve="SD"),
+    "match_record": Table(Rule.PERSON, worker="S", serve="S"),
+    "match_key": Table(Rule.EVERYONE, worker="S", serve="S"),
+    "match_parameters": Table(Rule.SITE, worker="SI", serve="S"),
+    "identity_decision": Table(Rule.PAIR, worker="SIUD", serve="S"),
+    "identity_review": Table(Rule.PAIR, worker="SIU", serve="S"),
+    "membership": Table(Rule.PERSON, worker="I", serve="S"),
     "identifier": Table(Rule.PERSON, worker="SI", serve="S"),
     "care": Table(Rule.PERSON, worker="SID", serve="S"),
     "person_label": Table(Rule.PERSON, worker="SIU", serve="S"),
@@ -149,6 +166,9 @@ FUNCTIONS: Final[dict[str, frozenset[Role]]] = {
     "batch_care": frozenset({Role.WORKER}),
     "batch_persons": frozenset({Role.WORKER}),
     "batch_end": frozenset({Role.WORKER}),
+    "batch_told": frozenset({Role.WORKER}),
+    "match_digests": frozenset({Role.WORKER}),
+    "match_put": frozenset({Role.WORKER}),
     "audit_chain": frozenset(),
     "require_audit_reader": frozenset(),
     "audit_read": frozenset({Role.SERVE}),

@@ -86,6 +86,8 @@ LINK = Table(
         ("surviving", "text"),
         ("prior", "text"),
         ("rule", "text"),
+        ("actor", "text"),
+        ("reason", "text"),
     ),
 )
 
@@ -119,37 +121,6 @@ ON CONFLICT (feed, minute, shard) DO UPDATE SET
     issue_count = f.issue_count + excluded.issue_count"""
 
 SHARD = "SELECT next_shard()"
-
-# Persons
-
-#: Of how many source patients a record number may be before it is held to identify nobody: it is a
-#: placeholder then, and would make one person of all of them.
-RECORD_SHARED_MAX = 32
-
-#: Pairs of different source patients with a common record number, one of them given.
-RECORD_PAIRS = f"""
-SELECT a.source_patient, b.source_patient
-FROM record_number a JOIN record_number b ON b.blind = a.blind
-WHERE a.source_patient = ANY(%b::text[]) AND a.source_patient <> b.source_patient
-    AND NOT EXISTS (
-        SELECT FROM record_number c WHERE c.blind = a.blind OFFSET {RECORD_SHARED_MAX})"""
-
-#: Every link event about one of the given source patients, in the order in which they count.
-LINK_EVENTS = """
-SELECT surviving, prior, kind, event_us, position, ordinal FROM link
-WHERE surviving = ANY(%(ids)b::text[])
-UNION SELECT surviving, prior, kind, event_us, position, ordinal FROM link
-WHERE prior = ANY(%(ids)b::text[])
-ORDER BY event_us, position, ordinal"""
-
-PERSON_MATES = """
-SELECT m.source_patient, m.person_id FROM person m
-WHERE m.person_id IN (SELECT person_id FROM person WHERE source_patient = ANY(%b::text[]))"""
-
-PERSON_UPDATE = """
-UPDATE person p SET person_id = u.person_id
-FROM unnest(%b::text[], %b::text[]) u (source_patient, person_id)
-WHERE p.source_patient = u.source_patient"""
 
 # Versions of the project
 

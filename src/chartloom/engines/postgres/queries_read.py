@@ -147,8 +147,8 @@ RETRY_FORGET_LINKS = "DELETE FROM link WHERE position = ANY(%b::int8[])"
 
 DERIVED_EMPTY = """
 TRUNCATE outcome, bundle, resource, view, person, record_number, link, identifier,
-         care, person_label,
-         feed_minute_out, issue_day, retry"""
+         care, person_label, feed_minute_out, issue_day, retry,
+         match_record, match_key, identity_decision, identity_review, membership RESTART IDENTITY"""
 TOTALS_EMPTY = """
 UPDATE feed_total SET
     applied_count = 0, quarantined_count = 0, issue_count = 0, last_event_us = 0"""
@@ -167,7 +167,10 @@ WHERE total > 0"""
 DIGEST_BUNDLES = "SELECT position, ordinal, source_patient, body, labels FROM bundle"
 DIGEST_PLAIN = (
     "SELECT source_patient, person_id FROM person",
-    "SELECT position, ordinal, kind, surviving, prior, rule, event_us FROM link",
+    "SELECT position, ordinal, kind, surviving, prior, rule, event_us, actor, reason FROM link",
+    "SELECT low, high, outcome, weight, rule, guard, apart, evidence FROM identity_decision",
+    "SELECT low, high, weight, reason, state, two FROM identity_review WHERE state <> 'closed'",
+    "SELECT source_patient, encode(digest, 'hex'), keys FROM match_record",
     "SELECT encode(blind, 'hex'), source_patient FROM identifier",
     "SELECT encode(blind, 'hex'), source_patient FROM record_number",
     "SELECT resource_id, source_patient, who, kind, start_us, end_us FROM care",

@@ -8,6 +8,7 @@ from chartloom.engines.postgres.charts import ChartsPart
 from chartloom.engines.postgres.cohort import CohortPart
 from chartloom.engines.postgres.commit import CommitPart
 from chartloom.engines.postgres.digest import DigestPart
+from chartloom.engines.postgres.identities import IdentitiesPart
 from chartloom.engines.postgres.keeping import KeepingPart
 from chartloom.engines.postgres.landing import LandingPart
 from chartloom.engines.postgres.messages import MessagesPart
@@ -16,7 +17,7 @@ from chartloom.engines.postgres.seeking import SeekingPart
 from chartloom.engines.postgres.tidy import TidyPart
 
 if TYPE_CHECKING:
-    from chartloom.domain.ports import Charts, Landing, Lanes, Messages
+    from chartloom.domain.ports import Charts, Identities, Landing, Lanes, Messages
 
 
 class PostgresStore(
@@ -29,9 +30,10 @@ class PostgresStore(
     ProbePart,
     CohortPart,
     SeekingPart,
+    IdentitiesPart,
     KeepingPart,
 ):
-    """Implements ``Landing``, ``Lanes``, ``Charts`` and ``Messages``.
+    """Implements ``Landing``, ``Lanes``, ``Charts``, ``Messages`` and ``Identities``.
 
     dsn: of the embedded server or any PostgreSQL >= 15. lanes: fixed when the store is made.
     Reads and ``land`` may be called from many threads; the methods of ``Lanes`` belong to one
@@ -42,5 +44,5 @@ class PostgresStore(
 
 if TYPE_CHECKING:
 
-    def _fits(store: PostgresStore) -> tuple[Landing, Lanes, Charts, Messages]:
-        return store, store, store, store
+    def _fits(store: PostgresStore) -> tuple[Landing, Lanes, Charts, Messages, Identities]:
+        return store, store, store, store, store

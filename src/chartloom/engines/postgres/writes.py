@@ -288,7 +288,10 @@ def fill(
             issues.update((message.feed, issue.code) for issue in derived.issues)
         if derived.links:
             writes.links += [
-                (derived.position, derived.event_us, i, e.kind, e.surviving, e.prior, e.rule)
+                (
+                    *(derived.position, derived.event_us, i, e.kind, e.surviving, e.prior),
+                    *(e.rule, e.by, e.reason),
+                )
                 for i, e in enumerate(derived.links)
             ]
     _fill_states(writes, batch, bodies, revisions.states, firsts)

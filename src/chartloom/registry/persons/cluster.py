@@ -61,10 +61,10 @@ def cluster(
         word = said.get(pair)
         if word is not None:
             return "" if word else SAID_APART
-        if a not in records or b not in records:
-            return ""
         decision = found.get(pair)
         if decision is None:
+            if a not in records or b not in records:
+                return ""
             decision = found[pair] = decide(records[a], records[b], parameters)
         return decision.guard if decision.apart else ""
 

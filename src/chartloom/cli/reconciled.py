@@ -1,0 +1,67 @@
+"""A reconciled list in the terminal: one line per thing, with its reason in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from chartloom.chart.reconcile.lines import Line, ListKind, ReconciledList
+from chartloom.chart.reconcile.why import Role, why
+from chartloom.cli.output import OUT, when
+from chartloom.domain.codec import decode, encode
+
+_STYLES = {"active": "bold", "unknown": "yellow"}
+
+
+def list_json(found: ReconciledList) -> dict[str, Any]:
+    """The list for machines: codes, and beside them the sentences that people read."""
+    plain: dict[str, Any] = decode(encode(found))
+    for line, shown in zip(found.lines, plain["lines"], strict=True):
+        shown["why"] = _sentences(found.kind, line)
+    return plain
+
+
+def print_list(found: ReconciledList) -> None:
+    """The list for people."""
+    table = Table(
+        title=f"{found.kind.value.capitalize()}, reconciled {when(found.made_at_us)}",
+        title_justify="left",
+        expand=True,
+    )
+    table.add_column("What", ratio=3)
+    table.add_column("Status", no_wrap=True)
+    table.add_column("Why", ratio=5)
+    table.add_column("Sources", ratio=3, style="bright_black")
+    for line in found.lines:
+        sources = (
+            f"{source[:12]}: {why(found.kind, Role.SAYS, says)}"
+            for source, says in line.sources.items()
+        )
+        table.add_row(
+            Text(line.text),
+            Text(line.status, style=_STYLES.get(line.status, "bright_black")),
+            Text("\n".join(_told(found.kind, line))),
+            Text("\n".join(sources)),
+        )
+    OUT.print(table)
+    OUT.print(f"Rules {found.rules[:12]}, formulary {found.formulary[:12]}.", style="bright_black")
+    for issue in found.issues:
+        OUT.print(f"{issue.severity.value}: {issue.code} {issue.detail}", markup=False)
+
+
+def _told(kind: ListKind, line: Line) -> list[str]:
+    told = [f"{why(kind, Role.REASON, line.reason)} (confidence {line.confidence.value})"]
+    if line.decided is not None:
+        told.append(f"Decided by {line.decided.by}, {when(line.decided.at_us)}.")
+    return told + [f"! {why(kind, Role.DISCREPANCY, d.code)}" for d in line.discrepancies]
+
+
+def _sentences(kind: ListKind, line: Line) -> dict[str, Any]:
+    return {
+        "reason": why(kind, Role.REASON, line.reason),
+        "because": {code: why(kind, Role.BECAUSE, code) for code in line.because},
+        "discrepancies": {d.code: why(kind, Role.DISCREPANCY, d.code) for d in line.discrepancies},
+        "sources": {s: why(kind, Role.SAYS, says) for s, says in line.sources.items()},
+    }

@@ -1,0 +1,298 @@
+"""Clusters worked out anew where something changed, and what follows: persons, reviews, history.
+
+What hangs together is found from the records that something changed about: their present clusters,
+links, words. Of that, ``registry.persons.cluster`` makes clusters, whatever they were before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from chartloom.domain.identity import IdentityWord, ReviewState
+from chartloom.domain.resource import LinkKind
+from chartloom.engines.postgres import queries_identity as queries
+from chartloom.engines.postgres.arrays import packed
+from chartloom.engines.postgres.bulk import Row, Table
+from chartloom.engines.postgres.calls import Prepared, Statement, Step, rows
+from chartloom.engines.postgres.connect import Connection
+from chartloom.registry.persons import (
+    Clusters,
+    Comparison,
+    Decision,
+    MatchRecord,
+    Outcome,
+    Pair,
+    Parameters,
+    cluster,
+    last_words,
+    pair_of,
+    standing,
+    two_needed,
+)
+from chartloom.registry.persons.record import EMPTY
+
+#: Of a stored decision the levels are in its evidence; clusters do not ask for them.
+_NO_LEVELS: Final = Comparison(*("missing",) * 12)
+
+#: (patients) -> their records, of those that have one.
+Records = Callable[[Sequence[str]], Mapping[str, MatchRecord]]
+
+
+class Why(NamedTuple):
+    """What of a batch concerns clusters. changed: patient -> position of the last message that said
+    something new; words: pairs that were spoken of, with position and kind; at_us: by position."""
+
+    changed: dict[str, int]
+    words: list[tuple[Pair, int, LinkKind]]
+    at_us: dict[int, int]
+
+
+class ReviewRow(NamedTuple):
+    """A review as it is stored."""
+
+    weight: float
+    since_us: int
+    two: bool
+    reason: str
+    state: str
+
+
+class Whole:
+    """Everything that hangs together with some records."""
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+        self.person: dict[str, str] = {}
+        self.decisions: dict[Pair, Decision] = {}
+        self.words: dict[Pair, list[IdentityWord]] = {}
+        self.reviews: dict[Pair, ReviewRow] = {}
+
+    def add(self, mates: Any, decided: Any, said: Any, queued: Any) -> set[str]:
+        """Adds what was read about some records; all whom that leads to."""
+        self.person.update(mates)
+        reached = {patient for patient, _ in mates}
+        for low, high, outcome, weight, rule, guard, apart in decided:
+            pair = (low, high)
+            self.decisions[pair] = Decision(
+                Outcome(outcome), weight, rule, guard, apart, _NO_LEVELS
+            )
+            if outcome == Outcome.LINK:
+                reached.update(pair)
+        heard: dict[Pair, list[IdentityWord]] = {}
+        for row in said:
+            word = word_of(row)
+            heard.setdefault(word.pair, []).append(word)
+            reached.update(word.pair)
+        self.words.update(heard)  # of each pair, all its words at once
+        self.reviews.update({(low, high): ReviewRow(*rest) for low, high, *rest in queued})
+        return reached
+
+    def hard(self, pair: Pair) -> bool:
+        """Whether two people have to say the same about a pair."""
+        decision = self.decisions.get(pair)
+        return decision is not None and two_needed(decision.guard)
+
+    def in_order(self) -> list[IdentityWord]:
+        """All words, pair by pair in the order in which they count."""
+        return [word for pair in sorted(self.words) for word in self.words[pair]]
+
+
+def word_of(row: Sequence[Any]) -> IdentityWord:
+    """A word from its row."""
+    surviving, prior, kind, event_us, position, _, rule, actor, reason = row
+    pair = pair_of(surviving, prior)
+    return IdentityWord(pair, LinkKind(kind), event_us, position, rule, actor, reason)
+
+
+class _Lazy(Mapping[str, MatchRecord]):
+    """Records by patient, read when the first of them is looked at; mostly none has to be."""
+
+    def __init__(self, ids: Iterable[str], known: Mapping[str, MatchRecord], read: Records) -> None:
+        self._ids = frozenset(ids)
+        self._known = dict(known)
+        self._read: Records | None = read
+
+    def _all(self) -> dict[str, MatchRecord]:
+        if self._read is not None:
+            self._known.update(self._read(sorted(self._ids - self._known.keys())))
+            self._read = None
+        return self._known
+
+    def __getitem__(self, patient: str) -> MatchRecord:
+        known = self._known.get(patient)
+        return known if known is not None else self._all()[patient]
+
+    def __contains__(self, patient: object) -> bool:
+        return patient in self._known or patient in self._all()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._ids))
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+
+class Reclusterer:
+    """Works clusters out anew, within a transaction that holds their lock."""
+
+    def __init__(self, calls: Prepared, parameters: Parameters) -> None:
+        self._calls, self._parameters = calls, parameters
+
+    def whole(self, conn: Connection, seeds: Iterable[str]) -> Whole:
+        """All that hangs together with ``seeds``: two or three round trips."""
+        found, wanted = Whole(), set(seeds)
+        about = (queries.MATES, queries.DECIDED, queries.WORDS, queries.REVIEWS_OF)
+        while wanted:
+            found.ids |= wanted
+            ids = packed("text", sorted(wanted))
+            results = self._calls.run(conn, [(statement, (ids,)) for statement in about])
+            wanted = found.add(*[rows(conn, result) for result in results]) - found.ids
+        return found
+
+    def changes(
+        self,
+        conn: Connection,
+        seeds: Iterable[str],
+        known: Mapping[str, MatchRecord],
+        read: Records,
+        why: Why,
+    ) -> list[Step]:
+        """What has to be written so that clusters, reviews and history are right again.
+
+        known: records that are at hand; read: reads others.
+        """
+        whole = self.whole(conn, seeds)
+        outside = {p for pair in whole.decisions for p in pair} - whole.ids
+        records = _Lazy(whole.ids, {p: r for p, r in known.items() if p in whole.ids}, read)
+        said = last_words(whole.in_order(), whole.hard)
+        clusters = self._clusters(whole, records, outside, said)
+        moves = _moves(whole, clusters, why)
+        steps: list[Step] = []
+        if moves:
+            patients = packed("text", [m[2] for m in moves])
+            steps.append((queries.PERSON_MOVE, (patients, packed("text", [m[4] for m in moves]))))
+            steps.append(_put(queries.MEMBERSHIP_PUT, queries.MEMBERSHIP, moves))
+            steps.append((queries.TOLD, (patients,)))
+        if reviews := _reviews(whole, clusters, why):
+            steps.append(_put(queries.REVIEW_PUT, queries.REVIEW, reviews))
+        return steps
+
+    def _clusters(
+        self,
+        whole: Whole,
+        records: Mapping[str, MatchRecord],
+        outside: set[str],
+        said: Mapping[Pair, bool],
+    ) -> Clusters:
+        """outside: records that somebody may have to compare with one of these, and that no link
+        leads to; they are in clusters of their own here."""
+        if not outside:
+            return cluster(records, whole.decisions, said, self._parameters)
+        lazy = _Joined(records, outside)
+        return cluster(lazy, whole.decisions, said, self._parameters)
+
+
+class _Joined(Mapping[str, MatchRecord]):
+    """Records, and others that say nothing: nothing joins them to anybody."""
+
+    def __init__(self, records: Mapping[str, MatchRecord], others: set[str]) -> None:
+        self._records, self._others = records, others
+
+    def __getitem__(self, patient: str) -> MatchRecord:
+        return EMPTY if patient in self._others else self._records[patient]
+
+    def __contains__(self, patient: object) -> bool:
+        return patient in self._others or patient in self._records
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._records
+        yield from sorted(self._others)
+
+    def __len__(self) -> int:
+        return len(self._records) + len(self._others)
+
+
+def _put(statement: Statement, table: Table, rows_: Sequence[Row]) -> Step:
+    columns = zip(table.types, zip(*rows_, strict=True), strict=True)
+    return statement, [packed(kind, column) for kind, column in columns]
+
+
+def _moves(whole: Whole, clusters: Clusters, why: Why) -> list[Row]:
+    """Who came to another person, as rows of ``membership``."""
+    now = {p: clusters.person[p] for p in whole.ids}
+    moved = sorted(p for p in whole.ids if whole.person.get(p, now[p]) != now[p])
+    if not moved:
+        return []
+    causes = _Causes(whole, now, why)
+    found = []
+    for patient in moved:
+        position, cause = causes.of(patient)
+        at_us = why.at_us.get(position, 0)
+        found.append((at_us, position, patient, whole.person[patient], now[patient], cause))
+    return found
+
+
+class _Causes:
+    """Why somebody came to another person: the last word about its old or new cluster in the
+    batch, else what joins the new one, else that something changed in the records."""
+
+    def __init__(self, whole: Whole, now: Mapping[str, str], why: Why) -> None:
+        self._before, self._now, self._why = whole.person, now, why
+        #: Person (of before or now) -> words and changes about it, and the strongest link.
+        self._words: dict[str, list[tuple[int, str]]] = {}
+        self._changes: dict[str, list[int]] = {}
+        self._rules: dict[str, tuple[bool, float, str]] = {}
+        for pair, position, kind in why.words:
+            for person in self._persons(pair):
+                self._words.setdefault(person, []).append((position, str(kind)))
+        for patient, position in why.changed.items():
+            for person in self._persons((patient,)):
+                self._changes.setdefault(person, []).append(position)
+        for pair, decision in whole.decisions.items():
+            if decision.outcome is Outcome.LINK and now[pair[0]] == now[pair[1]]:
+                strength = (decision.rule != "score", decision.weight, decision.rule)
+                for patient in pair:
+                    self._rules[patient] = max(strength, self._rules.get(patient, strength))
+
+    def _persons(self, patients: Iterable[str]) -> set[str]:
+        found: set[str] = set()
+        for patient in patients:
+            found.update((self._before.get(patient, ""), self._now.get(patient, "")))
+        return found
+
+    def of(self, patient: str) -> tuple[int, str]:
+        """Position of the message, and the cause."""
+        persons = self._persons((patient,))
+        if words := [w for p in persons for w in self._words.get(p, ())]:
+            return max(words)
+        changes = [c for p in persons for c in self._changes.get(p, ())]
+        position = max(changes, default=0)
+        rule = self._rules.get(patient)
+        return position, rule[-1] if rule is not None else "update"
+
+
+def _reviews(whole: Whole, clusters: Clusters, why: Why) -> list[Row]:
+    """Reviews that are new, other than they were, or over."""
+    wanted = {review.pair: review for review in clusters.reviews}
+    position = max([*why.changed.values(), *(p for _, p, _ in why.words)], default=0)
+    at_us = why.at_us.get(position, 0)
+    found: list[Row] = []
+    for pair, review in sorted(wanted.items()):
+        two = whole.hard(pair) or two_needed(review.reason)
+        state = str(standing(whole.words.get(pair, ()), two))
+        held = whole.reviews.get(pair)
+        if held is not None and held.state != ReviewState.CLOSED:
+            if held == (review.weight, held.since_us, two, review.reason, state):
+                continue
+            since_us = held.since_us
+        else:
+            since_us = at_us
+        row = (review.weight, since_us, position, two, *pair, review.reason, state)
+        found.append(row)
+    for pair, held in sorted(whole.reviews.items()):
+        if pair not in wanted and held.state != ReviewState.CLOSED:
+            closed = str(ReviewState.CLOSED)
+            row = (held.weight, held.since_us, position, held.two, *pair, held.reason, closed)
+            found.append(row)
+    return found

@@ -1,0 +1,177 @@
+"""Deciding about records as they arrive: candidates by key, decisions, and what they lead to.
+
+It runs within the transaction of a batch, under the lock of all clusters. A pair is decided about
+if it shares a key that not too many records carry. So a record that makes a key too common takes
+back decisions that rest on that key alone, and one that makes it less common brings them about:
+what is decided depends on the set of records, not on their order.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from chartloom.domain.errors import StoreDamaged
+from chartloom.domain.grant import Grant
+from chartloom.engines.postgres import queries_identity as queries
+from chartloom.engines.postgres.arrays import packed
+from chartloom.engines.postgres.bodies import Bodies
+from chartloom.engines.postgres.bulk import Row
+from chartloom.engines.postgres.calls import Prepared, Step, int4, rows
+from chartloom.engines.postgres.connect import Connection
+from chartloom.engines.postgres.matching import Changed
+from chartloom.guard import Guard
+from chartloom.registry.persons import (
+    Decision,
+    MatchRecord,
+    Outcome,
+    Pair,
+    Parameters,
+    decide,
+    evidence,
+    pair_of,
+)
+
+_log = logging.getLogger(__name__)
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Known(NamedTuple):
+    """A record as it is matched."""
+
+    patient: str
+    position: int
+    record: MatchRecord
+
+
+def put_step(bodies: Bodies, changed: Sequence[Changed], carriers_max: int) -> Step:
+    """Writes records and keys; answers with what :class:`Met` reads."""
+    values = (
+        packed("text", [c.patient for c in changed]),
+        packed("int8", [c.position for c in changed]),
+        packed("bytea", [c.digest for c in changed]),
+        packed("bytea", [bodies.seal_match(c.patient, c.digest, c.record) for c in changed]),
+        packed("int8", [k for c in changed for k in c.keys]),
+        packed("int4", [place for place, c in enumerate(changed, 1) for _ in c.keys]),
+        int4(carriers_max),
+    )
+    return queries.MATCH_PUT, values
+
+
+class Met:
+    """What the store answered to new records: who carries their keys.
+
+    live: by key, the numbers of those who carry it, if they are not too many. revived: the same of
+    keys that were too common before. died: carriers of keys that have become too common.
+    """
+
+    def __init__(self, found: Iterable[tuple[Any, ...]], carriers_max: int) -> None:
+        self.live: dict[int, list[int]] = {}
+        self.revived: list[list[int]] = []
+        self.died: list[int] = []
+        self.others: list[tuple[int, str, int, bytes, bytes]] = []
+        self.numbers: dict[str, int] = {}
+        self.busy: list[str] = []
+        for kind, key, numbers, added, gone, number, patient, position, digest, body, busy in found:
+            if kind == "r":
+                self.others.append((number, patient, position, digest, body))
+            elif kind == "p":
+                self.numbers[patient] = number
+                if busy:
+                    self.busy.append(patient)
+            else:
+                before = len(numbers) - added + gone
+                if len(numbers) > carriers_max:
+                    self.died += numbers if before <= carriers_max else ()
+                elif before > carriers_max:
+                    self.revived.append(numbers)
+                self.live[key] = numbers if len(numbers) <= carriers_max else []
+
+
+class Decider:
+    """Decides about changed records, and keeps what was decided."""
+
+    def __init__(self, guard: Guard, bodies: Bodies, parameters: Parameters) -> None:
+        self._guard, self._bodies = guard, bodies
+        self.parameters = parameters
+
+    def open(self, grant: Grant, others: Sequence[tuple[Any, ...]]) -> list[MatchRecord | None]:
+        """Records of other patients: (patient, digest, body) each; None for those that nobody can
+        read any more, who are nobody's candidates."""
+        shredded = self._guard.prepare([patient for patient, *_ in others])
+        return [
+            None if patient in shredded else self._open_one(grant, patient, digest, body)
+            for patient, digest, body in others
+        ]
+
+    def _open_one(
+        self, grant: Grant, patient: str, digest: bytes, body: bytes
+    ) -> MatchRecord | None:
+        try:
+            return self._bodies.open_match(grant, patient, digest, body)
+        except StoreDamaged:
+            fields = {"source_patient": patient}
+            _log.error("a record to match does not open", extra={"chartloom": fields})
+            return None
+
+    def decided(self, met: Met, changed: Sequence[Changed], known: dict[int, Known]) -> list[Row]:
+        """All pairs that are to be decided about, as rows of those that are kept; ``version`` is
+        still to be put in."""
+        found: dict[Pair, Decision] = {}
+        positions: dict[Pair, int] = {}
+
+        def about(a: Known, b: Known) -> None:
+            pair = pair_of(a.patient, b.patient)
+            if pair not in found:
+                found[pair] = decide(a.record, b.record, self.parameters)
+                positions[pair] = max(a.position, b.position)
+
+        for one in changed:
+            me = known[met.numbers[one.patient]]
+            for key in one.keys:
+                for number in met.live.get(key, ()):
+                    other = known.get(number)
+                    if other is not None and other.patient != one.patient:
+                        about(me, other)
+        for numbers in met.revived:
+            carriers = [known[n] for n in numbers if n in known]
+            for i, a in enumerate(carriers):
+                for b in carriers[i + 1 :]:
+                    about(a, b)
+        kept = [(p, d) for p, d in sorted(found.items()) if self._is_kept(d)]
+        return [self._row(pair, decision, positions[pair]) for pair, decision in kept]
+
+    def _is_kept(self, decision: Decision) -> bool:
+        """Links, reviews, and what would be one if it were not for a guard."""
+        if decision.outcome is not Outcome.NEW:
+            return True
+        return bool(decision.guard) and decision.weight >= self.parameters.review
+
+    def _row(self, pair: Pair, d: Decision, position: int) -> Row:
+        fields = _encode(evidence(d, self.parameters).fields).decode()
+        return (position, d.weight, 0, d.apart, *pair, str(d.outcome), d.rule, d.guard, fields)
+
+    def write(
+        self, conn: Connection, calls: Prepared, met: Met, kept: Sequence[Row], version: int
+    ) -> set[str]:
+        """Puts the decisions in place of what was decided about the same records before; those
+        whose clusters may be others now."""
+        steps: list[Step] = []
+        if met.busy:
+            steps.append((queries.DECISIONS_DROP, (packed("text", met.busy),)))
+        if met.died:
+            most = int4(self.parameters.carriers_max)
+            numbers = packed("int4", sorted(set(met.died)))
+            steps.append((queries.DECISIONS_FORGET, (numbers, most)))
+        if kept:
+            rows_ = [(*row[:2], version, *row[3:]) for row in kept]
+            columns = zip(queries.DECISION.types, zip(*rows_, strict=True), strict=True)
+            steps.append((queries.DECISIONS_PUT, [packed(kind, c) for kind, c in columns]))
+        seeds = {p for row in kept for p in row[4:6]} | set(met.busy)
+        if steps:
+            for result in calls.run(conn, steps):
+                seeds.update(p for pair in rows(conn, result) for p in pair)
+        return seeds

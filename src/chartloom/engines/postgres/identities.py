@@ -1,0 +1,222 @@
+"""Who is one person, as people and doors ask: reviews, decisions, words, history, matches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from chartloom.domain.grant import Grant
+from chartloom.domain.identity import (
+    IdentityDecision,
+    IdentityMatch,
+    IdentityReview,
+    IdentityWord,
+    Membership,
+    Pair,
+    QueueFigures,
+    ReviewState,
+)
+from chartloom.domain.resource import FhirJson
+from chartloom.engines.postgres import queries_identity as queries
+from chartloom.engines.postgres.base import StoreBase
+from chartloom.engines.postgres.clusters import word_of
+from chartloom.engines.postgres.connect import Connection
+from chartloom.engines.postgres.deciding import Decider
+from chartloom.engines.postgres.matching import key_numbers
+from chartloom.registry.persons import (
+    MatchRecord,
+    Outcome,
+    decide,
+    evidence,
+    pair_of,
+    standardise,
+)
+
+_FIELDS: Final = msgspec.json.Decoder(dict[str, tuple[str, float]])
+
+
+class IdentitiesPart(StoreBase):
+    """Implements the ``Identities`` port."""
+
+    def reviews(
+        self,
+        grant: Grant,
+        *,
+        state: ReviewState | None = ReviewState.OPEN,
+        reason: str = "",
+        after: Pair | None = None,
+        limit: int = 50,
+    ) -> list[IdentityReview]:
+        """Reviews, those that need two people last, the heaviest first; ``state`` None: all."""
+        self._verify(grant)
+        values = {"state": state or "", "reason": reason, "limit": limit}
+        query = queries.REVIEWS
+        if after is not None:
+            query = queries.REVIEWS_AFTER
+            values |= {"low": after[0], "high": after[1]}
+        with self._reading(grant) as conn:
+            found = conn.execute(query, values).fetchall()
+            return self._reviews(conn, found)
+
+    def review(self, grant: Grant, pair: Pair) -> IdentityReview | None:
+        """The review of a pair, closed ones too; None if there never was one."""
+        self._verify(grant)
+        with self._reading(grant) as conn:
+            found = conn.execute(queries.REVIEW_ONE, pair_of(*pair)).fetchall()
+            reviews = self._reviews(conn, found)
+        return reviews[0] if reviews else None
+
+    def _reviews(self, conn: Connection, found: Sequence[Any]) -> list[IdentityReview]:
+        words: dict[Pair, list[IdentityWord]] = {}
+        for word in self._words(conn, {p for row in found for p in row[:2]}):
+            if word.by:
+                words.setdefault(word.pair, []).append(word)
+        return [
+            IdentityReview(
+                (low, high),
+                weight,
+                reason,
+                since_us,
+                ReviewState(state),
+                two,
+                tuple(words.get((low, high), ())),
+            )
+            for low, high, weight, since_us, two, reason, state in found
+        ]
+
+    def figures(self, grant: Grant) -> QueueFigures:
+        """The queue as a whole."""
+        self._verify(grant)
+        with self._reading(grant) as conn:
+            counts = conn.execute(queries.QUEUE_COUNTS).fetchall()
+            agreement = conn.execute(queries.QUEUE_AGREEMENT).fetchone() or (0, 0)
+        by_state = dict.fromkeys(ReviewState, 0)
+        by_reason: dict[str, int] = {}
+        oldest_us = 0
+        for state, reason, count, since_us in counts:
+            by_state[ReviewState(state)] += count
+            if state == ReviewState.CLOSED:
+                continue
+            oldest_us = min(oldest_us or since_us, since_us)
+            if state == ReviewState.OPEN:
+                by_reason[reason] = count
+        return QueueFigures(
+            by_state[ReviewState.OPEN],
+            by_state[ReviewState.HALF],
+            by_state[ReviewState.DISPUTED],
+            by_state[ReviewState.CLOSED],
+            oldest_us,
+            dict(sorted(by_reason.items())),
+            *map(int, agreement),
+        )
+
+    def decision(self, grant: Grant, pair: Pair) -> IdentityDecision | None:
+        """What was decided about a pair; None if the two never shared a key.
+
+        What is not kept, because the two are plainly two persons, is decided again from their
+        records; for that the grant must cover both.
+        """
+        self._verify(grant)
+        pair = pair_of(*pair)
+        with self._reading(grant) as conn:
+            row = conn.execute(queries.DECISION_ONE, pair).fetchone()
+            if row is not None:
+                return _decision(row)
+            most = self.parameters.carriers_max
+            values = {"low": pair[0], "high": pair[1], "most": most}
+            two = conn.execute(queries.MATCHED_PAIR, values, binary=True).fetchall()
+        if len(two) < 2:
+            return None
+        one, other = [
+            self._bodies.open_match(grant, who, bytes(digest), bytes(body))
+            for who, _, digest, body in two
+        ]
+        found = evidence(decide(one, other, self.parameters), self.parameters)
+        return IdentityDecision(
+            pair,
+            str(found.outcome),
+            found.weight,
+            found.rule,
+            found.guard,
+            found.fields,
+            found.parameters,
+            max(row[1] for row in two),
+        )
+
+    def decisions_of(
+        self, grant: Grant, source_patients: Sequence[str], limit: int = 200
+    ) -> list[IdentityDecision]:
+        """All kept decisions that one of these is part of, the heaviest first."""
+        self._verify(grant)
+        values = {"ids": list(source_patients), "limit": limit}
+        with self._reading(grant) as conn:
+            return [_decision(row) for row in conn.execute(queries.DECISIONS_OF, values)]
+
+    def words_of(self, grant: Grant, source_patients: Sequence[str]) -> list[IdentityWord]:
+        """What was said about these, in the order in which it counts."""
+        self._verify(grant)
+        with self._reading(grant) as conn:
+            return self._words(conn, source_patients)
+
+    @staticmethod
+    def _words(conn: Connection, patients: Iterable[str]) -> list[IdentityWord]:
+        ids = sorted(set(patients))
+        if not ids:
+            return []
+        return [word_of(row) for row in conn.execute(queries.WORDS_READ, {"ids": ids})]
+
+    def memberships(self, grant: Grant, source_patients: Sequence[str]) -> list[Membership]:
+        """How these came to their persons, oldest first."""
+        self._verify(grant)
+        with self._reading(grant) as conn:
+            found = conn.execute(queries.MEMBERSHIPS, (list(source_patients),)).fetchall()
+        return [Membership(*row) for row in found]
+
+    def match(self, grant: Grant, patient: FhirJson, limit: int = 10) -> list[IdentityMatch]:
+        """Who a described patient may be: candidates by key, decided like arriving records, one
+        per person, the heaviest first. Nothing is written. The grant is for everyone."""
+        self._verify_for_all(grant)
+        record = standardise(patient)
+        wanted = list(key_numbers(self._guard, record))
+        if not wanted:
+            return []
+        values = {"keys": wanted, "most": self.parameters.carriers_max}
+        with self._reading(grant) as conn:
+            found = conn.execute(queries.CANDIDATES, values, binary=True).fetchall()
+        others = Decider(self._guard, self._bodies, self.parameters).open(
+            grant, [(p, bytes(digest), bytes(body)) for p, _, digest, body in found]
+        )
+        best: dict[str, IdentityMatch] = {}
+        for (who, person_id, *_), other in zip(found, others, strict=True):
+            if other is not None:
+                match = self._match(record, other, who, person_id)
+                held = best.get(person_id)
+                if match is not None and (held is None or _better(held) < _better(match)):
+                    best[person_id] = match
+        return sorted(best.values(), key=_better, reverse=True)[:limit]
+
+    def _match(
+        self, record: MatchRecord, other: MatchRecord, who: str, person_id: str
+    ) -> IdentityMatch | None:
+        decision = decide(record, other, self.parameters)
+        if decision.outcome is Outcome.NEW:
+            return None
+        told = evidence(decision, self.parameters)
+        return IdentityMatch(person_id, who, str(told.outcome), told.weight, told.fields)
+
+    def parameters_used(self) -> tuple[str, ...]:
+        """Fingerprints of the parameters by which kept decisions were made."""
+        with self._serving() as conn:
+            return tuple(row[0] for row in conn.execute(queries.PARAMETERS_USED).fetchall())
+
+
+def _better(match: IdentityMatch) -> tuple[bool, float, str]:
+    return match.outcome == Outcome.LINK, match.weight, match.source_patient
+
+
+def _decision(row: Sequence[Any]) -> IdentityDecision:
+    low, high, outcome, weight, rule, guard, fields, fingerprint, position = row
+    read = _FIELDS.decode(fields)
+    return IdentityDecision((low, high), outcome, weight, rule, guard, read, fingerprint, position)

@@ -1,0 +1,131 @@
+"""Who is one person, settled in the transaction of the batch that says something new about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chartloom.domain.grant import Grant
+from chartloom.domain.resource import LinkKind
+from chartloom.domain.store import Batch
+from chartloom.engines.postgres import queries_identity as queries
+from chartloom.engines.postgres.access import Claim, believed, entered
+from chartloom.engines.postgres.arrays import packed
+from chartloom.engines.postgres.bodies import Bodies
+from chartloom.engines.postgres.calls import Prepared, Result, Step, rows
+from chartloom.engines.postgres.clusters import Reclusterer, Why
+from chartloom.engines.postgres.connect import Connection
+from chartloom.engines.postgres.deciding import Decider, Known, Met, put_step
+from chartloom.engines.postgres.matching import Changed, MatchIndex
+from chartloom.guard import Guard
+from chartloom.registry.persons import MatchRecord, Pair, Parameters, pair_of
+
+
+class Settler:
+    """Collects what a batch says of who is who, decides, and says what is to be written."""
+
+    def __init__(
+        self, guard: Guard, bodies: Bodies, calls: Prepared, parameters: Parameters
+    ) -> None:
+        self.index = MatchIndex(guard)
+        self.parameters = parameters
+        self._bodies, self._calls = bodies, calls
+        self._decider = Decider(guard, bodies, parameters)
+        self._reclusterer = Reclusterer(calls, parameters)
+        self._version = 0
+
+    def ready(self, conn: Connection, claimed: Claim) -> None:
+        """Makes sure that the parameters are known by a number. ``conn`` must be idle."""
+        if not self._version:
+            fingerprint = (self.parameters.fingerprint,)
+            with entered(conn, claimed):
+                conn.execute(queries.PARAMETERS_PUT, fingerprint)
+                row = conn.execute(queries.PARAMETERS, fingerprint).fetchone()
+            assert row is not None
+            self._version = int(row[0])
+
+    def collect(
+        self, conn: Connection, claimed: Claim, batch: Batch, revisions: Mapping[str, int]
+    ) -> list[Changed]:
+        """The records that are to be matched. ``conn`` must be idle."""
+
+        def look_up(patients: Sequence[str]) -> dict[str, bytes]:
+            claim, mac = claimed
+            values = (claim.encode(), mac, packed("text", patients))
+            with believed():
+                found = self._calls.one(conn, queries.DIGESTS, values)
+            return {patient: bytes(digest) for patient, digest in rows(conn, found)}
+
+        return self.index.collect(batch.states, revisions, look_up)
+
+    def put(self, changed: Sequence[Changed]) -> Step:
+        """Writes the records; the result is for :meth:`settle`."""
+        return put_step(self._bodies, changed, self.parameters.carriers_max)
+
+    def settle(
+        self,
+        conn: Connection,
+        grant: Grant,
+        batch: Batch,
+        changed: Sequence[Changed],
+        found: Result | None,
+    ) -> list[Step]:
+        """Decides; what is still to be written for clusters, reviews and history.
+
+        Within the transaction, which has the lock of all clusters. found: what :meth:`put` gave.
+        """
+        known: dict[int, Known] = {}
+        seeds: set[str] = set()
+        if found is not None:
+            met = Met(rows(conn, found), self.parameters.carriers_max)
+            known = self._known(grant, met, changed)
+            kept = self._decider.decided(met, changed, known)
+            seeds = self._decider.write(conn, self._calls, met, kept, self._version)
+        why = _why(batch, changed)
+        seeds.update(p for pair, *_ in why.words for p in pair)
+        if not seeds:
+            return []
+        at_hand = {k.patient: k.record for k in known.values()}
+
+        def read(patients: Sequence[str]) -> dict[str, MatchRecord]:
+            return self._read(conn, grant, patients)
+
+        return self._reclusterer.changes(conn, seeds, at_hand, read, why)
+
+    def _known(self, grant: Grant, met: Met, changed: Sequence[Changed]) -> dict[int, Known]:
+        opened = self._decider.open(grant, [(p, d, b) for _, p, _, d, b in met.others])
+        known = {
+            number: Known(patient, position, record)
+            for (number, patient, position, *_), record in zip(met.others, opened, strict=True)
+            if record is not None
+        }
+        known.update(
+            (met.numbers[c.patient], Known(c.patient, c.position, c.record)) for c in changed
+        )
+        return known
+
+    def _read(
+        self, conn: Connection, grant: Grant, patients: Sequence[str]
+    ) -> dict[str, MatchRecord]:
+        if not patients:
+            return {}
+        found: list[tuple[Any, ...]] = rows(
+            conn, self._calls.one(conn, queries.MATCH_RECORDS, (packed("text", patients),))
+        )
+        opened = self._decider.open(grant, found)
+        return {
+            row[0]: record for row, record in zip(found, opened, strict=True) if record is not None
+        }
+
+
+def _why(batch: Batch, changed: Sequence[Changed]) -> Why:
+    new = {c.patient for c in changed}
+    last: dict[str, int] = {}
+    words: list[tuple[Pair, int, LinkKind]] = []
+    for d in batch.derived:
+        words += [(pair_of(e.surviving, e.prior), d.position, e.kind) for e in d.links]
+        for c in d.contributions:
+            if c.source_patient in new and c.resource["resourceType"] == "Patient":
+                last[c.source_patient] = max(d.position, last.get(c.source_patient, 0))
+    at_us = {m.position: m.received_at_us for m in batch.messages}
+    return Why(last, words, at_us)
