@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ GUARDS = (
     "engines/postgres/doors.py", "engines/postgres/facts.py", "engines/postgres/subject_keys.py",
     "engines/postgres/used_tokens.py", "engines/postgres/audit_log.py",
     "engines/postgres/protection.py", "engines/postgres/protection_rules.py",
-    "engines/postgres/sql/000[5-9]*.sql",
+    "engines/postgres/sql/000[5-9]*.sql", "engines/postgres/sql/00[1-9]*.sql",
     "serve/access.py", "serve/audit.py", "serve/console.py", "serve/denials.py", "serve/doors.py",
     "serve/entrance.py", "serve/glass.py", "serve/keys.py", "serve/mine.py", "serve/needs.py",
     "serve/quarantine.py", "serve/readiness.py", "serve/sessions.py", "serve/shield.py",
@@ -70,7 +71,8 @@ _POLICY_TESTS = (
 _RULES = ("tests/security/test_store_roles.py", "tests/contract/test_store_access*.py",
           "tests/contract/test_store_labels.py", "tests/contract/test_checks_*.py")  # fmt: skip
 _SQL = ("tests/contract/test_checks_*.py", "tests/contract/test_store_access*.py",
-        "tests/contract/test_subject_keys.py", "tests/contract/test_audit_log.py")  # fmt: skip
+        "tests/contract/test_subject_keys.py", "tests/contract/test_audit_log.py",
+        "tests/contract/test_batch_calls.py", "tests/contract/test_store_landing.py")  # fmt: skip
 
 #: For what no line is reached in: files that notice, the quickest first.
 _BY_FILE: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -99,10 +101,27 @@ def all_mutants(root: Path, only: str = "") -> Iterator[Mutant]:
                     continue
                 if file.suffix == ".py":
                     yield from of_python(root, path, only_raising=only_raising)
-                if file.suffix != ".py" or file.name == "protection_rules.py":
+                if file.suffix == ".sql":
+                    yield from _of_migration(root, file)
+                elif file.suffix != ".py" or file.name == "protection_rules.py":
                     yield from of_text(root, path)
                 if file.name in ("needs.py", "desk.py"):
                     yield from of_needs(path, file.read_text(encoding="utf-8"))
+
+
+_MADE = re.compile(r"(?:DROP|CREATE(?: OR REPLACE)?) FUNCTION (\w+)")
+#: Up to here, migrations made little but checks; later ones also do the work of batches.
+_ALL_CHECKS_UNTIL = "0009"
+
+
+def _of_migration(root: Path, file: Path) -> Iterator[Mutant]:
+    """Of functions that no later migration replaced."""
+    later = [f for f in file.parent.glob("*.sql") if f.name > file.name]
+    gone = {name for f in later for name in _MADE.findall(f.read_text(encoding="utf-8"))}
+    for mutant in of_text(root, str(file.relative_to(root))):
+        refuses = mutant.kind in ("never refuses", "not called")
+        if mutant.where not in gone and (refuses or file.name < _ALL_CHECKS_UNTIL):
+            yield mutant
 
 
 def files_for(root: Path, path: str) -> list[str]:

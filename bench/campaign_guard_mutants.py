@@ -346,7 +346,7 @@ def wanted(
         return False
     if asked.new:
         return before is None
-    return not asked.survivors or before is None or before["outcome"] != "killed"
+    return not asked.survivors or before is None or before["outcome"] not in ("killed", "hung")
 
 
 def save(

@@ -127,3 +127,44 @@ def test_every_day_of_the_log_is_secured_by_itself(
     superuser.execute("ROLLBACK")
     assert days == secured > 0
     assert more == more_secured > days
+
+
+def resting_on(conn: psycopg.Connection, check: str) -> list[tuple[str, list[str]]]:
+    """Functions that call ``check`` first, with the types of their arguments."""
+    query = r"""SELECT p.proname, p.proargtypes::regtype[]::text[] FROM pg_proc p
+        WHERE p.pronamespace = 'public'::regnamespace AND p.proname <> %(check)s
+            AND p.prosrc ~ ('PERFORM (public\.)?' || %(check)s || '\(') ORDER BY p.proname"""
+    return list(conn.execute(query, {"check": check}).fetchall())
+
+
+def test_a_batch_is_written_for_everyone_and_with_every_label_only(
+    store: PostgresStore, superuser: psycopg.Connection
+) -> None:
+    functions = resting_on(superuser, "require_all")
+    assert {"batch_write", "batch_end", "batch_persons"} <= {name for name, _ in functions}
+    for persons, labels in (((), ()), (("p1",), ("*",)), (("p1", "p2"), ("*",)), (("*",), ())):
+        for name, types in functions:
+            superuser.execute("BEGIN")
+            if persons:
+                grant = store.guard.mint("t", Purpose.OPERATIONS, persons, labels)
+                superuser.execute(access.BEGIN_ACCESS, access.claim(store.guard, grant))
+            nothing = sql.SQL(", ").join(sql.SQL("NULL::{}").format(sql.SQL(t)) for t in types)  # type: ignore[arg-type]
+            statement = sql.SQL("SELECT {}({})").format(sql.Identifier(name), nothing)
+            try:
+                superuser.execute(statement)
+            except REFUSED:
+                superuser.execute("ROLLBACK")
+                continue
+            pytest.fail(f"{name} writes for {persons} with {labels}")
+
+
+def test_what_is_read_for_a_batch_takes_every_label(
+    store: PostgresStore, superuser: psycopg.Connection
+) -> None:
+    functions = resting_on(superuser, "require_all_of")
+    assert {"current_states", "current_views", "pending_messages"} <= {n for n, _ in functions}
+    for persons, labels in ((("*",), ()), (("p1",), ("*",)), (("*",), ("HIV",))):
+        grant = store.guard.mint("t", Purpose.OPERATIONS, persons, labels)
+        for name, types in functions:
+            with pytest.raises(REFUSED):
+                call(superuser, name, types[2:], access.claim(store.guard, grant))
