@@ -14,6 +14,7 @@ from tests.support.memory_audit import MemoryAudit
 from tests.support.memory_doors import MemoryGlass, MemoryUses
 
 from chartloom.domain.access import Target
+from chartloom.domain.grant import Purpose
 from chartloom.domain.labels import Label
 from chartloom.guard import Guard
 from chartloom.guard.audit import Recorder
@@ -27,6 +28,10 @@ ENGINEER = Principal("e", roles=frozenset({"integration_engineer"}))
 ABOUT = {10: (), 11: ("one",), 12: ("vip",), 13: ("one", "vip"), 14: ("ghost",), 15: ("one", "two")}
 POSITIONS = range(10, 17)
 HIDDEN = '@id("hidden") forbid (principal, action == Action::"see_label", resource);'
+DENIES: dict[str, Any] = {
+    "resourceType": "Consent", "status": "active", "dateTime": "2026-01-01",
+    "scope": {"coding": [{"code": "patient-privacy"}]}, "provision": {"type": "deny"},
+}  # fmt: skip
 
 
 class Ward(Facts):
@@ -83,6 +88,56 @@ def test_of_no_messages_none_is_named(house: House) -> None:
     assert house.authority.listable(DOCTOR, (), ()) == frozenset()
 
 
+# Pairs of records that may be one person
+
+STEWARD = Principal("s", roles=frozenset({"data_steward"}))
+PAIRS = [("one", "uno"), ("one", "two"), ("one", "ghost"), ("one", "vip")]
+LOOK = ((Action.REVIEW_IDENTITY, OPERATE),)
+
+
+def test_a_list_names_pairs_of_which_both_are_open(house: House) -> None:
+    def named(who: Principal, *options: Any) -> set[tuple[str, str]]:
+        return set(house.authority.open_pairs(who, options, PAIRS))
+
+    assert named(STEWARD, *LOOK) == {("one", "uno"), ("one", "two"), ("one", "vip")}
+    assert named(DOCTOR, *LOOK) == set()
+    assert named(DOCTOR, (Action.VIEW_CHART, TREAT)) == {("one", "uno"), ("one", "two")}
+    assert named(STEWARD) == set()
+
+
+# Of whom a system is told that asks who somebody is
+
+ASKS = Principal("registry", scopes=frozenset({"system/Patient.rs"}), service=True)
+
+
+def told(house: House, who: Principal = ASKS, purpose: Any = TREAT) -> set[str]:
+    asked = ("one", "uno", "two", "vip", "ghost")
+    return set(house.authority.identifiable(who, purpose, asked))
+
+
+def test_a_system_is_told_of_whom_it_may_be_told(house: House, tmp_path: Path) -> None:
+    assert told(house) == {"one", "uno", "two"}
+    assert told(house, ASKS, Purpose.RESEARCH) == set()
+    assert told(house, DOCTOR) == set()
+    assert house.authority.identifiable(ASKS, TREAT, ("two",)) == {"two"}
+    house.facts.said = [DENIES | {"patient": {"reference": "Patient/two"}}]
+    assert told(house) == {"one", "uno"}
+
+
+# Nothing is asked for nobody
+
+
+def test_for_nobody_nothing_is_asked(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(*_: object) -> Any:
+        raise AssertionError("the facts were asked")
+
+    for name in ("known_of_all", "targets_of_messages", "together"):
+        monkeypatch.setattr(house.facts, name, asked)
+    assert house.authority.identifiable(ASKS, TREAT, ()) == frozenset()
+    assert house.authority.open_pairs(STEWARD, LOOK, ()) == frozenset()
+    assert house.authority.listable(STEWARD, LOOK, ()) == frozenset()
+
+
 # Searches
 
 
@@ -104,13 +159,7 @@ def test_who_has_a_label_that_stays_closed_is_not_found(tmp_path: Path) -> None:
 def test_a_consent_that_names_nobody_is_about_everybody_it_came_with(
     house: House, patient: object
 ) -> None:
-    house.facts.said = [
-        {
-            "resourceType": "Consent", "status": "active", "dateTime": "2026-01-01",
-            "scope": {"coding": [{"code": "patient-privacy"}]}, "provision": {"type": "deny"},
-            "patient": patient,
-        }
-    ]  # fmt: skip
+    house.facts.said = [DENIES | {"patient": patient}]
     assert house.findable() == set()
     gatherer = house.authority.gatherer
     persons = [PersonFacts(("one",)), PersonFacts(("two",), labels=frozenset({Label("HIV")}))]
