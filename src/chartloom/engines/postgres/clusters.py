@@ -41,11 +41,13 @@ Records = Callable[[Sequence[str]], Mapping[str, MatchRecord]]
 
 class Why(NamedTuple):
     """What of a batch concerns clusters. changed: patient -> position of the last message that said
-    something new; words: pairs that were spoken of, with position and kind; at_us: by position."""
+    something new; words: pairs that were spoken of, with position and kind; at_us: by position, of
+    the messages. told: those who follow the outbox are told."""
 
     changed: dict[str, int]
     words: list[tuple[Pair, int, LinkKind]]
     at_us: dict[int, int]
+    told: bool = True
 
 
 class ReviewRow(NamedTuple):
@@ -173,7 +175,8 @@ class Reclusterer:
             patients = packed("text", [m[2] for m in moves])
             steps.append((queries.PERSON_MOVE, (patients, packed("text", [m[4] for m in moves]))))
             steps.append(_put(queries.MEMBERSHIP_PUT, queries.MEMBERSHIP, moves))
-            steps.append((queries.TOLD, (patients,)))
+            if why.told:
+                steps.append((queries.TOLD, (patients,)))
         if reviews := _reviews(whole, clusters, why):
             steps.append(_put(queries.REVIEW_PUT, queries.REVIEW, reviews))
         return steps
