@@ -111,6 +111,10 @@ class Charts(Protocol):
         """
         ...
 
+    def persons_of(self, grant: Grant, any_ids: Sequence[str]) -> list[SearchHit]:
+        """The persons of person ids and source patient ids, each once; unknown ids are left out."""
+        ...
+
     def recent_persons(self, grant: Grant, limit: int = 20) -> list[SearchHit]:
         """Persons whose chart changed last."""
         ...
