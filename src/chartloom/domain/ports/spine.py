@@ -74,6 +74,11 @@ class Lanes(Protocol):
         """
         ...
 
+    def vouched(self, grant: Grant, source_patient: str) -> int:
+        """Up to which position people said that messages are about this source patient, although
+        they speak of somebody else; 0 if they did not."""
+        ...
+
     def commit(self, batch: Batch) -> None:
         """One transaction: bundles, states, views, links, identifiers, issues, outbox, lanes."""
         ...

@@ -101,6 +101,18 @@ def standing_of(words: Iterable[IdentityWord], two: bool) -> Standing:
     return Standing(verdict, ReviewState.OPEN if against else ReviewState.CLOSED)
 
 
+def vouched_up_to(words: Iterable[IdentityWord]) -> int:
+    """Up to which position messages are about a record, although they speak of somebody else.
+
+    words: about that record itself, in any order. One person is enough: whoever says so has looked
+    at messages that came before, so that later ones are stopped again. 0 if nobody says so.
+    """
+    people = _standing_people(words)
+    if not people or not _joins(people[-1]):
+        return 0
+    return max(word.position for word in people if _joins(word))
+
+
 def _when(word: IdentityWord) -> tuple[int, int, int]:
     return word.event_us, word.position, word.ordinal
 
