@@ -21,6 +21,10 @@ TWO_NEEDED: Final = frozenset(
 )
 
 
+#: Reason of a review of a pair that rules would not ask about: people or sources do not agree.
+CONTRADICTED: Final = "contradicted"
+
+
 class Standing(NamedTuple):
     """What was said about one pair. verdict: one person, not one person, or nothing that counts.
 
