@@ -1,5 +1,5 @@
-"""A message that would turn a record into somebody else's, through the real store: stopped, reviewed,
-released by a person's word, and the same again after everything was derived anew."""
+"""A message that would turn a record into somebody else's, through the real store: stopped,
+reviewed, released by a person's word, and the same again after everything was derived anew."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """Merges and unmerges of chance that end where they began, through the real worker and store.
 
-A household is a few records of one registry. One sequence: sources merge, link and unlink its records,
-people say and withdraw, all in a random order of arrival and some of it twice; at the end (of the
-times of the messages, not of their arrival) every source has said again what it said at first, and every
-person has withdrawn. Then persons, open reviews and the bytes of all sections are what they were.
+A household is a few records of one registry. One sequence: sources merge, link and unlink its
+records, people say and withdraw, all in a random order of arrival and some of it twice; at the end
+(of the times of the messages, not of their arrival) every source has said again what it said at
+first, and every person has withdrawn. Then persons, open reviews and the bytes of all sections are
+what they were.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ FEED = Feed("adt", "it", "it", "mllp", Format.HL7V2)
 AUTHORS = ("user:ada", "user:ben", "user:cem")
 _START_S = 1_767_225_600  # 2026-01-01T00:00Z
 _LATEST = "20261231000000"  # of what is said of the persons themselves
+_DRAWN = "20261230000000"
 _GIVEN = ("ANNA", "BERTHOLD", "CILLA", "DARIUS", "EDELTRAUD", "FYODOR")
 _READ_AT_ONCE = 400
 
@@ -136,7 +138,7 @@ class Merging:
             yield self._arrival(body, control, number)
             if i < 2:
                 result = (("2823-3^Potassium^LN", f"{3 + i}.5", "N"),)
-                body = oru(f"O{number}", _LATEST, result, drawn=_LATEST, number=number)
+                body = oru(f"O{number}", _DRAWN, result, drawn=_DRAWN, number=number)
                 name = f"{who[5]}||{who[7]}|{who[8]}".encode()
                 body = body.replace(b"DOE^JANE||19700101|F", name)
                 yield self._arrival(body, f"O{number}", number)
@@ -186,7 +188,7 @@ class Merging:
         return halfway, self.everything()
 
     def _some_twice(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
-        """Some arrive twice: a sender that tries again, or that sends the same with a new number."""
+        """Some arrive twice: a sender tries again, or sends the same with a new number."""
         found = list(arrivals)
         for one in arrivals:
             if self.rng.random() < 0.2:
@@ -245,8 +247,6 @@ class Merging:
             for house in self.houses
             if any(before[i] != after[i] for i in map(self.id_of, house.numbers))
         ]
-
-
 
 
 def _stamp(second: int) -> str:

@@ -24,13 +24,16 @@ from chartloom.registry.persons import (
     Outcome,
     Pair,
     Parameters,
+    Review,
     cluster,
+    contested,
     last_words,
     pair_of,
     standing,
     two_needed,
 )
 from chartloom.registry.persons.record import EMPTY
+from chartloom.registry.persons.words import CONTRADICTED
 
 #: Of a stored decision the levels are in its evidence; clusters do not ask for them.
 _NO_LEVELS: Final = Comparison(*("missing",) * 12)
@@ -278,6 +281,10 @@ class _Causes:
 def _reviews(whole: Whole, clusters: Clusters, why: Why) -> list[Row]:
     """Reviews that are new, other than they were, or over."""
     wanted = {review.pair: review for review in clusters.reviews}
+    for pair in contested(whole.in_order(), whole.hard):
+        decision = whole.decisions.get(pair)
+        weight = 0.0 if decision is None else decision.weight
+        wanted.setdefault(pair, Review(pair, weight, CONTRADICTED))
     position = max([*why.changed.values(), *(p for _, p, _ in why.words)], default=0)
     at_us = why.at_us.get(position, 0)
     found: list[Row] = []
@@ -294,6 +301,8 @@ def _reviews(whole: Whole, clusters: Clusters, why: Why) -> list[Row]:
         row = (review.weight, since_us, position, two, *pair, review.reason, state)
         found.append(row)
     for pair, held in sorted(whole.reviews.items()):
+        if pair[0] == pair[1]:
+            continue  # an overlay: see overlays.py
         if pair not in wanted and held.state != ReviewState.CLOSED:
             closed = str(ReviewState.CLOSED)
             row = (held.weight, held.since_us, position, held.two, *pair, held.reason, closed)

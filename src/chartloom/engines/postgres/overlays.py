@@ -1,7 +1,7 @@
 """Messages that would turn a patient's record into somebody else's, as the store keeps them.
 
-They are in quarantine. Each is a row of ``overlay_stop``, and the record stands in the review queue as
-a pair with itself. A person's word about it takes effect with the message that it came by.
+They are in quarantine. Each is a row of ``overlay_stop``, and the record stands in the review queue
+as a pair with itself. A person's word about it takes effect with the message that it came by.
 """
 
 from __future__ import annotations
