@@ -110,8 +110,7 @@ TABLES: Final[dict[str, Table]] = {
     "match_parameters": Table(Rule.SITE, worker="SI", serve="S"),
     "identity_decision": Table(Rule.PAIR, worker="SIUD", serve="S"),
     "identity_review": Table(Rule.PAIR, worker="SIU", serve="S"),
-    # Written by functions only.
-    "overlay_stop": Table(Rule.PERSON, serve="S"),
+    "overlay_stop": Table(Rule.PERSON),  # functions only
     "membership": Table(Rule.PERSON, worker="I", serve="S"),
     "identifier": Table(Rule.PERSON, worker="SI", serve="S"),
     "care": Table(Rule.PERSON, worker="SID", serve="S"),

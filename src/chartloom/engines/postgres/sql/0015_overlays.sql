@@ -41,8 +41,10 @@ DECLARE
     free bigint[];
 BEGIN
     PERFORM require_all();
+    -- What is not in the log any more cannot be tried again, and stays as it is.
     free := ARRAY(SELECT s.position FROM overlay_stop s
-                  WHERE s.source_patient = patient AND s.position <= upto);
+                  WHERE s.source_patient = patient AND s.position <= upto
+                      AND EXISTS (SELECT FROM landing l WHERE l.position = s.position));
     INSERT INTO retry (position, lane)
     SELECT m.position, m.lane FROM unnest(free) f (position)
     CROSS JOIN LATERAL (SELECT l.position, l.lane FROM landing l WHERE l.position = f.position) m
