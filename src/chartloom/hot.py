@@ -48,9 +48,10 @@ from chartloom.domain.quarantine import (
     place_of,
     quarantined,
 )
-from chartloom.domain.resource import Derived
+from chartloom.domain.resource import Derived, ResourceState
 from chartloom.domain.shredding import subjects, without
 from chartloom.domain.store import Batch, Wanted
+from chartloom.registry.persons import Parameters, default_parameters
 
 #: What a bug in pure code raises. Named, so that faults of the store or the machine pass through.
 DERIVE_FAULTS: Final = (
@@ -96,7 +97,8 @@ class Worker:
 
     mappings: feed name -> the feed and its mapping. share: how many lanes to hold at most.
     live: False for a worker that only replays. on_batch: called after each commit.
-    when_idle: called by :meth:`run` when nothing is pending.
+    when_idle: called by :meth:`run` when nothing is pending. parameters: by which an update is seen
+    to be about somebody else; the built-in ones if there are none.
     """
 
     def __init__(
@@ -113,11 +115,13 @@ class Worker:
         live: bool = True,
         on_batch: Callable[[BatchReport], None] | None = None,
         when_idle: Callable[[], None] | None = None,
+        parameters: Parameters | None = None,
     ) -> None:
         self.store, self.mappings, self.namespace = store, mappings, namespace
         self.clock, self.grant_source, self.name = clock, grant_source, name
         self.share, self.batch_max = share, batch_max
         self.live, self.on_batch, self.when_idle = live, on_batch, when_idle
+        self.parameters = parameters or default_parameters()
 
     def run(self, stop: threading.Event) -> None:
         """Works until ``stop`` is set, then gives the lanes back. Outlives the store's outages.
@@ -161,14 +165,20 @@ class Worker:
 
     def run_once(self) -> int:
         """Applies what is pending, at most ``batch_max`` messages; how many it consumed."""
+        done = 0
         lanes = self.store.claim(self.name, self.share)
         messages = self.store.pending(self.grant_source(), lanes, self.batch_max) if lanes else []
         for version, batch in self._by_version(messages):
             started = perf_counter()
             derived = [self.derive(message) for message in batch]
             derived = self.without_shredded(batch, derived)
-            self.apply(version, batch, derived, perf_counter() - started)
-        return len(messages)
+            now = chart.release_at(derived)
+            self.apply(version, batch[:now], derived[:now], perf_counter() - started)
+            done += now
+            # What a person's word set free comes before anything that follows it.
+            if any(link.surviving == link.prior for link in derived[now - 1].links):
+                break
+        return done
 
     def derive(self, message: Message) -> Derived:
         """What one message says; one that cannot be tried or trips the mapping is quarantined."""
@@ -229,14 +239,16 @@ class Worker:
                 self.apply(version, messages, [quarantined(messages[0], INTERNAL_FAULT, where)])
 
     def _commit(
-        self, version: str, messages: Sequence[Message], derived: Sequence[Derived], derive_s: float
+        self, version: str, messages: Sequence[Message], said: Sequence[Derived], derive_s: float
     ) -> None:
-        """Prefetch, merge, fold, commit; again if another worker changed what was read."""
+        """Prefetch, stop overlays, merge, fold, commit; again if another worker changed what was
+        read."""
         for attempts_left in reversed(range(_STALE_ATTEMPTS_MAX)):
             clock, grant = [perf_counter()], self.grant_source()
-            wanted = chart.plan_batch(derived)
+            wanted = chart.plan_batch(said)
             found = self.store.prefetch(grant, wanted)
             clock.append(perf_counter())
+            derived = self._stopped(grant, said, found.states)
             changes = chart.merge_batch(derived, found.states)
             views = found.views
             if unforeseen := chart.views_of(changes) - wanted.views:
@@ -272,6 +284,14 @@ class Worker:
             if self.on_batch:
                 self.on_batch(_report(batch, len(folded.refill), derive_s, clock))
             return
+
+    def _stopped(
+        self, grant: Grant, said: Sequence[Derived], states: Mapping[str, ResourceState]
+    ) -> list[Derived]:
+        """Without what would turn a patient's record into somebody else's."""
+        return chart.stop_overlays(
+            said, states, self.parameters, lambda patient: self.store.vouched(grant, patient)
+        )
 
     def _by_version(self, messages: Sequence[Message]) -> Iterator[tuple[str, list[Message]]]:
         """Messages by the mapping version that applies to them, each lane's order kept: a message

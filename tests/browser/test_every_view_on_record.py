@@ -26,6 +26,9 @@ SHOWS_NOTHING_PROTECTED = {
     "/readyz": "one word",
     "/metrics": "numbers of the site, with a token or from this machine",
     "/static/{print}/{name}": "style and script",
+    "/fhir/R4/metadata": "what the door can do",
+    "/fhir/R4/.well-known/smart-configuration": "where its tokens are given out",
+    "/fhir/R4/OperationDefinition/{id}": "what an operation takes and gives",
 }
 
 
@@ -41,6 +44,7 @@ def samples(house: Site, ids: dict[str, str]) -> dict[str, list[str]]:
         "resource": [patient, "x"],
         "element": ["birthDate", "nonsense"],
         "position": ["1", "999999", "x"],
+        "id": ["match", ids["anna"], patient, "x"],
         "print": ["x"],
         "name": ["x"],
     }

@@ -12,7 +12,7 @@ from tests.browser.test_roles import GOOD, WORDS, events_since, house, size_of
 from tests.support.postgres import postgres_server
 from tests.support.site import Site, serving
 
-from chartloom.project.model_doors import DoorSettings
+from chartloom.project.model_doors import DoorSettings, IdentityDoorSettings
 from chartloom.serve import Door, Rate, limits
 from chartloom.serve.limits import STANDARD, Limiter
 from chartloom.wiring.doors import rates_of
@@ -161,5 +161,6 @@ def test_the_settings_of_a_site_are_the_rates_of_its_doors() -> None:
     rates = rates_of(closed)
     assert rates[Door.GLASS] == Rate(0, 3600.0)
     assert rates[Door.TOKEN] == Rate(7)
-    names = re.findall(r"(\w+)_per_(?:minute|hour)_max", " ".join(DoorSettings.model_fields))
+    settings = [*DoorSettings.model_fields, *IdentityDoorSettings.model_fields]
+    names = re.findall(r"(\w+)_per_(?:minute|hour)_max", " ".join(settings))
     assert len(names) == len(Door)

@@ -72,4 +72,5 @@ def every_kind() -> dict[str, dict[str, Any]]:
     found[Kind.IDENTITY_SAID] = events.identity_said(
         c, (PATIENT, "pat-2"), "different", reason="relatives"
     )
+    found[Kind.RECONCILED] = events.reconciled(c, PATIENT, "list-1", "allergies", "refuted")
     return found

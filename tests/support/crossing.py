@@ -108,6 +108,7 @@ class Crossing:
             "/quarantine/retry": self._retry, "/purpose": self._purpose, "/chart": self._found,
             "/api/messages": self._messages, "/quarantine": self._quarantine,
             "/shreddings": self._shreddings, "/shreddings/{id}": self._records,
+            "/fhir/R4/Patient": self._patients, "/fhir/R4/Patient/$ihe-pix": self._patients,
         }  # fmt: skip
         for path, method in self.routes():
             if path in LEFT_OUT:
@@ -116,6 +117,8 @@ class Crossing:
                 yield from makers[path](subject, method)
             elif not (names := re.findall(r"{(\w+)(?::path)?}", path)):
                 yield Attempt(subject, path, path, method)
+            elif path.startswith("/fhir/R4/OperationDefinition/"):
+                yield Attempt(subject, path, "/fhir/R4/OperationDefinition/match")
             elif path.startswith("/static/"):
                 yield Attempt(subject, path, "/static/x/console.css")
             else:
@@ -126,6 +129,8 @@ class Crossing:
         first, rest = names[0], names[1:]
         pools: dict[str, dict[str, str]] = {
             "person": self._persons(subject),
+            # People have no business at the doors of other systems, whoever it is about.
+            "id": dict.fromkeys(self._persons(subject), "forbidden") | self._absent(),
             "resource": self._resources(subject, route),
             "position": self._positions(subject),
         }
@@ -221,6 +226,18 @@ class Crossing:
                 form = (("identifier", who), ("birth_date", born), ("reason", "emergency"),
                         ("text", "trying to look across"))  # fmt: skip
                 yield Attempt(subject, "/glass", "/glass", "POST", form)
+
+    def _patients(self, subject: str, method: str) -> Iterator[Attempt]:
+        if method == "POST":
+            route = "/fhir/R4/Patient/$ihe-pix"
+            yield Attempt(subject, route, route, "POST", (("sourceIdentifier", "x|y"),))
+            return
+        for p in self.house.patients:
+            for query in (f"family={p.normal}fam", f"identifier=urn:id:QH|{p.mrn}"):
+                yield Attempt(subject, "/fhir/R4/Patient", f"/fhir/R4/Patient?{query}")
+            source = f"sourceIdentifier=urn:id:QH|{p.mrn}"
+            route = "/fhir/R4/Patient/$ihe-pix"
+            yield Attempt(subject, route, f"{route}?{source}")
 
     def _records(self, subject: str, method: str) -> Iterator[Attempt]:
         for route, extra in (("/glass/again", ()), ("/glass/end", ()),

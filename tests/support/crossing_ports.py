@@ -80,7 +80,9 @@ class PortCrossing:
         patient = pick([*self.house.source_patients, *self.house.persons])
         p = pick(self.house.patients)
         makers: dict[str, Any] = {
-            "any_id": patient, "source_patients": [pick(self._b), pick(self._a)],
+            "any_id": patient, "any_ids": [patient, pick(self._b)], "after": "",
+            "wanted": [[("identifier", p.mrn)], [("family^", f"{p.normal}fam")]],
+            "source_patients": [pick(self._b), pick(self._a)],
             "resource_id": pick(self._b_resources + self._secret),
             "resource_ids": self.random.sample(self._b_resources + self._secret, 3),
             "position": pick(self._positions),

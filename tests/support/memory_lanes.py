@@ -14,10 +14,12 @@ from chartloom.chart import place
 from chartloom.domain.chart import PlacedState, Section, SectionView, ViewKey
 from chartloom.domain.codec import decode, encode, encode_sorted
 from chartloom.domain.errors import BatchRefused
-from chartloom.domain.grant import Grant
+from chartloom.domain.grant import EVERYONE, Grant, Purpose
+from chartloom.domain.identity import IdentityWord
 from chartloom.domain.message import Message
 from chartloom.domain.resource import Contribution, Derived, ResourceState, Stamp
 from chartloom.domain.store import Batch, Prefetched, Wanted
+from chartloom.registry.persons import vouched_up_to
 
 
 class MemoryLanes:
@@ -79,6 +81,23 @@ class MemoryLanes:
         mine.sort(key=lambda p: (p.sort_us, p.state.id), reverse=True)
         return [p.state for p in mine[:limit]]
 
+    def vouched(self, grant: Grant, source_patient: str) -> int:
+        return vouched_up_to(
+            IdentityWord((e.surviving, e.prior), e.kind, d.event_us, d.position, e.rule, e.by)
+            for d in self.derived.values()
+            for e in d.links
+            if e.surviving == e.prior == source_patient
+        )
+
+    def _set_free(self, said: Derived) -> None:
+        for patient in {e.surviving for e in said.links if e.surviving == e.prior}:
+            upto = self.vouched(Grant("", Purpose.OPERATIONS, EVERYONE, (), 0, ""), patient)
+            self.retries += [
+                d.position
+                for d in self.derived.values()
+                if patient in d.overlaid and d.position <= upto and d.position not in self.retries
+            ]
+
     def commit(self, batch: Batch) -> None:
         self.before_commit(batch)
         for derived in batch.derived:
@@ -93,6 +112,7 @@ class MemoryLanes:
             self.versions[derived.position] = batch.project_version
             if derived.position in self.retries:
                 self.retries.remove(derived.position)
+            self._set_free(derived)
         assert len({p.state.id for p in batch.states}) == len(batch.states)
         for placed in batch.states:
             self._check(placed)

@@ -20,10 +20,10 @@ from tests.support.batches import everyone
 
 from chartloom.domain.errors import BatchStale, LaneLost
 from chartloom.domain.feed import Feed
-from chartloom.domain.grant import Purpose
+from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.identity import IdentityReview
 from chartloom.domain.message import Arrival, Format, Message
-from chartloom.domain.resource import Contribution, Derived, LinkEvent, LinkKind
+from chartloom.domain.resource import Contribution, Derived, LinkEvent, LinkKind, ResourceState
 from chartloom.engines.postgres import PostgresStore
 from chartloom.guard import SystemClock
 from chartloom.hot import Worker
@@ -112,11 +112,21 @@ def land(store: PostgresStore, told: Sequence[Told]) -> None:
     store.land(arrivals)
 
 
+class Unstopped(Worker):
+    """Applies whatever is said of a record, also that it is somebody else now: what is decided
+    about it has to follow. That such messages are stopped is tested in ``test_overlays.py``."""
+
+    def _stopped(
+        self, grant: Grant, said: Sequence[Derived], states: Mapping[str, ResourceState]
+    ) -> list[Derived]:
+        return list(said)
+
+
 def worker(store: PostgresStore, name: str = "w", share: int = 64, batch_max: int = 500) -> Worker:
     """A worker that applies them."""
     mappings = {FEED.name: (FEED, cast(FeedMapping, PlainMapping()))}
     grants = store.guard
-    return Worker(
+    return Unstopped(
         store,
         mappings,
         NAMESPACE,

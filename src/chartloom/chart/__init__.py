@@ -16,6 +16,7 @@ from chartloom.chart.batch import (
 )
 from chartloom.chart.fold import BOUNDS, REFILL_LIMIT, Bound, fold, rebuild_part, view_key
 from chartloom.chart.merge import WHOLE, merge, stamp_of
+from chartloom.chart.overlay import release_at, stop_overlays
 from chartloom.chart.place import place
 from chartloom.chart.summary import ChartSection, ChartSummary, summary
 
@@ -38,7 +39,9 @@ __all__ = [
     "rank_directory",
     "rebuild_part",
     "refill_view",
+    "release_at",
     "stamp_of",
+    "stop_overlays",
     "summary",
     "view_key",
     "views_of",

@@ -79,7 +79,9 @@ class ReviewState(StrEnum):
 class IdentityReview(msgspec.Struct, frozen=True):
     """A pair that somebody should look at.
 
-    reason: name of a guard, ``score``, ``said-apart`` or ``overlay``. since_us: when it came into
+    reason: name of a guard, ``score``, ``said-apart``, ``contradicted`` (a source or another person
+    said something else about what was decided) or ``overlay`` (of a record: twice the same id; a
+    message would turn it into somebody else's). since_us: when it came into
     the queue (time of the message that caused it). two: two people must say the same. words: what
     people said about it, oldest first.
     """

@@ -18,6 +18,7 @@ STORED_UNREADABLE: Final = "stored-unreadable"
 STORED_DAMAGED: Final = "stored-damaged"
 WORKER_DIED: Final = "worker-died"
 SUBJECT_SHREDDED: Final = "subject-shredded"
+IDENTITY_OVERLAY: Final = "identity-overlay"
 
 register_codes(
     IssueCode(
@@ -61,6 +62,13 @@ register_codes(
         Severity.FATAL,
         "The message is about a person whose key was destroyed; nobody can read it, by design.",
         "Nothing brings it back. If the source still sends this person's data, stop it there.",
+    ),
+    IssueCode(
+        IDENTITY_OVERLAY,
+        Severity.FATAL,
+        "The message would turn a patient's record into somebody else's; somebody has to look.",
+        "Say in the review queue whether it is the same person: then it is applied, or it stays "
+        "here and the source has to correct the number.",
     ),
     IssueCode(
         CONTROL_ID_REUSED,

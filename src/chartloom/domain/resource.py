@@ -116,6 +116,7 @@ class Derived(msgspec.Struct, frozen=True):
     provenance: the FHIR Provenance of this message (targets, entity = message, agent = feed).
     unread: labels of what the message says besides its contributions, by number of its part
     (``Message.parts``; -1: around the parts); what was refused is at least restricted.
+    overlaid: source patients whose records it would turn into somebody else's; it is in quarantine.
     """
 
     position: int
@@ -133,6 +134,7 @@ class Derived(msgspec.Struct, frozen=True):
     provenance: FhirJson | None = None
     quarantine: str = ""
     unread: tuple[tuple[int, int], ...] = ()
+    overlaid: tuple[str, ...] = ()
 
     @property
     def labels(self) -> int:

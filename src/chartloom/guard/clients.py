@@ -50,7 +50,8 @@ class RegisteredClient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     its tokens may hold, and what it may do by certificate alone. feeds: names of the feeds it may
     send to. certificates: names (DNS, address, SPIFFE id) or subject (``CN=...,O=...``, RFC 4514)
     of the TLS certificates by which it is known. certificate_bound: its tokens are worth nothing
-    without its certificate (RFC 8705).
+    without its certificate (RFC 8705). applications: ``MSH-3|MSH-4`` by which it is known where
+    the door for identity queries has no TLS, on this machine only.
     """
 
     id: str
@@ -62,6 +63,7 @@ class RegisteredClient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     feeds: tuple[str, ...] = ()
     certificates: tuple[str, ...] = ()
     certificate_bound: bool = False
+    applications: tuple[str, ...] = ()
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,6 +76,7 @@ class Clients:
     def __init__(self, clients: Collection[RegisteredClient] = ()) -> None:
         self._by_id = {c.id: c for c in clients}
         self._by_name = {n: c for c in clients for n in c.certificates}
+        self._by_application = {a: c for c in clients for a in c.applications}
         self._senders: dict[str, int] = {}
         for client in clients:
             for feed in client.feeds:
@@ -92,6 +95,10 @@ class Clients:
     def has_senders(self, feed: str) -> bool:
         """Whether some service is named for the feed; then nobody else may send to it."""
         return feed in self._senders
+
+    def of_application(self, application: str, facility: str) -> RegisteredClient | None:
+        """Who calls itself so in a message; believed only where nobody else can reach the door."""
+        return self._by_application.get(f"{application}|{facility}")
 
     def of_certificate(self, der: bytes) -> RegisteredClient | None:
         """Who shows this certificate, after TLS verified it; ``None`` if its names fit nobody, or
@@ -145,8 +152,12 @@ def _wrong(client: RegisteredClient, others: Collection[RegisteredClient]) -> It
         yield "there are two references to its keys"
     if client.jwks_url and not _HTTPS.fullmatch(client.jwks_url):
         yield "jwks_url is no HTTPS address"
-    if not (client.jwks or client.jwks_url or client.certificates):
-        yield "neither keys (jwks, jwks_url) nor certificates tell who it is"
+    if taken := set(client.applications) & {n for c in others for n in c.applications}:
+        yield f"{len(taken)} of its applications belong to another service"
+    if any(a.count("|") != 1 for a in client.applications):
+        yield "an application is written like SENDER|FACILITY (MSH-3 and MSH-4)"
+    if not (client.jwks or client.jwks_url or client.certificates or client.applications):
+        yield "neither keys (jwks, jwks_url), certificates nor applications tell who it is"
     if client.certificate_bound and not client.certificates:
         yield "its tokens are bound to certificates, but it has none"
     for scope in client.scopes:

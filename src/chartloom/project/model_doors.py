@@ -70,6 +70,67 @@ class SignInSettings(Strict):
         return self
 
 
+class DomainSettings(Strict):
+    """``[[doors.identity.domains]]``: an assigning authority with all its names."""
+
+    name: str = Field(
+        "", pattern=r"^[^|~^&\\\s]{0,64}$", description="Its name in HL7 v2 (CX-4.1, HD.1)."
+    )
+    oid: str = Field(
+        "",
+        pattern=r"^([0-2](\.(0|[1-9]\d*))+)?$",
+        description="Its object identifier, without prefix.",
+    )
+    uri: str = Field(
+        "",
+        pattern=r"^((https?|urn):[^\s|]+)?$",
+        description="Its address in FHIR (``Identifier.system``), if it is not ``urn:oid:``.",
+    )
+
+    @model_validator(mode="after")
+    def _some_name(self) -> DomainSettings:
+        if not (self.name or self.oid or self.uri):
+            raise ValueError("a domain needs a name, an oid or a uri")
+        return self
+
+
+class IdentityDoorSettings(Strict):
+    """``[doors.identity]``: the doors through which other systems ask who a patient is: PIX and PDQ
+    by HL7 v2 over MLLP, and the same by FHIR under ``/fhir/R4`` of the console."""
+
+    port: int = Field(
+        0, ge=0, le=65535, description="Port for queries by HL7 v2 over MLLP. 0: that door is shut."
+    )
+    host: str = Field("127.0.0.1", description="Address on which that door listens.")
+    tls_cert: str = Field(
+        "",
+        description="PEM file of its certificate. Empty: that of ``[tls]``; ``off``: no TLS, on "
+        "this machine only.",
+    )
+    tls_key: str = Field(
+        "", description="PEM file of the key, unless it stands in the file of the certificate."
+    )
+    tls_client_ca: str = Field(
+        "",
+        description="PEM file of the authority of clients' certificates, or ``internal``. With "
+        "TLS, everybody who asks shows a certificate.",
+    )
+    charset: str = Field("utf-8", description="Character set of queries that name none (MSH-18).")
+    purpose: Literal["TREAT", "HOPERAT"] = Field(
+        "TREAT", description="Purpose of use for which queries by HL7 v2 are made."
+    )
+    connections_max: int = Field(64, ge=1, le=1024, description="Connections at a time.")
+    queries_per_minute_max: int = Field(
+        600, ge=0, description="Queries by HL7 v2 of one service. 0: without limit."
+    )
+    domains: list[DomainSettings] = Field(
+        default_factory=list,
+        description="Assigning authorities that the doors answer for, HL7 v2 and FHIR alike, each with "
+        "``name``, ``oid``, ``uri`` as far as it has them (``[[doors.identity.domains]]``). "
+        "Without any: all that records name, but for numbers of insurance and the like.",
+    )
+
+
 class DoorSettings(Strict):
     """``[doors]``: how often somebody may knock at the console and the API. Whoever comes too often
     is answered 429 and when to come again. 0 means without limit."""
@@ -93,5 +154,6 @@ class DoorSettings(Strict):
         "the emergency department needs.",
     )
     api_per_minute_max: int = Field(
-        600, ge=0, description="Requests to ``/api`` of one person or service."
+        600, ge=0, description="Requests to ``/api`` and ``/fhir`` of one person or service."
     )
+    identity: IdentityDoorSettings = IdentityDoorSettings()

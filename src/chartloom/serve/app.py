@@ -18,6 +18,7 @@ from chartloom.domain.grant import Purpose
 from chartloom.domain.ports import Clock
 from chartloom.guard.audit import events
 from chartloom.guard.staff import Principal
+from chartloom.registry.persons import default_parameters
 from chartloom.serve import (
     api,
     audit,
@@ -37,6 +38,7 @@ from chartloom.serve import (
     uses,
 )
 from chartloom.serve.access import Handles
+from chartloom.serve.client_registry import ClientRegistry, Domains, fhir
 from chartloom.serve.console import Console, ProjectInfo, Store, Tracer, asking_of
 from chartloom.serve.doors import Doors
 from chartloom.serve.earlier import earlier_mapping
@@ -65,6 +67,7 @@ def create_app(
     hosts: Sequence[str] = LOCAL_HOSTS,
     registry: CollectorRegistry = REGISTRY,
     metrics: MetricsRule = MetricsRule(),  # noqa: B008 - frozen
+    domains: Domains | None = None,
     watch: StoreWatch | None = None,
 ) -> Starlette:
     """The console for one site.
@@ -72,7 +75,8 @@ def create_app(
     doors: who decides and who keeps sessions and records. token: the console token (>= 32 random
     characters); where there is no identity provider, links for the local operator are made from it
     with :func:`~chartloom.serve.access.sign_in_path`. earlier_mapping: loads the mapping of an
-    earlier project version from its name and files, None if it cannot be loaded any more. hosts:
+    earlier project version from its name and files, None if it cannot be loaded any more. domains:
+    assigning authorities that the doors for other systems answer for; all without any. hosts:
     what the ``Host`` header may say (protection against DNS rebinding). watch: told by others too
     whether the store is in order. Serve it without an access
     log, or with one that does not log query strings.
@@ -99,12 +103,18 @@ def create_app(
         about = console.authority.context(principal, Purpose.OPERATIONS, asking_of(request))
         console.authority.record(events.denied(about, "too-often", what=f"door/{too_often.door}"))
 
+    registry_door = fhir.routes(
+        console,
+        ClientRegistry(store, doors.authority, domains or Domains()),
+        default_parameters().link,
+    )
     rooms = (
         *(entrance, feeds, messages, quarantine, chart_pages, evidence, api, tokens),
         *(mine, glass, uses, shreddings, audit, keys, open_sessions, identity),
     )
     return Starlette(
         routes=[route for room in rooms for route in room.routes(console)]
+        + registry_door
         + ops.routes(console, registry, metrics),
         middleware=[
             Middleware(

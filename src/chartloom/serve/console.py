@@ -22,7 +22,7 @@ from starlette.responses import HTMLResponse, Response
 from chartloom.domain.feed import Feed
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.message import Message
-from chartloom.domain.ports import Charts, Clock, Messages
+from chartloom.domain.ports import Charts, Clock, Identities, Messages
 from chartloom.domain.resource import Traced
 from chartloom.domain.store import FeedStatus
 from chartloom.guard.authority import Asking, Need, Permit
@@ -43,7 +43,7 @@ _STATUSES_S = 1.0
 _STATIC = Path(__file__).parent / "static"
 
 
-class Store(Charts, Messages, Protocol):
+class Store(Charts, Messages, Identities, Protocol):
     """The reads (and the retry) that the console needs of a store."""
 
     def check_writable(self) -> None:
@@ -146,7 +146,10 @@ class Console:
 
     def _permit(self, request: Request, need: Need) -> Permit:
         visitor = visitor_of(request)
-        need = msgspec.structs.replace(need, options=ordered(need.options, visitor))
+        options = ordered(need.options, visitor)
+        if visitor.token_purpose:  # a token that is for one thing is for nothing else
+            options = tuple((action, Purpose(visitor.token_purpose)) for action, _ in options)
+        need = msgspec.structs.replace(need, options=options)
         permit = self.authority.permit(visitor.principal, need, asking_of(request))
         request.scope["chartloom.permit"] = permit
         return permit

@@ -16,6 +16,7 @@ from chartloom.domain.errors import (
     StoreUnavailable,
 )
 from chartloom.guard.authority import AccessDenied
+from chartloom.serve.client_registry.fhir_answers import outcome
 from chartloom.serve.console import Console
 from chartloom.serve.shield import HEADERS
 
@@ -73,6 +74,8 @@ def answer(console: Console, request: Request, status: int, cure: str = "") -> R
     """The page, or the JSON object for ``/api``, for a status."""
     title, sentence, standard = PAGES.get(status, PAGES[500])
     cure = cure or standard
+    if request.url.path.startswith("/fhir/"):
+        return outcome(status, f"{title}. {sentence}")
     if request.url.path.startswith("/api/") or request.url.path == "/token":
         return JSONResponse({"error": title, "why": sentence, "cure": cure}, status)
     return console.page(

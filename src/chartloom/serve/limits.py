@@ -32,6 +32,7 @@ class Door(StrEnum):
     SEARCH = "search"
     GLASS = "glass"
     API = "api"
+    IDENTITY = "identity"
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -48,6 +49,7 @@ STANDARD: Final = {
     Door.SEARCH: Rate(120),
     Door.GLASS: Rate(30, 3600.0),
     Door.API: Rate(600),
+    Door.IDENTITY: Rate(600),
 }
 
 _OPEN_DOORS: Final = {
@@ -69,7 +71,7 @@ def doors_of(request: Request) -> list[Door]:
         return [_OPEN_DOORS[path]]
     if path in _GLASS and request.method == "POST":
         return [Door.GLASS]
-    doors = [Door.API] if path.startswith("/api/") else []
+    doors = [Door.API] if path.startswith(("/api/", "/fhir/")) else []
     posted = request.method == "POST" and path in ("/chart/find", "/messages", "/audit")
     if posted or any(name in request.query_params for name in _SOUGHT):
         doors.append(Door.SEARCH)
@@ -106,12 +108,13 @@ class Limiter:
     def knock(self, request: Request, visitor: Visitor | None) -> Refused | None:
         """``None`` to go on."""
         for door in doors_of(request):
-            refused = self._take(door, _who(door, request, visitor))
+            refused = self.take(door, _who(door, request, visitor))
             if refused is not None:
                 return refused
         return None
 
-    def _take(self, door: Door, who: str) -> Refused | None:
+    def take(self, door: Door, who: str) -> Refused | None:
+        """One knock of somebody; ``None`` to go on."""
         rate, now_s = self._rates[door], self._now_s()
         if not rate.count:
             return None

@@ -38,12 +38,13 @@ class Limits(msgspec.Struct, frozen=True):
 
 class Visitor(msgspec.Struct, frozen=True):
     """Who is on the other side of a request. key: of the session, ``b""`` for a service. fresh: the
-    person has proved who they are just now."""
+    person has proved who they are just now. token_purpose: what a service's token is for."""
 
     principal: Principal
     session: SignedIn | None = None
     key: bytes = b""
     fresh: bool = False
+    token_purpose: str = ""
 
     @property
     def name(self) -> str:
@@ -57,8 +58,8 @@ class Visitor(msgspec.Struct, frozen=True):
 
     @property
     def purpose(self) -> Purpose | None:
-        """The purpose chosen, if any."""
-        chosen = self.session.purpose if self.session else ""
+        """The purpose chosen, if any; of a service, the one that its token is for."""
+        chosen = self.session.purpose if self.session else self.token_purpose
         return Purpose(chosen) if chosen in set(Purpose) else None
 
 

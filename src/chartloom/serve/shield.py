@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chartloom.domain.audit import AuditUnavailable
 from chartloom.domain.errors import StoreUnavailable
+from chartloom.domain.grant import Purpose
 from chartloom.guard.clients import PEER
 from chartloom.guard.staff import Principal
 from chartloom.guard.tokens import TokenRefused
@@ -31,9 +32,17 @@ MACHINE_PATHS = frozenset(
     {"/token", "/backchannel-logout", "/jwks.json", "/healthz", "/readyz", "/metrics"}
 )
 #: Reachable without a session: no page here shows anything about a patient or a message.
-OPEN_PATHS = frozenset({"/sign-in", "/sign-in/start", "/callback", "/enter"}) | MACHINE_PATHS
-OPEN_FOLDERS = ("/static/",)
+OPEN_PATHS = (
+    frozenset({"/sign-in", "/sign-in/start", "/callback", "/enter"})
+    | {"/fhir/R4/metadata", "/fhir/R4/.well-known/smart-configuration"}
+    | MACHINE_PATHS
+)
+OPEN_FOLDERS = ("/static/", "/fhir/R4/OperationDefinition/")
+#: Where services get in with a token.
+SERVICE_FOLDERS = ("/api/", "/fhir/")
 FORM_BYTES_MAX = 64 * 1024
+#: Of what services post: a Patient to be matched is smaller.
+BODY_BYTES_MAX = 256 * 1024
 _FORM_FIELDS_MAX = 1000
 COOKIE = "chartloom_session"
 
@@ -57,7 +66,7 @@ Note = Callable[[Request, Refused], None]
 
 
 class Shield:
-    """Wraps the application. ``refuse`` draws the page for a status (400, 401, 403, 413, 429)."""
+    """Wraps the application. ``refuse`` draws the page for a status."""
 
     def __init__(
         self,
@@ -84,6 +93,7 @@ class Shield:
         scope["chartloom.request_id"] = uuid4().hex
         scope["chartloom.visitor"] = None
         scope["chartloom.form"] = {}
+        scope["chartloom.body"] = b""
         request = Request(scope, receive)
         try:
             refusal = await self._admit(request, scope)
@@ -116,6 +126,8 @@ class Shield:
             return self._refuse(request, 405)
         if path not in MACHINE_PATHS and not _same_site(request.headers):
             return self._refuse(request, 403)
+        if visitor is not None and visitor.session is None:
+            return await self._take_body(request, scope)
         form = await _read_form(request)
         if form is None:
             return self._refuse(request, 413)
@@ -123,6 +135,24 @@ class Shield:
         presented = form.get("csrf", [""])[0]
         if visitor is not None and not equal(presented, visitor.csrf):
             return self._refuse(request, 403)
+        return None
+
+    async def _take_body(self, request: Request, scope: Scope) -> Response | None:
+        """What a service posts: no cookie of a browser let it in, so no form needs a secret."""
+        if not scope["path"].startswith("/fhir/"):
+            return self._refuse(request, 405)
+        body = await _read_body(request, BODY_BYTES_MAX)
+        if body is None:
+            return self._refuse(request, 413)
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "application/x-www-form-urlencoded":
+            form = _form_of(body)
+            if form is None:
+                return self._refuse(request, 413)
+            scope["chartloom.form"] = form
+        elif kind not in ("application/fhir+json", "application/json"):
+            return self._refuse(request, 415)
+        scope["chartloom.body"] = body
         return None
 
     async def _wait(self, request: Request, too_often: Refused) -> Response:
@@ -141,7 +171,7 @@ class Shield:
             found = await run_in_threadpool(self._sessions.find, word)
             if found is not None:
                 return found
-        if not request.url.path.startswith("/api/") or self._services is None:
+        if not request.url.path.startswith(SERVICE_FOLDERS) or self._services is None:
             return None
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
@@ -151,14 +181,24 @@ class Shield:
             access = self._services.verifier.verify(token.strip(), certificate=certificate)
         except TokenRefused:
             return None
+        if access.purpose not in ("", *Purpose):
+            return None
         scopes = policy_scopes(access.scopes)
-        return Visitor(Principal(access.client, scopes=scopes, service=True))
+        principal = Principal(access.client, scopes=scopes, service=True)
+        return Visitor(principal, token_purpose=access.purpose)
 
 
 def policy_scopes(scopes: frozenset[str]) -> frozenset[str]:
-    """Scopes as policies name them: ``system/*.rs`` (SMART 2) is ``system/*.read`` too."""
-    reads = any(s.startswith("system/*.") and {"r", "s"} <= set(s[9:]) for s in scopes)
-    return scopes | {"system/*.read"} if reads else scopes
+    """Scopes as policies name them: ``system/*.rs`` (SMART 2) is ``system/*.read`` too, and what
+    reads and searches Patients is ``system/Patient.rs``."""
+    split = [s.partition(".") for s in scopes]
+    reads = {kind for kind, _, may in split if {"r", "s"} <= set(may)}
+    found = set(scopes)
+    if "system/*" in reads:
+        found.add("system/*.read")
+    if reads & {"system/*", "system/Patient"}:
+        found.add("system/Patient.rs")
+    return frozenset(found)
 
 
 def cookie_name(https: bool, base: str = COOKIE) -> str:
@@ -211,11 +251,20 @@ def _same_site(headers: Headers) -> bool:
 
 async def _read_form(request: Request) -> dict[str, list[str]] | None:
     """A URL-encoded body as lists of values; None if it is larger than any form of ours."""
+    body = await _read_body(request, FORM_BYTES_MAX)
+    return None if body is None else _form_of(body)
+
+
+async def _read_body(request: Request, bytes_max: int) -> bytes | None:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > FORM_BYTES_MAX:
+        if len(body) > bytes_max:
             return None
+    return bytes(body)
+
+
+def _form_of(body: bytes) -> dict[str, list[str]] | None:
     form: dict[str, list[str]] = {}
     try:
         pairs = parse_qsl(

@@ -13,12 +13,16 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from chartloom.domain.errors import ChartloomError
 from chartloom.project import Project, read_project
 from chartloom.project.check import check_site
+
+if TYPE_CHECKING:
+    from chartloom.engines.postgres import PostgresStore
 
 _DISK_BYTES_MIN = 2 * 1024**3
 _DESCRIPTORS_MIN = 4096
@@ -159,14 +163,23 @@ def _store(project: Project) -> Iterator[Result]:
             waiting = sum(s.waiting_count for s in statuses)
             quarantined = sum(s.quarantined_count for s in statuses)
             sizes = desk.opened.store.sizes()
+            others = _other_parameters(desk.opened.store)
     except ChartloomError as e:
         yield Result("store", False, e.what, e.cure or "Start the site with `chartloom up`.")
         return
     yield Result("store", True, "answers")
     yield Result("store size", True, _sizes_in_words(sizes))
     yield Result("waiting messages", waiting < 10_000, str(waiting), "Add workers in [engines].")
+    cure = "Run `chartloom rebuild`: decisions are made again, by the parameters of now."
+    seen = f"also by parameters {', '.join(others)}" if others else "all by the same parameters"
+    yield Result("identity decisions", not others, seen, cure)
     cure = "See `chartloom quarantine`: each has its reason and cure."
     yield Result("quarantine", quarantined == 0, str(quarantined), cure)
+
+
+def _other_parameters(store: PostgresStore) -> list[str]:
+    """Fingerprints by which decisions were made that a rebuild would make by others."""
+    return [used for used in store.parameters_used() if used != store.parameters.fingerprint]
 
 
 def _sizes_in_words(sizes: dict[str, int]) -> str:

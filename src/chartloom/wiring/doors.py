@@ -123,6 +123,7 @@ def rates_of(settings: DoorSettings) -> dict[Door, Rate]:
         Door.SEARCH: Rate(settings.searches_per_minute_max),
         Door.GLASS: Rate(settings.glass_per_hour_max, 3600.0),
         Door.API: Rate(settings.api_per_minute_max),
+        Door.IDENTITY: Rate(settings.identity.queries_per_minute_max),
     }
 
 

@@ -174,6 +174,7 @@ def _serve(opened: OpenSite, name: str) -> None:
     from chartloom.wiring.console_server import ConsoleServer
     from chartloom.wiring.doors import open_doors
     from chartloom.wiring.housekeeping import housekeeping, retention_of
+    from chartloom.wiring.identity_door import domains_of, identity_door
     from chartloom.wiring.metrics import FeedCollector, metrics_rule
 
     settings = opened.project.settings
@@ -188,6 +189,8 @@ def _serve(opened: OpenSite, name: str) -> None:
         watch = StoreWatch()
         keep = retention_of(settings.retention)
         stack.enter_context(housekeeping(opened.store, keep, also=(book.tidy,), watch=watch))
+        domains = domains_of(opened.project)
+        stack.enter_context(identity_door(opened, doors, domains))
         app = create_app(
             opened.store,
             doors,
@@ -201,5 +204,6 @@ def _serve(opened: OpenSite, name: str) -> None:
             registry=registry,
             metrics=metrics_rule(settings.console),
             watch=watch,
+            domains=domains,
         )
         ConsoleServer(opened.project, app).run()

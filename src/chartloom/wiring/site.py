@@ -13,6 +13,7 @@ from chartloom.domain.grant import EVERYONE, Grant, Purpose
 from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore, has_store
 from chartloom.guard import Guard, SystemClock
 from chartloom.project import Project
+from chartloom.project.identity import load_matching
 from chartloom.wiring.keys import use_kek
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def open_site(project: Project, *, keeping: bool = False) -> Iterator[OpenSite]:
     clock, dsn = SystemClock(), dsn_of(project)
     refuse_lost_keys(project, dsn)
     guard = Guard.open(project.key_dir, clock)
-    store = PostgresStore(dsn, guard, clock)
+    store = PostgresStore(dsn, guard, clock, parameters=load_matching(project))
     try:
         use_kek(project, store, clock, keeping=keeping)
         yield OpenSite(project, guard, store, clock)

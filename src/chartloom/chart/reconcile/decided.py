@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from chartloom.chart.reconcile.decisions import CHANGED, DECIDED
 from chartloom.chart.reconcile.lines import (
     Confidence,
     Decided,
@@ -19,6 +20,7 @@ from chartloom.chart.reconcile.lines import (
     Fact,
     Line,
     ListKind,
+    Said,
 )
 from chartloom.chart.summary import ChartSummary
 from chartloom.chart.times import to_us
@@ -27,8 +29,6 @@ from chartloom.domain.decisions import CODES, STATUSES, WITHDRAWN
 from chartloom.domain.identity import STEWARD_FEED
 
 _KIND_OF: Final = {code: ListKind(kind) for kind, code in CODES.items()}
-CHANGED: Final = "changed-since-reconciled"
-BY_DECISION: Final = "decided"
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -80,7 +80,17 @@ def decisions_of(chart: ChartSummary, speakers: Mapping[str, str]) -> tuple[Deci
     return tuple(last[key] for key in sorted(last))
 
 
-#: (line, said, status, at_us) -> ids of the newer facts that contradict a decision.
+def said_of(decisions: Iterable[Decision]) -> tuple[Said, ...]:
+    """Decisions about medications, as their rules take them."""
+    statuses = STATUSES[ListKind.MEDICATIONS]
+    return tuple(
+        Said(d.kind, d.key, statuses[d.said], d.by, d.at_us, 0, d.said, d.items)
+        for d in decisions
+        if d.kind is ListKind.MEDICATIONS and d.said
+    )
+
+
+#: (line, decision, its status) -> the newer facts that contradict it.
 Contradicts = Callable[[Line, Decision, str], Sequence[Fact]]
 
 
@@ -135,7 +145,7 @@ def _over(kind: ListKind, line: Line, decision: Decision, contradicts: Contradic
     return msgspec.structs.replace(
         line,
         status=status,
-        reason=BY_DECISION,
+        reason=DECIDED,
         confidence=Confidence.HIGH,
         because=(),
         decided=_decided(decision),
@@ -147,7 +157,7 @@ def _alone(kind: ListKind, decision: Decision) -> Line:
         key=decision.key,
         text=decision.text,
         status=STATUSES[kind][decision.said],
-        reason=BY_DECISION,
+        reason=DECIDED,
         confidence=Confidence.LOW,
         because=("facts-gone",),
         sources={},

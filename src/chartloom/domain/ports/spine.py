@@ -74,6 +74,11 @@ class Lanes(Protocol):
         """
         ...
 
+    def vouched(self, grant: Grant, source_patient: str) -> int:
+        """Up to which position people said that messages are about this source patient, although
+        they speak of somebody else; 0 if they did not."""
+        ...
+
     def commit(self, batch: Batch) -> None:
         """One transaction: bundles, states, views, links, identifiers, issues, outbox, lanes."""
         ...
@@ -109,6 +114,10 @@ class Charts(Protocol):
         is found carries or once carried the values; look at the states. By index only; the first
         of ``wanted`` should be the rarest. Ordered by person id, from behind ``after``.
         """
+        ...
+
+    def persons_of(self, grant: Grant, any_ids: Sequence[str]) -> list[SearchHit]:
+        """The persons of person ids and source patient ids, each once; unknown ids are left out."""
         ...
 
     def recent_persons(self, grant: Grant, limit: int = 20) -> list[SearchHit]:

@@ -89,6 +89,12 @@ class ChartsPart(StoreBase):
         # A former person id may be a member of a cluster that is named after somebody smaller.
         return hits[0]
 
+    def persons_of(self, grant: Grant, any_ids: Sequence[str]) -> list[SearchHit]:
+        """The persons of person ids and source patient ids, each once; unknown ids are left out."""
+        self._verify(grant)
+        with self._reading(grant) as conn:
+            return self._hits(conn, grant, any_ids) if any_ids else []
+
     def _covered(self, grant: Grant, source_patients: Sequence[str]) -> list[str]:
         return [p for p in dict.fromkeys(source_patients) if self._guard.covers(grant, p)]
 

@@ -24,13 +24,16 @@ from chartloom.registry.persons import (
     Outcome,
     Pair,
     Parameters,
+    Review,
     cluster,
+    contested,
     last_words,
     pair_of,
     standing,
     two_needed,
 )
 from chartloom.registry.persons.record import EMPTY
+from chartloom.registry.persons.words import CONTRADICTED
 
 #: Of a stored decision the levels are in its evidence; clusters do not ask for them.
 _NO_LEVELS: Final = Comparison(*("missing",) * 12)
@@ -41,11 +44,13 @@ Records = Callable[[Sequence[str]], Mapping[str, MatchRecord]]
 
 class Why(NamedTuple):
     """What of a batch concerns clusters. changed: patient -> position of the last message that said
-    something new; words: pairs that were spoken of, with position and kind; at_us: by position."""
+    something new; words: pairs that were spoken of, with position and kind; at_us: by position, of
+    the messages. told: those who follow the outbox are told."""
 
     changed: dict[str, int]
     words: list[tuple[Pair, int, LinkKind]]
     at_us: dict[int, int]
+    told: bool = True
 
 
 class ReviewRow(NamedTuple):
@@ -173,7 +178,8 @@ class Reclusterer:
             patients = packed("text", [m[2] for m in moves])
             steps.append((queries.PERSON_MOVE, (patients, packed("text", [m[4] for m in moves]))))
             steps.append(_put(queries.MEMBERSHIP_PUT, queries.MEMBERSHIP, moves))
-            steps.append((queries.TOLD, (patients,)))
+            if why.told:
+                steps.append((queries.TOLD, (patients,)))
         if reviews := _reviews(whole, clusters, why):
             steps.append(_put(queries.REVIEW_PUT, queries.REVIEW, reviews))
         return steps
@@ -275,6 +281,10 @@ class _Causes:
 def _reviews(whole: Whole, clusters: Clusters, why: Why) -> list[Row]:
     """Reviews that are new, other than they were, or over."""
     wanted = {review.pair: review for review in clusters.reviews}
+    for pair in contested(whole.in_order(), whole.hard):
+        decision = whole.decisions.get(pair)
+        weight = 0.0 if decision is None else decision.weight
+        wanted.setdefault(pair, Review(pair, weight, CONTRADICTED))
     position = max([*why.changed.values(), *(p for _, p, _ in why.words)], default=0)
     at_us = why.at_us.get(position, 0)
     found: list[Row] = []
@@ -291,6 +301,8 @@ def _reviews(whole: Whole, clusters: Clusters, why: Why) -> list[Row]:
         row = (review.weight, since_us, position, two, *pair, review.reason, state)
         found.append(row)
     for pair, held in sorted(whole.reviews.items()):
+        if pair[0] == pair[1]:
+            continue  # an overlay: see overlays.py
         if pair not in wanted and held.state != ReviewState.CLOSED:
             closed = str(ReviewState.CLOSED)
             row = (held.weight, held.since_us, position, held.two, *pair, held.reason, closed)

@@ -19,7 +19,7 @@ from chartloom.engines.postgres.audit_log import transformation
 from chartloom.engines.postgres.bulk import Row
 from chartloom.engines.postgres.calls import BEGIN, COMMIT, rolled_back
 from chartloom.engines.postgres.connect import Connection
-from chartloom.engines.postgres.lanes import LanesPart
+from chartloom.engines.postgres.overlays import OverlayPart, set_free, stopped
 from chartloom.engines.postgres.persons import PersonIndex
 from chartloom.engines.postgres.refusals import refusals
 from chartloom.engines.postgres.revisions import size_of
@@ -28,7 +28,7 @@ from chartloom.engines.postgres.stats import Applied, FeedMinutes
 from chartloom.engines.postgres.writes import Items, Writes, directory_row, fill
 
 
-class CommitPart(LanesPart):
+class CommitPart(OverlayPart):
     """Implements the writing half of the ``Lanes`` port."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -119,6 +119,7 @@ class CommitPart(LanesPart):
         ]
         if writes.care_again_of:
             steps.append(calls.care_again(writes.care_again_of, writes.care_again))
+        steps += stopped(batch)
         end = calls.end(self._prepared_epoch, entry, minutes, writes.issues)
         who = self._persons.collect(batch.derived, batch.messages)
         changed = self._settler.collect(conn, claimed, batch, self._revisions.states)
@@ -134,6 +135,8 @@ class CommitPart(LanesPart):
             found = run(conn, [(BEGIN, ()), *steps])[-1]
             grant = self._last_grant or self._services.grant()
             settled = self._settler.settle(conn, grant, batch, changed, found if changed else None)
+            if writes.links:
+                set_free(conn, self._calls, batch)
             run(conn, [*settled, end, (COMMIT, ())])
         except BaseException:
             rolled_back(conn)

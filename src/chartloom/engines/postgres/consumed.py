@@ -29,11 +29,16 @@ class Consumed:
     def read(self, lanes: Sequence[int], generation: int, position: int) -> None:
         """All messages of ``lanes`` up to ``position`` that were pending are handed out next."""
         self._lanes, self._position = frozenset(lanes), position
+        self._handed_out.clear()
         self.generation = generation
 
     def handing_out(self, positions: Iterable[int]) -> None:
-        """What has to be committed before anything that follows."""
-        self._handed_out = set(positions)
+        """What has to be committed before anything that follows.
+
+        Messages that are tried again come between those that were handed out before and not
+        committed, and their coming back.
+        """
+        self._handed_out.update(positions)
 
     def committed(self, positions: Iterable[int]) -> None:
         """These are durable."""

@@ -49,11 +49,21 @@ class Known(NamedTuple):
 
 def put_step(bodies: Bodies, changed: Sequence[Changed], carriers_max: int) -> Step:
     """Writes records and keys; answers with what :class:`Met` reads."""
+    sealed = [bodies.seal_match(c.patient, c.digest, c.record) for c in changed]
+    return _put(changed, sealed, carriers_max)
+
+
+def leave_step(gone: Sequence[Changed], carriers_max: int) -> Step:
+    """The same for records of whom nothing is left."""
+    return _put(gone, [b""] * len(gone), carriers_max)
+
+
+def _put(changed: Sequence[Changed], sealed: Sequence[bytes], carriers_max: int) -> Step:
     values = (
         packed("text", [c.patient for c in changed]),
         packed("int8", [c.position for c in changed]),
         packed("bytea", [c.digest for c in changed]),
-        packed("bytea", [bodies.seal_match(c.patient, c.digest, c.record) for c in changed]),
+        packed("bytea", sealed),
         packed("int8", [k for c in changed for k in c.keys]),
         packed("int4", [place for place, c in enumerate(changed, 1) for _ in c.keys]),
         int4(carriers_max),

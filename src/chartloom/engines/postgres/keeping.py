@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from psycopg import sql
@@ -10,10 +11,13 @@ from psycopg import sql
 from chartloom.domain.errors import GrantRefused
 from chartloom.domain.grant import Grant
 from chartloom.domain.keys import Tombstone
+from chartloom.engines.postgres.access import BEGIN_ACCESS
 from chartloom.engines.postgres.audit_log import PostgresAuditLog
 from chartloom.engines.postgres.base import StoreBase
+from chartloom.engines.postgres.calls import Prepared
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.protection_rules import Role
+from chartloom.engines.postgres.settling import Settler
 from chartloom.engines.postgres.subject_keys import PostgresSubjectKeys
 from chartloom.engines.postgres.used_tokens import PostgresUsedTokens
 from chartloom.guard import SEAL_OVERHEAD_BYTES
@@ -37,7 +41,7 @@ _TABLES_OF_PATIENTS: Final = """
 SELECT c.relname, array_agg(a.attname::text ORDER BY a.attname)
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-    AND a.attname IN ('source_patient', 'surviving', 'prior') AND NOT a.attisdropped
+    AND a.attname IN ('source_patient', 'surviving', 'prior', 'low', 'high') AND NOT a.attisdropped
     AND c.relname <> ALL (%s)
 GROUP BY c.relname ORDER BY c.relname"""
 
@@ -89,7 +93,8 @@ class KeepingPart(StoreBase):
         fingerprints by which they are found, links, relations. How many by table.
 
         Their messages stay in the log, and nobody can read them; bodies that were sealed before the
-        site had subject keys are overwritten. Raises ``GrantRefused`` if the
+        site had subject keys are overwritten. Whoever was one person with others only by way of
+        them is so no more. Raises ``GrantRefused`` if the
         grant is not for everyone, or a key is still there.
         """
         self._verify_for_all(grant)
@@ -97,7 +102,9 @@ class KeepingPart(StoreBase):
         if any(not isinstance(kept.get(s), Tombstone) for s in source_patients):
             raise GrantRefused("the key of this record is still there.", cure="Destroy it first.")
         removed: dict[str, int] = {}
-        with self._admin.use() as conn, conn.transaction():
+        settler = Settler(self._guard, self._bodies, Prepared(), self.parameters)
+        with self._admin.use() as conn, self._under_claim(conn, settler):
+            left = settler.leave(conn, grant, source_patients)
             for table, key in _LOGGED_BODIES:
                 self._overwrite(conn, table, key, source_patients)
             tables = conn.execute(_TABLES_OF_PATIENTS, (list(_STAYS),)).fetchall()
@@ -109,8 +116,17 @@ class KeepingPart(StoreBase):
                 count = conn.execute(query, {"who": list(source_patients)}).rowcount
                 if count:
                     removed[table] = count
+            settler.resettle(conn, grant, left, self._clock.now_us())
         self._admin.close()
         return removed
+
+    @contextmanager
+    def _under_claim(self, conn: Connection, settler: Settler) -> Iterator[None]:
+        claimed = self._service()
+        settler.ready(conn, claimed)
+        with conn.transaction():
+            conn.execute(BEGIN_ACCESS, claimed)
+            yield
 
     def _overwrite(
         self, conn: Connection, table: str, key: str, source_patients: Sequence[str]

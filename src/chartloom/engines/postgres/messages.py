@@ -35,6 +35,7 @@ from chartloom.engines.postgres.bodies import BundleBody
 from chartloom.engines.postgres.compartments import forbidden, of_message, sees_everything
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.landing import MINUTE_US
+from chartloom.engines.postgres.overlays import FORGET, undone
 from chartloom.engines.postgres.stats import add_histograms, percentile_ms
 from chartloom.engines.postgres.writes import touch_of
 
@@ -296,7 +297,9 @@ class MessagesPart(StoreBase):
                 forgotten = conn.execute(queries_read.RETRY_FORGET_OUTCOME, (positions,)).fetchall()
                 conn.execute(queries_read.RETRY_FORGET_BUNDLE, (positions,))
                 conn.execute(queries_read.RETRY_FORGET_LINKS, (positions,))
-                conn.execute(queries_commit.FEED_UNDO, _undone(forgotten, self._clock.now_us()))
+                conn.execute(FORGET, (positions,))
+                minute = self._clock.now_us() // MINUTE_US
+                conn.execute(queries_commit.FEED_UNDO, undone(forgotten, minute))
                 conn.execute(queries.NOTIFY)
         return len(positions)
 
@@ -360,16 +363,3 @@ def message_row(row: tuple[Any, ...]) -> MessageRow:
         unmapped_count=unmapped,
         quarantine=reason or "",
     )
-
-
-def _undone(rows: Sequence[tuple[str, int]], now_us: int) -> tuple[Any, ...]:
-    """Columns that take quarantined messages out of the statistics again (shard 0 is ours)."""
-    counts: dict[str, list[int]] = {}
-    for feed, issues in rows:
-        row = counts.setdefault(feed, [0, 0])
-        row[0] -= 1
-        row[1] -= issues
-    feeds = sorted(counts)
-    minute = now_us // MINUTE_US
-    columns = ([counts[f][0] for f in feeds], [counts[f][1] for f in feeds])
-    return feeds, [minute] * len(feeds), *columns

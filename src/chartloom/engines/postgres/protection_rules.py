@@ -110,6 +110,7 @@ TABLES: Final[dict[str, Table]] = {
     "match_parameters": Table(Rule.SITE, worker="SI", serve="S"),
     "identity_decision": Table(Rule.PAIR, worker="SIUD", serve="S"),
     "identity_review": Table(Rule.PAIR, worker="SIU", serve="S"),
+    "overlay_stop": Table(Rule.PERSON),  # functions only
     "membership": Table(Rule.PERSON, worker="I", serve="S"),
     "identifier": Table(Rule.PERSON, worker="SI", serve="S"),
     "care": Table(Rule.PERSON, worker="SID", serve="S"),
@@ -167,6 +168,9 @@ FUNCTIONS: Final[dict[str, frozenset[Role]]] = {
     "batch_persons": frozenset({Role.WORKER}),
     "batch_end": frozenset({Role.WORKER}),
     "batch_told": frozenset({Role.WORKER}),
+    "batch_overlays": frozenset({Role.WORKER}),
+    "batch_vouched": frozenset({Role.WORKER}),
+    "overlays_forget": frozenset({Role.SERVE}),
     "match_digests": frozenset({Role.WORKER}),
     "match_put": frozenset({Role.WORKER}),
     "audit_chain": frozenset(),

@@ -11,6 +11,9 @@ from typing import Final
 from chartloom.engines.postgres.bulk import Table
 from chartloom.engines.postgres.calls import Statement, call
 
+#: The lock of all clusters, to the end of the transaction; ``batch_persons`` takes it too.
+ALONE: Final = "SELECT pg_advisory_xact_lock(19535, 0)"
+
 # What is matched
 
 DIGESTS: Final = Statement(

@@ -15,7 +15,7 @@ from chartloom.engines.postgres.bodies import Bodies
 from chartloom.engines.postgres.calls import Prepared, Result, Step, rows
 from chartloom.engines.postgres.clusters import Reclusterer, Why
 from chartloom.engines.postgres.connect import Connection
-from chartloom.engines.postgres.deciding import Decider, Known, Met, put_step
+from chartloom.engines.postgres.deciding import Decider, Known, Met, leave_step, put_step
 from chartloom.engines.postgres.matching import Changed, MatchIndex
 from chartloom.guard import Guard
 from chartloom.registry.persons import MatchRecord, Pair, Parameters, pair_of
@@ -91,6 +91,40 @@ class Settler:
             return self._read(conn, grant, patients)
 
         return self._reclusterer.changes(conn, seeds, at_hand, read, why)
+
+    # Erasing
+
+    def leave(self, conn: Connection, grant: Grant, patients: Sequence[str]) -> set[str]:
+        """Takes records out, as if they had never come; those whose clusters may be others now.
+
+        Within a transaction under a claim for everyone. The rows about them are removed by the
+        caller, who then calls :meth:`resettle` with the answer.
+        """
+        conn.execute(queries.ALONE)
+        seeds = self._reclusterer.whole(conn, patients).ids
+        nobody = MatchRecord()
+        gone = [Changed(p, 0, b"", nobody, ()) for p in sorted(set(patients))]
+        met = Met(
+            rows(conn, self._calls.run(conn, [leave_step(gone, self.parameters.carriers_max)])[0]),
+            self.parameters.carriers_max,
+        )
+        known = self._known(grant, met, ())
+        kept = self._decider.decided(met, (), known)
+        seeds |= self._decider.write(conn, self._calls, met, kept, self._version)
+        return seeds.difference(patients)
+
+    def resettle(self, conn: Connection, grant: Grant, seeds: set[str], now_us: int) -> None:
+        """Clusters of those whom others left."""
+
+        def read(patients: Sequence[str]) -> dict[str, MatchRecord]:
+            return self._read(conn, grant, patients)
+
+        if seeds:
+            steps = self._reclusterer.changes(
+                conn, seeds, {}, read, Why({}, [], {0: now_us}, told=False)
+            )
+            if steps:
+                self._calls.run(conn, steps)
 
     def _known(self, grant: Grant, met: Met, changed: Sequence[Changed]) -> dict[int, Known]:
         opened = self._decider.open(grant, [(p, d, b) for _, p, _, d, b in met.others])

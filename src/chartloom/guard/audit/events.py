@@ -243,6 +243,14 @@ def identity_said(about: Context, patients: Sequence[str], word: str, *, reason:
     return _detailed(event, word=word, reason=reason)
 
 
+def reconciled(about: Context, patient: str, resource: str, kind: str, word: str) -> Event:
+    """A clinician decided about a line of a list. patient: source patient in whose record the
+    decision (``resource``, its List) stands. kind: of list. word: what was said."""
+    event = _event(about, Kind.RECONCILED, v.PROFILES[Kind.RECONCILED])
+    _patients(event, (patient,))
+    return _detailed(event, word=word, list=kind, resource=resource)
+
+
 def key_shredded(about: Context, patient: str, reason: str) -> Event:
     """A patient's key was destroyed."""
     event = _event(about, Kind.KEY_SHREDDED)

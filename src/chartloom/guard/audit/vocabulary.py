@@ -47,6 +47,7 @@ class Kind(StrEnum):
     USE_REQUESTED = "data-use-requested"
     USE_DECIDED = "data-use-decided"
     IDENTITY_SAID = "identity-said"
+    RECONCILED = "reconciled"
     STARTED = "started"
     STOPPED = "stopped"
 
@@ -75,6 +76,7 @@ CODES: Final[dict[Kind, tuple[str, str, str, str]]] = {
     Kind.USE_REQUESTED: (DCM, "110113", DCM, "110135"),
     Kind.USE_DECIDED: (DCM, "110113", DCM, "110135"),
     Kind.IDENTITY_SAID: (TYPE, "rest", RESTFUL, "update"),
+    Kind.RECONCILED: (TYPE, "rest", RESTFUL, "update"),
     Kind.STARTED: (DCM, "110100", DCM, "110120"),
     Kind.STOPPED: (DCM, "110100", DCM, "110121"),
 }
@@ -96,6 +98,7 @@ ACTIONS: Final[dict[Kind, str]] = {
     Kind.USE_REQUESTED: "C",
     Kind.USE_DECIDED: "U",
     Kind.IDENTITY_SAID: "U",
+    Kind.RECONCILED: "U",
 }
 
 #: BALP profile by kind, where there is one.
@@ -104,6 +107,7 @@ PROFILES: Final[dict[Kind, str]] = {
     Kind.SEARCH: "Query",
     Kind.DISCLOSURE: "PrivacyDisclosure.Source",
     Kind.IDENTITY_SAID: "Update",
+    Kind.RECONCILED: "Update",
 }
 #: BALP profile of a search within one patient's record.
 PATIENT_QUERY: Final = "PatientQuery"

@@ -48,6 +48,7 @@ class Action(StrEnum):
     MANAGE_STAFF = "manage_staff"
     REVIEW_IDENTITY = "review_identity"
     SAY_IDENTITY = "say_identity"
+    RECONCILE = "reconcile"
 
 
 class PersonFacts(msgspec.Struct, frozen=True):

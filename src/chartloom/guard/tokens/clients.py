@@ -15,6 +15,7 @@ from joserfc import jwt
 from joserfc.jwk import Key
 
 from chartloom.domain.errors import ChartloomError
+from chartloom.domain.grant import Purpose
 from chartloom.domain.ports import Clock, UsedTokens
 from chartloom.guard.tokens.access import LIFETIME_MAX_S, TokenIssuer
 from chartloom.guard.tokens.keysets import KeySource
@@ -31,6 +32,7 @@ ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_ALGORITHMS: Final = ("ES256", "ES384", "RS384")
 _FIELDS: Final = frozenset(
     {"grant_type", "client_assertion_type", "client_assertion", "scope", "client_id", "resource"}
+    | {"purpose_of_use"}
 )
 
 
@@ -156,10 +158,14 @@ class TokenEndpoint:
         asked = frozenset(form.get("scope", "").split())
         if not asked or not asked <= client.scopes:
             raise TokenError("invalid_scope", "scope")
+        purpose = form.get("purpose_of_use", "")
+        if purpose not in ("", *Purpose):
+            raise TokenError("invalid_request", "purpose")
         token = self._issuer.issue(
             client.client_id,
             audience,
             asked,
+            purpose=purpose,
             certificate=certificate if client.certificate_bound else b"",
         )
         return Issued(token, LIFETIME_MAX_S, " ".join(sorted(asked)), client.client_id)

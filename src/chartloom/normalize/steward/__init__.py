@@ -6,6 +6,7 @@ are further resource types of the same feed.
 """
 
 from chartloom.normalize.steward.linkage import RULE, SAID, word
+from chartloom.normalize.steward.lists import decision, read_list
 from chartloom.normalize.steward.mapping import StewardMapping, arrival
 from chartloom.normalize.steward.reasons import Reason, read_reasons
 from chartloom.normalize.steward.said import (
@@ -37,8 +38,10 @@ __all__ = [
     "arrival",
     "author",
     "author_of",
+    "decision",
     "malformed",
     "patient_of",
+    "read_list",
     "read_reasons",
     "word",
 ]

@@ -26,6 +26,7 @@ from chartloom.normalize.code_version import fingerprint
 from chartloom.normalize.fhir_feed.loss import element_of
 from chartloom.normalize.fhir_feed.mapping import stated_us
 from chartloom.normalize.steward.linkage import linkage_reader
+from chartloom.normalize.steward.lists import read_list
 from chartloom.normalize.steward.reasons import read_reasons
 from chartloom.normalize.steward.said import ELSEWHERE, MALFORMED, Reader, Reading, Said
 
@@ -55,7 +56,10 @@ class StewardMapping:
         self.files = dict(files)
         self.fingerprint = fingerprint(self.files)
         #: Type of resource -> how it is read. A new kind of decision is a new row.
-        self.readers: dict[str, Reader] = {"Linkage": linkage_reader(read_reasons(self.files))}
+        self.readers: dict[str, Reader] = {
+            "Linkage": linkage_reader(read_reasons(self.files)),
+            "List": read_list,
+        }
 
     def clear(self) -> None:
         """Nothing of any message is remembered."""

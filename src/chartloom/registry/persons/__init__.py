@@ -29,6 +29,7 @@ from chartloom.registry.persons.words import (
     standing,
     standing_of,
     two_needed,
+    vouched_up_to,
 )
 
 __all__ = [
@@ -66,5 +67,6 @@ __all__ = [
     "standing",
     "standing_of",
     "two_needed",
+    "vouched_up_to",
     "weigh",
 ]

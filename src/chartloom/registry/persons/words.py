@@ -21,6 +21,10 @@ TWO_NEEDED: Final = frozenset(
 )
 
 
+#: Reason of a review of a pair that rules would not ask about: people or sources do not agree.
+CONTRADICTED: Final = "contradicted"
+
+
 class Standing(NamedTuple):
     """What was said about one pair. verdict: one person, not one person, or nothing that counts.
 
@@ -99,6 +103,18 @@ def standing_of(words: Iterable[IdentityWord], two: bool) -> Standing:
         source is not None and source_says is not verdict and _when(source) > _when(people[-1])
     )
     return Standing(verdict, ReviewState.OPEN if against else ReviewState.CLOSED)
+
+
+def vouched_up_to(words: Iterable[IdentityWord]) -> int:
+    """Up to which position messages are about a record, although they speak of somebody else.
+
+    words: about that record itself, in any order. One person is enough: whoever says so has looked
+    at messages that came before, so that later ones are stopped again. 0 if nobody says so.
+    """
+    people = _standing_people(words)
+    if not people or not _joins(people[-1]):
+        return 0
+    return max(word.position for word in people if _joins(word))
 
 
 def _when(word: IdentityWord) -> tuple[int, int, int]:

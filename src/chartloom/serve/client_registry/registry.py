@@ -1,0 +1,246 @@
+"""What every door asks: cross-references, demographic searches, matches. One question is one
+decision, one grant and one event; what may not be seen is as if it were not there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Final, Protocol
+
+import msgspec
+
+from chartloom.domain.errors import ChartloomError
+from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.ports import Charts, Identities
+from chartloom.domain.resource import FhirJson
+from chartloom.domain.store import SearchHit
+from chartloom.guard.authority import Asking, Authority, Need
+from chartloom.guard.policy import Action
+from chartloom.guard.staff import Principal
+from chartloom.serve.client_registry import people
+from chartloom.serve.client_registry.criteria import Search, fits, folded, indexed, terms_of
+from chartloom.serve.client_registry.domains import Domain, Domains
+from chartloom.serve.client_registry.people import Known, Number
+
+#: Candidates that are read at a time, and at most for one answer.
+_CHUNK: Final = 50
+_LOOKED_AT_MAX: Final = 500
+_MATCHES_MAX: Final = 50
+
+
+class Reads(Charts, Identities, Protocol):
+    """The reads that the doors need of a store."""
+
+
+class Asker(msgspec.Struct, frozen=True):
+    """Who asks, what for, and where from."""
+
+    principal: Principal
+    purpose: Purpose
+    asking: Asking
+
+
+class Declined(ChartloomError):
+    """A question that is not answered, and why: a code of ours."""
+
+    def __init__(self, code: str, what: str, *, where: str = "") -> None:
+        super().__init__(what, where=where)
+        self.code = code
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some of the persons found; ``after``: go on behind this one, "" if that was all."""
+
+    persons: tuple[Known, ...]
+    after: str = ""
+
+
+class Match(msgspec.Struct, frozen=True):
+    """A person who may be the one described."""
+
+    person: Known
+    outcome: str
+    weight: float
+
+
+class ClientRegistry:
+    """Thread-safe; every call takes the one who asks and raises ``AccessDenied``."""
+
+    def __init__(self, store: Reads, authority: Authority, domains: Domains) -> None:
+        self._store, self.authority, self.domains = store, authority, domains
+
+    def cross_reference(
+        self,
+        asker: Asker,
+        domain: Domain,
+        value: str,
+        targets: Sequence[Domain],
+        transaction: str,
+    ) -> tuple[Known, list[Number]]:
+        """The person of an identifier and their numbers, one per domain; ``targets``: only there.
+
+        Raises ``Declined``: ``unknown-key`` if nobody has the identifier, ``duplicate-key`` if it
+        stands for several persons.
+        """
+
+        def work(grant: Grant) -> tuple[Known, list[Number]]:
+            hits = self._store.seek_persons(grant, [[("identifier", value)]], limit=_CHUNK)
+            found = [
+                person
+                for person in self._known(grant, asker, hits)
+                if _has_number(person, domain, value) or self._had(grant, person, domain, value)
+            ]
+            if not found:
+                raise Declined("unknown-key", "nobody is known by this identifier.")
+            if len(found) > 1:
+                raise Declined("duplicate-key", "several persons have this identifier.")
+            mine = people.numbers(found[0], self.domains)
+            wanted = [n for n in mine if not targets or n.domain in targets]
+            return found[0], people.one_per_domain(wanted, (domain, value))
+
+        terms = {"identifier": folded(value)}
+        need = self._need(asker, transaction, terms)
+        permit = self.authority.permit(asker.principal, need, asker.asking)
+        return permit.search(lambda answer: _patients([answer[0]]), work)
+
+    def search(
+        self, asker: Asker, search: Search, transaction: str, *, after: str = "", limit: int = 50
+    ) -> Page:
+        """Persons of whom one record fits, in the order of their ids.
+
+        Raises ``Declined`` (``too-costly``) where no index answers.
+        """
+
+        def work(grant: Grant) -> Page:
+            if search.ids:
+                return self._by_id(grant, asker, search)
+            keys = indexed(search)
+            if not keys:
+                raise Declined(
+                    "too-costly",
+                    "this alone would mean to look at everybody; add an identifier, a name "
+                    "(three letters or more) or a date of birth.",
+                )
+            return self._by_keys(grant, asker, search, keys, after, limit)
+
+        need = self._need(asker, transaction, terms_of(search))
+        permit = self.authority.permit(asker.principal, need, asker.asking)
+        return permit.search(lambda page: _patients(page.persons), work)
+
+    def match(
+        self, asker: Asker, patient: FhirJson, transaction: str, *, certain: bool, limit: int
+    ) -> list[Match]:
+        """Who somebody described may be, the likeliest first. certain: only who it is."""
+
+        def work(grant: Grant) -> list[Match]:
+            candidates = self._store.match(grant, patient, min(limit, _MATCHES_MAX))
+            wanted = [c for c in candidates if c.outcome == "link" or not certain]
+            hits = self._store.persons_of(grant, [c.person_id for c in wanted])
+            persons = {p.person_id: p for p in self._known(grant, asker, hits)}
+            return [
+                Match(persons[c.person_id], c.outcome, c.weight)
+                for c in wanted
+                if c.person_id in persons
+            ]
+
+        need = self._need(asker, transaction, match_terms(patient))
+        permit = self.authority.permit(asker.principal, need, asker.asking)
+        return permit.search(lambda some: _patients([m.person for m in some]), work)
+
+    def decline(self, asker: Asker, transaction: str) -> None:
+        """Puts a question on record that says nothing that could be looked for."""
+        need = self._need(asker, transaction, {})
+        promise: Future[None] = self.authority.permit(asker.principal, need, asker.asking).submit()
+        promise.result()
+
+    def _need(self, asker: Asker, transaction: str, terms: dict[str, str]) -> Need:
+        options = ((Action.IDENTIFY_PERSON, asker.purpose),)
+        return Need(options, terms=terms, transaction=transaction)
+
+    def _by_id(self, grant: Grant, asker: Asker, search: Search) -> Page:
+        wanted = dict.fromkeys(search.ids)
+        hits = {h.person_id: h for h in self._store.persons_of(grant, list(wanted))}
+        found = self._known(grant, asker, list(hits.values()))
+        return Page(tuple(p for p in found if self._fits(p, search)))
+
+    def _by_keys(
+        self,
+        grant: Grant,
+        asker: Asker,
+        search: Search,
+        keys: list[list[tuple[str, str]]],
+        after: str,
+        limit: int,
+    ) -> Page:
+        found: list[Known] = []
+        looked_at = 0
+        while True:
+            hits = self._store.seek_persons(grant, keys, after, _CHUNK)
+            for person in self._known(grant, asker, hits):
+                if self._fits(person, search):
+                    if len(found) == limit:
+                        return Page(tuple(found), found[-1].person_id)
+                    found.append(person)
+            looked_at += len(hits)
+            if len(hits) < _CHUNK:
+                return Page(tuple(found))
+            after = hits[-1].person_id
+            if looked_at >= _LOOKED_AT_MAX:
+                return Page(tuple(found), after)
+
+    def _fits(self, person: Known, search: Search) -> bool:
+        if not any(fits(state.resource, search) for state in person.states):
+            return False
+        if not search.targets:
+            return True
+        held = {number.domain for number in people.numbers(person, self.domains)}
+        return not held.isdisjoint(search.targets)
+
+    def _known(self, grant: Grant, asker: Asker, hits: Sequence[SearchHit]) -> list[Known]:
+        """Those of the persons of whom may be told, with what their records say."""
+        everybody = [p for hit in hits for p in hit.source_patients]
+        if not everybody:
+            return []
+        open_ = self.authority.identifiable(asker.principal, asker.purpose, everybody)
+        states = self._store.states(grant, [p for p in everybody if p in open_])
+        found = []
+        for hit in hits:
+            mine = [p for p in hit.source_patients if p in open_]
+            if (person := people.known(hit.person_id, mine, states)) is not None:
+                found.append(person)
+        return found
+
+    def _had(self, grant: Grant, person: Known, domain: Domain, value: str) -> bool:
+        """Whether it is the number of a record that was merged into one of these."""
+        states = self._store.states(grant, sorted(person.merged))
+        return any(_says_number(s.resource, domain, value) for s in states.values())
+
+
+def _patients(persons: Sequence[Known]) -> list[str]:
+    return [state.source_patient for person in persons for state in person.states]
+
+
+def _has_number(person: Known, domain: Domain, value: str) -> bool:
+    return any(_says_number(state.resource, domain, value) for state in person.states)
+
+
+def _says_number(patient: FhirJson, domain: Domain, value: str) -> bool:
+    return any(
+        i.get("system") in domain.systems and folded(str(i.get("value", ""))) == folded(value)
+        for i in patient.get("identifier", ())
+    )
+
+
+def match_terms(patient: FhirJson) -> dict[str, str]:
+    """What of somebody described goes on record (as fingerprints)."""
+    terms = {}
+    if isinstance(born := patient.get("birthDate"), str):
+        terms["birthdate"] = born
+    for name, element, part in (
+        ("family", "name", "family"),
+        ("identifier", "identifier", "value"),
+    ):
+        values = [i.get(part) for i in people.element(patient, element) if isinstance(i, dict)]
+        if texts := [folded(v) for v in values if isinstance(v, str)]:
+            terms[name] = " ".join(texts)
+    return terms

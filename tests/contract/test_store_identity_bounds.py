@@ -1,0 +1,109 @@
+"""Keys that too many carry, and persons of whom nothing is left: as if they had never come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psycopg
+import pytest
+from tests.support.batches import everyone
+from tests.support.postgres import StoreFactory
+from tests.support.told_patients import Told, person, persons, queue, tell
+
+from chartloom.engines.postgres import PostgresStore
+from chartloom.registry.persons import Parameters, default_parameters, dump, load
+
+FEW = 4
+
+
+@pytest.fixture
+def few(store_factory: StoreFactory) -> PostgresStore:
+    """A store in which a key that more than four carry is none."""
+    return with_parameters(store_factory(), parameters_for(FEW))
+
+
+def parameters_for(carriers_max: int) -> Parameters:
+    text = dump(default_parameters()).replace(
+        b'"carriers_max": 60', f'"carriers_max": {carriers_max}'.encode()
+    )
+    return load(text)
+
+
+def with_parameters(store: PostgresStore, parameters: Parameters) -> PostgresStore:
+    """Another object on the same store, as a process has it that was started anew."""
+    found = PostgresStore(store.dsn, store.guard, store.clock, store.lanes, parameters=parameters)
+    assert found.parameters.fingerprint != default_parameters().fingerprint
+    return found
+
+
+def shred(store: PostgresStore, patients: Sequence[str]) -> None:
+    broker = store.guard.broker
+    assert broker is not None
+    for patient in patients:
+        broker.shred(patient, "staff-1", "patient-request")
+    store.erase(everyone(store), patients)
+
+
+def test_a_number_is_none_while_too_many_carry_it(few: PostgresStore) -> None:
+    ids = [f"p{n}" for n in range(FEW + 1)]
+    for n, p in enumerate(ids[:-1]):
+        tell(few, Told(p, person(mr="B100"), n + 1))
+    assert set(persons(few, ids[:-1]).values()) == {"p0"}
+    tell(few, Told(ids[-1], person(mr="B100"), 9))
+    assert persons(few, ids) == {p: p for p in ids}
+    assert few.decisions_of(everyone(few), ids) == []
+    tell(few, Told("p1", person(mr="B200"), 10))  # both numbers are the same patient's
+    tell(few, Told("q", person(mr="B200"), 11))
+    assert persons(few, ["p1", "q"]) == {"p1": "p1", "q": "p1"}
+    few.close()
+
+
+def test_whoever_leaves_joins_nobody_any_more(few: PostgresStore) -> None:
+    words = (("link", "a", "x", ""), ("link", "x", "b", ""))
+    tell(few, *(Told(p, person(p.upper() * 3, "Moor", "1970-02-03"), 1) for p in "abx"))
+    tell(few, Told("x", {}, 2, words))
+    assert set(persons(few, "abx").values()) == {"a"}
+    shred(few, ["x"])
+    assert persons(few, "ab") == {"a": "a", "b": "b"}
+    with psycopg.connect(few.dsn) as conn:
+        left = conn.execute(
+            "SELECT (SELECT count(*) FROM match_record WHERE source_patient = 'x'),"
+            " (SELECT count(*) FROM identity_decision WHERE 'x' IN (low, high)),"
+            " (SELECT count(*) FROM identity_review WHERE 'x' IN (low, high)),"
+            " (SELECT count(*) FROM match_key k WHERE NOT EXISTS ("
+            "   SELECT FROM match_record m WHERE m.number = k.number))"
+        ).fetchone()
+    assert left == (0, 0, 0, 0)
+    few.close()
+
+
+def test_a_key_is_one_again_when_a_carrier_is_erased(few: PostgresStore) -> None:
+    ids = [f"p{n}" for n in range(FEW + 1)]
+    tell(few, *(Told(p, person(mr="B100"), n + 1) for n, p in enumerate(ids)))
+    assert persons(few, ids) == {p: p for p in ids}
+    shred(few, ["p0"])
+    assert set(persons(few, ids[1:]).values()) == {"p1"}
+    few.close()
+
+
+def test_other_parameters_count_from_the_next_rebuild_on(store_factory: StoreFactory) -> None:
+    store = store_factory()
+    told = [
+        Told("a", person("Ann", "Archer", "1961-03-04", "female", phone="217-555-0101"), 1),
+        Told("b", person("Ann", "Archer", "1961-03-04", "female", phone="217-555-0101"), 2),
+    ]
+    tell(store, *told)
+    assert persons(store, "ab") == {"a": "a", "b": "a"}
+    strict = load(
+        dump(default_parameters()).replace(
+            f'"link": {default_parameters().link}'.encode(), b'"link": 99.0'
+        )
+    )
+    other = with_parameters(store, strict)
+    assert other.parameters_used() == (default_parameters().fingerprint,)
+    other.rebuild(everyone(other))
+    tell(other)
+    assert other.parameters_used() == (strict.fingerprint,)
+    assert persons(other, "ab") == {"a": "a", "b": "b"}
+    assert [r.pair for r in queue(other)] == [("a", "b")]
+    other.close()
