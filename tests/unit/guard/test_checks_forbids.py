@@ -38,6 +38,8 @@ SERVICES = tuple(
 SERVICE = Principal("s", scopes=frozenset({"everything"}), service=True)
 
 READING = {Action.VIEW_CHART, Action.VIEW_EVIDENCE, Action.VIEW_MESSAGE, Action.EXPORT}
+#: Reading it, and deciding on what stands in it.
+CHART = READING | {Action.RECONCILE}
 SECONDARY_NOT = {
     Action.VIEW_CHART, Action.VIEW_EVIDENCE, Action.VIEW_MESSAGE, Action.SEE_LABEL,
     Action.SEARCH_PERSONS, Action.FIND_PERSON, Action.IDENTIFY_PERSON,
@@ -65,16 +67,16 @@ def person(*relations: str, labels: str = "", **facts: Any) -> PersonFacts:
 
 PERSONS: dict[str, tuple[PersonFacts, set[Action]]] = {
     "anybody": (person(), set()),
-    "of interest": (person(labels="VIP"), READING),
-    "an employee": (person("department", labels="EMP"), READING),
+    "of interest": (person(labels="VIP"), CHART),
+    "an employee": (person("department", labels="EMP"), CHART),
     "of interest, in one's care": (person("attending", labels="VIP"), set()),
     "oneself": (
         person(own=True),
-        READING | {Action.BREAK_GLASS, Action.REVIEW_IDENTITY, Action.SAY_IDENTITY},
+        CHART | {Action.BREAK_GLASS, Action.REVIEW_IDENTITY, Action.SAY_IDENTITY},
     ),
     "who withholds": (
         person("attending", denied=frozenset({"*"})),
-        READING | {Action.IDENTIFY_PERSON},
+        CHART | {Action.IDENTIFY_PERSON},
     ),
 }
 

@@ -60,6 +60,8 @@ EXPECTED: dict[str, tuple[Need, PersonFacts | None, set[Role]]] = {
     "identity_word on oneself": (needs.identity_word(("p", "q")), OWN, set()),
     "identity_history": (needs.identity_history("p"), MINE, {STEWARD}),
     "identity_history of oneself": (needs.identity_history("p"), OWN, set()),
+    "SESSIONS": (needs.SESSIONS, None, {ADMINISTRATOR, OFFICER}),
+    "END_SESSIONS": (needs.END_SESSIONS, None, {ADMINISTRATOR, OFFICER}),
     "shreddings": (needs.shreddings(), None, {ADMINISTRATOR, OFFICER}),
 }
 
@@ -97,7 +99,7 @@ def test_a_decision_needs_a_fresh_sign_in_and_nothing_else_does() -> None:
         for role in Role
         if _permitted(need, person, role) and not _permitted(need, person, role, fresh=False)
     }
-    assert grave == {"use_decision"}
+    assert grave == {"use_decision", "END_SESSIONS"}
 
 
 def test_everything_that_pages_ask_for_is_looked_at() -> None:
