@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from chartloom.chart.reconcile import pieces, verdict
-from chartloom.chart.reconcile.decided import BY_DECISION, CHANGED
+from chartloom.chart.reconcile.decided import CHANGED, DECIDED
 from chartloom.chart.reconcile.lines import ListKind
 from chartloom.chart.reconcile.rules import builtin_rules
 from chartloom.chart.reconcile.rules_medications import Status
@@ -18,7 +18,7 @@ _SAID = {s for words in pieces.SAYS.values() for s in words.values()} | set(
     pieces.SAYS_UNKNOWN.values()
 )
 _CODES = {
-    Role.REASON: {*_MEDICATIONS.reasons, BY_DECISION},
+    Role.REASON: {*_MEDICATIONS.reasons, DECIDED},
     Role.BECAUSE: {*_MEDICATIONS.because, "facts-gone"},
     Role.DISCREPANCY: set(_MEDICATIONS.discrepancies),
     Role.SAYS: {*_SAID, "copy", "not-to-do"},
@@ -44,4 +44,4 @@ def test_nothing_is_active_from_fills_alone_by_any_rule() -> None:
 
 def test_an_unknown_code_is_shown_as_it_is() -> None:
     assert why(ListKind.MEDICATIONS, Role.REASON, "of-a-later-version") == "of-a-later-version"
-    assert why(ListKind.ALLERGIES, Role.REASON, BY_DECISION) == "A clinician decided so."
+    assert why(ListKind.ALLERGIES, Role.REASON, DECIDED) == "A clinician decided so."

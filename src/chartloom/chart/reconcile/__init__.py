@@ -1,7 +1,7 @@
 """Reconciliation: one list of medications, allergies, problems and results, and why it is so."""
 
 from chartloom.chart.reconcile.allergies import reconcile_allergies
-from chartloom.chart.reconcile.decided import Decision, decisions_of, said_of
+from chartloom.chart.reconcile.decided import Decision, decisions_of
 from chartloom.chart.reconcile.lines import (
     Confidence,
     Decided,
@@ -35,7 +35,6 @@ __all__ = [
     "reconcile_medications",
     "reconcile_problems",
     "reconcile_results",
-    "said_of",
     "sentences",
     "why",
 ]

@@ -12,7 +12,6 @@ from typing import Final
 
 import msgspec
 
-from chartloom.chart.reconcile.decisions import CHANGED, DECIDED
 from chartloom.chart.reconcile.lines import (
     Confidence,
     Decided,
@@ -20,13 +19,15 @@ from chartloom.chart.reconcile.lines import (
     Fact,
     Line,
     ListKind,
-    Said,
 )
 from chartloom.chart.summary import ChartSummary
 from chartloom.chart.times import to_us
 from chartloom.domain.chart import Section
 from chartloom.domain.decisions import CODES, STATUSES, WITHDRAWN
 from chartloom.domain.identity import STEWARD_FEED
+
+CHANGED: Final = "changed-since-reconciled"
+DECIDED: Final = "clinician-decided"
 
 _KIND_OF: Final = {code: ListKind(kind) for kind, code in CODES.items()}
 
@@ -78,16 +79,6 @@ def decisions_of(chart: ChartSummary, speakers: Mapping[str, str]) -> tuple[Deci
         if known is None or (known.at_us, known.id) < (found.at_us, found.id):
             last[kind, found.key] = found
     return tuple(last[key] for key in sorted(last))
-
-
-def said_of(decisions: Iterable[Decision]) -> tuple[Said, ...]:
-    """Decisions about medications, as their rules take them."""
-    statuses = STATUSES[ListKind.MEDICATIONS]
-    return tuple(
-        Said(d.kind, d.key, statuses[d.said], d.by, d.at_us, 0, d.said, d.items)
-        for d in decisions
-        if d.kind is ListKind.MEDICATIONS and d.said
-    )
 
 
 #: (line, decision, its status) -> the newer facts that contradict it.

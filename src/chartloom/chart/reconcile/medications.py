@@ -90,7 +90,7 @@ def _around(chart: ChartSummary, entries: list[Entry], now_us: int) -> Around:
     died_us = max((to_us(d) or now_us for d in deceased if d), default=0)
     return Around(
         now_us=now_us,
-        fill_sources=frozenset(x for p in fills for x in (p.source, p.fact.source_patient) if x),
+        filled_us=max((p.at_us for p in fills), default=0),
         died_us=died_us,
         truncated=section.truncated,
     )

@@ -31,13 +31,13 @@ _AFTER_US = 3 * DAY_US
 
 
 class Around(msgspec.Struct, frozen=True):
-    """What the rest of the chart says. fill_sources: that fills come from; died_us: 0 if alive.
+    """What the rest of the chart says. filled_us: the newest fill of anything; died_us: 0 if alive.
 
     truncated: not all of the chart is seen.
     """
 
     now_us: int
-    fill_sources: frozenset[str] = frozenset()
+    filled_us: int = 0
     died_us: int = 0
     truncated: bool = False
 
@@ -262,9 +262,7 @@ class _Case(msgspec.Struct):
         """Whether a fill would be seen if there were one."""
         if order.as_needed or not set(self.rules.without_fills).isdisjoint(self.classes):
             return False
-        return order.source in self.around.fill_sources or order.fact.source_patient in (
-            self.around.fill_sources
-        )
+        return self.around.filled_us >= order.at_us > 0
 
     def _order_days(self, order: Piece) -> float:
         """How long an order without fills is believed: what it prescribes, else the rules."""
