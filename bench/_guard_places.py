@@ -83,6 +83,9 @@ _BY_FILE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("serve/needs.py", ("tests/unit/serve/test_checks_*.py", "tests/browser/test_roles.py")),
     ("serve/", ("tests/unit/serve/*.py", "tests/browser/test_roles.py")),
     ("guard/", ("tests/unit/guard/*.py",)),
+    ("wiring/desk.py", ("tests/unit/serve/test_checks_needs.py",)),
+    ("wiring/", ("tests/unit/wiring/test_checks_*.py",)),
+    ("sources/", ("tests/unit/sources/test_checks_*.py",)),
     ("", ("tests/unit/*/test_*access*.py",)),
 )
 

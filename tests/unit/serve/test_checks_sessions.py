@@ -15,7 +15,7 @@ from chartloom.domain.grant import Grant
 from chartloom.guard import Guard
 from chartloom.guard.staff import Claims, Role, Staff, StaffMember
 from chartloom.guard.tokens import MemoryUsedTokens
-from chartloom.serve.access import Handles, _mac, sign_in_path
+from chartloom.serve.access import Handles, _mac, equal, sign_in_path
 from chartloom.serve.readiness import MetricsRule
 from chartloom.serve.sessions import SessionBook, kept_claims, key_of
 
@@ -83,6 +83,15 @@ def test_a_link_says_in_one_way_until_when_it_holds(clock: FakeClock, expires: s
     good = sign_in_path(TOKEN, clock.now_us()).partition("token=")[2]
     assert handles.redeem(good)
     assert not handles.redeem(good)
+
+
+def test_nothing_equals_nothing() -> None:
+    """Who has no session has no secret that could be presented."""
+    assert equal("x", "x")
+    assert not equal("", "")
+    assert not equal("x", "")
+    assert not equal("", "x")
+    assert not equal("\ud800", "x")
 
 
 # Metrics

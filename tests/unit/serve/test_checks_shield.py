@@ -19,7 +19,13 @@ from chartloom.guard.staff import Principal
 from chartloom.guard.tokens import Access, TokenRefused
 from chartloom.serve.limits import Refused
 from chartloom.serve.sessions import Visitor
-from chartloom.serve.shield import FORM_BYTES_MAX, MACHINE_PATHS, OPEN_PATHS, Shield
+from chartloom.serve.shield import (
+    BODY_BYTES_MAX,
+    FORM_BYTES_MAX,
+    MACHINE_PATHS,
+    OPEN_PATHS,
+    Shield,
+)
 
 WORD, CSRF = "w" * 43, "c" * 43
 SESSION = SignedIn("ann", "oidc", {}, 1, 2, CSRF)
@@ -39,6 +45,7 @@ class Behind:
         self.too_often: Refused | None = None
         self.trouble: Exception | None = None
         self.tokens: list[tuple[str, bytes]] = []
+        self.purpose = ""
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -58,7 +65,7 @@ class Behind:
         self.tokens.append((token, certificate))
         if token != "good":
             raise TokenRefused("signature")
-        return Access("lab", "lab", frozenset({"system/*.rs"}), "t", 9)
+        return Access("lab", "lab", frozenset({"system/*.rs"}), "t", 9, self.purpose)
 
     def knock(self, request: Request, visitor: Visitor | None) -> Refused | None:
         self.knocks += 1
@@ -237,7 +244,7 @@ def test_a_service_asks_the_api_by_its_token(behind: Behind) -> None:
     visitor = behind.visitors[0]
     assert visitor is not None
     assert (visitor.principal.subject, visitor.principal.service) == ("lab", True)
-    assert visitor.principal.scopes == {"system/*.rs", "system/*.read"}
+    assert visitor.principal.scopes == {"system/*.rs", "system/*.read", "system/Patient.rs"}
     assert by_token("/api/chart/x", bearer("bad")) == 401
     assert by_token("/api/chart/x", {"authorization": "Basic good"}) == 401
     assert by_token("/api/chart/x", {"authorization": "good"}) == 401
@@ -245,6 +252,42 @@ def test_a_service_asks_the_api_by_its_token(behind: Behind) -> None:
     assert by_token("/apix/chart", bearer("good")) == 401
     assert by_token("/api/chart/x", bearer("good"), shield={"services": False}) == 401
     assert len(behind.reached) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "body", "status"),
+    [
+        ("/api/x", "application/json", b"{}", 405),
+        ("/fhir/R4/Patient/$match", "application/fhir+json", b"{}", 200),
+        ("/fhir/R4/Patient/$match", "application/json; charset=utf-8", b"{}", 200),
+        ("/fhir/R4/Patient/_search", "application/x-www-form-urlencoded", b"a=b", 200),
+        ("/fhir/R4/Patient/$match", "", b"{}", 415),
+        ("/fhir/R4/Patient/$match", "text/html", b"{}", 415),
+        ("/fhir/R4/Patient/$match", "application/json", b"x" * (BODY_BYTES_MAX + 1), 413),
+        (
+            "/fhir/R4/Patient/_search",
+            "application/x-www-form-urlencoded",
+            b"&".join(b"a=b" for _ in range(1001)),
+            413,
+        ),
+    ],
+)
+def test_what_a_service_posts(
+    behind: Behind, path: str, kind: str, body: bytes, status: int
+) -> None:
+    headers = bearer("good") | {"content-type": kind}
+    assert ask(behind, path, "POST", signed_in=False, headers=headers, content=body) == status
+    assert behind.reached == ([path] if status == 200 else [])
+    assert ask(behind, path, "POST", signed_in=False, content=body) == 401
+    from_elsewhere = headers | {"origin": "http://evil.example"}
+    asked = ask(behind, path, "POST", signed_in=False, headers=from_elsewhere, content=body)
+    assert asked == 403
+
+
+def test_a_token_for_an_unknown_purpose_is_none(behind: Behind) -> None:
+    for purpose, status in (("", 200), ("TREAT", 200), ("HOPERAT", 200), ("ANY", 401)):
+        behind.purpose = purpose
+        assert ask(behind, "/api/x", signed_in=False, headers=bearer("good")) == status
 
 
 def test_a_token_is_verified_with_the_certificate_that_was_shown(behind: Behind) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from starlette.requests import Request
 from tests.support.clock import FakeClock
+from tests.support.patience import PATIENCE_S
 
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.feed import Feed
@@ -171,3 +173,49 @@ def test_large_bodies_that_do_not_fit_are_refused_and_booked_back() -> None:
         door._book(0, 2_000_000)
     assert refused.value.status == 503
     assert door._book(booked, 3_000_000) == 3_000_000
+
+
+# Ending, and what is said to those who send the wrong thing
+
+
+def test_who_is_being_answered_is_waited_for() -> None:
+    async def run() -> list[bool]:
+        source, gone = MllpSource.__new__(MllpSource), list[bool]()
+        source._all_gone, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def finish() -> None:
+            loop.call_later(0.02, source._all_gone.set)
+
+        def abort() -> None:
+            gone.append(source._all_gone.is_set())
+
+        source._connections = [SimpleNamespace(finish=finish, abort=abort)]  # type: ignore[assignment,list-item]
+        source._refused, source._server = set(), None
+        source._renewing, source._sweeper = None, None
+        await source.stop(PATIENCE_S)
+        return gone
+
+    assert asyncio.run(run()) == [True]
+
+
+@pytest.mark.parametrize(
+    ("source", "format_", "wanted"),
+    [("http", Format.FHIR, "application/fhir+json"), ("http", Format.HL7V2, "application/hl7-v2")],
+)
+def test_what_a_feed_takes_is_told(source: str, format_: Format, wanted: str) -> None:
+    door = Door.__new__(Door)
+    door._feed = Feed("f", "lab", "it", source, format_)
+
+    def refused(**headers: str) -> Refusal:
+        pairs = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
+        with pytest.raises(Refusal) as error:
+            door._check_content_type(Request({"type": "http", "headers": pairs}))
+        return error.value
+
+    door._check_content_type(
+        Request({"type": "http", "headers": [(b"content-type", wanted.encode())]})
+    )
+    for kind in ("", "text/html", "application/xml"):
+        assert refused(content_type=kind).status == 415
+        assert wanted in str(refused(content_type=kind).text)
+    assert refused(content_type=wanted, content_encoding="gzip").status == 415

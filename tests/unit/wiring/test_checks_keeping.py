@@ -16,12 +16,14 @@ from chartloom.domain.audit import AuditUnavailable
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.grant import Purpose
 from chartloom.domain.keys import SubjectShredded, Tombstone
+from chartloom.domain.store import MessageFilter
 from chartloom.guard.audit import Kind, Recorder, read_events
 from chartloom.guard.authority import AccessDenied, Need
 from chartloom.guard.keys import FileKek, KeyBroker
 from chartloom.guard.staff import Principal
 from chartloom.project import Project, load_project, write_site
 from chartloom.wiring import keeping, keys
+from chartloom.wiring.desk import Desk as Desk_
 from chartloom.wiring.keeping import KeyKeeper
 
 OPERATOR = Principal("admin", roles=frozenset({"administrator"}))
@@ -142,6 +144,24 @@ def test_an_earlier_run_is_told_by_its_tombstones(keeper: Keeper) -> None:
     keeper._broker.shred("uno", "operator:7", "court-order")
     assert keeper._any_gone(["one", "uno"])
     assert not keeper._any_gone(["one"])
+
+
+# Lists at the command line
+
+
+def test_a_list_names_what_may_be_named_however_long_it_takes_to_find_it() -> None:
+    def search(grant: object, where: MessageFilter) -> list[Any]:
+        below = [n for n in range(20, 0, -1) if not where.before or n < where.before]
+        return [SimpleNamespace(position=n) for n in below[: where.limit]]
+
+    desk = Desk_.__new__(Desk_)
+    desk.opened = SimpleNamespace(store=SimpleNamespace(search=search))  # type: ignore[assignment]
+    desk.principal = OPERATOR
+    even = SimpleNamespace(listable=lambda who, options, some: {n for n in some if n % 2 == 0})
+    desk.authority = even  # type: ignore[assignment]
+    grant: Any = None
+    assert [r.position for r in desk._named(grant, MessageFilter(limit=4))] == [20, 18, 16, 14]
+    assert len(desk._named(grant, MessageFilter(limit=15))) == 10
 
 
 # Where the key-encryption key is
