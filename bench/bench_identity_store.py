@@ -137,7 +137,7 @@ def main() -> None:
         try:
             store.migrate()
             store.use_subject_keys(FileKek(Path(folder) / "kek", create=True))
-            bench = Bench(store, server.data_dir, options.records, options.arrivals)
+            bench = Bench(store, server._cluster, options.records, options.arrivals)
             report = Report(
                 f"identity-store-{bench.loader.number // 1000}k",
                 records=bench.loader.number,

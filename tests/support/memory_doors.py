@@ -77,7 +77,7 @@ class MemoryGlass(_Kept):
         found = [
             g
             for g in self.rows.values()
-            if g.actor == actor and g.until_us > now_us and not wanted.isdisjoint(g.source_patients)
+            if g.actor == actor and g.until_us > now_us and wanted.issuperset(g.source_patients)
         ]
         newest = max(found, key=lambda g: g.until_us, default=None)
         return msgspec.structs.replace(newest, text="") if newest else None

@@ -18,7 +18,7 @@ FORMULARY_FOLDER: Final = "registry/formulary"
 
 def load_reconciliation_rules(project: Project) -> Rules:
     """The rules of a site over the built-in ones. Raises ``ConfigurationError``."""
-    return load_rules(_files(project.folder / RULES_FOLDER, "*.toml"))
+    return load_rules(_files(project.folder / RULES_FOLDER, "*.toml", "*.csv"))
 
 
 def load_site_formulary(project: Project) -> tuple[Formulary, list[Issue]]:
@@ -44,5 +44,6 @@ def reconciliation_findings(project: Project) -> Iterator[Finding]:
             yield Finding(f"{folder}/{file}", number, "", error.what, error.cure)
 
 
-def _files(folder: Path, pattern: str) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in sorted(folder.glob(pattern)) if p.is_file()}
+def _files(folder: Path, *patterns: str) -> dict[str, bytes]:
+    paths = sorted(p for pattern in patterns for p in folder.glob(pattern))
+    return {p.name: p.read_bytes() for p in paths if p.is_file()}

@@ -23,6 +23,7 @@ from chartloom.guard.staff import Staff
 from chartloom.guard.tokens import AccessVerifier, RelyingParty, TokenEndpoint
 from chartloom.serve.identity import IdentityDoor
 from chartloom.serve.limits import Door, Rate
+from chartloom.serve.lists.tables import ListTables
 from chartloom.serve.sessions import Limits
 
 
@@ -101,4 +102,5 @@ class Doors:
     newest_head: Callable[[], Head | None] = lambda: None
     log_check: Callable[[], LogCheck] = LogCheck
     key_status: Callable[[], KeyStatus | None] | None = None
+    lists: ListTables = field(default_factory=ListTables)
     identity: IdentityDoor | None = None

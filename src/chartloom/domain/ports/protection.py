@@ -150,7 +150,11 @@ class GlassRecords(Protocol):
     def open_of(
         self, grant: Grant, actor: str, source_patients: Sequence[str], now_us: int
     ) -> Glass | None:
-        """The glass of ``actor`` for any of these patients that is open, without its text."""
+        """The open glass of ``actor`` for the person that these patients are, without its text.
+
+        All for whom it was broken are among them: if somebody has since turned out to be two, it
+        is not known for whom it was meant, and it is closed.
+        """
         ...
 
     def add(self, grant: Grant, glass: Glass) -> None:

@@ -105,7 +105,7 @@ _GLASS_ADD: Final = """
     INSERT INTO glass (id, source_patient, actor, patients, reason, started_us, until_us, body)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"""
 _GLASS_OPEN: Final = f"""{_GLASS}
-    WHERE actor = %s AND until_us > %s AND patients && %s::text[]
+    WHERE actor = %s AND until_us > %s AND patients <@ %s::text[]
     ORDER BY until_us DESC LIMIT 1"""
 _GLASS_LIST: Final = f"""{_GLASS}
     WHERE actor = %(actor)s OR %(actor)s = '' ORDER BY started_us DESC, id LIMIT %(limit)s"""
@@ -129,7 +129,7 @@ class PostgresGlass:
     def open_of(
         self, grant: Grant, actor: str, source_patients: Sequence[str], now_us: int
     ) -> Glass | None:
-        """The glass of ``actor`` for any of these patients that is open, without its text."""
+        """The open glass of ``actor`` for the person that these patients are, without its text."""
         with self._store.entered(grant) as conn:
             values = (actor, now_us, list(source_patients))
             row = conn.execute(_GLASS_OPEN, values, binary=True).fetchone()

@@ -1,0 +1,82 @@
+"""The reconciled lists of a chart, read under a grant: what it does not show is not reconciled."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from chartloom.chart import ChartSummary
+from chartloom.chart.reconcile import (
+    Decision,
+    ListKind,
+    ReconciledList,
+    decisions_of,
+    reconcile_allergies,
+    reconcile_medications,
+    reconcile_problems,
+    reconcile_results,
+)
+from chartloom.domain.chart import Section
+from chartloom.domain.grant import Grant
+from chartloom.domain.store import SearchHit
+from chartloom.serve.console import Console
+
+#: Sections whose entries a list speaks of.
+_SECTIONS: Final = {
+    ListKind.MEDICATIONS: (Section.MEDICATIONS,),
+    ListKind.ALLERGIES: (Section.ALLERGIES, Section.MEDICATIONS),
+    ListKind.PROBLEMS: (Section.PROBLEMS, Section.MEDICATIONS, Section.CHARGES),
+    ListKind.RESULTS: (Section.RESULTS,),
+}
+
+
+class Lists(msgspec.Struct, frozen=True):
+    """Lists of one chart, by kind, with the decisions that they were made with."""
+
+    of: dict[ListKind, ReconciledList]
+    decisions: tuple[Decision, ...] = ()
+
+
+def read_lists(
+    grant: Grant,
+    console: Console,
+    hit: SearchHit,
+    chart: ChartSummary,
+    kinds: Collection[ListKind],
+    *,
+    sources: bool = True,
+) -> Lists:
+    """Some lists of a chart. sources: whether it shall be told which feed said what."""
+    wanted: set[Section] = set()
+    if chart.section(Section.DECISIONS).entries:
+        wanted.add(Section.DECISIONS)
+    if sources:
+        wanted.update(section for kind in kinds for section in _SECTIONS[kind])
+    speakers = console.store.speakers(grant, hit.source_patients, sorted(wanted)) if wanted else {}
+    decisions = decisions_of(chart, speakers)
+    now_us = chart.made_at_us
+    found = {kind: _list(kind, console, chart, now_us, speakers, decisions) for kind in kinds}
+    return Lists(found, decisions)
+
+
+def _list(
+    kind: ListKind,
+    console: Console,
+    chart: ChartSummary,
+    now_us: int,
+    speakers: Mapping[str, str],
+    decisions: Sequence[Decision],
+) -> ReconciledList:
+    tables = console.doors.lists
+    rules = tables.rules()
+    if kind is ListKind.MEDICATIONS:
+        return reconcile_medications(
+            chart, tables.formulary(), rules, now_us, speakers=speakers, decisions=decisions
+        )
+    if kind is ListKind.ALLERGIES:
+        return reconcile_allergies(chart, rules, now_us, speakers=speakers, decisions=decisions)
+    if kind is ListKind.PROBLEMS:
+        return reconcile_problems(chart, rules, now_us, speakers=speakers, decisions=decisions)
+    return reconcile_results(chart, rules, now_us, speakers=speakers)

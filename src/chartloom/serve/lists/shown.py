@@ -1,0 +1,241 @@
+"""A reconciled list as its page shows it: words for codes, sources as columns, decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+from chartloom.chart.reconcile import (
+    Fact,
+    Line,
+    ListKind,
+    ReconciledList,
+    Role,
+    why,
+)
+from chartloom.domain.decisions import STATUSES
+from chartloom.domain.feed import Feed
+from chartloom.serve.tracing import evidence_href
+
+#: Columns of sources beside each other; what more there are stand in the last one.
+COLUMNS_MAX: Final = 4
+_ELEMENTS: Final = {
+    "MedicationRequest": "medicationCodeableConcept|medicationReference",
+    "MedicationStatement": "medicationCodeableConcept|medicationReference",
+    "MedicationDispense": "medicationCodeableConcept|medicationReference",
+    "MedicationAdministration": "medicationCodeableConcept|medicationReference",
+    "Observation": "valueQuantity.value|value[x]|dataAbsentReason",
+    "ChargeItem": "reason",
+}
+#: Kind -> (what is said, its button, its key). Keys are letters of the button's word.
+CHOICES: Final[dict[ListKind, tuple[tuple[str, str, str], ...]]] = {
+    ListKind.MEDICATIONS: (
+        ("taking", "Continue", "c"),
+        ("stopped", "Stopped", "s"),
+        ("on-hold", "On hold", "h"),
+        ("not-taking", "Not taking", "n"),
+        ("completed", "Completed", "d"),
+        ("entered-in-error", "In error", "x"),
+    ),
+    ListKind.ALLERGIES: (
+        ("confirmed", "Confirm", "c"),
+        ("refuted", "Refuted", "r"),
+        ("inactive", "Inactive", "i"),
+        ("entered-in-error", "In error", "x"),
+    ),
+    ListKind.PROBLEMS: (
+        ("confirmed", "Confirm", "c"),
+        ("resolved", "Resolved", "s"),
+        ("inactive", "Inactive", "i"),
+        ("refuted", "Refuted", "r"),
+        ("entered-in-error", "In error", "x"),
+    ),
+    ListKind.RESULTS: (),
+}
+SAID_WORDS: Final = {
+    "taking": "to be continued",
+    "stopped": "stopped",
+    "on-hold": "on hold",
+    "not-taking": "not taken",
+    "completed": "completed",
+    "confirmed": "confirmed",
+    "refuted": "refuted",
+    "inactive": "inactive",
+    "resolved": "resolved",
+    "entered-in-error": "entered in error",
+}
+#: Statuses of lines that are shown at first.
+_CURRENT: Final = frozenset(("active", "on-hold", "unknown"))
+STATUS_WORDS: Final = {
+    "unknown": "To be checked",
+    "on-hold": "On hold",
+    "entered-in-error": "In error",
+}
+
+
+class ShownFact(msgspec.Struct, frozen=True):
+    """One row of a line's evidence."""
+
+    fact: Fact
+    source: str
+    says: str
+    href: str
+    marked: bool = False  #: it is part of something that does not fit
+
+
+class ShownLine(msgspec.Struct, frozen=True):
+    """One line with everything in words. row: its id on the page, which tells nothing."""
+
+    line: Line
+    row: str
+    status: str
+    reason: str
+    because: tuple[str, ...]
+    discrepancies: tuple[tuple[str, str], ...]
+    cells: tuple[tuple[str, ...], ...]
+    facts: tuple[ShownFact, ...]
+    detail: str
+    choices: tuple[tuple[str, str, str], ...]
+
+    @property
+    def current(self) -> bool:
+        """Whether it is shown at first."""
+        return self.line.status in _CURRENT
+
+    @property
+    def check(self) -> bool:
+        """Whether somebody should look at it."""
+        undecided = self.line.decided is None or self.line.decided.stale
+        return undecided and (bool(self.line.discrepancies) or self.line.status == "unknown")
+
+
+class ShownList(msgspec.Struct, frozen=True):
+    """A list. sources: (name, what it is called) of its columns."""
+
+    kind: ListKind
+    lines: tuple[ShownLine, ...]
+    columns: tuple[str, ...]
+    rules: str
+    formulary: str
+
+    @property
+    def current(self) -> tuple[ShownLine, ...]:
+        """What holds, or may hold."""
+        return tuple(line for line in self.lines if line.current)
+
+    @property
+    def checks(self) -> tuple[ShownLine, ...]:
+        """What somebody should look at."""
+        return tuple(line for line in self.lines if line.check)
+
+
+def shown(made: ReconciledList, feeds: Mapping[str, Feed], secret: str) -> ShownList:
+    """A list for its page. secret: of the session, for ids of rows."""
+    names = _columns(made.lines)
+    called = {name: _called(name, number, feeds) for number, name in enumerate(names, 1)}
+    columns = names[:COLUMNS_MAX] if len(names) > COLUMNS_MAX else names
+    heads = [called[name] for name in columns]
+    if len(names) > COLUMNS_MAX:
+        columns = names[: COLUMNS_MAX - 1]
+        heads = [*heads[: COLUMNS_MAX - 1], f"{len(names) - COLUMNS_MAX + 1} more sources"]
+    lines = tuple(_line(made.kind, line, names, columns, called, secret) for line in made.lines)
+    return ShownList(made.kind, lines, tuple(heads), made.rules, made.formulary)
+
+
+def row_of(key: str, secret: str) -> str:
+    """The id of a line's row: the same within a session, and no word of what the line is."""
+    return f"line-{blake2b(key.encode(), key=secret.encode()[:64], digest_size=6).hexdigest()}"
+
+
+def _columns(lines: Iterable[Line]) -> list[str]:
+    """Sources, those that say most first."""
+    counts: dict[str, int] = {}
+    for line in lines:
+        for source in line.sources:
+            counts[source] = counts.get(source, 0) + 1
+    return sorted(counts, key=lambda name: (-counts[name], name))
+
+
+def _called(name: str, number: int, feeds: Mapping[str, Feed]) -> str:
+    feed = feeds.get(name)
+    if feed is not None:
+        return f"{feed.department} ({name})" if feed.department else name
+    return f"Record {number}" if name else "Source not known"
+
+
+def _line(
+    kind: ListKind,
+    line: Line,
+    names: Sequence[str],
+    columns: Sequence[str],
+    called: Mapping[str, str],
+    secret: str,
+) -> ShownLine:
+    marked = {id for d in line.discrepancies for id in d.facts}
+    facts = tuple(
+        ShownFact(
+            fact,
+            called.get(fact.source) or fact.source,
+            why(kind, Role.SAYS, fact.says),
+            evidence_href(fact.resource_id, _ELEMENTS.get(fact.resource_type, "code")),
+            fact.resource_id in marked,
+        )
+        for fact in line.facts
+    )
+    cells: list[tuple[str, ...]] = [
+        (_cell(kind, line, name),) if name in line.sources else () for name in columns
+    ]
+    rest = [name for name in names if name not in columns]
+    if rest:
+        cells.append(
+            tuple(f"{called[n]}: {_cell(kind, line, n)}" for n in rest if n in line.sources)
+        )
+    return ShownLine(
+        line,
+        row_of(line.key, secret),
+        STATUS_WORDS.get(line.status, line.status.replace("-", " ").capitalize()),
+        why(kind, Role.REASON, line.reason),
+        tuple(why(kind, Role.BECAUSE, code) for code in line.because),
+        tuple((d.code, why(kind, Role.DISCREPANCY, d.code)) for d in line.discrepancies),
+        tuple(cells),
+        facts,
+        _detail(kind, line),
+        tuple(c for c in CHOICES[kind] if _sensible(kind, line, c[0])),
+    )
+
+
+def _cell(kind: ListKind, line: Line, name: str) -> str:
+    return why(kind, Role.SAYS, line.sources[name])
+
+
+def _sensible(kind: ListKind, line: Line, said: str) -> bool:
+    """What is decided already is not offered again."""
+    decided = line.decided
+    if decided is not None and not decided.stale and decided.said == said:
+        return False
+    if line.detail.get("substance") == "none":  # "no known allergies" is said, not refuted
+        return said in ("confirmed", "inactive")
+    return said in STATUSES[kind]
+
+
+def _detail(kind: ListKind, line: Line) -> str:
+    """What matters of a line besides its name and status."""
+    d = line.detail
+    parts: list[str] = []
+    if kind is ListKind.ALLERGIES:
+        parts = [
+            d.get("reactions", ""),
+            f"worst reaction {d['severity']}" if "severity" in d else "",
+            f"criticality {d['criticality'].replace('-', ' ')}" if "criticality" in d else "",
+        ]
+    elif kind is ListKind.PROBLEMS:
+        parts = [
+            d.get("codes", "").replace(" ", ", "),
+            f"since {d['onset'][:10]}" if "onset" in d else "",
+        ]
+    elif kind is ListKind.MEDICATIONS:
+        parts = [d.get(k, "") for k in ("dose", "timing", "dosage", "route")]
+    return " · ".join(p for p in parts if p)
