@@ -6,10 +6,12 @@ import psycopg
 from tests.support.guarded_store import begin, count
 from tests.support.postgres import as_role
 
+from chartloom.domain.access import Target
 from chartloom.domain.grant import Purpose
 from chartloom.domain.message import MessageState
 from chartloom.domain.store import MessageFilter
 from chartloom.engines.postgres import PostgresStore
+from chartloom.engines.postgres.facts import PostgresFacts
 from chartloom.engines.postgres.protection_rules import Role
 
 # With a grant for less
@@ -64,3 +66,10 @@ def test_ports_answer_under_narrow_grants(filled: PostgresStore) -> None:
     assert filled.person(grant, "p1").source_patients == ("p1",)
     rows = filled.search(grant, MessageFilter(state=MessageState.APPLIED))
     assert {r.source_patient for r in rows} == {"p1"}
+
+
+def test_whom_a_resource_is_about(filled: PostgresStore) -> None:
+    facts, grant = PostgresFacts(filled), filled.guard.mint("t", Purpose.OPERATIONS)
+    assert facts.target_of_resource(grant, "p1") == Target(True, ("p1",))
+    assert facts.target_of_resource(grant, "dr") == Target(True, ())  # about the hospital
+    assert facts.target_of_resource(grant, "nothing") == Target(False)

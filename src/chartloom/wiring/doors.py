@@ -72,13 +72,11 @@ def open_doors(opened: OpenSite) -> Iterator[Doors]:
         windows(project),
         observer="serve",
     )
-    copy = project.folder / settings.audit.heads_copy if settings.audit.heads_copy else None
-    heads = HeadFile(project.data_dir / HEADS, copy)
+    heads, copies = heads_of(project)
     key = Ed25519PrivateKey.from_private_bytes(load_or_create(project.key_dir).audit)
     watch = HeadWatch(
-        HeadKeeper(log, heads, key, clock), heads, log, key.public_key(), clock,
-        (HeadFile(copy),) if copy else (),
-    )  # fmt: skip
+        HeadKeeper(log, heads, key, clock), heads, log, key.public_key(), clock, copies
+    )
     address = console_address(project)
     with contextlib.ExitStack() as stack:
         stack.callback(used.close)
@@ -113,6 +111,13 @@ def open_doors(opened: OpenSite) -> Iterator[Doors]:
             log_check=watch.last,
             key_status=lambda: _key_status(opened),
         )
+
+
+def heads_of(project: Project) -> tuple[HeadFile, tuple[HeadFile, ...]]:
+    """The file of signed heads, and its copy in another place if the site names one."""
+    elsewhere = project.settings.audit.heads_copy
+    copy = project.folder / elsewhere if elsewhere else None
+    return HeadFile(project.data_dir / HEADS, copy), (HeadFile(copy),) if copy else ()
 
 
 def rates_of(settings: DoorSettings) -> dict[Door, Rate]:

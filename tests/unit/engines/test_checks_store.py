@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from psycopg.pq import TransactionStatus
 from tests.support.clock import FakeClock
 
 from chartloom.domain.chart import Section
@@ -18,7 +19,7 @@ from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.store import MessageFilter, ReplayScope
 from chartloom.engines.postgres import PostgresStore, migrate, protection
 from chartloom.engines.postgres import queries_protection as queries
-from chartloom.engines.postgres.connect import Connector, _loopback, _require_tls
+from chartloom.engines.postgres.connect import Connector, Pool, _loopback, _require_tls
 from chartloom.engines.postgres.protection_rules import FUNCTIONS, OWNER, TABLES, Role, Rule
 from chartloom.guard import Guard
 
@@ -120,6 +121,31 @@ def test_the_store_is_asked_nothing_under_a_grant_that_does_not_hold(
 def test_enough_ways_to_read_are_tried() -> None:
     assert {"person", "sections", "speakers", "states", "feeds", "search", "detail", "timeline",
             "find_persons", "entered", "together"} <= {name for name, _ in _asked()}  # fmt: skip
+
+
+def test_a_pool_lends_no_more_than_it_has_and_nothing_when_it_is_closed() -> None:
+    made: list[Any] = []
+
+    class Lent:
+        closed, info = False, SimpleNamespace(transaction_status=TransactionStatus.IDLE)
+
+        def close(self) -> None:
+            self.closed = True
+
+    def open_(*_: object) -> Any:
+        made.append(Lent())
+        return made[-1]
+
+    pool = Pool(SimpleNamespace(open=open_), size_max=1, wait_s=0.01)  # type: ignore[arg-type]
+    with pool.use(), pytest.raises(StoreUnavailable), pool.use():
+        pass
+    with pool.use():
+        assert len(made) == 1  # the same one again
+    pool.close()
+    assert made[0].closed
+    with pytest.raises(StoreUnavailable), pool.use():
+        pass
+    assert len(made) == 1
 
 
 # The right store

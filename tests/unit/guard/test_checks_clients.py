@@ -54,6 +54,8 @@ def test_a_good_entry_is_taken() -> None:
         ({"jwks_url": '"http://a.example/k"'}, "no HTTPS address"),
         ({"jwks_url": '"https://a.example/k k"'}, "no HTTPS address"),
         ({"certificates": ""}, "neither keys"),
+        ({"applications": '["LAB"]'}, "SENDER|FACILITY"),
+        ({"applications": '["LAB|WEST|1", "LAB|EAST"]'}, "SENDER|FACILITY"),
         ({"certificates": "", "jwks": '"a.json"', "certificate_bound": "true"}, "has none"),
         ({"scopes": '["patient/*.c"]'}, "a scope is not like"),
         ({"scopes": '["system/*.c", "system/*.x"]'}, "a scope is not like"),
@@ -134,3 +136,21 @@ def test_a_certificate_is_of_one_service_or_of_none(tmp_path: Path) -> None:
     assert clients.of_certificate(der("spiffe://north/lab", "spiffe://other/x")) is lab
     assert clients.of_certificate(der("spiffe://north/lab", "spiffe://north/ris")) is None
     assert clients.of_certificate(der("spiffe://north/nobody")) is None
+
+
+def test_an_application_is_of_one_service() -> None:
+    def two(one: str, other: str) -> tuple[Clients, list[str]]:
+        text = entry(id='"a"', certificates="", feeds="", applications=one)
+        text += entry(id='"b"', certificates="", feeds="", applications=other)
+        clients, issues = read_clients(text, "clients.toml")
+        return clients, [i.detail for i in issues]
+
+    clients, issues = two('["A|X"]', '["A|Y"]')
+    assert issues == []
+    found = clients.of_application("A", "Y")
+    assert found is not None
+    assert found.id == "b"
+    assert clients.of_application("A", "Z") is None
+    assert two('["A|X", "B|X"]', '["B|X"]')[1] == [
+        "1 of its applications belong to another service"
+    ]

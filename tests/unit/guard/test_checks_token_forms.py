@@ -202,6 +202,21 @@ def test_a_client_that_is_not_bound_gets_a_free_token(doors: Doors, clock: FakeC
     assert access.thumbprint == ""
 
 
+@pytest.mark.parametrize(("purpose", "taken"), [("", 1), ("TREAT", 1), ("ANY", 0), ("treat", 0)])
+def test_a_token_is_for_a_purpose_that_there_is(
+    doors: Doors, clock: FakeClock, purpose: str, taken: bool
+) -> None:
+    form = doors.form(purpose_of_use=purpose)
+    if taken:
+        token = doors.endpoint.token(form).access_token
+        access = AccessVerifier(public(KEY), ISSUER, AUDIENCE, clock).verify(token)
+        assert access.purpose == purpose
+    else:
+        with pytest.raises(TokenError) as error:
+            doors.endpoint.token(form)
+        assert (error.value.error, error.value.reason) == ("invalid_request", "purpose")
+
+
 # Sign-in
 
 

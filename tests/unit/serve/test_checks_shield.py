@@ -25,6 +25,7 @@ from chartloom.serve.shield import (
     MACHINE_PATHS,
     OPEN_PATHS,
     Shield,
+    policy_scopes,
 )
 
 WORD, CSRF = "w" * 43, "c" * 43
@@ -297,6 +298,23 @@ def test_a_token_is_verified_with_the_certificate_that_was_shown(behind: Behind)
     request = Request(scope)
     assert asyncio.run(behind.shield()._visitor(request)) is not None
     assert behind.tokens == [("good", b"der")]
+
+
+@pytest.mark.parametrize(
+    ("scopes", "more"),
+    [
+        (set(), set()),
+        ({"system/*.c"}, set()),
+        ({"system/*.r"}, set()),
+        ({"system/*.s"}, set()),
+        ({"system/Patient.c"}, set()),
+        ({"system/Observation.rs"}, set()),
+        ({"user/*.rs"}, set()),
+        ({"system/*.cruds"}, {"system/*.read", "system/Patient.rs"}),
+    ],
+)
+def test_scopes_are_what_policies_name(scopes: set[str], more: set[str]) -> None:
+    assert policy_scopes(frozenset(scopes)) == scopes | more
 
 
 # What is on every answer

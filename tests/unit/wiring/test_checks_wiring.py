@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
@@ -122,6 +123,22 @@ def test_a_provider_without_the_secret_is_a_mistake(
         doors._sign_in(project, "http://127.0.0.1:1", None, None, stack)  # type: ignore[arg-type]
 
 
+# The record, and the keys
+
+
+def test_heads_are_copied_where_the_site_says_and_nowhere_else(folder: Path) -> None:
+    heads, copies = doors.heads_of(load_project(folder))
+    assert (heads._copy, copies) == (None, ())
+    heads, copies = doors.heads_of(changed(folder, '\n[audit]\nheads_copy = "../away"\n'))
+    assert heads._copy == folder / "../away"
+    assert [c._path for c in copies] == [folder / "../away"]
+
+
+def test_without_subject_keys_there_is_no_state_of_them() -> None:
+    opened = SimpleNamespace(guard=SimpleNamespace(broker=None))
+    assert doors._key_status(opened) is None  # type: ignore[arg-type]
+
+
 # Keys of the key-encryption key
 
 
@@ -173,7 +190,7 @@ def test_a_leaf_is_not_issued_over_another(ca: InternalCa) -> None:
 
 def test_a_leaf_that_has_ended_is_not_renewed(ca: InternalCa, clock: FakeClock) -> None:
     clock.time_us += 25 * 3_600_000_000
-    with pytest.raises(ConfigurationError, match="has ended"):
+    with pytest.raises(ConfigurationError, match="The leaf clinic has ended"):
         ca.renew(["clinic"])
 
 
