@@ -95,15 +95,17 @@ def read_pair(
     pair: Pair,
     actor: str,
     parameters: Parameters,
+    *,
+    strangers: bool = False,
 ) -> PairView:
     """The pair for a reviewer.
 
-    Raises ``NotFound`` unless the two were ever decided or spoken about: being a steward is no
-    reason to compare any two people.
+    Raises ``NotFound`` unless there is a question about the two (``in_question``): being a steward
+    is no reason to compare any two people. strangers: whoever asks may.
     """
     review, decision = identities.review(grant, pair), identities.decision(grant, pair)
     said = tuple(w for w in identities.words_of(grant, sorted(set(pair))) if w.pair == pair)
-    if review is None and decision is None and not said:
+    if not strangers and not in_question(review, decision, said):
         raise NotFound("There is no such pair.", cure="Choose one in the queue.")
     words = review.words or said if review is not None else said
     words = tuple(sorted(words, key=lambda w: (w.event_us, w.position, w.ordinal)))
@@ -126,6 +128,16 @@ def read_pair(
         memberships,
         len(set(now.values())) == 1 and len(now) == len(set(pair)),
     )
+
+
+def in_question(
+    review: IdentityReview | None,
+    decision: IdentityDecision | None,
+    words: Sequence[IdentityWord],
+) -> bool:
+    """Whether two records were ever joined, to be reviewed, or spoken about."""
+    decided = decision is not None and decision.outcome != "new"
+    return review is not None or decided or bool(words)
 
 
 def open_words(
