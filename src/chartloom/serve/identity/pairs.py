@@ -22,7 +22,7 @@ from chartloom.domain.resource import ResourceState
 from chartloom.domain.store import MessageRow
 from chartloom.registry.persons import Parameters
 from chartloom.serve.identity import fields
-from chartloom.serve.identity.overlays import Contributions, turned
+from chartloom.serve.identity.overlays import Contributions, Stated, stopped, turned
 from chartloom.serve.identity.statistics import standing
 
 #: What a source is called whose data is labelled: its name would tell what the label protects.
@@ -95,13 +95,15 @@ def read_pair(
     pair: Pair,
     actor: str,
     parameters: Parameters,
+    stated: Stated,
     *,
     strangers: bool = False,
 ) -> PairView:
     """The pair for a reviewer.
 
-    Raises ``NotFound`` unless there is a question about the two (``in_question``): being a steward
-    is no reason to compare any two people. strangers: whoever asks may.
+    stated: derives what a message says. Raises ``NotFound`` unless there is a question about the
+    two (``in_question``): being a steward is no reason to compare any two people. strangers:
+    whoever asks may.
     """
     review, decision = identities.review(grant, pair), identities.decision(grant, pair)
     said = tuple(w for w in identities.words_of(grant, sorted(set(pair))) if w.pair == pair)
@@ -113,7 +115,7 @@ def read_pair(
     if set(pair) - states.keys():
         raise NotFound("One of the records is not there.", cure="Choose another in the queue.")
     shown, hidden = open_words(words, actor, review)
-    rows, sides = _compared(grant, store, pair, states, parameters)
+    rows, sides = _compared(grant, store, pair, states, parameters, stated)
     memberships = tuple(identities.memberships(grant, sorted(set(pair))))
     now = {m.source_patient: m.person_id for m in memberships}
     return PairView(
@@ -161,13 +163,15 @@ def _compared(
     pair: Pair,
     states: dict[str, ResourceState],
     parameters: Parameters,
+    stated: Stated,
 ) -> tuple[list[fields.Row], tuple[Side, Side]]:
     a, b = (states[p] for p in pair)
     histories = {p: store.history(grant, p) for p in dict.fromkeys(pair)}
     if pair[0] != pair[1]:
         sides = _side(a, histories[pair[0]]), _side(b, histories[pair[1]])
         return fields.compare(a, b), sides
-    before, after = turned(grant, store, pair[0], histories[pair[0]], parameters)
+    held = stopped(grant, store, a, stated)
+    before, after = held or turned(grant, store, pair[0], histories[pair[0]], parameters)
     positions = [
         max((v.stamp.position for vs in values.values() for v in vs if v.stamp), default=0)
         for values in (before, after)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from chartloom.domain.grant import Grant
-from chartloom.domain.identity import Pair
+from chartloom.domain.identity import Pair, ReviewState
 from chartloom.domain.ports import Clock
 from chartloom.domain.resource import LinkKind
 from chartloom.guard.audit import Context, events
@@ -83,7 +83,9 @@ def speak(
     if not strangers and not in_question(review, decision, said):
         raise AccessDenied
     mine = standing(said).get(actor)
-    if mine is not None and SAYS_SAME.get(mine.kind) is SAYS_SAME.get(kind):
+    # Asked again, for a message was stopped or a source contradicted: it counts when said again.
+    again = review is not None and review.state is ReviewState.OPEN
+    if not again and mine is not None and SAYS_SAME.get(mine.kind) is SAYS_SAME.get(kind):
         return False
     guard = review.reason if review else decision.guard if decision else ""
     code = reason_for(kind, reason, guard=guard, one_record=pair[0] == pair[1])
