@@ -45,6 +45,8 @@ def samples(house: Site, ids: dict[str, str]) -> dict[str, list[str]]:
         "element": ["birthDate", "nonsense"],
         "position": ["1", "999999", "x"],
         "id": ["match", ids["anna"], patient, "x"],
+        "first": [patient, "x"],
+        "second": [house.store.person(grant, ids["bert"]).source_patients[0], "x"],
         "print": ["x"],
         "name": ["x"],
     }
@@ -63,7 +65,9 @@ def get_routes(house: Site) -> list[str]:
     return [route.path for route in house.app().routes if "GET" in route.methods]
 
 
-@pytest.mark.parametrize("subject", ["one", "engineer", "officer", "analyst", "admin", "nobody"])
+@pytest.mark.parametrize(
+    "subject", ["one", "engineer", "officer", "analyst", "admin", "steward", "nobody"]
+)
 def test_every_get_is_an_event_or_shows_nothing(
     sign_in: Callable[[str], Client], house: Site, samples: dict[str, list[str]], subject: str
 ) -> None:

@@ -32,6 +32,7 @@ STAFF = Staff(
         StaffMember("officer2", "P2", (Role.PRIVACY_OFFICER, Role.CLINICIAN)),
         StaffMember("analyst", "A", (Role.ANALYST,)),
         StaffMember("admin", "Ad", (Role.ADMINISTRATOR,)),
+        StaffMember("steward", "S", (Role.DATA_STEWARD,), patient=("H|P2",)),
         StaffMember("nobody", "N", ()),
     )
 )
@@ -94,6 +95,7 @@ MENU = {
     "officer": {"/feeds", "/review", "/audit", "/uses", "/shreddings"},
     "analyst": {"/uses"},
     "admin": {"/feeds", "/keys", "/shreddings"},
+    "steward": {"/identity"},
     "nobody": set(),
 }
 
@@ -144,7 +146,9 @@ def test_a_clinician_sees_own_patients_in_every_way_and_nobody_else_in_any(
         assert "Quist" not in text
 
 
-@pytest.mark.parametrize("subject", ["engineer", "officer", "analyst", "admin", "nobody"])
+@pytest.mark.parametrize(
+    "subject", ["engineer", "officer", "analyst", "admin", "steward", "nobody"]
+)
 def test_who_runs_the_site_sees_no_chart(
     sign_in: Callable[[str], Client], house: Site, ids: dict[str, str], subject: str
 ) -> None:

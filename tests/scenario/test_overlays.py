@@ -14,13 +14,15 @@ from tests.support.site import Site
 
 from chartloom.domain.errors import LaneLost
 from chartloom.domain.feed import Feed
+from chartloom.domain.grant import Purpose
 from chartloom.domain.identity import IdentityReview, ReviewState
-from chartloom.domain.message import Format
+from chartloom.domain.message import Format, Message
 from chartloom.domain.quarantine import IDENTITY_OVERLAY
-from chartloom.domain.resource import LinkKind
+from chartloom.domain.resource import FhirJson, LinkKind
 from chartloom.domain.store import MessageFilter, ReplayScope
 from chartloom.engines.postgres import PostgresStore
 from chartloom.registry.persons import pair_of
+from chartloom.serve.identity.overlays import stopped
 
 __all__ = ["postgres_server", "store_factory"]
 
@@ -159,3 +161,23 @@ def test_counts_are_right_after_a_release(overlaid: Overlaid) -> None:
     assert (status["adt"].applied_count, status["adt"].quarantined_count) == (2, 0)
     assert status["adt"].issue_count == 0
     assert status["steward"].applied_count == 1
+
+
+def test_a_reviewer_sees_what_the_stopped_message_says(overlaid: Overlaid) -> None:
+    """Also one who may not see what is restricted: nothing in the message is."""
+    site, store = overlaid.site, overlaid.store
+    grant = site.guard.mint("user:ada", Purpose.OPERATIONS, (overlaid.patient,), ())
+
+    def stated(message: Message) -> list[FhirJson]:
+        feed, mapping = site.mappings[message.feed]
+        return [c.resource for c in mapping.derive(message, feed, site.namespace).contributions]
+
+    found = stopped(grant, store, store.state(grant, overlaid.patient), stated)
+    assert found is not None
+    now, then = (" ".join(v.text for vs in side.values() for v in vs).upper() for side in found)
+    assert "LENA" in now
+    assert "PETER" not in now
+    assert "PETER" in then
+    assert "LENA" not in then
+    overlaid.say(LinkKind.LINK)
+    assert stopped(grant, store, store.state(grant, overlaid.patient), stated) is None

@@ -109,6 +109,7 @@ class Crossing:
             "/api/messages": self._messages, "/quarantine": self._quarantine,
             "/shreddings": self._shreddings, "/shreddings/{id}": self._records,
             "/fhir/R4/Patient": self._patients, "/fhir/R4/Patient/$ihe-pix": self._patients,
+            "/identity/pairs/{first}/{second}": self._pairs,
         }  # fmt: skip
         for path, method in self.routes():
             if path in LEFT_OUT:
@@ -136,6 +137,9 @@ class Crossing:
         }
         if first not in pools:
             raise AssertionError(f"no attempts are known for {route}")
+        if subject == "steward" and route.startswith("/identity/"):  # how records came together
+            free = dict.fromkeys(self.house.source_patients | self.house.persons, "any")
+            pools["person"] = free | self._absent()
         others = {"section": _SECTIONS, "element": _ELEMENTS, "series": self.series}
         for value, expected in pools[first].items():
             for second in [""] if not rest else others[rest[0]]:
@@ -177,6 +181,21 @@ class Crossing:
             sees = subject == "engineer" or all(self.house.sees(subject, p) for p in some)
             made[str(position)] = "any" if sees else "forbidden"
         return made | {"99999999": "absent", "4611686018427387904": "absent"}
+
+    def _pairs(self, subject: str, method: str) -> Iterator[Attempt]:
+        """Two records: of the same group, of both, of nobody; looked at or spoken about."""
+        route = "/identity/pairs/{first}/{second}"
+        ids, works = sorted(self.house.source_patients), subject == "steward"
+        open_ = self.house.pairs | {(b, a) for a, b in self.house.pairs}
+        some = [(a, b) for a in ids[:6] for b in ids[:6]]
+        nobody = list(self._absent())
+        for a, b, expected in [
+            *((a, b, "any" if works and (a, b) in open_ else "forbidden") for a, b in some),
+            *((a, nobody[0], "absent") for a in (ids[0], nobody[1])),
+        ]:
+            path = f"/identity/pairs/{a}/{b}"
+            form = (("word", "nonsense"),) if method == "POST" else ()
+            yield Attempt(subject, route, path, method, form, target=path, expected=expected)
 
     def _searches(self, subject: str, method: str) -> Iterator[Attempt]:
         for p in self.house.patients:

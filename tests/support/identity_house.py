@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from tests.support.site import Site
+from tests.support.patience import PATIENCE_S
+from tests.support.postgres import StoreFactory
+from tests.support.site import ShiftedClock, Site
 
-from chartloom.domain.identity import Pair
+from chartloom.domain.identity import IdentityWord, Pair
 from chartloom.guard.staff import Role, Staff, StaffMember
 
 #: (authority, number, name, birth date, sex, address, phone, SSN, mother, order of birth)
@@ -19,10 +24,14 @@ _PEOPLE = {
                "(503)5550144", "541-22-9917", "Hollis", "1"),
     "twin-b": ("CLIN", "81", "Vandermeer^Mara", "20150309", "F", "4 Lake Dr^^Salem^OR^97301",
                "(503)5550144", "541-22-9917", "Hollis", ""),
-    "born-a": ("SGH", "B1", "Castellane^Rosalind", "19620730", "F", "88 Hill Ave^^Bend^OR^97701",
+    "thin-a": ("SGH", "B1", "Castellane^Rosalind", "19620730", "F", "88 Hill Ave^^Bend^OR^97701",
                "(541)5550177", "", "", ""),
-    "born-b": ("CLIN", "90", "Castellane^Rosalind", "19640512", "F", "88 Hill Ave^^Bend^OR^97701",
-               "(541)5550177", "", "", ""),
+    "thin-b": ("CLIN", "90", "Castellane^Rosalind", "19620731", "F", "5 Bay St^^Astoria^OR^97103",
+               "", "", "", ""),
+    "mid-a": ("SGH", "M1", "Ambrosini^Philippa^Jane", "19771019", "F", "2 Dune Way^^Bend^OR^97701",
+              "", "", "", ""),
+    "mid-b": ("CLIN", "92", "Ambrosini^Philippa^Rose", "19771019", "F",
+              "61 Cove Rd^^Astoria^OR^97103", "", "", "", ""),
     "same-a": ("SGH", "S1", "Ibarra^Consuelo", "19551124", "F", "3 Fir Ct^^Bend^OR^97701",
                "(541)5550199", "533-41-7720", "", ""),
     "same-b": ("CLIN", "95", "Ibarra^Consuelo", "19551124", "F", "3 Fir Ct^^Bend^OR^97701",
@@ -38,6 +47,7 @@ OVERWRITTEN = ("SGH", "O1", "Petrakis^Nikolas", "20010919", "M", "", "", "", "",
 STAFF = (
     StaffMember("lena", "Lena Fischer", (Role.DATA_STEWARD,), patient=("SGH|ME1",)),
     StaffMember("yusuf", "Yusuf Adeyemi", (Role.DATA_STEWARD,)),
+    StaffMember("mina", "Mina Okoro", (Role.DATA_STEWARD,)),
     StaffMember("doctor", "Dr One", (Role.CLINICIAN,), practitioner=("H|D1",)),
     StaffMember("engineer", "E", (Role.INTEGRATION_ENGINEER,)),
     StaffMember("officer", "P", (Role.PRIVACY_OFFICER,)),
@@ -89,3 +99,53 @@ def _source_patient(site: Site, authority: str, number: str) -> str:
             if identifier.get("value") == number and issuer.endswith(authority):
                 return id
     raise AssertionError((authority, number, len(hits)))
+
+
+class House:
+    """The filled site with what its pages of identity work with."""
+
+    def __init__(self, site: Site, ids: dict[str, str]) -> None:
+        self.site, self.ids = site, ids
+        #: Pairs that one person decides, the heaviest first. Which they are, the matcher says.
+        self.easy = [r.pair for r in site.store.reviews(site.grant()) if not r.two]
+
+    def pair(self, a: str, b: str) -> Pair:
+        """The pair of two records by name."""
+        return pair(self.ids, a, b)
+
+    def words(self, of: Pair) -> list[IdentityWord]:
+        """What was said about a pair."""
+        known = self.site.store.words_of(self.site.grant(), sorted(set(of)))
+        return [w for w in known if w.pair == of]
+
+    def values(self) -> list[str]:
+        """What records say of people, and no page without their comparison may show."""
+        names = {part for p in _PEOPLE.values() for part in p[2].split("^") if len(part) > 3}
+        return sorted(names - {"Lena", "Fischer"} | {p[7] for p in _PEOPLE.values() if p[7]})
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Applies what lands, as the worker of a site does, until the end."""
+        stop = threading.Event()
+
+        def work() -> None:
+            while not stop.is_set():
+                if not self.site.worker.run_once():
+                    stop.wait(0.02)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(10)
+
+
+def make(factory: StoreFactory) -> House:
+    """The house on a fresh store."""
+    clock = ShiftedClock()
+    site = Site(factory(clock=clock), clock)
+    ids = fill(site)
+    site.settle_s = PATIENCE_S
+    return House(site, ids)

@@ -40,7 +40,7 @@ from chartloom.guard.tokens import MemoryUsedTokens
 from chartloom.hot import Worker
 from chartloom.normalize import Mapping, load_mapping
 from chartloom.normalize.steward import arrival, word
-from chartloom.serve import Door, Doors, ProjectInfo, Rate, create_app, sign_in_path
+from chartloom.serve import Door, Doors, IdentityDoor, ProjectInfo, Rate, create_app, sign_in_path
 from chartloom.serve.sessions import SessionBook
 from chartloom.simulate import FEEDS, Hospital
 from chartloom.simulate.house import CLINICS, WARDS, clinicians
@@ -102,6 +102,7 @@ class Site:
         self.shreddings = PostgresShreddings(store)
         self.used = MemoryUsedTokens(clock)
         self.staff = Staff((EVERYBODYS_HELP,))
+        self.settle_s = 0.0  #: how long a page waits for a word to count: where a worker works
         self.worker = Worker(
             store, self.mappings, self.namespace, clock, self.grant, "test", 64, 500
         )
@@ -168,6 +169,9 @@ class Site:
             "glass": self.glass,
             "uses": self.uses,
             "shreddings": self.shreddings,
+            "identity": IdentityDoor(
+                self.store, self.store, lambda: self.store.parameters, self.settle_s
+            ),
             "audit": self.audit,
             "staff": lambda: self.staff,
             "rates": {door: Rate(0) for door in Door},  # tests knock often

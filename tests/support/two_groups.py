@@ -66,6 +66,7 @@ STAFF = Staff(
         StaffMember("officer", "O", (Role.PRIVACY_OFFICER,)),
         StaffMember("auditor", "Au", (Role.AUDITOR,)),
         StaffMember("administrator", "Ad", (Role.ADMINISTRATOR,)),
+        StaffMember("steward", "St", (Role.DATA_STEWARD,)),
         StaffMember("nobody", "N", ()),
     )
 )  # fmt: skip
@@ -149,6 +150,7 @@ class House:
     kinds: dict[str, str] = field(default_factory=dict)  #: resource id -> type
     positions: dict[int, tuple[Patient, bool]] = field(default_factory=dict)
     shared: dict[int, list[Patient]] = field(default_factory=dict)  #: messages about several
+    pairs: set[tuple[str, str]] = field(default_factory=set)  #: records that may be one person
 
     def of(self, group: str) -> list[str]:
         """Source patients of a group."""
@@ -169,6 +171,10 @@ class House:
 
     def permitted(self, subject: str, p: Patient, *, secret: bool) -> bool:
         """Whether a canary may stand in an answer to somebody."""
+        if subject == "steward":  # who may be one person with somebody else
+            return not secret and p in {
+                self.source_patients[id] for two in self.pairs for id in two
+            }
         if subject == "engineer":
             return not secret and p.kind != "vip"  # the bytes of normal messages are their work
         return self.sees(subject, p, secret=secret)
@@ -180,8 +186,8 @@ class House:
             p = self.patients[int(number) - 1]
             if not self.permitted(subject, p, secret=kind.lower() == b"s"):
                 found.add(f"canary {kind.decode()}{p.number} ({p.kind})")
-        if subject in ("officer", "auditor"):
-            return found  # the record names people by these ids
+        if subject in ("officer", "auditor", "steward"):
+            return found  # the record and the queue of pairs name people by these ids
         for raw in set(UUID.findall(answer)):
             id = raw.decode()
             whose = self.source_patients.get(id) or self.persons.get(id)
@@ -272,6 +278,9 @@ def build(site: Site, count: int = 12) -> House:
 
 def _learn(house: House) -> None:
     site, grant = house.site, house.site.grant()
+    decided = site.store.decisions_of(grant, list(house.source_patients))
+    house.pairs = {d.pair for d in decided if d.outcome != "new"}
+    house.pairs |= {r.pair for r in site.store.reviews(grant, state=None)}
     for p in house.patients:
         hits = site.store.find_persons(grant, "identifier", p.mrn)
         for hit in hits:

@@ -68,7 +68,7 @@ def release_at(derived: Sequence[Derived]) -> int:
 
 
 def _stopped(d: Derived, overlaid: tuple[str, ...]) -> Derived:
-    """The message in quarantine; it keeps whom it is about."""
+    """The message in quarantine; it keeps whom it is about, and what labels it would have."""
     return Derived(
         position=d.position,
         feed=d.feed,
@@ -80,6 +80,7 @@ def _stopped(d: Derived, overlaid: tuple[str, ...]) -> Derived:
         loss=d.loss,
         unmapped=d.unmapped,
         quarantine=IDENTITY_OVERLAY,
+        unread=((-1, d.labels),),
         overlaid=overlaid,
     )
 

@@ -142,7 +142,7 @@ class Derived(msgspec.Struct, frozen=True):
 
         What could not be read could not be judged, so it is restricted.
         """
-        if self.quarantine:
+        if self.quarantine and not self.overlaid:
             return BIT[Label.R]
         found = 0
         for contribution in self.contributions:

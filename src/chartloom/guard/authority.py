@@ -301,7 +301,7 @@ class Authority:
         )
         about = self.context(who.principal, purpose, asking, grant)
         describe = self._describe(need, action)
-        patients = tuple(p for p in decision.persons if p != "*")
+        patients = tuple(p for p in decision.persons if p != "*" and not p.startswith("site:"))
 
         def missed() -> events.Event:
             return self._denial(who.principal, need, asking, patients)

@@ -41,7 +41,16 @@ from chartloom.project import Project
 from chartloom.project.access import load_policies, windows
 from chartloom.project.clients import load_clients
 from chartloom.project.model_doors import DoorSettings
-from chartloom.serve import Door, Doors, GlassRules, KeyStatus, Limits, Rate, Services
+from chartloom.serve import (
+    Door,
+    Doors,
+    GlassRules,
+    IdentityDoor,
+    KeyStatus,
+    Limits,
+    Rate,
+    Services,
+)
 from chartloom.serve.demo_idp import DemoProvider
 from chartloom.wiring.address import console_address
 from chartloom.wiring.heads import HEADS, HeadWatch
@@ -110,6 +119,7 @@ def open_doors(opened: OpenSite) -> Iterator[Doors]:
             newest_head=heads.last,
             log_check=watch.last,
             key_status=lambda: _key_status(opened),
+            identity=IdentityDoor(store, store, lambda: store.parameters),
         )
 
 

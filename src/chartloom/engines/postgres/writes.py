@@ -13,7 +13,7 @@ import msgspec
 
 from chartloom.domain import codec
 from chartloom.domain.chart import PlacedState, SectionView
-from chartloom.domain.labels import BIT, PERSON_MASK, Label
+from chartloom.domain.labels import PERSON_MASK
 from chartloom.domain.message import Message, Parts
 from chartloom.domain.resource import Contribution, Derived, ResourceState
 from chartloom.domain.store import Batch
@@ -149,7 +149,7 @@ def bundle_rows(
     mapping refused has an empty one, so that whom the message is about can be told from its rows.
     """
     main = _main(message, derived)
-    first = told = _Told(main, BIT[Label.R] if derived.quarantine else 0)
+    first = told = _Told(main, derived.labels if derived.quarantine else 0)
     by_patient = {main: first}
     for said in derived.contributions:
         if said.directory:

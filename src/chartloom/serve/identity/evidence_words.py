@@ -93,10 +93,14 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
         "Somebody said otherwise",
         "The records would be joined, but a person or a source said that they are two people.",
     ),
+    "contradicted": (
+        "Contradicted",
+        "A person decided, and a source or another person said something else about it.",
+    ),
     "overlay": (
-        "Record turned into somebody else",
-        "Given name and birth date changed at once. The record may have been written over with "
-        "another person's details.",
+        "Update about somebody else",
+        "A message speaks of this record as another person: given name and birth date at once. It "
+        "waits in quarantine. Say whether it is the same person: then it is applied.",
     ),
     "twins": ("Twins", "Same birth date and family, another given name: twins, as it seems."),
     "twins-same-number": (

@@ -49,7 +49,7 @@ def read_history(
         tuple(ties(members, decisions, words)),
         tuple(identities.memberships(grant, members)),
         tuple(words),
-        tuple(d for d in decisions if not inside.issuperset(d.pair)),
+        tuple(d for d in decisions if d.outcome != "new" and not inside.issuperset(d.pair)),
     )
 
 

@@ -1,14 +1,16 @@
-"""A record before and after the update that turned it into somebody else."""
+"""A record before and after the update that would turn it into somebody else, or did."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
-from chartloom.domain.resource import FhirJson, Stamp
-from chartloom.domain.store import MessageDetail, MessageRow
+from chartloom.domain.message import Message, MessageState
+from chartloom.domain.quarantine import IDENTITY_OVERLAY
+from chartloom.domain.resource import FhirJson, ResourceState, Stamp
+from chartloom.domain.store import MessageDetail, MessageFilter, MessageRow
 from chartloom.registry.persons import Parameters, is_overlay, standardise
 from chartloom.serve.identity.fields import Value, read
 
@@ -18,12 +20,38 @@ _MESSAGES_MAX: Final = 60
 _Said = tuple[FhirJson, dict[str, Stamp]]
 
 
+#: What a message says, derived from its bytes: that of a stopped one is kept nowhere else.
+Stated = Callable[[Message], Sequence[FhirJson]]
+
+
 class Contributions(Protocol):
     """What messages said of a record."""
+
+    def search(self, grant: Grant, where: MessageFilter) -> list[MessageRow]:
+        """Newest first."""
+        ...
 
     def detail(self, grant: Grant, position: int) -> MessageDetail:
         """One message; raises ``NotFound``."""
         ...
+
+
+def stopped(
+    grant: Grant, store: Contributions, state: ResourceState, stated: Stated
+) -> tuple[dict[str, tuple[Value, ...]], dict[str, tuple[Value, ...]]] | None:
+    """What the record says, and what the newest message says of it that was stopped for it; None
+    if there is none."""
+    mine = state.source_patient
+    held = MessageFilter(source_patients=(mine,), state=MessageState.QUARANTINED)
+    for row in store.search(grant, held):
+        if row.quarantine != IDENTITY_OVERLAY:
+            continue
+        for said in stated(store.detail(grant, row.position).message):
+            if said.get("resourceType") == "Patient" and said.get("id") == mine:
+                stamp = Stamp(1, row.received_at_us, row.position)
+                now = _values((state.resource, state.stamps))
+                return now, _values((said, dict.fromkeys(said, stamp)))
+    return None
 
 
 def turned(

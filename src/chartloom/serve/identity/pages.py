@@ -11,6 +11,8 @@ from starlette.routing import BaseRoute, Route
 
 from chartloom.domain.grant import Grant
 from chartloom.domain.identity import Pair
+from chartloom.domain.message import Message
+from chartloom.domain.resource import FhirJson
 from chartloom.guard.authority import Need, Permit
 from chartloom.guard.facts import actor_of
 from chartloom.guard.staff import Principal
@@ -128,8 +130,15 @@ def _pair(console: Console, door: IdentityDoor, request: Request) -> Response:
     permit = _permit(console, request, needs.identity_pair(pair))
     parameters = door.parameters()
 
+    def stated(message: Message) -> list[FhirJson]:
+        known = console.mappings.get(message.feed)
+        if known is None:
+            return []
+        traced = known[1].trace(message, known[0], console.namespace)
+        return [c.resource for c in traced.derived.contributions]
+
     def read(grant: Grant) -> tuple[PairView, Pair | None]:
-        view = read_pair(grant, console.store, door.identities, pair, actor, parameters)
+        view = read_pair(grant, console.store, door.identities, pair, actor, parameters, stated)
         may = open_pairs(console, request)
         return view, queue.following(grant, door.identities, choice, pair, actor, may)
 

@@ -22,7 +22,7 @@ from chartloom.domain.resource import ResourceState
 from chartloom.domain.store import MessageRow
 from chartloom.registry.persons import Parameters
 from chartloom.serve.identity import fields
-from chartloom.serve.identity.overlays import Contributions, turned
+from chartloom.serve.identity.overlays import Contributions, Stated, stopped, turned
 from chartloom.serve.identity.statistics import standing
 
 #: What a source is called whose data is labelled: its name would tell what the label protects.
@@ -95,15 +95,19 @@ def read_pair(
     pair: Pair,
     actor: str,
     parameters: Parameters,
+    stated: Stated,
+    *,
+    strangers: bool = False,
 ) -> PairView:
     """The pair for a reviewer.
 
-    Raises ``NotFound`` unless the two were ever decided or spoken about: being a steward is no
-    reason to compare any two people.
+    stated: derives what a message says. Raises ``NotFound`` unless there is a question about the
+    two (``in_question``): being a steward is no reason to compare any two people. strangers:
+    whoever asks may.
     """
     review, decision = identities.review(grant, pair), identities.decision(grant, pair)
     said = tuple(w for w in identities.words_of(grant, sorted(set(pair))) if w.pair == pair)
-    if review is None and decision is None and not said:
+    if not strangers and not in_question(review, decision, said):
         raise NotFound("There is no such pair.", cure="Choose one in the queue.")
     words = review.words or said if review is not None else said
     words = tuple(sorted(words, key=lambda w: (w.event_us, w.position, w.ordinal)))
@@ -111,7 +115,7 @@ def read_pair(
     if set(pair) - states.keys():
         raise NotFound("One of the records is not there.", cure="Choose another in the queue.")
     shown, hidden = open_words(words, actor, review)
-    rows, sides = _compared(grant, store, pair, states, parameters)
+    rows, sides = _compared(grant, store, pair, states, parameters, stated)
     memberships = tuple(identities.memberships(grant, sorted(set(pair))))
     now = {m.source_patient: m.person_id for m in memberships}
     return PairView(
@@ -126,6 +130,16 @@ def read_pair(
         memberships,
         len(set(now.values())) == 1 and len(now) == len(set(pair)),
     )
+
+
+def in_question(
+    review: IdentityReview | None,
+    decision: IdentityDecision | None,
+    words: Sequence[IdentityWord],
+) -> bool:
+    """Whether two records were ever joined, to be reviewed, or spoken about."""
+    decided = decision is not None and decision.outcome != "new"
+    return review is not None or decided or bool(words)
 
 
 def open_words(
@@ -149,13 +163,15 @@ def _compared(
     pair: Pair,
     states: dict[str, ResourceState],
     parameters: Parameters,
+    stated: Stated,
 ) -> tuple[list[fields.Row], tuple[Side, Side]]:
     a, b = (states[p] for p in pair)
     histories = {p: store.history(grant, p) for p in dict.fromkeys(pair)}
     if pair[0] != pair[1]:
         sides = _side(a, histories[pair[0]]), _side(b, histories[pair[1]])
         return fields.compare(a, b), sides
-    before, after = turned(grant, store, pair[0], histories[pair[0]], parameters)
+    held = stopped(grant, store, a, stated)
+    before, after = held or turned(grant, store, pair[0], histories[pair[0]], parameters)
     positions = [
         max((v.stamp.position for vs in values.values() for v in vs if v.stamp), default=0)
         for values in (before, after)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from chartloom.domain.grant import Grant
-from chartloom.domain.identity import Pair
+from chartloom.domain.identity import Pair, ReviewState
 from chartloom.domain.ports import Clock
 from chartloom.domain.resource import LinkKind
 from chartloom.guard.audit import Context, events
@@ -22,7 +22,7 @@ from chartloom.serve.denials import denied
 from chartloom.serve.identity import queue
 from chartloom.serve.identity.addresses import open_pairs, pair_path
 from chartloom.serve.identity.door import WORDS, IdentityDoor, reason_for
-from chartloom.serve.identity.pairs import pair_of
+from chartloom.serve.identity.pairs import in_question, pair_of
 from chartloom.serve.identity.queue import Choice
 from chartloom.serve.identity.statistics import SAYS_SAME, standing
 
@@ -70,18 +70,22 @@ def speak(
     kind: LinkKind,
     actor: str,
     reason: str = "",
+    *,
+    strangers: bool = False,
 ) -> bool:
     """Lands the word of ``actor`` once it is on record; False if that is what they say already.
 
-    Raises ``AccessDenied`` for a pair that was never decided nor spoken about.
+    Raises ``AccessDenied`` for a pair about which there is no question, unless ``strangers``.
     """
     identities = door.identities
     review, decision = identities.review(grant, pair), identities.decision(grant, pair)
     said = [w for w in identities.words_of(grant, sorted(set(pair))) if w.pair == pair]
-    if review is None and decision is None and not said:
+    if not strangers and not in_question(review, decision, said):
         raise AccessDenied
     mine = standing(said).get(actor)
-    if mine is not None and SAYS_SAME.get(mine.kind) is SAYS_SAME.get(kind):
+    # Asked again, for a message was stopped or a source contradicted: it counts when said again.
+    again = review is not None and review.state is ReviewState.OPEN
+    if not again and mine is not None and SAYS_SAME.get(mine.kind) is SAYS_SAME.get(kind):
         return False
     guard = review.reason if review else decision.guard if decision else ""
     code = reason_for(kind, reason, guard=guard, one_record=pair[0] == pair[1])
