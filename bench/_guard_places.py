@@ -68,7 +68,7 @@ _POLICY_TESTS = (
     "tests/security/test_permitted.py", "tests/unit/guard/test_policy_faults.py",
     "tests/unit/project/test_site_access.py",
 )  # fmt: skip
-_RULES = ("tests/security/test_store_roles.py", "tests/contract/test_store_access*.py",
+_RULES = ("tests/unit/engines/test_checks_*.py", "tests/security/test_store_roles.py", "tests/contract/test_store_access*.py",
           "tests/contract/test_store_labels.py", "tests/contract/test_checks_*.py")  # fmt: skip
 _SQL = ("tests/contract/test_checks_*.py", "tests/contract/test_store_access*.py",
         "tests/contract/test_subject_keys.py", "tests/contract/test_audit_log.py",
@@ -143,3 +143,9 @@ def migrates(path: str) -> bool:
     """Whether a database made before the mutant would hide it."""
     inside = path.removeprefix(SRC + "engines/postgres/")
     return inside.startswith(("protection", "migrate", "queries_protection", "sql/"))
+
+
+def is_passed_by_all(path: str) -> bool:
+    """Whether every test with a store passes by."""
+    inside = path.removeprefix(SRC + "engines/postgres/")
+    return inside.startswith(("protection", "migrate", "base", "access", "connect"))

@@ -30,7 +30,15 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from bench._guard_places import LEFT_OUT, QUICK_TESTS, TESTS, all_mutants, files_for, migrates
+from bench._guard_places import (
+    LEFT_OUT,
+    QUICK_TESTS,
+    TESTS,
+    all_mutants,
+    files_for,
+    is_passed_by_all,
+    migrates,
+)
 from bench._mutants import Mutant
 from bench._reached import Reach
 from bench._report import RESULTS, Report, commit
@@ -174,7 +182,7 @@ def try_one(
             return judged(answer, reach, len(nodes))
     elif mutant.path.endswith(".py"):
         nodes = reach.tests_for(mutant.path, mutant.at, max(mutant.end, mutant.at), wide=wide)
-        if "/engines/" in mutant.path:  # every test with a store passes by: those about it first
+        if is_passed_by_all(mutant.path):  # those about it first
             nodes.sort(key=lambda n: n.partition("::")[0] not in files)
         while len(nodes) > 8 and reach.seconds(nodes) > limit_s:
             del nodes[-max(1, len(nodes) // 10) :]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import psycopg
+import pytest
 from tests.support.guarded_store import begin, count
 from tests.support.postgres import as_role
 
 from chartloom.domain.access import Target
+from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Purpose
 from chartloom.domain.message import MessageState
 from chartloom.domain.store import MessageFilter
@@ -73,3 +75,8 @@ def test_whom_a_resource_is_about(filled: PostgresStore) -> None:
     assert facts.target_of_resource(grant, "p1") == Target(True, ("p1",))
     assert facts.target_of_resource(grant, "dr") == Target(True, ())  # about the hospital
     assert facts.target_of_resource(grant, "nothing") == Target(False)
+    assert filled.person(grant, "p1").source_patients
+    with pytest.raises(NotFound):
+        filled.person(grant, "nobody")
+    with pytest.raises(NotFound):
+        filled.state(grant, "nothing")

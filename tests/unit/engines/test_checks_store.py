@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ from chartloom.domain.chart import Section
 from chartloom.domain.errors import ConfigurationError, GrantRefused, StoreUnavailable
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.store import MessageFilter, ReplayScope
-from chartloom.engines.postgres import PostgresStore, migrate, protection
+from chartloom.engines.postgres import PostgresStore, base, migrate, protection
 from chartloom.engines.postgres import queries_protection as queries
 from chartloom.engines.postgres.connect import Connector, Pool, _loopback, _require_tls
 from chartloom.engines.postgres.protection_rules import FUNCTIONS, OWNER, TABLES, Role, Rule
@@ -169,6 +170,33 @@ def test_a_store_of_other_keys_or_lanes_is_not_this_sites(guard: Guard) -> None:
             migrate.check_site(_one(row), guard, 64)
 
 
+def test_a_store_is_not_made_anew_over_another(guard: Guard) -> None:
+    """Whatever was there stays (the statements insert where nothing is); so it is looked at."""
+    with pytest.raises(ConfigurationError, match="other keys"):
+        migrate._settle_site(_one((guard.fingerprint, guard.fingerprint, 64)), guard, 64, 0)
+
+
+@pytest.mark.parametrize(("server", "schema", "said"), [
+    (140_000, 0, "older than 15"), (149_999, 0, "older than 15"),
+    (150_000, 999, "newer version"), (170_000, 999, "newer version"),
+])  # fmt: skip
+def test_a_server_too_old_and_a_store_too_new_are_left_alone(
+    guard: Guard, server: int, schema: int, said: str
+) -> None:
+    ran: list[str] = []
+
+    def execute(text: object, *_: object) -> Any:
+        ran.append(str(text))
+        return SimpleNamespace(fetchone=lambda: (schema,))
+
+    conn: Any = SimpleNamespace(
+        info=SimpleNamespace(server_version=server), transaction=nullcontext, execute=execute
+    )
+    with pytest.raises(ConfigurationError, match=said):
+        migrate.migrate(conn, guard, 64, 0)
+    assert not [text for text in ran if "INSERT" in text]
+
+
 def test_a_store_that_is_not_protected_is_not_worked_with(
     guard: Guard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +205,35 @@ def test_a_store_that_is_not_protected_is_not_worked_with(
     monkeypatch.setattr(protection, "problems", lambda conn, guard: [f"p{n}" for n in range(7)])
     with pytest.raises(ConfigurationError, match="p4 and 2 more"):
         protection.verify_protection(_one(None), guard)
+
+
+def test_who_comes_first_looks_whether_all_is_well(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = PostgresStore("host=/nonexistent dbname=x user=x", guard, FakeClock())
+    looked: list[str] = []
+
+    def look(name: str) -> Any:
+        def looking(*_: object) -> int:
+            looked.append(name)
+            if name in wrong:
+                raise ConfigurationError(name)
+            return 7
+
+        return looking
+
+    monkeypatch.setattr(protection, "verify_protection", look("protection"))
+    monkeypatch.setattr(migrate, "check_site", look("site"))
+    monkeypatch.setattr(migrate, "first_day", look("day"))
+    monkeypatch.setattr(base, "entered", lambda *_: nullcontext())
+    for wrong in ({"protection"}, {"site"}):
+        with pytest.raises(ConfigurationError):
+            store._first_day(_one(None))
+    assert looked == ["protection", "protection", "site"]
+    wrong = set()
+    assert [store._first_day(_one(None)) for _ in range(3)] == [7, 7, 7]
+    assert looked[3:] == ["protection", "site", "day"]
+    store.close()
 
 
 class Catalogue:

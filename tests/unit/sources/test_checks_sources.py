@@ -145,6 +145,7 @@ def test_a_feed_that_asks_nobody_is_told_apart() -> None:
         assert not asks_nobody(_http(**{way: "x"}), none)
     assert not asks_nobody(_http(host="127.0.0.1"), none)
     assert not asks_nobody(_feed("guarded", "mllp"), none)
+    assert not asks_nobody(_feed("guarded", "mllp", host="0.0.0.0"), none)
 
 
 def test_this_machine_is_known_by_its_addresses() -> None:
