@@ -99,6 +99,8 @@ class ShownLine(msgspec.Struct, frozen=True):
     facts: tuple[ShownFact, ...]
     detail: str
     choices: tuple[tuple[str, str, str], ...]
+    seen: str
+    by: str
 
     @property
     def current(self) -> bool:
@@ -148,6 +150,12 @@ def shown(made: ReconciledList, feeds: Mapping[str, Feed], secret: str) -> Shown
 def row_of(key: str, secret: str) -> str:
     """The id of a line's row: the same within a session, and no word of what the line is."""
     return f"line-{blake2b(key.encode(), key=secret.encode()[:64], digest_size=6).hexdigest()}"
+
+
+def seen_of(line: Line, secret: str) -> str:
+    """What a line said when somebody looked at it, as a fingerprint of the session."""
+    facts = sorted(f"{f.resource_id}={f.says}" for f in line.facts)
+    return row_of("\x1f".join((line.key, line.status, *facts)), secret)
 
 
 def _columns(lines: Iterable[Line]) -> list[str]:
@@ -204,6 +212,8 @@ def _line(
         facts,
         _detail(kind, line),
         tuple(c for c in CHOICES[kind] if _sensible(kind, line, c[0])),
+        seen_of(line, secret),
+        line.decided.by.removeprefix("user:") if line.decided else "",
     )
 
 
