@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
 from hashlib import blake2b
 from typing import Final
 
@@ -22,6 +23,7 @@ from chartloom.serve.tracing import evidence_href
 
 #: Columns of sources beside each other; what more there are stand in the last one.
 COLUMNS_MAX: Final = 4
+DAY_US: Final = 86_400_000_000
 _ELEMENTS: Final = {
     "MedicationRequest": "medicationCodeableConcept|medicationReference",
     "MedicationStatement": "medicationCodeableConcept|medicationReference",
@@ -84,6 +86,17 @@ class ShownFact(msgspec.Struct, frozen=True):
     says: str
     href: str
     marked: bool = False  #: it is part of something that does not fit
+
+    @property
+    def day(self) -> str:
+        """The date, where no time of day was said."""
+        if self.fact.at_us % DAY_US:
+            return ""
+        told = self.fact.detail.get("onset" if self.fact.says != "resolved" else "abated", "")
+        if 4 <= len(told) <= 10:
+            return told
+        days = self.fact.at_us // DAY_US
+        return (date(1970, 1, 1) + timedelta(days)).isoformat() if 0 < days < 10**6 else ""
 
 
 class ShownLine(msgspec.Struct, frozen=True):
