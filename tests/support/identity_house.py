@@ -15,7 +15,7 @@ from chartloom.domain.identity import IdentityWord, Pair
 from chartloom.guard.staff import Role, Staff, StaffMember
 
 #: (authority, number, name, birth date, sex, address, phone, SSN, mother, order of birth)
-_PEOPLE = {
+PEOPLE = {
     "jon-a": ("SGH", "J1", "Ostrander^Jonathan^M", "19710412", "M", "12 Mill Rd^^Salem^OR^97301",
               "(503)5550101", "", "Quimby", ""),
     "jon-b": ("CLIN", "77", "Ostrandr^Jonathan", "19710412", "M", "9 Elm St^^Salem^OR^97302",
@@ -75,12 +75,12 @@ def admission(control: str, person: tuple[str, ...], minute: int = 0, doctor: st
 def fill(site: Site) -> dict[str, str]:
     """Lands the people; source patient ids by name."""
     site.staff = Staff((*site.staff.staff, *STAFF))
-    for minute, (name, person) in enumerate(_PEOPLE.items()):
+    for minute, (name, person) in enumerate(PEOPLE.items()):
         site.land("adt", admission(f"ID{name}", person, minute))
         site.apply()
     site.land("adt", admission("IDover2", OVERWRITTEN, 90))
     site.apply()
-    return {name: _source_patient(site, *person[:2]) for name, person in _PEOPLE.items()}
+    return {name: _source_patient(site, *person[:2]) for name, person in PEOPLE.items()}
 
 
 def pair(ids: dict[str, str], a: str, b: str) -> Pair:
@@ -120,8 +120,8 @@ class House:
 
     def values(self) -> list[str]:
         """What records say of people, and no page without their comparison may show."""
-        names = {part for p in _PEOPLE.values() for part in p[2].split("^") if len(part) > 3}
-        return sorted(names - {"Lena", "Fischer"} | {p[7] for p in _PEOPLE.values() if p[7]})
+        names = {part for p in PEOPLE.values() for part in p[2].split("^") if len(part) > 3}
+        return sorted(names - {"Lena", "Fischer"} | {p[7] for p in PEOPLE.values() if p[7]})
 
     @contextmanager
     def working(self) -> Iterator[None]:

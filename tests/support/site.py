@@ -41,6 +41,7 @@ from chartloom.hot import Worker
 from chartloom.normalize import Mapping, load_mapping
 from chartloom.normalize.steward import arrival, word
 from chartloom.serve import Door, Doors, IdentityDoor, ProjectInfo, Rate, create_app, sign_in_path
+from chartloom.serve.lists.tables import ListTables
 from chartloom.serve.sessions import SessionBook
 from chartloom.simulate import FEEDS, Hospital
 from chartloom.simulate.house import CLINICS, WARDS, clinicians
@@ -175,6 +176,7 @@ class Site:
             "audit": self.audit,
             "staff": lambda: self.staff,
             "rates": {door: Rate(0) for door in Door},  # tests knock often
+            "lists": ListTables(log=self.store, settle_s=0.0),
         }
         return Doors(**(parts | changes))
 

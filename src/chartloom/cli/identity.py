@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from chartloom.cli import identity_review
 from chartloom.cli.output import ERR, OUT, print_json
 from chartloom.domain.errors import ConfigurationError
 
@@ -29,7 +30,7 @@ def register(app: typer.Typer) -> None:
     """Adds the group ``identity``."""
     group = typer.Typer(
         name="identity",
-        help="Who is one person: measure and train the matcher.",
+        help="Who is one person: review pairs, measure and train the matcher.",
         no_args_is_help=True,
     )
     group.command(
@@ -43,6 +44,7 @@ def register(app: typer.Typer) -> None:
     group.command(
         epilog="Example:  chartloom identity make labelled.ndjson --people 10000 --noise desk"
     )(make)
+    identity_review.register(group)
     app.add_typer(group)
 
 

@@ -45,6 +45,7 @@ from chartloom.serve.earlier import earlier_mapping
 from chartloom.serve.errors import Handlers, answer
 from chartloom.serve.identity import pages as identity
 from chartloom.serve.limits import Limiter, Refused
+from chartloom.serve.lists import pages as lists
 from chartloom.serve.readiness import MetricsRule
 from chartloom.serve.sessions import SessionBook, Visitor
 from chartloom.serve.shield import Shield
@@ -109,7 +110,7 @@ def create_app(
         default_parameters().link,
     )
     rooms = (
-        *(entrance, feeds, messages, quarantine, chart_pages, evidence, api, tokens),
+        *(entrance, feeds, messages, quarantine, lists, chart_pages, evidence, api, tokens),
         *(mine, glass, uses, shreddings, audit, keys, open_sessions, identity),
     )
     return Starlette(

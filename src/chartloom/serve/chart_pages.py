@@ -84,6 +84,7 @@ class PersonPage(msgspec.Struct, frozen=True):
     chart: ChartSummary
     labels: tuple[FreshnessLabel, ...]
     newest: MessageRow | None
+    told: ChartSummary  #: the chart as it was read; ``chart`` is softened for templates
 
     @property
     def freshness(self) -> str:
@@ -129,8 +130,8 @@ def routes(console: Console) -> list[BaseRoute]:
 
     async def person(request: Request) -> Response:
         any_id = request.path_params["person"]
-        shown = await console.ask(request, needs.chart(any_id), _person, console, any_id)
-        return _page(console, request, "person.html", shown, tab="summary")
+        shown = await console.ask(request, needs.chart(any_id), person_page, console, any_id)
+        return page_of(console, request, "person.html", shown, tab="summary")
 
     async def section(request: Request) -> Response:
         any_id = request.path_params["person"]
@@ -139,8 +140,8 @@ def routes(console: Console) -> list[BaseRoute]:
             need = needs.chart("", "section")
             raise await run_in_threadpool(denied, console, request, need)
         need = needs.chart(any_id, chosen.name.lower())
-        shown = await console.ask(request, need, _person, console, any_id)
-        return _page(
+        shown = await console.ask(request, need, person_page, console, any_id)
+        return page_of(
             console, request, "section.html", shown, tab=chosen.name.lower(), chosen=chosen
         )
 
@@ -150,7 +151,8 @@ def routes(console: Console) -> list[BaseRoute]:
             request, needs.chart(any_id, "series", may_miss=True), _series, console, any_id,
             request.path_params["series"],
         )  # fmt: skip
-        return _page(console, request, "series.html", values.pop("shown"), tab="results", **values)
+        shown = values.pop("shown")
+        return page_of(console, request, "series.html", shown, tab="results", **values)
 
     async def timeline(request: Request) -> Response:
         chosen = [_BY_NAME[n] for n in request.query_params.getlist("section") if n in _BY_NAME]
@@ -159,7 +161,7 @@ def routes(console: Console) -> list[BaseRoute]:
         values = await console.ask(
             request, needs.chart(any_id, "timeline"), _timeline, console, any_id, chosen, *before
         )
-        return _page(
+        return page_of(
             console, request, "timeline.html", values.pop("shown"), tab="timeline", chosen=chosen,
             before=before != _NEWEST, **values,
         )  # fmt: skip
@@ -167,7 +169,7 @@ def routes(console: Console) -> list[BaseRoute]:
     async def document(request: Request) -> Response:
         resource = request.path_params["resource"]
         values = await console.ask(request, needs.document(resource), _document, console, resource)
-        return _page(
+        return page_of(
             console, request, "document.html", values.pop("shown"), tab="documents", **values
         )
 
@@ -182,7 +184,7 @@ def routes(console: Console) -> list[BaseRoute]:
     ]
 
 
-def _page(
+def page_of(
     console: Console, request: Request, template: str, shown: PersonPage, **values: Any
 ) -> Response:
     """A page with the person's banner."""
@@ -273,7 +275,7 @@ def _softened(chart: ChartSummary) -> ChartSummary:
     )
 
 
-def _person(grant: Grant, console: Console, any_id: str) -> PersonPage:
+def person_page(grant: Grant, console: Console, any_id: str) -> PersonPage:
     with console.store.together(grant):
         hit, chart = read_person(grant, console, any_id)
         heard = console.store.search(
@@ -287,11 +289,11 @@ def _person(grant: Grant, console: Console, any_id: str) -> PersonPage:
         for feed in console.project.feeds
         if feed.name in speaking and not feed.internal
     )
-    return PersonPage(hit, _softened(chart), labels, heard[0] if heard else None)
+    return PersonPage(hit, _softened(chart), labels, heard[0] if heard else None, chart)
 
 
 def _series(grant: Grant, console: Console, any_id: str, series: str) -> dict[str, Any]:
-    shown = _person(grant, console, any_id)
+    shown = person_page(grant, console, any_id)
     placed = console.store.timeline(
         grant, shown.hit.source_patients, (Section.RESULTS,), 0, _SERIES_MAX, series
     )
@@ -330,7 +332,7 @@ def _timeline(
     before_us: int,
     before_id: str,
 ) -> dict[str, Any]:
-    shown = _person(grant, console, any_id)
+    shown = person_page(grant, console, any_id)
     sections = chosen or [s for s in TITLES if s is not Section.DEMOGRAPHICS]
     found = console.store.timeline(
         grant,
@@ -373,7 +375,7 @@ def _document(grant: Grant, console: Console, resource_id: str) -> dict[str, Any
     state = console.store.state(grant, resource_id)
     if state.type != "DocumentReference":
         raise NotFound("This is not a document.", cure="Choose a document in the chart.")
-    shown = _person(grant, console, state.source_patient)
+    shown = person_page(grant, console, state.source_patient)
     entry = ENTRIES["DocumentReference"](state.resource)
     parts = [
         (f"content[{i}].attachment", *_text_of(content.get("attachment", {})))

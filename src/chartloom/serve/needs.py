@@ -39,6 +39,12 @@ def chart(person: str, part: str = "summary", *, may_miss: bool = False) -> Need
     return Need(((Action.VIEW_CHART, _TREAT),), person=person, what=what, may_miss=may_miss)
 
 
+def reconcile(person: str, kind: str) -> Need:
+    """Deciding about a line of a reconciled list."""
+    what = (f"chart/{kind}-decision",)
+    return Need(((Action.RECONCILE, _TREAT),), person=person, what=what)
+
+
 def document(resource: str) -> Need:
     """The text of a document."""
     return Need(((Action.VIEW_CHART, _TREAT),), resource=resource, what=("chart/document",))

@@ -41,6 +41,7 @@ from chartloom.project import Project
 from chartloom.project.access import load_policies, windows
 from chartloom.project.clients import load_clients
 from chartloom.project.model_doors import DoorSettings
+from chartloom.project.reconciliation import load_reconciliation_rules, load_site_formulary
 from chartloom.serve import (
     Door,
     Doors,
@@ -52,6 +53,7 @@ from chartloom.serve import (
     Services,
 )
 from chartloom.serve.demo_idp import DemoProvider
+from chartloom.serve.lists.tables import ListTables
 from chartloom.wiring.address import console_address
 from chartloom.wiring.heads import HEADS, HeadWatch
 from chartloom.wiring.services import access_verifier, site_name, token_issuer
@@ -120,7 +122,15 @@ def open_doors(opened: OpenSite) -> Iterator[Doors]:
             log_check=watch.last,
             key_status=lambda: _key_status(opened),
             identity=IdentityDoor(store, store, lambda: store.parameters),
+            lists=_lists(opened),
         )
+
+
+def _lists(opened: OpenSite) -> ListTables:
+    """Rules and formulary as they are when the console starts; decisions land in the store."""
+    rules = load_reconciliation_rules(opened.project)
+    formulary, _ = load_site_formulary(opened.project)
+    return ListTables(lambda: rules, lambda: formulary, opened.store)
 
 
 def heads_of(project: Project) -> tuple[HeadFile, tuple[HeadFile, ...]]:

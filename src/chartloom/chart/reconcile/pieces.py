@@ -77,7 +77,8 @@ class Piece(msgspec.Struct):
 
     ends_us: when it stops by its own words (a stop, the end of a course). setting: ``ward``,
     ``home`` or "". stay_end_us: when the stay it belongs to ended. request: the order that a fill
-    or dose was for. each: dose as said; per_day: how often.
+    or dose was for. each: dose as said; per_day: how often. whole_us: of a fill, since when no fill
+    of its series is left out of the chart.
     """
 
     id: str
@@ -100,6 +101,7 @@ class Piece(msgspec.Struct):
     per_day: float = 0.0
     as_needed: bool = False
     discharge: bool = False
+    whole_us: int = 0
 
 
 class Entry(msgspec.Struct):
@@ -213,7 +215,7 @@ def _event(
     kind = series["type"]
     says = SAYS[kind].get(str(point.get("status", "")), SAYS_UNKNOWN[kind])
     detail = {k: str(point[k]) for k in ("dose", "route", "supply_days") if point.get(k)}
-    text = str(series.get("text", ""))
+    text, points = str(series.get("text", "")), series["points"]
     fact = fact_of(point, section, speakers, says, point["sort_us"], text, detail, kind)
     return Piece(
         id=point["id"],
@@ -227,6 +229,7 @@ def _event(
         supply_days=_float(point.get("supply_days")),
         quantity=_float(point.get("dose")) if kind == "MedicationDispense" else 0.0,
         request=str(point.get("request", "")).rpartition("/")[2],
+        whole_us=points[-1]["sort_us"] if series.get("count", 0) > len(points) else 0,
     )
 
 

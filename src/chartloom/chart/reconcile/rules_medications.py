@@ -14,14 +14,18 @@ Status: TypeAlias = Literal["active", "on-hold", "stopped", "completed", "unknow
 class Grace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a therapy is still believed after its supply has run out.
 
-    days: at least so long. share: or so much of the days' supply of the last fill. as_needed_days:
-    of what is taken when needed. rhythm: or so many times the longest gap between known fills.
+    days: so long, or share: so much of the days' supply of the last fill, whichever is longer.
+    as_needed_days: of what is taken when needed. Where more than rhythm_fills fills are known:
+    rhythm times the longest gap between them, rhythm_days to rhythm_days_max.
     """
 
     days: Days
     share: Annotated[float, msgspec.Meta(ge=0, le=10)]
     as_needed_days: Days
     rhythm: Annotated[float, msgspec.Meta(ge=0, le=10)]
+    rhythm_days: Days
+    rhythm_days_max: Days
+    rhythm_fills: Annotated[int, msgspec.Meta(ge=1, le=20)]
 
 
 class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,6 +43,7 @@ class MedicationRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     supply_days_max: Days
     fill_expected_days: Days
     order_days: Days
+    order_days_of_class: dict[str, Days]
     statement_days: Days
     decision_days: Days
     hold_days: Days

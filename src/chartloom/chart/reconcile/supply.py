@@ -35,18 +35,24 @@ def supply_of(
     known = sorted({(f.at_us, f.id): f for f in fills if f.at_us > 0}.items())
     if not known:
         return None
-    covered_us, longest_us, guessed, days = 0, 0, False, 0.0
-    as_needed = False
-    for (at_us, _), fill in known:
-        order = orders.get(fill.request)
-        days, guessed = _days(fill, order, rules)
-        as_needed = order.as_needed if order is not None else as_needed
-        if covered_us:
-            longest_us = max(longest_us, at_us - covered_us)
-        covered_us = max(covered_us, at_us) + int(days * DAY_US)
-    grace_us = _grace(days, longest_us, as_needed, classes, rules)
+    fills_known = [fill for _, fill in known]
+    latest = max(orders.values(), key=lambda o: (o.at_us, o.id), default=None)
+    whole_us = max(f.whole_us for f in fills_known)
+    covered_us, longest_us, guessed, days, seen = 0, 0, False, 0.0, 0
+    for fill in fills_known:
+        days, guessed = _days(fill, orders.get(fill.request, latest), rules)
+        if fill.at_us >= whole_us:
+            seen += 1
+            if seen > 1:
+                longest_us = max(longest_us, fill.at_us - covered_us)
+        else:
+            covered_us = 0  # between this one and the next there may be others
+        covered_us = max(covered_us, fill.at_us) + int(days * DAY_US)
+    as_needed = any(o.as_needed for o in orders.values())
+    several = seen > rules.grace.rhythm_fills
+    grace_us = _grace(days, longest_us if several else None, as_needed, classes, rules)
     return Supply(
-        last_us=known[-1][1].at_us,
+        last_us=fills_known[-1].at_us,
         covered_us=covered_us,
         believed_us=covered_us + grace_us,
         guessed=guessed,
@@ -86,12 +92,19 @@ def amount(text: str) -> float:
 
 
 def _grace(
-    days: float, longest_us: int, as_needed: bool, classes: tuple[str, ...], rules: MedicationRules
+    days: float,
+    longest_us: int | None,
+    as_needed: bool,
+    classes: tuple[str, ...],
+    rules: MedicationRules,
 ) -> int:
-    own = [rules.grace_of_class[c] for c in classes if c in rules.grace_of_class]
+    """How long after the supply. longest_us: the longest gap that was bridged before, None if too
+    few fills are known to tell: then what people usually do."""
     grace = rules.grace
-    least = max(own) if own else max(grace.days, grace.share * days)
+    own = [rules.grace_of_class[c] for c in classes if c in rules.grace_of_class]
     if as_needed:
-        least = max(least, grace.as_needed_days)
-    limit_us = rules.supply_days_max * DAY_US
-    return max(int(least * DAY_US), min(int(longest_us * grace.rhythm), limit_us))
+        return int(max(grace.as_needed_days, *own, 0) * DAY_US)
+    if longest_us is None:
+        return int((max(own) if own else max(grace.days, grace.share * days)) * DAY_US)
+    used_us = min(int(longest_us * grace.rhythm), grace.rhythm_days_max * DAY_US)
+    return max(int(grace.rhythm_days * DAY_US), used_us)

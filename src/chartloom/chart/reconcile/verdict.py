@@ -225,7 +225,8 @@ class _Case(msgspec.Struct):
             because.add("filled-recently")
         if now_us <= supply.believed_us:
             return self._verdict("order-active-and-filled", *because)
-        if now_us - newest.at_us <= self.rules.fill_expected_days * DAY_US:
+        recent = now_us - newest.at_us <= self.rules.fill_expected_days * DAY_US
+        if recent and supply.last_us < newest.at_us:
             return self._verdict("order-recent", *because)
         if (listed := self._listed_since(supply.covered_us)) is not None:
             days = self.rules.supply_days + self.rules.grace.days
@@ -269,7 +270,8 @@ class _Case(msgspec.Struct):
         if order.supply_days:
             prescribed = order.supply_days * (1 + order.refills)
             return min(prescribed + self.rules.grace.days, self.rules.order_days)
-        return self.rules.order_days
+        own = self.rules.order_days_of_class
+        return min((own[c] for c in self.classes if c in own), default=self.rules.order_days)
 
     # -- without one
 

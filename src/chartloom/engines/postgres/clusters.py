@@ -144,21 +144,26 @@ class Reclusterer:
     def __init__(self, calls: Prepared, parameters: Parameters) -> None:
         self._calls, self._parameters = calls, parameters
 
-    def whole(self, conn: Connection, seeds: Iterable[str]) -> Whole:
-        """All that hangs together with ``seeds``: two or three round trips."""
+    def whole(self, conn: Connection, seeds: Iterable[str], first: Sequence[Step] = ()) -> Whole:
+        """All that hangs together with ``seeds``: a round trip or two.
+
+        first: what is to be written before; pairs in the results are seeds too.
+        """
         found, wanted = Whole(), set(seeds)
         about = (queries.MATES, queries.DECIDED, queries.WORDS, queries.REVIEWS_OF)
-        while wanted:
+        while wanted or first:
             found.ids |= wanted
             ids = packed("text", sorted(wanted))
-            results = self._calls.run(conn, [(statement, (ids,)) for statement in about])
-            wanted = found.add(*[rows(conn, result) for result in results]) - found.ids
+            results = self._calls.run(conn, [*first, *[(statement, (ids,)) for statement in about]])
+            told = [rows(conn, result) for result in results]
+            reached = found.add(*told[len(first) :])
+            reached.update(p for pairs in told[: len(first)] for pair in pairs for p in pair)
+            wanted, first = reached - found.ids, ()
         return found
 
     def changes(
         self,
-        conn: Connection,
-        seeds: Iterable[str],
+        whole: Whole,
         known: Mapping[str, MatchRecord],
         read: Records,
         why: Why,
@@ -167,7 +172,6 @@ class Reclusterer:
 
         known: records that are at hand; read: reads others.
         """
-        whole = self.whole(conn, seeds)
         outside = {p for pair in whole.decisions for p in pair} - whole.ids
         records = _Lazy(whole.ids, {p: r for p, r in known.items() if p in whole.ids}, read)
         said = last_words(whole.in_order(), whole.hard)

@@ -20,8 +20,7 @@ from chartloom.engines.postgres import queries_identity as queries
 from chartloom.engines.postgres.arrays import packed
 from chartloom.engines.postgres.bodies import Bodies
 from chartloom.engines.postgres.bulk import Row
-from chartloom.engines.postgres.calls import Prepared, Step, int4, rows
-from chartloom.engines.postgres.connect import Connection
+from chartloom.engines.postgres.calls import Step, int4
 from chartloom.engines.postgres.matching import Changed
 from chartloom.guard import Guard
 from chartloom.registry.persons import (
@@ -164,11 +163,9 @@ class Decider:
         fields = _encode(evidence(d, self.parameters).fields).decode()
         return (position, d.weight, 0, d.apart, *pair, str(d.outcome), d.rule, d.guard, fields)
 
-    def write(
-        self, conn: Connection, calls: Prepared, met: Met, kept: Sequence[Row], version: int
-    ) -> set[str]:
-        """Puts the decisions in place of what was decided about the same records before; those
-        whose clusters may be others now."""
+    def steps(self, met: Met, kept: Sequence[Row], version: int) -> tuple[list[Step], set[str]]:
+        """Puts the decisions in place of what was decided about the same records before; whose
+        clusters may be others now, besides those whom the steps name in their results."""
         steps: list[Step] = []
         if met.busy:
             steps.append((queries.DECISIONS_DROP, (packed("text", met.busy),)))
@@ -180,8 +177,4 @@ class Decider:
             rows_ = [(*row[:2], version, *row[3:]) for row in kept]
             columns = zip(queries.DECISION.types, zip(*rows_, strict=True), strict=True)
             steps.append((queries.DECISIONS_PUT, [packed(kind, c) for kind, c in columns]))
-        seeds = {p for row in kept for p in row[4:6]} | set(met.busy)
-        if steps:
-            for result in calls.run(conn, steps):
-                seeds.update(p for pair in rows(conn, result) for p in pair)
-        return seeds
+        return steps, {p for row in kept for p in row[4:6]} | set(met.busy)

@@ -76,21 +76,23 @@ class Settler:
         """
         known: dict[int, Known] = {}
         seeds: set[str] = set()
+        steps: list[Step] = []
         if found is not None:
             met = Met(rows(conn, found), self.parameters.carriers_max)
             known = self._known(grant, met, changed)
             kept = self._decider.decided(met, changed, known)
-            seeds = self._decider.write(conn, self._calls, met, kept, self._version)
+            steps, seeds = self._decider.steps(met, kept, self._version)
         why = _why(batch, changed)
         seeds.update(p for pair, *_ in why.words for p in pair)
-        if not seeds:
+        if not seeds and not steps:
             return []
+        whole = self._reclusterer.whole(conn, seeds, steps)
         at_hand = {k.patient: k.record for k in known.values()}
 
         def read(patients: Sequence[str]) -> dict[str, MatchRecord]:
             return self._read(conn, grant, patients)
 
-        return self._reclusterer.changes(conn, seeds, at_hand, read, why)
+        return self._reclusterer.changes(whole, at_hand, read, why)
 
     # Erasing
 
@@ -101,7 +103,7 @@ class Settler:
         caller, who then calls :meth:`resettle` with the answer.
         """
         conn.execute(queries.ALONE)
-        seeds = self._reclusterer.whole(conn, patients).ids
+        left = self._reclusterer.whole(conn, patients).ids
         nobody = MatchRecord()
         gone = [Changed(p, 0, b"", nobody, ()) for p in sorted(set(patients))]
         met = Met(
@@ -110,8 +112,9 @@ class Settler:
         )
         known = self._known(grant, met, ())
         kept = self._decider.decided(met, (), known)
-        seeds |= self._decider.write(conn, self._calls, met, kept, self._version)
-        return seeds.difference(patients)
+        steps, seeds = self._decider.steps(met, kept, self._version)
+        left |= self._reclusterer.whole(conn, seeds, steps).ids
+        return left.difference(patients)
 
     def resettle(self, conn: Connection, grant: Grant, seeds: set[str], now_us: int) -> None:
         """Clusters of those whom others left."""
@@ -120,9 +123,8 @@ class Settler:
             return self._read(conn, grant, patients)
 
         if seeds:
-            steps = self._reclusterer.changes(
-                conn, seeds, {}, read, Why({}, [], {0: now_us}, told=False)
-            )
+            whole, why = self._reclusterer.whole(conn, seeds), Why({}, [], {0: now_us}, told=False)
+            steps = self._reclusterer.changes(whole, {}, read, why)
             if steps:
                 self._calls.run(conn, steps)
 

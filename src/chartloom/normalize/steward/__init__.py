@@ -6,7 +6,7 @@ are further resource types of the same feed.
 """
 
 from chartloom.normalize.steward.linkage import RULE, SAID, word
-from chartloom.normalize.steward.lists import decision, read_list
+from chartloom.normalize.steward.lists import decision, decision_id, read_list
 from chartloom.normalize.steward.mapping import StewardMapping, arrival
 from chartloom.normalize.steward.reasons import Reason, read_reasons
 from chartloom.normalize.steward.said import (
@@ -39,6 +39,7 @@ __all__ = [
     "author",
     "author_of",
     "decision",
+    "decision_id",
     "malformed",
     "patient_of",
     "read_list",

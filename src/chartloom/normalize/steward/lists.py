@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 
@@ -93,6 +94,11 @@ def decision(
     return msgspec.json.encode(resource)
 
 
+def decision_id(namespace: UUID, source_patient: str, kind: str, key: str) -> str:
+    """The id of the List that holds the last decision about a line."""
+    return make_id(namespace, STEWARD_FEED, "List", source_patient, kind, key)
+
+
 def read_list(resource: FhirJson, at: Reading) -> Said | Issue:
     """What a List says; refused if it is not one that ``decision`` writes."""
     kind = _KIND_OF.get(_code(resource.get("code"), "http://loinc.org"), "")
@@ -120,7 +126,7 @@ def read_list(resource: FhirJson, at: Reading) -> Said | Issue:
     labels = _labels(resource.get("meta", {}).get("security", ()))
     if labels is None:
         return malformed("/meta/security", "a label that there is not")
-    id = make_id(at.namespace, STEWARD_FEED, "List", patient, kind, key)
+    id = decision_id(at.namespace, patient, kind, key)
     meta = {k: v for k, v in resource["meta"].items() if k == "security"}
     kept = {k: v for k, v in resource.items() if k not in ("id", "meta")}
     stated: FhirJson = {**kept, "id": id, **({"meta": meta} if meta else {})}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
 from hashlib import blake2b
 from typing import Final
 
@@ -22,6 +23,7 @@ from chartloom.serve.tracing import evidence_href
 
 #: Columns of sources beside each other; what more there are stand in the last one.
 COLUMNS_MAX: Final = 4
+DAY_US: Final = 86_400_000_000
 _ELEMENTS: Final = {
     "MedicationRequest": "medicationCodeableConcept|medicationReference",
     "MedicationStatement": "medicationCodeableConcept|medicationReference",
@@ -85,6 +87,17 @@ class ShownFact(msgspec.Struct, frozen=True):
     href: str
     marked: bool = False  #: it is part of something that does not fit
 
+    @property
+    def day(self) -> str:
+        """The date, where no time of day was said."""
+        if self.fact.at_us % DAY_US:
+            return ""
+        told = self.fact.detail.get("onset" if self.fact.says != "resolved" else "abated", "")
+        if 4 <= len(told) <= 10:
+            return told
+        days = self.fact.at_us // DAY_US
+        return (date(1970, 1, 1) + timedelta(days)).isoformat() if 0 < days < 10**6 else ""
+
 
 class ShownLine(msgspec.Struct, frozen=True):
     """One line with everything in words. row: its id on the page, which tells nothing."""
@@ -99,6 +112,8 @@ class ShownLine(msgspec.Struct, frozen=True):
     facts: tuple[ShownFact, ...]
     detail: str
     choices: tuple[tuple[str, str, str], ...]
+    seen: str
+    by: str
 
     @property
     def current(self) -> bool:
@@ -148,6 +163,12 @@ def shown(made: ReconciledList, feeds: Mapping[str, Feed], secret: str) -> Shown
 def row_of(key: str, secret: str) -> str:
     """The id of a line's row: the same within a session, and no word of what the line is."""
     return f"line-{blake2b(key.encode(), key=secret.encode()[:64], digest_size=6).hexdigest()}"
+
+
+def seen_of(line: Line, secret: str) -> str:
+    """What a line said when somebody looked at it, as a fingerprint of the session."""
+    facts = sorted(f"{f.resource_id}={f.says}" for f in line.facts)
+    return row_of("\x1f".join((line.key, line.status, *facts)), secret)
 
 
 def _columns(lines: Iterable[Line]) -> list[str]:
@@ -204,6 +225,8 @@ def _line(
         facts,
         _detail(kind, line),
         tuple(c for c in CHOICES[kind] if _sensible(kind, line, c[0])),
+        seen_of(line, secret),
+        line.decided.by.removeprefix("user:") if line.decided else "",
     )
 
 

@@ -126,7 +126,12 @@ def _dispense(h: Happening) -> _Json:
         "quantity": {"value": h.quantity},
     }
     if h.days:
-        found["daysSupply"] = {"value": h.days, "unit": "days", "code": "d"}
+        found["daysSupply"] = {
+            "value": h.days,
+            "unit": "days",
+            "system": "http://unitsofmeasure.org",
+            "code": "d",
+        }
     return found
 
 

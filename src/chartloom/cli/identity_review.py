@@ -1,0 +1,302 @@
+"""``chartloom identity queue``, ``show``, ``say``, ``history``: the review queue in a terminal."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from chartloom.cli.output import ERR, OUT, age, print_json, when
+from chartloom.cli.site import SiteOption
+from chartloom.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from chartloom.domain.identity import IdentityReview, IdentityWord, Pair
+    from chartloom.serve.identity.fields import Row, Value
+    from chartloom.serve.identity.pairs import PairView
+    from chartloom.wiring.desk import Desk
+
+_JSON = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
+_PAIR = Annotated[
+    str, typer.Argument(help="ID~ID as the queue shows it, or one ID of a record turned over.")
+]
+
+
+class View(StrEnum):
+    """Which reviews."""
+
+    TODO = "todo"
+    OPEN = "open"
+    HALF = "half"
+    DISPUTED = "disputed"
+    CLOSED = "closed"
+
+
+class Word(StrEnum):
+    """What is said."""
+
+    SAME = "same"
+    DIFFERENT = "different"
+    WITHDRAW = "withdraw"
+
+
+def register(group: typer.Typer) -> None:
+    """Adds the commands to the group ``identity``."""
+    group.command(
+        epilog="Examples:  chartloom identity queue  ·  chartloom identity queue --view half  ·"
+        "  chartloom identity queue --reason twins-same-number --json"
+    )(queue)
+    group.command(epilog="Example:  chartloom identity show 62f65480~e1061a03")(show)
+    group.command(
+        epilog="Examples:  chartloom identity say 62f65480~e1061a03 same --reason document-seen"
+        "  ·  chartloom identity say 62f65480~e1061a03 withdraw"
+    )(say)
+    group.command(epilog="Example:  chartloom identity history 123456")(history)
+
+
+def _open(site: Path) -> AbstractContextManager[Desk]:
+    from chartloom.project import load_project
+    from chartloom.wiring.desk import open_desk
+
+    return open_desk(load_project(site))
+
+
+def queue(
+    site: SiteOption = Path(),
+    view: Annotated[View, typer.Option(help="Which reviews.")] = View.TODO,
+    reason: Annotated[str, typer.Option(help="Only with this reason.")] = "",
+    json: _JSON = False,
+) -> None:
+    """Pairs of records that somebody should look at, the heaviest first; nobody's names."""
+    from chartloom.serve import needs
+    from chartloom.serve.identity.queue import Choice, listing
+
+    with _open(site) as desk:
+        choice = Choice(view.value, reason)
+        found = desk.ask(needs.identity_queue(), listing, desk.opened.store, choice, None, set)
+        now_us = desk.opened.clock.now_us()
+        if json:
+            print_json({"figures": found.figures, "reviews": [_told(r) for r in found.rows]})
+            return
+        f = found.figures
+        OUT.print(
+            f"{f.open_count:,} nobody looked at, {f.half_count:,} want a second person, "
+            f"{f.disputed_count:,} disputed; the oldest since {age(f.oldest_us, now_us)}.",
+            highlight=False,
+        )
+        if not found.rows:
+            OUT.print("[green]Nothing like this waits.[/]")
+            return
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        for heading in ("Pair", "Reason", "Bits", "State", "Two", "Since"):
+            table.add_column(heading, no_wrap=heading != "Reason")
+        for r in found.rows:
+            two = "yes" if r.two else ""
+            bits = f"{r.weight:.1f}"
+            since = age(r.since_us, now_us)
+            table.add_row(_short(r.pair), r.reason, bits, r.state.value, two, since)
+        OUT.print(table)
+        if found.more:
+            OUT.print("There are more; --reason shows those of one kind.")
+
+
+def show(pair: _PAIR, site: SiteOption = Path(), json: _JSON = False) -> None:
+    """Both records side by side, what speaks for one person, and what was said.
+
+    What other people said stays hidden while the pair waits for you to look without knowing.
+    """
+    from chartloom.serve.identity.evidence_words import seen, why
+
+    with _open(site) as desk:
+        two = _pair(desk, pair)
+        view = _read(desk, two)
+        if json:
+            print_json(_as_json(view))
+            return
+        OUT.print(f"[bold]{why(view.reason)[0]}[/]  {why(view.reason)[1]}", highlight=False)
+        if view.review is not None:
+            state = view.review.state.value + (", takes two people" if view.review.two else "")
+            OUT.print(f"State: {state}", highlight=False)
+        heads = ("Before", "After") if view.of_one_record else ("First", "Second")
+        table = Table("", *heads, "", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        for row in view.rows:
+            table.add_row(row.title, _cell(row.left), _cell(row.right), row.state)
+        OUT.print(table)
+        if view.decision is not None:
+            OUT.print(f"{view.decision.weight:.1f} bits for one person:", highlight=False)
+            for s in seen(view.decision, desk.opened.store.parameters):
+                OUT.print(f"  {s.bits:+6.1f}  {s.sentence}", highlight=False, markup=False)
+        _print_words(view.words)
+        if view.hidden:
+            OUT.print(f"{view.hidden} looked at it; what was said is not shown yet.")
+
+
+def say(
+    pair: _PAIR,
+    word: Annotated[Word, typer.Argument(help="Whether the two are one person.")],
+    site: SiteOption = Path(),
+    reason: Annotated[
+        str, typer.Option(help="Why: a code; a wrong one lists those that fit.")
+    ] = "",
+) -> None:
+    """Says that two records are (or are not) one person, or takes that back.
+
+    It lands as a message of the internal feed `steward`, is on record, and counts at once. Records
+    that were never compared can be joined here, too: name both with their whole ids.
+    """
+    from chartloom.serve import needs
+    from chartloom.serve.identity import WORDS, IdentityDoor, reasons
+    from chartloom.serve.identity.saying import speak
+
+    kind = WORDS[word.value]
+    known = reasons()
+    if reason and (reason not in known or kind not in known[reason].kinds):
+        fitting = ", ".join(sorted(code for code, r in known.items() if kind in r.kinds))
+        raise ConfigurationError(
+            f"There is no reason {reason!r} for this.", where="--reason", cure=f"One of: {fitting}."
+        )
+    with _open(site) as desk:
+        two, opened = _pair(desk, pair), desk.opened
+        permit = desk.permit(needs.identity_word(two))
+        about = desk.authority.context(desk.principal, permit.purpose, desk.asking, permit.grant)
+        door = IdentityDoor(opened.store, opened.store, lambda: opened.store.parameters)
+        actor = desk.authority.gatherer.who(desk.principal).actor
+        new = speak(
+            permit.grant, desk.authority, about, door, opened.clock, two, kind, actor, reason,
+            strangers=True,
+        )  # fmt: skip
+        review = opened.store.review(permit.grant, two)
+        state = f" The review is {review.state.value}." if review else ""
+        OUT.print(f"{'Said' if new else 'That is what you say already'}.{state}", highlight=False)
+
+
+def history(
+    person: Annotated[str, typer.Argument(help="Record number, person id or source patient id.")],
+    site: SiteOption = Path(),
+    json: _JSON = False,
+) -> None:
+    """Why the records of a person are one person, and how each came there."""
+    from chartloom.serve import needs
+    from chartloom.serve.identity.evidence_words import CAUSES, RULES
+    from chartloom.serve.identity.history import read_history
+
+    with _open(site) as desk:
+        hits = desk.find(person)
+        if len(hits) != 1:
+            ERR.print(f"{len(hits)} persons are found under that; name one by its id.")
+            raise typer.Exit(1)
+        permit = desk.permit(needs.identity_history(hits[0].person_id))
+        actor = desk.authority.gatherer.who(desk.principal).actor
+        found = permit.run(read_history, desk.opened.store, permit.patients, actor)
+        if json:
+            print_json(found)
+            return
+        OUT.print(f"{len(found.source_patients)} record(s):", highlight=False)
+        for id in found.source_patients:
+            OUT.print(f"  {id}", highlight=False)
+        for joined in found.joined:
+            if joined.word is not None:
+                by = joined.word.by or "a source"
+                why = f"{joined.word.kind.value}, said by {by}"
+            elif joined.decision is not None:
+                rule = joined.decision.rule
+                why = f"{RULES.get(rule, rule)}, {joined.decision.weight:.1f} bits"
+            else:
+                continue
+            OUT.print(f"{_short(joined.pair)}: {why}", highlight=False, markup=False)
+        table = Table("When", "Record", "Why", box=SIMPLE_HEAD, pad_edge=False)
+        for m in found.memberships:
+            table.add_row(when(m.at_us), m.source_patient[:8], CAUSES.get(m.cause, m.cause))
+        OUT.print(table)
+        _print_words(found.words)
+
+
+def _read(desk: Desk, pair: Pair) -> PairView:
+    from chartloom.serve import needs
+    from chartloom.serve.identity.pairs import read_pair
+
+    store = desk.opened.store
+    actor = desk.authority.gatherer.who(desk.principal).actor
+    return desk.ask(
+        needs.identity_pair(pair), read_pair, store, store, pair, actor, store.parameters,
+        strangers=True,
+    )  # fmt: skip
+
+
+def _pair(desk: Desk, text: str) -> Pair:
+    """The pair of two ids, or of their beginnings as the queue shows them."""
+    from chartloom.serve import needs
+    from chartloom.serve.identity.pairs import pair_of
+    from chartloom.serve.identity.queue import all_reviews
+
+    a, tilde, b = text.partition("~")
+    b = b if tilde else a
+    if len(a) == len(b) == 36:
+        return pair_of(a, b)
+    reviews = desk.ask(needs.identity_queue(), all_reviews, desk.opened.store)
+    found = {r.pair for r in reviews if _begins(r.pair, a, b)}
+    if len(found) != 1:
+        raise ConfigurationError(
+            f"{len(found)} pairs of the queue begin like that.",
+            where=text,
+            cure="Name the pair as `chartloom identity queue` shows it, or by whole ids.",
+        )
+    return found.pop()
+
+
+def _begins(pair: Pair, a: str, b: str) -> bool:
+    first, second = pair
+    straight = first.startswith(a) and second.startswith(b)
+    return bool(a and b) and (straight or (first.startswith(b) and second.startswith(a)))
+
+
+def _short(pair: Pair) -> str:
+    return pair[0][:8] if pair[0] == pair[1] else f"{pair[0][:8]}~{pair[1][:8]}"
+
+
+def _told(review: IdentityReview) -> dict[str, Any]:
+    """A review without what people said: that is for who looks at the pair."""
+    return {
+        "pair": review.pair,
+        "weight": review.weight,
+        "reason": review.reason,
+        "sinceUs": review.since_us,
+        "state": review.state,
+        "two": review.two,
+    }
+
+
+def _as_json(view: PairView) -> dict[str, Any]:
+    return {
+        "pair": view.pair,
+        "review": _told(view.review) if view.review else None,
+        "decision": view.decision,
+        "rows": [_row_json(row) for row in view.rows],
+        "words": view.words,
+        "hidden": view.hidden,
+        "memberships": view.memberships,
+        "onePerson": view.one_person,
+    }
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    sides = {"left": row.left, "right": row.right}
+    said = {k: [{"text": v.text, "note": v.note} for v in vs] for k, vs in sides.items()}
+    return {"row": row.key, "state": row.state, **said}
+
+
+def _cell(values: tuple[Value, ...]) -> str:
+    from rich.markup import escape
+
+    return "\n".join(escape(" ".join(t for t in (v.text, v.note) if t)) for v in values) or "-"
+
+
+def _print_words(words: tuple[IdentityWord, ...]) -> None:
+    for w in words:
+        text = f"{when(w.event_us)}  {w.by or 'a source'}: {w.kind.value} {w.reason}"
+        OUT.print(text.rstrip(), highlight=False, markup=False)
