@@ -68,8 +68,9 @@ _POLICY_TESTS = (
     "tests/security/test_permitted.py", "tests/unit/guard/test_policy_faults.py",
     "tests/unit/project/test_site_access.py",
 )  # fmt: skip
-_RULES = ("tests/unit/engines/test_checks_*.py", "tests/security/test_store_roles.py", "tests/contract/test_store_access*.py",
-          "tests/contract/test_store_labels.py", "tests/contract/test_checks_*.py")  # fmt: skip
+_RULES = ("tests/unit/engines/test_checks_*.py", "tests/security/test_store_roles.py",
+          "tests/contract/test_store_access*.py", "tests/contract/test_store_labels.py",
+          "tests/contract/test_checks_*.py")  # fmt: skip
 _SQL = ("tests/contract/test_checks_*.py", "tests/contract/test_store_access*.py",
         "tests/contract/test_subject_keys.py", "tests/contract/test_audit_log.py",
         "tests/contract/test_batch_calls.py", "tests/contract/test_store_landing.py")  # fmt: skip

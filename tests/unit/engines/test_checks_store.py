@@ -212,6 +212,7 @@ def test_who_comes_first_looks_whether_all_is_well(
 ) -> None:
     store = PostgresStore("host=/nonexistent dbname=x user=x", guard, FakeClock())
     looked: list[str] = []
+    wrong: set[str] = set()
 
     def look(name: str) -> Any:
         def looking(*_: object) -> int:
@@ -226,7 +227,8 @@ def test_who_comes_first_looks_whether_all_is_well(
     monkeypatch.setattr(migrate, "check_site", look("site"))
     monkeypatch.setattr(migrate, "first_day", look("day"))
     monkeypatch.setattr(base, "entered", lambda *_: nullcontext())
-    for wrong in ({"protection"}, {"site"}):
+    for name in ("protection", "site"):
+        wrong = {name}
         with pytest.raises(ConfigurationError):
             store._first_day(_one(None))
     assert looked == ["protection", "protection", "site"]

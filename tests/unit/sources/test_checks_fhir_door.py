@@ -1,4 +1,4 @@
-"""The HTTP door of a feed by itself: each request that it refuses, and that nothing of it is kept."""
+"""The HTTP door of a feed by itself: each request that it refuses, of which nothing is kept."""
 
 from __future__ import annotations
 
