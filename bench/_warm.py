@@ -295,7 +295,8 @@ def fresh(asked: dict[str, Any], imports: dict[str, set[str]]) -> dict[str, Any]
             delattr(sys.modules[parent], last)
     assert asked.get("module", "") not in sys.modules
     ran = Ran()
-    code = pytest.main([*asked["tests"], "-x", "-q", "-p", "no:cacheprovider", "--assert=plain"],
+    left_out = [f"--deselect={node}" for node in asked.get("left_out", ())]
+    code = pytest.main([*asked["tests"], *left_out, "-x", "-q", "-p", "no:cacheprovider", "--assert=plain"],
                        plugins=[ran])  # fmt: skip
     marked = True
     if asked.get("module"):

@@ -50,6 +50,7 @@ EQUIVALENT = Path(__file__).with_name("guard-mutants-equivalent.txt")
 _COPIED = ("src", "tests", "bench", "tools", "docs", "pyproject.toml", "README.md", "changes")
 _TESTS_S = 90.0
 _WIDE_S = 600.0
+_NOT_GREEN_MAX = 4
 
 
 class Process:
@@ -114,7 +115,7 @@ class Tree:
                             *(t for t in tests if (self.root / t).exists()))  # fmt: skip
         items: list[str] = self.warm.answer()["items"]
         self.items = [i for i in items if i.partition("::")[0] not in LEFT_OUT]
-        self._good: dict[tuple[str, str], bool] = {}
+        self._not_green: dict[tuple[str, str], list[str] | None] = {}
         self.fresh = Process(folder, self.root, self._env, "--fresh")
 
     def swapped(self, mutant: Mutant, nodes: list[str], timeout_s: float) -> dict[str, Any]:
@@ -129,19 +130,30 @@ class Tree:
     def imported(self, mutant: Mutant, test: str, timeout_s: float) -> dict[str, Any] | None:
         """Runs test files (with blanks between) with a mutant that is imported, or read, anew.
 
-        ``None`` if the file does not pass with the original, put there in the same way.
+        Without those tests that do not pass with the original, put there in the same way; ``None``
+        if there are many.
         """
         kind = (mutant.path if mutant.path.endswith(".py") else Path(mutant.path).suffix, test)
-        if kind not in self._good:
-            original = (self.root / mutant.path).read_text(encoding="utf-8")
-            answer = self._imported(replace(mutant, text=original), test, 600)
-            good = not answer.get("failed", ["hung"]) and bool(answer["passed"])
-            self._good[kind] = good
-            if not good:
-                print(f"not green with the original, left out: {kind} {answer}", flush=True)
-        return self._imported(mutant, test, timeout_s) if self._good[kind] else None
+        if kind not in self._not_green:
+            self._not_green[kind] = self._look(mutant, test)
+        wrong = self._not_green[kind]
+        return None if wrong is None else self._imported(mutant, test, timeout_s, wrong)
 
-    def _imported(self, mutant: Mutant, test: str, timeout_s: float) -> dict[str, Any]:
+    def _look(self, mutant: Mutant, test: str) -> list[str] | None:
+        """The tests that do not pass with the original; ``None`` if more than a few do not."""
+        original = (self.root / mutant.path).read_text(encoding="utf-8")
+        wrong: list[str] = []
+        for _ in range(_NOT_GREEN_MAX):
+            answer = self._imported(replace(mutant, text=original), test, 600, wrong)
+            if not answer.get("failed", ["hung"]) and answer["passed"]:
+                return wrong
+            wrong += answer.get("failed", [])
+            print(f"not green with the original, left out: {wrong or answer}", flush=True)
+        return None
+
+    def _imported(
+        self, mutant: Mutant, test: str, timeout_s: float, wrong: list[str]
+    ) -> dict[str, Any]:
         file = self.root / mutant.path
         original, mark = file.read_text(encoding="utf-8"), ""
         module = ""
@@ -151,7 +163,7 @@ class Tree:
         try:
             self._put(file, mutant.text + mark)
             return self.fresh.run(tests=test.split(), timeout_s=timeout_s, module=module,
-                                  mark=mutant.name)  # fmt: skip
+                                  mark=mutant.name, left_out=wrong)  # fmt: skip
         finally:
             self._put(file, original)
 

@@ -32,7 +32,7 @@ def client_findings(project: Project) -> Iterator[Finding]:
     for issue in issues:
         line, known = issue.location.rpartition(":")[2], CATALOGUE[issue.code]
         what = f"{known.title.rstrip('.')}: {issue.detail}."
-        yield Finding(FILE, int(line) if line.isdigit() else 0, "client", what, known.cure)
+        yield Finding(FILE, int(line), "client", what, known.cure)
     for client in clients:
         for name in client.feeds:
             if wrong := _wrong_feed(project, client.id, name):

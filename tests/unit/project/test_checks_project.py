@@ -55,6 +55,8 @@ def test_services_that_are_wrong_are_not_loaded(folder: Path) -> None:
         load_clients(project)
     [finding] = client_findings(project)
     assert (finding.file, finding.line > 0) == ("clients.toml", True)
+    [unreadable] = client_findings(services(folder, "[["))
+    assert (unreadable.file, unreadable.line) == ("clients.toml", 0)
 
 
 def test_feeds_that_services_are_named_for_can_tell_who_sends(folder: Path) -> None:

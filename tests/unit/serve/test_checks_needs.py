@@ -34,6 +34,13 @@ EXPECTED: dict[str, tuple[Need, PersonFacts | None, set[Role]]] = {
     "KEYS": (needs.KEYS, None, {ADMINISTRATOR}),
     "chart": (needs.chart("p"), MINE, {CLINICIAN}),
     "chart of a stranger": (needs.chart("p"), STRANGER, set()),
+    "reconcile": (needs.reconcile("p", "medications"), MINE, {CLINICIAN}),
+    "reconcile of a stranger": (needs.reconcile("p", "medications"), STRANGER, set()),
+    "reconcile of oneself": (
+        needs.reconcile("p", "medications"),
+        PersonFacts(("p",), frozenset({"attending"}), own=True),
+        set(),
+    ),
     "document": (needs.document("r"), MINE, {CLINICIAN}),
     "document of a stranger": (needs.document("r"), STRANGER, set()),
     "evidence": (needs.evidence("r"), MINE, {CLINICIAN, ENGINEER}),

@@ -1,0 +1,90 @@
+"""What the audit explorer shows is what was asked for: each field of its form alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.support.audit_examples import OTHER, PATIENT
+from tests.support.memory_audit import MemoryAudit
+
+from chartloom.domain.grant import Purpose
+from chartloom.guard.audit import Actor, Context, entry, events
+from chartloom.serve import LogCheck
+from chartloom.serve import audit as page
+from chartloom.serve.audit import Answer, Search
+
+HOUR_US = 3_600_000_000
+T0 = int(datetime(2026, 3, 1, tzinfo=UTC).timestamp()) * 1_000_000
+
+
+def context(actor: str, hour: int, **more: Any) -> Context:
+    return Context(T0 + hour * HOUR_US, Actor(actor, **more), Purpose.TREATMENT)
+
+
+MADE = (
+    events.patient_read(context("ann", 0), PATIENT),
+    events.patient_read(context("bob", 1), OTHER),
+    events.transformation(context("worker", 2, service=True), "adt", 1, 5, 5, "abc", 2),
+    events.patient_read(context("svc", 3, service=True, behalf="ann"), OTHER),
+    events.disclosure(context("bob", 4), PATIENT, "court-4", "record", "court-order"),
+    events.sign_in(context("ann", 5), "oidc"),
+)
+
+
+def search(*persons: str, **asked: str) -> Answer:
+    log = MemoryAudit()
+    log.append([entry(e) for e in MADE])
+    doors = SimpleNamespace(audit=log, newest_head=lambda: None, log_check=LogCheck)
+    console: Any = SimpleNamespace(doors=doors, zone=UTC)
+    grant: Any = SimpleNamespace(persons=persons)
+    return page._search(grant, console, Search(person="x" if persons else "", **asked))
+
+
+def numbers(*persons: str, **asked: str) -> list[int]:
+    return [e.seq for e in search(*persons, **asked).events]
+
+
+def test_without_a_question_all_is_shown_but_the_work_of_workers() -> None:
+    assert numbers() == [6, 5, 4, 2, 1]
+    assert numbers(work="1") == [6, 5, 4, 3, 2, 1]
+    assert numbers(kind="transform") == numbers(kind="transform", work="1") == [3]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"actor": "ann"}, [6, 4, 1]),
+        ({"actor": "svc"}, [4]),
+        ({"actor": "nobody"}, []),
+        ({"kind": "read"}, [4, 2, 1]),
+        ({"kind": "disclosure"}, [5]),
+        ({"since": "2026-03-01T04:00"}, [6, 5]),
+        ({"until": "2026-03-01T01:00"}, [1]),
+        ({"since": "2026-03-01T01:00", "until": "2026-03-01T04:00"}, [4, 2]),
+        ({"before": "4"}, [2, 1]),
+        ({"actor": "ann", "kind": "read", "before": "4"}, [1]),
+    ],
+)
+def test_each_field_restricts(asked: dict[str, str], found: list[int]) -> None:
+    assert numbers(**asked) == found
+
+
+def test_of_a_person_only_what_is_about_them() -> None:
+    answer = search(PATIENT)
+    assert [e.seq for e in answer.events] == [5, 1]
+    assert [v.actor for v in answer.viewings] == ["bob", "ann"]
+    assert [d.recipients for d in answer.disclosures] == [("court-4",)]
+    assert numbers(PATIENT, kind="read") == [1]
+    late = search(PATIENT, since="2026-03-01T01:00")
+    assert [e.seq for e in late.events] == [5]
+    assert [v.actor for v in late.viewings] == ["bob"]
+    early = search(PATIENT, until="2026-03-01T04:00")
+    assert early.disclosures == ()
+
+
+def test_of_nobody_no_viewings_are_told() -> None:
+    answer = search()
+    assert (answer.viewings, answer.disclosures, answer.patients) == ((), (), ())
