@@ -92,9 +92,9 @@ def size_of(site: Site) -> int:
 MENU = {
     "one": {"/chart", "/glass", "/uses"},
     "engineer": {"/feeds", "/messages", "/quarantine"},
-    "officer": {"/feeds", "/review", "/audit", "/uses", "/shreddings"},
+    "officer": {"/sessions", "/feeds", "/review", "/audit", "/uses", "/shreddings"},
     "analyst": {"/uses"},
-    "admin": {"/feeds", "/keys", "/shreddings"},
+    "admin": {"/sessions", "/feeds", "/keys", "/shreddings"},
     "steward": {"/identity"},
     "nobody": set(),
 }
