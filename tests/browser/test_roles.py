@@ -317,7 +317,7 @@ def test_a_privacy_officer_does_not_judge_own_emergency_access(
 
 USE = {
     "title": "Sepsis bundle", "purpose": "HQUALIMP", "cohort": "Adults in the ED",
-    "fields": "Observation.valueQuantity\nEncounter.period", "until": "",
+    "fields": "Observation.valueQuantity\nEncounter.period", "until": "", "everyone": "1",
 }  # fmt: skip
 
 
