@@ -51,9 +51,9 @@ def export(
 
     Only the elements that the data use names, and of those only what the allow-list of the profile
     lets out; never free text. Of whom, by which profile and how few may look alike is as approved;
-    options make it narrower, never wider. Persons who would stand out (fewer than k alike) are left out. The
-    export is on record before its first byte: done by whoever runs this (operator:<uid>), for
-    --user.
+    options make it narrower, never wider. Persons who would stand out (fewer than k alike) are left
+    out. The export is on record before its first byte: done by whoever runs this (operator:<uid>),
+    for --user.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 

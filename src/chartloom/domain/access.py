@@ -103,9 +103,9 @@ class DataUse(msgspec.Struct, frozen=True):
     """Permission to use data for quality improvement or research: who, what, whom, until when.
 
     fields: resource elements that may be used (``Observation.valueQuantity``), nothing else.
-    cohort: the criterion in words. users: subjects of those who may use it. everyone, persons: whose
-    data may leave, all persons of the site or these ids; neither: nobody's. profile: how much may
-    leave at most (``guard.deid.Profile``). k: how few may look alike at least.
+    cohort: the criterion in words. users: subjects of those who may use it. everyone, persons:
+    whose data may leave, all persons of the site or these ids; neither: nobody's. profile: how much
+    may leave at most (``guard.deid.Profile``). k: how few may look alike at least.
     """
 
     id: str

@@ -82,7 +82,8 @@ def _page(
     return console.page(
         request, "uses.html", code, uses=shown, decides=decides, me=me, trouble=trouble,
         kept=kept, asks=console.may(request, Action.REQUEST_DATA_USE, *_PURPOSES),
-        use_purposes=_PURPOSES, profiles=PROFILES, k_usual=K_USUAL, over=[u.id for u in shown if u.until_us <= now_us],
+        use_purposes=_PURPOSES, profiles=PROFILES, k_usual=K_USUAL,
+        over=[u.id for u in shown if u.until_us <= now_us],
         today=datetime.fromtimestamp(now_us / 1e6, console.zone).date().isoformat(),
     )  # fmt: skip
 

@@ -81,8 +81,8 @@ class Exporter:
 
     by: who does it (``operator:<uid>``): on record as whoever acts, for the person, who gets it.
     That the person wants it is the operator's word. keys: folder of the projects' keys; without a
-    project's key its pseudonyms cannot be undone. everyone: all persons of the site. progress: called with (persons done, of how many)
-    in each pass.
+    project's key its pseudonyms cannot be undone. everyone: all persons of the site. progress:
+    called with (persons done, of how many) in each pass.
     """
 
     def __init__(
