@@ -23,6 +23,7 @@ MINUTE_US = 60_000_000
 STATES = {
     "new": ({}, "dim", "Not checked yet"),
     "follows": ({"at_us": 1}, "good", "first look through the whole record is under way"),
+    "waiting": ({"at_us": 1, "due_us": 1, "size": 3}, "dim", "3 events on record when last looked"),
     "whole": (
         {"at_us": 1, "whole_us": 5, "whole_size": 1234},
         "good",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -77,6 +78,9 @@ def test_what_nobody_can_tell_is_reviewed_until_it_is_said(store: PostgresStore)
     assert review.two
     figures = store.figures(everyone(store))
     assert (figures.open_count, figures.by_reason) == (1, {"twins-same-number": 1})
+    with psycopg.connect(store.dsn) as conn:
+        told_of = conn.execute("SELECT feed, code, count FROM issue_day").fetchall()
+    assert told_of == [("reg", "identity-review", 1)]
     tell(store, Told("a", {}, 3, (("unlink", "a", "b", ""),)))
     assert queue(store) == []
     closed = store.review(everyone(store), ("a", "b"))

@@ -29,7 +29,7 @@ from chartloom.hot import Worker
 from chartloom.project import Project, load_project, write_site
 from chartloom.sources.intake import Hl7Intake
 from chartloom.wiring import open_site
-from chartloom.wiring.exports import Exports, open_exports
+from chartloom.wiring.exports import Exports, everyone, open_exports
 
 __all__ = ["postgres_server"]
 
@@ -56,10 +56,20 @@ roles = ["analyst"]
 """
 
 
+NAMES = [
+    ("ABBOTT", "Zelda"), ("QUIGLEY", "Ines"), ("OYELARAN", "Funmi"), ("VASQUEZ", "Dolores"),
+    ("HOLM", "Britta"), ("NAKAMURA", "Yuki"), ("FITZROY", "Prudence"), ("DUBOIS", "Odile"),
+    ("MWANGI", "Wanjiru"), ("KOWALSKI", "Bogna"), ("RASHID", "Samira"), ("JENSEN", "Tove"),
+    ("ULLOA", "Consuelo"),
+]  # fmt: skip
+
+
 def message(n: int, born: int) -> bytes:
+    family, given = NAMES[n % len(NAMES)]  # nobody takes them for one person
     lines = (
         f"MSH|^~\\&|LAB|H|||20240101080000||ORU^R01|C{n}|P|2.5",
-        f"PID|1||{n}^^^H^MR||CANARY{n}^Ana||{born}0215|F|||1 Road^^CANARYTOWN^MA^02139",
+        f"PID|1||{n}^^^H^MR||CANARY{family}^{given}||{born}{n % 12 + 1:02}{n % 27 + 1:02}|F|||"
+        f"{n * 37} {given} Road^^CANARYTOWN^MA^02139",
         f"ORC|RE|O{n}|F{n}",
         f"OBR|1|O{n}|F{n}|718-7^Haemoglobin^LN|||20240101070000||||||||||||||||||F",
         "OBX|1|NM|718-7^Haemoglobin^LN||13.5|g/dL|||||F|||20240101070000",
@@ -112,11 +122,11 @@ def fill(project: Project) -> None:
             pass
         uses = PostgresUses(store)
         grant = opened.guard.mint("tests", Purpose.OPERATIONS, (USES_SUBJECT,), (), 60)
-        for use in data_uses(now_us):
+        for use in data_uses(now_us, everyone(opened)):
             uses.add(grant, use)
 
 
-def data_uses(now_us: int) -> list[DataUse]:
+def data_uses(now_us: int, persons: list[str]) -> list[DataUse]:
     good = DataUse(
         USE,
         "Anaemia",
@@ -130,6 +140,8 @@ def data_uses(now_us: int) -> list[DataUse]:
         UseState.APPROVED,
         "p.officer",
         now_us,
+        everyone=True,
+        k=1,
     )
     change = msgspec.structs.replace
     return [
@@ -138,6 +150,9 @@ def data_uses(now_us: int) -> list[DataUse]:
         change(good, id="over", until_us=now_us - 1),
         change(good, id="self-approved", decided_by="a.analyst"),
         change(good, id="no-fields", fields=()),
+        change(good, id="narrow", everyone=False, persons=tuple(persons[:3]), k=2),
+        change(good, id="shifted", profile="shifted"),
+        change(good, id="of-nobody", everyone=False),
     ]
 
 
@@ -178,7 +193,7 @@ def test_what_leaves_is_what_the_data_use_names(exports: Exports, tmp_path: Path
     out = tmp_path / "out"
     before = len(exported_events(exports))
     everyone = exports.everyone()
-    report = exports.exporter.export(exports.principal("a.analyst"), USE, everyone, out)
+    report = exports.exporter.export(exports.principal("a.analyst"), USE, everyone, out, k=11)
     assert (report.asked, report.denied, report.suppressed, report.persons) == (13, 0, 1, 12)
     assert (report.k, report.smallest_before) == (12, 1)
     found = lines(out)
@@ -271,3 +286,37 @@ def test_nothing_is_written_when_it_cannot_be_put_on_record(
         )
     assert type(caught.value).__name__ == "AuditUnavailable"
     assert list(tmp_path.iterdir()) == []
+
+
+def refused(exports: Exports, use: str, **wider: Any) -> str:
+    """What it says; nothing was written, and the try is on record."""
+    before = len(exported_events(exports))
+    persons = wider.pop("persons", None)
+    with pytest.raises(ConfigurationError) as caught:
+        exports.exporter.export(exports.principal("a.analyst"), use, persons, None, **wider)
+    (event,) = exported_events(exports)[before:]
+    assert "wider-than-approved" in event
+    return str(caught.value)
+
+
+def test_nothing_wider_than_approved_leaves(exports: Exports) -> None:
+    site = exports.everyone()
+    assert "persons" in refused(exports, "narrow", persons=site)
+    assert "persons" in refused(exports, "narrow", persons=site[2:4])
+    assert "persons" in refused(exports, "of-nobody", persons=site[:1])
+    assert "k (at least 2" in refused(exports, "narrow", k=1)
+    assert "profile (safe_harbor" in refused(exports, "narrow", profile=Profile.SHIFTED)
+    assert "profile (safe_harbor" in refused(exports, USE, profile=Profile.LIMITED)
+    assert "profile (shifted" in refused(exports, "shifted", profile=Profile.LIMITED)
+
+
+def test_what_is_not_said_is_as_approved_and_may_be_narrower(exports: Exports) -> None:
+    who, run = exports.principal("a.analyst"), exports.exporter.export
+    asked = run(who, "narrow", None, None)
+    assert (asked.asked, asked.k_wanted, asked.profile) == (3, 2, Profile.SAFE_HARBOR)
+    assert run(who, "shifted", None, None).profile == Profile.SHIFTED
+    fewer = run(who, "narrow", exports.everyone()[:2], None, k=5)
+    assert (fewer.asked, fewer.k_wanted) == (2, 5)
+    safer = run(who, "shifted", None, None, profile=Profile.SAFE_HARBOR)
+    assert (safer.asked, safer.profile) == (13, Profile.SAFE_HARBOR)
+    assert run(who, "of-nobody", None, None).asked == 0

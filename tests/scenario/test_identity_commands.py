@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.support.identity_house import PEOPLE, admission
+from tests.support.identity_house import OVERWRITTEN, PEOPLE, admission
 from tests.support.patience import PATIENCE_S
 from tests.support.up import chartloom, site
 
@@ -53,6 +53,17 @@ def test_a_pair_is_found_shown_decided_and_taken_back(site: Path, tmp_path: Path
     assert joined["joined"][0]["decision"]["rule"] == "national-number"
     assert "the same national number" in run("identity", "history", "S1")
     assert "0 pairs" in run("identity", "show", "00000000~11111111", expect=2)
+
+    over = tmp_path / "over.hl7"
+    for minute, person in enumerate((PEOPLE["over"], OVERWRITTEN)):
+        over.write_bytes(admission(f"IDover{minute}", person, minute))
+        run("send", str(over), "--feed", "adt", "--json")
+    while "overlay" not in run("identity", "queue") and time.monotonic() < until_s:
+        time.sleep(0.05)
+    (turned,) = json.loads(run("identity", "queue", "--reason", "overlay", "--json"))["reviews"]
+    shown = run("identity", "show", turned["pair"][0])
+    for word in ("Before", "Lindgren", "After", "Petrakis"):
+        assert word in shown
 
     log = run("audit", "export")
     said = [e for line in log.splitlines() if (e := json.loads(line)["event"])["action"] == "U"]

@@ -45,6 +45,19 @@ def test_nobody_deletes_what_is_known_of_patients_but_by_letting_a_message_go() 
     assert not [name for name, role in may if role is Role.INGEST]
 
 
+def test_what_is_derived_is_written_by_functions_only() -> None:
+    """The worker's own writing: who is one person, lanes, and versions of the project."""
+    writes = {
+        name
+        for name, table in TABLES.items()
+        if {w for w, _ in privileges(table.of(Role.WORKER))} & {"INSERT", "UPDATE", "DELETE"}
+    }
+    derived = {"outcome", "bundle", "resource", "view", "link", "identifier", "record_number"}
+    derived |= {"care", "person_label", "outbox", "issue_day", "feed_minute_out", "retry"}
+    assert writes & (derived | {"landing"}) == set()
+    assert ("INSERT", "") not in privileges(TABLES["person"].of(Role.WORKER))
+
+
 def test_who_lands_messages_reads_nothing_of_any_patient() -> None:
     for name, table in TABLES.items():
         if table.rule not in (Rule.SITE, Rule.NOBODY):

@@ -22,12 +22,13 @@ class Client:
         path: str,
         method: str = "GET",
         form: dict[str, object] | None = None,
+        data: bytes | None = None,
         **headers: str,
     ) -> tuple[int, dict[str, str], str]:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if self.cookie:
             sent["Cookie"] = self.cookie
-        body = None
+        body: str | bytes | None = data
         if form is not None:
             body = urlencode(form, doseq=True)
             sent["Content-Type"] = "application/x-www-form-urlencoded"

@@ -38,20 +38,20 @@ def stop_overlays(
     known = _Known(states)
     result = []
     for d in derived:
-        stamp = Stamp(1, d.event_us, d.position)
         patients = [
             c
             for c in d.contributions
-            if c.resource["resourceType"] == "Patient" and not c.directory
+            if not c.directory and c.resource["resourceType"] == "Patient"
         ]
-        overlaid = tuple(
+        overlaid = [
             c.source_patient
             for c in patients
             if known.would_change(c, parameters) and d.position > vouched(c.source_patient)
-        )
+        ]
         if overlaid:
-            d = _stopped(d, overlaid)
-        else:
+            d = _stopped(d, tuple(overlaid))
+        elif patients:
+            stamp = Stamp(1, d.event_us, d.position)
             for c in patients:
                 known.hear(c, stamp)
         result.append(d)

@@ -6,7 +6,19 @@ import sys
 
 import typer
 
-from chartloom.cli import audit, ca, export, identity, inspect, keys, look, operate, site, traffic
+from chartloom.cli import (
+    audit,
+    ca,
+    export,
+    identity,
+    inspect,
+    keys,
+    look,
+    operate,
+    service,
+    site,
+    traffic,
+)
 from chartloom.cli.output import ERR
 from chartloom.domain.errors import ChartloomError
 
@@ -18,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (inspect, site, traffic, look, operate, ca, keys, export, identity, audit):
+for part in (inspect, site, traffic, look, operate, ca, keys, export, identity, audit, service):
     part.register(app)
 
 

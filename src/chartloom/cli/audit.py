@@ -104,11 +104,14 @@ def who_saw(
     if json:
         print_json(found)
         return
-    table = _table("Actor", "Purpose", "Times", "Denied", "Last (UTC)", "How", right=(2, 3))
+    table = _table(
+        "Actor", "Purpose", "Times", "Refreshed", "Denied", "Last (UTC)", "How", right=(2, 3, 4)
+    )
     for v in found:
         actor = f"{v.actor} for {v.behalf}" if v.behalf else v.actor
         how = ", ".join(v.kinds)
-        table.add_row(actor, v.purpose, str(v.times), str(v.denied), when(v.last_us)[:16], how)
+        counts = (str(v.times), str(v.refreshed), str(v.denied))
+        table.add_row(actor, v.purpose, *counts, when(v.last_us)[:16], how)
     OUT.print(table if found else "Nobody, in this time.")
 
 

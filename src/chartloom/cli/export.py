@@ -21,7 +21,7 @@ _DROPPED_SHOWN = 30
 def register(app: typer.Typer) -> None:
     """Adds ``export``."""
     app.command(
-        epilog="Examples:  chartloom export --use 4f1c… --user a.analyst --everyone --dry-run"
+        epilog="Examples:  chartloom export --use 4f1c… --user a.analyst --dry-run"
         "  ·  chartloom export out/ --use 4f1c… --user a.analyst --persons cohort.txt"
     )(export)
 
@@ -31,14 +31,16 @@ def export(
     use: Annotated[str, typer.Option(help="Id of the approved data use.")] = "",
     user: Annotated[str, typer.Option(help="Subject in staff.toml who gets the data.")] = "",
     persons: Annotated[
-        Path | None, typer.Option(help="File with one person id per line: the cohort.")
+        Path | None,
+        typer.Option(help="File with one person id per line, if not all that are approved."),
     ] = None,
-    everyone: Annotated[bool, typer.Option("--everyone", help="All persons of the site.")] = False,
     profile: Annotated[
-        Literal["safe_harbor", "shifted", "limited"],
-        typer.Option(help="shifted needs an expert's word, limited a data use agreement."),
-    ] = "safe_harbor",
-    k: Annotated[int, typer.Option(help="Fewest persons who look alike.", min=1)] = 11,
+        Literal["safe_harbor", "shifted", "limited"] | None,
+        typer.Option(help="A narrower one than is approved."),
+    ] = None,
+    k: Annotated[
+        int | None, typer.Option(help="Fewest persons who look alike: more than approved.", min=1)
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only counts: what would leave, and what would not.")
     ] = False,
@@ -48,9 +50,10 @@ def export(
     """Writes a data set without anything that identifies: one NDJSON file per resource type.
 
     Only the elements that the data use names, and of those only what the allow-list of the profile
-    lets out; never free text. Persons who would stand out (fewer than k alike) are left out. The
-    export is on record before its first byte: done by whoever runs this (operator:<uid>), for
-    --user.
+    lets out; never free text. Of whom, by which profile and how few may look alike is as approved;
+    options make it narrower, never wider. Persons who would stand out (fewer than k alike) are left
+    out. The export is on record before its first byte: done by whoever runs this (operator:<uid>),
+    for --user.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
@@ -58,10 +61,9 @@ def export(
     from chartloom.project import load_project
     from chartloom.wiring.exports import open_exports
 
-    if not use or not user or (persons is None) == (not everyone) or (folder is None) != dry_run:
+    if not use or not user or (folder is None) != dry_run:
         raise ConfigurationError(
-            "Say what to export: --use, --user, and --persons FILE or --everyone; a folder, "
-            "or --dry-run.",
+            "Say what to export: --use and --user; a folder, or --dry-run.",
             cure="See `chartloom export --help`.",
         )
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -72,18 +74,17 @@ def export(
             progress.update(task, description=what, completed=done, total=total)
 
         with open_exports(load_project(site), show) as exports:
-            cohort = exports.everyone() if everyone else _ids(persons)
             report = exports.exporter.export(
-                exports.principal(user), use, cohort, folder, profile=Profile(profile), k=k
-            )
+                exports.principal(user), use, _ids(persons) if persons else None, folder,
+                profile=Profile(profile) if profile else None, k=k,
+            )  # fmt: skip
     if json:
         print_json(report)
     else:
         _show(report, folder)
 
 
-def _ids(file: Path | None) -> list[str]:
-    assert file is not None
+def _ids(file: Path) -> list[str]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as e:

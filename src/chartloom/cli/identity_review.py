@@ -17,6 +17,8 @@ from chartloom.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from chartloom.domain.identity import IdentityReview, IdentityWord, Pair
+    from chartloom.domain.message import Message
+    from chartloom.domain.resource import FhirJson
     from chartloom.serve.identity.fields import Row, Value
     from chartloom.serve.identity.pairs import PairView
     from chartloom.wiring.desk import Desk
@@ -220,10 +222,17 @@ def _read(desk: Desk, pair: Pair) -> PairView:
     from chartloom.serve import needs
     from chartloom.serve.identity.pairs import read_pair
 
-    store = desk.opened.store
+    opened, store = desk.opened, desk.opened.store
+
+    def stated(message: Message) -> list[FhirJson]:
+        """What a stopped message says; the mappings are compiled for that only."""
+        feed, mapping = opened.load_mappings()[message.feed]
+        derived = mapping.derive(message, feed, opened.guard.namespace)
+        return [c.resource for c in derived.contributions]
+
     actor = desk.authority.gatherer.who(desk.principal).actor
     return desk.ask(
-        needs.identity_pair(pair), read_pair, store, store, pair, actor, store.parameters,
+        needs.identity_pair(pair), read_pair, store, store, pair, actor, store.parameters, stated,
         strangers=True,
     )  # fmt: skip
 

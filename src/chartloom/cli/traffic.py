@@ -47,6 +47,7 @@ def send(
     tls_cert: Annotated[Path | None, typer.Option(help="PEM of a client certificate.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM of its key.")] = None,
     token_env: Annotated[str, typer.Option(help="Environment variable with a bearer token.")] = "",
+    show: Annotated[bool, typer.Option(help="Print the answers, as HL7 v2 ones come.")] = False,
     json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
 ) -> None:
     """Sends messages over MLLP or HTTP, each waiting for its answer, with progress and rate."""
@@ -81,12 +82,25 @@ def send(
                 progress=progress,
             )
             if target.transport == "http"
-            else send_mllp(*to_host, options=options, tls=tls, progress=progress)
+            else send_mllp(
+                *to_host,
+                options=options,
+                tls=tls,
+                progress=progress,
+                heard=_print_answer if show else lambda _: None,
+            )
         )
         report = asyncio.run(run)
     _print_report(report, json)
     if not report.is_complete:
         raise typer.Exit(1)
+
+
+def _print_answer(answer: bytes) -> None:
+    """One line per segment. Control characters, which a terminal would obey, are left out."""
+    for segment in answer.decode("utf-8", "replace").split("\r"):
+        if line := "".join(c for c in segment if c.isprintable()):
+            OUT.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_report(report: SendReport, json: bool) -> None:

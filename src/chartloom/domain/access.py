@@ -5,6 +5,7 @@ Nothing is judged here: how long a relation counts and what may be seen is decid
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -102,7 +103,9 @@ class DataUse(msgspec.Struct, frozen=True):
     """Permission to use data for quality improvement or research: who, what, whom, until when.
 
     fields: resource elements that may be used (``Observation.valueQuantity``), nothing else.
-    cohort: the criterion in words. users: subjects of those who may use it.
+    cohort: the criterion in words. users: subjects of those who may use it. everyone, persons:
+    whose data may leave, all persons of the site or these ids; neither: nobody's. profile: how much
+    may leave at most (``guard.deid.Profile``). k: how few may look alike at least.
     """
 
     id: str
@@ -117,6 +120,14 @@ class DataUse(msgspec.Struct, frozen=True):
     state: UseState = UseState.REQUESTED
     decided_by: str = ""
     decided_us: int = 0
+    everyone: bool = False
+    persons: tuple[str, ...] = ()
+    profile: str = "safe_harbor"
+    k: int = 11
+
+    def covers(self, person_ids: Sequence[str]) -> bool:
+        """Whether the data of all of these may leave."""
+        return self.everyone or set(person_ids) <= set(self.persons)
 
     def in_force(self, subject: str, purpose: Purpose, now_us: int) -> bool:
         """Whether it lets ``subject`` use data for ``purpose`` now."""

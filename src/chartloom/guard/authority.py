@@ -380,6 +380,7 @@ class Authority:
             asking.request_id,
             grant.grant_id if grant else "",
             grant.policy_version if grant else self.policies.version,
+            asking.refresh,
         )
 
     def record(self, *what: events.Event) -> None:

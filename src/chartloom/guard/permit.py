@@ -37,13 +37,15 @@ class Asking(msgspec.Struct, frozen=True):
     """Where a question came from, for the record. request_id ties its events together.
 
     fresh: whoever asks has proved who they are within the last minutes. by: who acts, if it is
-    somebody else than for whom it is asked (the operator of a command line).
+    somebody else than for whom it is asked (the operator of a command line). refresh: a page that
+    is open asks for itself again.
     """
 
     address: str = ""
     request_id: str = ""
     fresh: bool = False
     by: str = ""
+    refresh: bool = False
 
 
 class Need(msgspec.Struct, frozen=True):

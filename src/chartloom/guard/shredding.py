@@ -82,6 +82,10 @@ class TwoPersons:
         self._kept.add(self._grant(), made)
         return made
 
+    def kept(self) -> Sequence[Shredding]:
+        """All of them, for the house itself: nothing of it is shown."""
+        return self._kept.list(self._grant())
+
     def list(self, principal: Principal, asking: Asking) -> list[Shredding]:
         """All of them, newest first."""
         need = Need(

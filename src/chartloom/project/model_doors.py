@@ -125,8 +125,9 @@ class IdentityDoorSettings(Strict):
     )
     domains: list[DomainSettings] = Field(
         default_factory=list,
-        description="Assigning authorities that the doors answer for, HL7 v2 and FHIR alike, each with "
-        "``name``, ``oid``, ``uri`` as far as it has them (``[[doors.identity.domains]]``). "
+        description="Assigning authorities that the doors answer for, HL7 v2 and FHIR alike, "
+        "each with ``name``, ``oid``, ``uri`` as far as it has them "
+        "(``[[doors.identity.domains]]``). "
         "Without any: all that records name, but for numbers of insurance and the like.",
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -16,16 +16,20 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from chartloom.chart import ChartSection, ChartSummary, summary
+from chartloom.chart import ChartSummary, summary
+from chartloom.chart.reconcile import ListKind
 from chartloom.chart.shape import ENTRIES, POINTS, entry_of, point_of
 from chartloom.domain.chart import PlacedState, Section
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
 from chartloom.domain.store import MessageFilter, MessageRow, SearchHit
 from chartloom.serve import marks, needs, people, results, svg, words
+from chartloom.serve.chart_words import dosage_words, doses_alone, shown_total
 from chartloom.serve.console import Console, first, form_of, purpose_of
 from chartloom.serve.denials import denied
 from chartloom.serve.freshness import FreshnessLabel, judge, worst
+from chartloom.serve.lists.glance import active_allergies, current, reason_of
+from chartloom.serve.lists.reading import Lists, read_lists
 from chartloom.serve.tracing import evidence_href
 
 _SERIES_MAX = 500
@@ -49,8 +53,6 @@ TITLES = {
     Section.CHARGES: "Charges",
     Section.DEMOGRAPHICS: "Demographics",
 }
-#: SNOMED CT: no known allergy; no known allergy to drugs, environment, food.
-_NO_KNOWN_ALLERGY = {"716186003", "409137002", "428607008", "429625007"}
 
 #: What a row of the timeline is.
 KINDS = {
@@ -74,6 +76,8 @@ KINDS = {
 #: The last row of a page of the timeline: its moment and id.
 _PLACE = re.compile(r"(-?[0-9]{1,18})~([A-Za-z0-9.-]{1,64})")
 _NEWEST = (0, "")
+#: Lists that the summary shows.
+_CARDS = (ListKind.MEDICATIONS, ListKind.PROBLEMS)
 _BY_NAME = {section.name.lower(): section for section in TITLES}
 
 
@@ -85,6 +89,7 @@ class PersonPage(msgspec.Struct, frozen=True):
     labels: tuple[FreshnessLabel, ...]
     newest: MessageRow | None
     told: ChartSummary  #: the chart as it was read; ``chart`` is softened for templates
+    lists: Lists  #: the allergies at least
 
     @property
     def freshness(self) -> str:
@@ -130,7 +135,9 @@ def routes(console: Console) -> list[BaseRoute]:
 
     async def person(request: Request) -> Response:
         any_id = request.path_params["person"]
-        shown = await console.ask(request, needs.chart(any_id), person_page, console, any_id)
+        shown = await console.ask(
+            request, needs.chart(any_id), person_page, console, any_id, _CARDS
+        )
         return page_of(console, request, "person.html", shown, tab="summary")
 
     async def section(request: Request) -> Response:
@@ -188,7 +195,7 @@ def page_of(
     console: Console, request: Request, template: str, shown: PersonPage, **values: Any
 ) -> Response:
     """A page with the person's banner."""
-    zone = console.zone
+    zone, allergies = console.zone, active_allergies(shown.lists)
     return console.page(
         request,
         template,
@@ -208,7 +215,10 @@ def page_of(
         value_words=results.value_words,
         dosage_words=dosage_words,
         doses_alone=doses_alone,
-        denials=lambda entries: [e for e in entries if denies(e)],
+        warned=[x for x in allergies if x.detail.get("substance") != "none"],
+        denied=[x for x in allergies if x.detail.get("substance") == "none"],
+        listed=lambda kind: current(shown.lists, kind),
+        reason_of=reason_of,
         shown_total=shown_total,
         **values,
     )
@@ -216,41 +226,6 @@ def page_of(
 
 def _in_both(answer: tuple[list[people.PersonRow], list[people.PersonRow]]) -> list[str]:
     return [*people.patients_in(answer[0]), *people.patients_in(answer[1])]
-
-
-def denies(entry: dict[str, Any]) -> bool:
-    """Is this "allergy" the statement that there is none? It must not look like a warning."""
-    code = str(entry.get("code", "")).rpartition("|")[2]
-    text = str(entry.get("text", "")).casefold()
-    return code in _NO_KNOWN_ALLERGY or text.startswith(("no known", "no allerg")) or text == "nka"
-
-
-def shown_total(section: ChartSection) -> int:
-    """How many things a section holds: copies from several sources count once."""
-    if section.truncated or any("series" in e for e in section.entries):
-        return section.total
-    return len(section.entries)
-
-
-def doses_alone(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Orders, and only those doses that no order among them speaks of already."""
-    ordered = {e.get(key) for e in entries if "series" not in e for key in ("code", "text")} - {
-        "",
-        None,
-    }
-    return [e for e in entries if "series" not in e or not {e.get("code"), e.get("text")} & ordered]
-
-
-def dosage_words(dosage: dict[str, Any]) -> str:
-    """A dosage on one line; the source's own text too, if it says more than its parts."""
-    keys = ("dose", "rate", "route", "timing")
-    parts = [str(dosage[k]) for k in keys if dosage.get(k)]
-    if needed := dosage.get("as_needed"):
-        parts.append("as needed" if needed is True else f"as needed: {needed}")
-    text = str(dosage.get("text") or "")
-    if set(text.casefold().split()) - set(" ".join(parts).casefold().split()):
-        parts.append(text)
-    return ", ".join(parts)
 
 
 def read_person(grant: Grant, console: Console, any_id: str) -> tuple[SearchHit, ChartSummary]:
@@ -275,13 +250,24 @@ def _softened(chart: ChartSummary) -> ChartSummary:
     )
 
 
-def person_page(grant: Grant, console: Console, any_id: str) -> PersonPage:
+def person_page(
+    grant: Grant,
+    console: Console,
+    any_id: str,
+    kinds: Collection[ListKind] = (),
+    *,
+    sources: bool = False,
+) -> PersonPage:
+    """What stands at the top of every page of a person, and some reconciled lists. sources: whether
+    these tell which feed said what."""
     with console.store.together(grant):
         hit, chart = read_person(grant, console, any_id)
         heard = console.store.search(
             grant, MessageFilter(source_patients=hit.source_patients, limit=_MESSAGES_FOR_FEEDS)
         )
         statuses = console.statuses(grant)
+        wanted = {ListKind.ALLERGIES, *kinds}
+        lists = read_lists(grant, console, hit, chart, wanted, sources=sources)
     speaking = {row.feed for row in heard}
     now_us = console.clock.now_us()
     labels = tuple(
@@ -289,7 +275,7 @@ def person_page(grant: Grant, console: Console, any_id: str) -> PersonPage:
         for feed in console.project.feeds
         if feed.name in speaking and not feed.internal
     )
-    return PersonPage(hit, _softened(chart), labels, heard[0] if heard else None, chart)
+    return PersonPage(hit, _softened(chart), labels, heard[0] if heard else None, chart, lists)
 
 
 def _series(grant: Grant, console: Console, any_id: str, series: str) -> dict[str, Any]:

@@ -199,6 +199,10 @@ class Console:
         return found if found and self.may(request, Action.VIEW_SITE) else []
 
 
+#: Sent by pages that ask for themselves again (``console.js``).
+REFRESH_HEADER = "chartloom-refresh"
+
+
 def visitor_of(request: Request) -> Visitor:
     """Who asks; the shield let nobody else through."""
     visitor: Visitor = request.scope["chartloom.visitor"]
@@ -216,7 +220,8 @@ def asking_of(request: Request) -> Asking:
     address = client.host if client and ADDRESS.fullmatch(client.host) else ""
     visitor: Visitor | None = request.scope["chartloom.visitor"]
     fresh = visitor is not None and visitor.fresh
-    return Asking(address, request.scope["chartloom.request_id"], fresh)
+    refresh = request.method == "GET" and request.headers.get(REFRESH_HEADER) == "1"
+    return Asking(address, request.scope["chartloom.request_id"], fresh, refresh=refresh)
 
 
 def ordered(

@@ -58,7 +58,8 @@ class LogCheck(msgspec.Struct, frozen=True):
 
     at_us, trouble: what was logged since the newest head, by whoever signs the next; ``""`` if it
     follows. whole_us, whole_size, findings: when all events under signed heads were last verified
-    (0: not yet), how many, and what was found: (issue code, where).
+    (0: not yet), how many, and what was found: (issue code, where). due_us, size: until there was
+    something to verify, when the first look comes and how many events are on record.
     """
 
     at_us: int = 0
@@ -66,6 +67,8 @@ class LogCheck(msgspec.Struct, frozen=True):
     whole_us: int = 0
     whole_size: int = 0
     findings: tuple[tuple[str, str], ...] = ()
+    due_us: int = 0
+    size: int = 0
 
     @property
     def sound(self) -> bool:

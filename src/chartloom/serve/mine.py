@@ -62,7 +62,9 @@ def _mine(grant: Grant, console: Console, request: Request) -> Mine:
     persons = _findable(console, principal)
     kinds = Counter(kind for person in persons for kind in person.relations)
     me = actor_of(principal)
-    seen = [s for s in newest(console, _EVENTS_MAX) if me in s.people][:_SHOWN_MAX]
+    seen = [s for s in newest(console, _EVENTS_MAX) if me in s.people and not s.refresh][
+        :_SHOWN_MAX
+    ]
     # Whom a denied question was about is for the privacy office: it would tell that there is
     # somebody behind an id.
     told = tuple(msgspec.structs.replace(s, patients=()) if s.denied else s for s in seen)

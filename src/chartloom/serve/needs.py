@@ -149,7 +149,7 @@ def identity_history(person: str) -> Need:
     return Need(options, person=person, candidates=queue, what=("identity/history",))
 
 
-def shreddings() -> Need:
-    """The destructions of keys that were asked for."""
+def shreddings(patients: Sequence[str] = ()) -> Need:
+    """The destructions of keys that were asked for, and who these patients are."""
     options = ((Action.VIEW_SHREDDINGS, _OPERATE),)
-    return Need(options, candidates=(SHREDDINGS_SUBJECT,), what=("shreddings",))
+    return Need(options, candidates=(SHREDDINGS_SUBJECT, *patients), what=("shreddings",))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +22,9 @@ FIELDS = {
 }
 _HITS_MAX = 50
 _RECENT_MAX = 20
+#: Nobody has this id.
+NOBODY = "-"
+_OUR_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|-", re.IGNORECASE)
 _DAY_FIRST = re.compile(r"(\d{1,2})[./](\d{1,2})[./](\d{4})\Z")
 
 
@@ -48,6 +52,23 @@ def find(grant: Grant, console: Console, field: str, value: str) -> list[PersonR
     return rows(grant, console, console.store.find_persons(grant, field, value, _HITS_MAX))
 
 
+def is_our_id(typed: str) -> bool:
+    """Whether it has the form of an id of ours: that of a person or a source patient."""
+    return _OUR_ID.fullmatch(typed) is not None
+
+
+def meant(console: Console, typed: str) -> str:
+    """The id of the one person for whom somebody typed this: an id of ours, or any identifier. Of
+    nobody if there is none, or there are several: then the answer is as for what is not there.
+
+    Nothing is decided by this. Whoever shows anything asks the door about the person found.
+    """
+    if not typed or is_our_id(typed):
+        return typed
+    hits = console.store.find_persons(console.authority.gatherer.grant(), "identifier", typed, 2)
+    return hits[0].source_patients[0] if len(hits) == 1 else NOBODY
+
+
 def find_and_recent(
     grant: Grant, console: Console, field: str, value: str
 ) -> tuple[list[PersonRow], list[PersonRow]]:
@@ -70,6 +91,12 @@ def rows(grant: Grant, console: Console, hits: list[SearchHit]) -> list[PersonRo
     wanted = [p for hit in hits for p in hit.source_patients]
     states = console.store.states(grant, wanted) if wanted else {}
     return [_row(hit, states) for hit in hits]
+
+
+def about(grant: Grant, console: Console, source_patients: Sequence[str]) -> PersonRow:
+    """Who that is, as far as the grant opens it."""
+    person = SearchHit(source_patients[0], tuple(source_patients))
+    return rows(grant, console, [person])[0]
 
 
 def _row(hit: SearchHit, states: dict[str, ResourceState]) -> PersonRow:

@@ -45,6 +45,7 @@ FORM_BYTES_MAX = 64 * 1024
 BODY_BYTES_MAX = 256 * 1024
 _FORM_FIELDS_MAX = 1000
 COOKIE = "chartloom_session"
+_JSON_KINDS = ("application/fhir+json", "application/json")
 
 #: On every answer.
 HEADERS = {
@@ -128,11 +129,10 @@ class Shield:
             return self._refuse(request, 403)
         if visitor is not None and visitor.session is None:
             return await self._take_body(request, scope)
-        form = await _read_form(request)
+        form, presented = await _posted(request, scope)
         if form is None:
             return self._refuse(request, 413)
         scope["chartloom.form"] = form
-        presented = form.get("csrf", [""])[0]
         if visitor is not None and not equal(presented, visitor.csrf):
             return self._refuse(request, 403)
         return None
@@ -144,13 +144,13 @@ class Shield:
         body = await _read_body(request, BODY_BYTES_MAX)
         if body is None:
             return self._refuse(request, 413)
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = _kind(request)
         if kind == "application/x-www-form-urlencoded":
             form = _form_of(body)
             if form is None:
                 return self._refuse(request, 413)
             scope["chartloom.form"] = form
-        elif kind not in ("application/fhir+json", "application/json"):
+        elif kind not in _JSON_KINDS:
             return self._refuse(request, 415)
         scope["chartloom.body"] = body
         return None
@@ -239,6 +239,10 @@ def _host_name(host: str) -> str:
     return host.partition(":")[0]
 
 
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def _same_site(headers: Headers) -> bool:
     """Browsers say where a request began; a request from elsewhere is refused before its token."""
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
@@ -247,6 +251,17 @@ def _same_site(headers: Headers) -> bool:
     if origin is None:
         return True
     return origin.partition("://")[2].lower() == headers.get("host", "").lower()
+
+
+async def _posted(request: Request, scope: Scope) -> tuple[dict[str, list[str]] | None, str]:
+    """What a browser posts, None if it is too large, and the CSRF token with it. At the FHIR door
+    it may be JSON, with the token in a header, which no form of another site can set."""
+    if scope["path"].startswith("/fhir/") and _kind(request) in _JSON_KINDS:
+        body = await _read_body(request, FORM_BYTES_MAX)
+        scope["chartloom.body"] = body or b""
+        return (None if body is None else {}), request.headers.get("x-csrf-token", "")
+    form = await _read_form(request)
+    return form, (form or {}).get("csrf", [""])[0]
 
 
 async def _read_form(request: Request) -> dict[str, list[str]] | None:

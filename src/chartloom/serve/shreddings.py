@@ -11,8 +11,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from chartloom.domain.access import Shredding, ShredState
 from chartloom.domain.errors import ConfigurationError
-from chartloom.domain.grant import Purpose
+from chartloom.domain.grant import Grant, Purpose
+from chartloom.guard.authority import AccessDenied
 from chartloom.guard.facts import actor_of
 from chartloom.guard.policy import Action
 from chartloom.guard.shredding import DECISIONS, Reason, TwoPersons, same_person
@@ -20,6 +22,7 @@ from chartloom.serve import needs
 from chartloom.serve.again import ask_again
 from chartloom.serve.console import Console, asking_of, first, form_of, visitor_of
 from chartloom.serve.denials import denied
+from chartloom.serve.people import PersonRow, about, meant
 
 REASONS = {
     Reason.PATIENT_REQUEST: "The patient asks for it",
@@ -29,6 +32,7 @@ REASONS = {
     Reason.TEST_DATA: "It is test data",
 }
 _OPERATE = Purpose.OPERATIONS
+_UNDECIDED = (ShredState.REQUESTED, ShredState.APPROVED)
 
 
 def routes(console: Console) -> list[BaseRoute]:
@@ -58,13 +62,27 @@ def _page(
 ) -> Response:
     visitor = visitor_of(request)
     me = actor_of(visitor.principal)
-    found = two.list(visitor.principal, asking_of(request))
+    approves = console.may(request, Action.APPROVE_SHRED, _OPERATE)
+    # Whoever decides sees about whom; that is a look at these patients, and on record as one.
+    waiting = [s for s in two.kept() if s.state in _UNDECIDED] if approves else []
+    need = needs.shreddings(sorted({p for s in waiting for p in s.source_patients}))
+    permit = console.authority.permit(visitor.principal, need, asking_of(request))
+    found, whom = permit.run(_listed, console, waiting)
     return console.page(
         request, "shreddings.html", code, found=found, me=me, trouble=trouble, reasons=REASONS,
+        whom=whom,
         mine=[s.id for s in found if same_person(s.requested_by, me)],
         asks=console.may(request, Action.MANAGE_KEYS, _OPERATE),
-        approves=console.may(request, Action.APPROVE_SHRED, _OPERATE),
+        approves=approves,
     )  # fmt: skip
+
+
+def _listed(
+    grant: Grant, console: Console, waiting: list[Shredding]
+) -> tuple[list[Shredding], dict[str, PersonRow]]:
+    """All requests, and whom those are about that wait."""
+    whom = {s.id: about(grant, console, s.source_patients) for s in waiting}
+    return console.doors.shreddings.list(grant), whom
 
 
 def _request(console: Console, two: TwoPersons, request: Request) -> Response:
@@ -72,7 +90,13 @@ def _request(console: Console, two: TwoPersons, request: Request) -> Response:
     person, reason = first(form, "person", 64), first(form, "reason", 40)
     if not person or reason not in set(Reason):
         return _page(console, two, request, 400, "incomplete")
-    two.request(visitor.principal, person, Reason(reason), asking_of(request))
+    try:
+        found = meant(console, person)
+        two.request(visitor.principal, found, Reason(reason), asking_of(request))
+    except AccessDenied:
+        if not console.may(request, Action.MANAGE_KEYS, _OPERATE):
+            raise
+        return _page(console, two, request, 404, "nobody")
     return RedirectResponse("/shreddings", 303)
 
 

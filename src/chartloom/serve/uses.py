@@ -16,17 +16,37 @@ from chartloom.domain.access import DataUse, UseState
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Purpose
 from chartloom.guard.audit import Kind, events
+from chartloom.guard.deid import Profile
 from chartloom.guard.facts import actor_of
 from chartloom.guard.policy import Action
 from chartloom.serve import needs
 from chartloom.serve.again import ask_again
-from chartloom.serve.console import Console, asking_of, first, form_of, visitor_of
+from chartloom.serve.console import (
+    Console,
+    asking_of,
+    first,
+    form_of,
+    visitor_of,
+    whole_number,
+)
 from chartloom.serve.denials import denied
+from chartloom.serve.people import is_our_id
 
 _FIELD = re.compile(r"[A-Z][A-Za-z]{1,40}(\.[a-z][A-Za-z]{0,60}){1,4}")
 _PURPOSES = (Purpose.QUALITY, Purpose.RESEARCH)
 _FIELDS_MAX = 100
 _DAYS_MAX = 731
+#: Fewest persons who look alike, where nobody says otherwise.
+K_USUAL = 11
+_PERSONS_MAX = 1_500
+_K_MAX = 1_000
+_ASKED = ("title", "purpose", "fields", "cohort", "until", "everyone", "persons", "profile", "k")
+_LIMITS = {"persons": 60_000}
+PROFILES = {
+    Profile.SAFE_HARBOR: "Safe harbor: years, states, three digits of ZIP",
+    Profile.SHIFTED: "Shifted: dates moved per person (an expert's word is needed)",
+    Profile.LIMITED: "Limited data set: dates and ZIP as they are (a data use agreement is needed)",
+}
 
 
 def routes(console: Console) -> list[BaseRoute]:
@@ -62,14 +82,15 @@ def _page(
     return console.page(
         request, "uses.html", code, uses=shown, decides=decides, me=me, trouble=trouble,
         kept=kept, asks=console.may(request, Action.REQUEST_DATA_USE, *_PURPOSES),
-        use_purposes=_PURPOSES, over=[u.id for u in shown if u.until_us <= now_us],
+        use_purposes=_PURPOSES, profiles=PROFILES, k_usual=K_USUAL,
+        over=[u.id for u in shown if u.until_us <= now_us],
         today=datetime.fromtimestamp(now_us / 1e6, console.zone).date().isoformat(),
     )  # fmt: skip
 
 
 def _request(console: Console, request: Request) -> Response:
     form, visitor = form_of(request), visitor_of(request)
-    kept = {n: first(form, n, 2000) for n in ("title", "purpose", "fields", "cohort", "until")}
+    kept = {n: first(form, n, _LIMITS.get(n, 2000)) for n in _ASKED}
     use = _use_of(console, kept, actor_of(visitor.principal))
     if isinstance(use, str):
         return _page(console, request, 400, use, kept)
@@ -101,9 +122,21 @@ def _use_of(console: Console, kept: dict[str, str], me: str) -> DataUse | str:
     until_us = int(until.timestamp()) * 1_000_000
     if not now_us < until_us < now_us + _DAYS_MAX * 86_400_000_000:
         return "until"
+    persons = tuple(dict.fromkeys(re.split(r"[\s,;]+", kept["persons"].strip().lower())))
+    persons = () if persons == ("",) else persons
+    if (kept["everyone"] == "") == (not persons) or len(persons) > _PERSONS_MAX:
+        return "persons"
+    if not all(map(is_our_id, persons)):
+        return "persons"
+    profile, k = kept["profile"] or Profile.SAFE_HARBOR, whole_number(kept["k"], K_USUAL)
+    if profile not in set(Profile):
+        return "profile"
+    if not 1 < k <= _K_MAX:
+        return "k"
     return DataUse(
         uuid4().hex, kept["title"][:200], Purpose(kept["purpose"]), fields, kept["cohort"],
-        (me,), until_us, me, now_us,
+        (me,), until_us, me, now_us, everyone=not persons, persons=persons, profile=str(profile),
+        k=k,
     )  # fmt: skip
 
 

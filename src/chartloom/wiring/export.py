@@ -81,8 +81,8 @@ class Exporter:
 
     by: who does it (``operator:<uid>``): on record as whoever acts, for the person, who gets it.
     That the person wants it is the operator's word. keys: folder of the projects' keys; without a
-    project's key its pseudonyms cannot be undone. progress: called with (persons done, of how many)
-    in each pass.
+    project's key its pseudonyms cannot be undone. everyone: all persons of the site. progress:
+    called with (persons done, of how many) in each pass.
     """
 
     def __init__(
@@ -97,7 +97,9 @@ class Exporter:
         progress: Callable[[str, int, int], None] = lambda *_: None,
         *,
         by: str,
+        everyone: Callable[[], Sequence[str]] = tuple,
     ) -> None:
+        self._everyone = everyone
         self._charts, self._uses, self._authority = charts, uses, authority
         self._recorder, self._minter, self._clock = recorder, minter, clock
         self._keys, self._progress, self._by = keys, progress, by
@@ -106,18 +108,24 @@ class Exporter:
         self,
         principal: Principal,
         use_id: str,
-        persons: Sequence[str],
+        persons: Sequence[str] | None,
         folder: Path | None,
         *,
-        profile: Profile = Profile.SAFE_HARBOR,
-        k: int = 11,
+        profile: Profile | None = None,
+        k: int | None = None,
     ) -> ExportReport:
         """Writes ``folder`` (new, 0700), or only counts if it is ``None``.
 
-        persons: person or source patient ids. Raises ``AccessDenied`` without an approved data use
-        that names the person, ``ConfigurationError``, ``AuditUnavailable``.
+        persons: person or source patient ids. What is ``None`` is as approved; nothing may be
+        wider. Raises ``AccessDenied`` without an approved data use that names the person,
+        ``ConfigurationError``, ``AuditUnavailable``.
         """
         use = self._use(principal, use_id)
+        profile = Profile(use.profile) if profile is None else profile
+        k = use.k if k is None else k
+        if persons is None:
+            persons = self._everyone() if use.everyone else use.persons
+        self._check(principal, use, persons, profile, k)
         if folder is not None and folder.exists():
             raise ConfigurationError(
                 "The folder is there already.", where=str(folder), cure="Name a new one."
@@ -153,10 +161,31 @@ class Exporter:
             )
         return use
 
+    def _check(
+        self, principal: Principal, use: DataUse, persons: Sequence[str], profile: Profile, k: int
+    ) -> None:
+        """Refuses what is wider than what was approved. Raises ``ConfigurationError``."""
+        wider = []
+        if not use.covers(persons):
+            wider.append("persons")
+        if not profile.is_within(Profile(use.profile)):
+            wider.append(f"profile ({use.profile} is approved)")
+        if k < use.k:
+            wider.append(f"k (at least {use.k} is approved)")
+        if wider:
+            self._note(principal, use, "wider-than-approved")
+            raise ConfigurationError(
+                f"This is wider than the data use that was approved: {', '.join(wider)}.",
+                cure="Leave the options out to export what was approved, or ask for a new one.",
+            )
+
     def _refuse(self, principal: Principal, use: DataUse) -> None:
-        about = self._authority.context(principal, use.purpose, Asking(by=self._by))
-        self._recorder.record(events.export(about, "ndjson", 0, data_use=use.id, denied="data-use"))
+        self._note(principal, use, "data-use")
         raise AccessDenied
+
+    def _note(self, principal: Principal, use: DataUse, denied: str) -> None:
+        about = self._authority.context(principal, use.purpose, Asking(by=self._by))
+        self._recorder.record(events.export(about, "ndjson", 0, data_use=use.id, denied=denied))
 
     def _project(self, use: DataUse, profile: Profile, dry_run: bool) -> Project:
         key = secrets.token_bytes(KEY_BYTES) if dry_run else self._key(use.id)

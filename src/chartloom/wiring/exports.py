@@ -43,11 +43,16 @@ class Exports:
 
     def everyone(self) -> list[str]:
         """The source patients of the site. What is labelled is not looked at."""
-        grant = self.opened.guard.mint("service:export", Purpose.OPERATIONS, EVERYONE, (), 300)
-        found: list[str] = []
-        while page := self.opened.store.source_patients(grant, found[-1] if found else "", _PAGE):
-            found += page
-        return found
+        return everyone(self.opened)
+
+
+def everyone(opened: OpenSite) -> list[str]:
+    """The source patients of a site. What is labelled is not looked at."""
+    grant = opened.guard.mint("service:export", Purpose.OPERATIONS, EVERYONE, (), 300)
+    found: list[str] = []
+    while page := opened.store.source_patients(grant, found[-1] if found else "", _PAGE):
+        found += page
+    return found
 
 
 @contextlib.contextmanager
@@ -67,6 +72,6 @@ def open_exports(project: Project, progress: Callable[[str, int, int], None]) ->
             opened,
             Exporter(
                 store, uses, authority, recorder, guard, clock, project.key_dir, progress,
-                by=actor_of(desk.principal),
+                by=actor_of(desk.principal), everyone=lambda: everyone(opened),
             ),
         )  # fmt: skip

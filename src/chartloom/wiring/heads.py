@@ -96,25 +96,34 @@ class HeadWatch:
 
     def _patrol(self, stop: threading.Event) -> None:
         while not stop.is_set():
+            pause_s = _ROUND_S
             try:
-                self.go_round(stop.wait)
+                if not self.go_round(stop.wait):
+                    pause_s = HEAD_EVERY_S
             except _Stopped:
                 return
             except (ChartloomError, OSError) as error:
                 _LOG.warning("the audit log was not looked through: %s", type(error).__name__)
-            stop.wait(_ROUND_S)
+            stop.wait(pause_s)
 
-    def go_round(self, wait: Callable[[float], bool]) -> None:
-        """Verifies all that signed heads cover. wait: pauses, and says whether to stop."""
+    def go_round(self, wait: Callable[[float], bool]) -> bool:
+        """Verifies all that signed heads cover; False if they cover nothing yet. wait: pauses, and
+        says whether to stop."""
         heads = self._heads.heads()
         upto = max((h.size for h in heads if h is not None), default=0)
         copies = [copy.heads() for copy in self._copies]
+        attested = upto or any(h is not None and h.size for copy in copies for h in copy)
+        if not attested and not self._check.whole_us:
+            due_us = self._clock.now_us() + int(HEAD_EVERY_S * 1e6)
+            self._note(due_us=due_us, size=self._log.end().size)
+            return False
         verdict = verify(self._slowly(upto, wait), heads, self._public, *copies)
         found = tuple((f.code, f.location) for f in verdict.findings[:_FINDINGS_KEPT])
         self._note(whole_us=self._clock.now_us(), whole_size=verdict.size, findings=found)
         if found:
             extra = {"chartloom": {"code": found[0][0], "where": found[0][1]}}
             _LOG.error("the audit log is not sound; run `chartloom audit verify`", extra=extra)
+        return True
 
     def _slowly(self, upto: int, wait: Callable[[float], bool]) -> Iterator[LoggedEvent]:
         after = 0

@@ -260,3 +260,35 @@ def test_robust_z() -> None:
 
 def test_kinds_are_told_apart() -> None:
     assert Kind.READ == "read"
+
+
+def _reads(*times: tuple[int, bool], actor: str = "dr-b", patient: int = 4) -> list[Seen]:
+    return log(
+        *(
+            events.patient_read(
+                ctx(actor, T0 + at_s * 1_000_000, refresh=refresh), pid(patient), ["chart/summary"]
+            )
+            for at_s, refresh in times
+        )
+    )
+
+
+def test_a_page_that_refreshes_itself_was_opened_once() -> None:
+    seen = _reads((0, False), (5, True), (10, True), (130, True), (131, False), (600, True))
+    (viewing,) = who_saw(seen, [pid(4)])
+    # The last one follows nothing: what the browser says is not believed then.
+    assert (viewing.times, viewing.refreshed) == (3, 3)
+    assert viewing.last_us == T0 + 600_000_000
+
+
+def test_saying_refresh_hides_nobody() -> None:
+    (viewing,) = who_saw(_reads((0, True), (5, True)), [pid(4)])
+    assert (viewing.times, viewing.refreshed) == (1, 1)
+    seen = _reads((0, True), actor="dr-a", patient=2)
+    assert Concern.OWN_FAMILY in {f.concern for f in report(seen)}
+
+
+def test_the_report_counts_openings() -> None:
+    seen = _reads((0, False), (5, True), (10, True), actor="dr-a", patient=2)
+    (found,) = [f for f in report(seen) if f.concern is Concern.OWN_FAMILY]
+    assert found.times == 1

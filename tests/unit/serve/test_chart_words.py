@@ -2,25 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from chartloom.chart import ChartSection
 from chartloom.domain.chart import Section
-from chartloom.serve.chart_pages import denies, dosage_words, doses_alone, shown_total
-
-
-@pytest.mark.parametrize(
-    ("entry", "denied"),
-    [
-        ({"text": "No known allergies"}, True),
-        ({"text": "Keine", "code": "http://snomed.info/sct|716186003"}, True),
-        ({"text": "Penicillin G", "code": "http://snomed.info/sct|764146007"}, False),
-        ({"text": "Nkawkaw nut"}, False),
-        ({}, False),
-    ],
-)
-def test_no_known_allergy_is_not_a_warning(entry: dict[str, str], denied: bool) -> None:
-    assert denies(entry) is denied
+from chartloom.serve.chart_words import dosage_words, doses_alone, shown_total
 
 
 def test_a_dosage_says_everything_once() -> None:

@@ -64,12 +64,37 @@ def test_a_head_is_there_before_anybody_can_verify_and_after_the_end(site: Site)
 
 
 def test_the_patrol_verifies_everything_and_says_so(site: Site) -> None:
-    with site.watch.running():
-        until(lambda: site.watch.last().whole_us > 0)
     site.add(35)
     with site.watch.running():
         until(lambda: site.watch.last().whole_size == 35)
     assert site.watch.last().sound
+
+
+def test_a_young_log_is_not_called_verified(site: Site) -> None:
+    with site.watch.running():
+        until(lambda: site.watch.last().due_us > NOW_US)
+        check = site.watch.last()
+        assert (check.whole_us, check.size) == (0, 0)
+    site.add(2)
+    assert not site.watch.go_round(go_on)
+    assert site.watch.last().size == 2
+
+
+def test_a_young_log_beside_an_old_copy_of_its_heads_is_looked_at(
+    site: Site, tmp_path: Path
+) -> None:
+    site.add(3)
+    with site.watch.running():
+        pass
+    old = site.file
+    (tmp_path / "new").mkdir()
+    young = Site(tmp_path / "new")
+    young.watch = HeadWatch(
+        HeadKeeper(young.log, young.file, KEY, young.clock), young.file, young.log,
+        KEY.public_key(), young.clock, [old],
+    )  # fmt: skip
+    assert young.watch.go_round(go_on)
+    assert not young.watch.last().sound
 
 
 def test_the_patrol_finds_what_was_changed_long_ago(site: Site) -> None:

@@ -28,6 +28,16 @@ _AROUND: Final = frozenset(
 )  # fmt: skip
 
 
+#: How the statement begins that there is no allergy, and words that say of what.
+_NONE: Final = ("no known", "no allerg", "none known", "denies allerg", "denies any allerg")
+_SCOPES: Final = (
+    ("drug", "none-known-drug"),
+    ("medic", "none-known-drug"),
+    ("food", "none-known-food"),
+    ("environ", "none-known-environment"),
+)
+
+
 class Substance(msgspec.Struct, frozen=True):
     """What somebody can be allergic to. classes: keys of the classes it belongs to.
 
@@ -59,11 +69,19 @@ class Substances(msgspec.Struct, frozen=True):
         for code in codes:
             if key := self.by_code.get(short_code(code)):
                 return Named(self.by_key[key], "code")
-        if found := self.named(text):
+        if found := self.named(text) or self._denied(text):
             return Named(found, "name")
         if codes and codes[0].rpartition("|")[2]:
             return Named(Substance(f"code:{codes[0]}", text, ""), "unresolved")
         return Named(Substance(f"text:{folded(text)}", text, ""), "unresolved")
+
+    def _denied(self, text: str) -> Substance | None:
+        """"No known allergies to ..." in whatever words: no warning may be made of it."""
+        name = folded(text)
+        if not name.startswith(_NONE):
+            return None
+        scope = next((key for word, key in _SCOPES if word in name), "none-known")
+        return self.by_key.get(scope)
 
     def named(self, text: str) -> Substance | None:
         """The substance of this name, also with words around it and in the plural."""

@@ -53,6 +53,14 @@ class Why(NamedTuple):
     told: bool = True
 
 
+class Settled(NamedTuple):
+    """What has to be written so that clusters, reviews and history are right again. opened:
+    positions of the messages that brought a review into the queue, one for each."""
+
+    steps: list[Step]
+    opened: list[int]
+
+
 class ReviewRow(NamedTuple):
     """A review as it is stored."""
 
@@ -167,8 +175,8 @@ class Reclusterer:
         known: Mapping[str, MatchRecord],
         read: Records,
         why: Why,
-    ) -> list[Step]:
-        """What has to be written so that clusters, reviews and history are right again.
+    ) -> Settled:
+        """Works out clusters, and what of them is other than it was.
 
         known: records that are at hand; read: reads others.
         """
@@ -184,9 +192,10 @@ class Reclusterer:
             steps.append(_put(queries.MEMBERSHIP_PUT, queries.MEMBERSHIP, moves))
             if why.told:
                 steps.append((queries.TOLD, (patients,)))
-        if reviews := _reviews(whole, clusters, why):
+        reviews, opened = _reviews(whole, clusters, why)
+        if reviews:
             steps.append(_put(queries.REVIEW_PUT, queries.REVIEW, reviews))
-        return steps
+        return Settled(steps, opened)
 
     def _clusters(
         self,
@@ -282,33 +291,53 @@ class _Causes:
         return position, rule[-1] if rule is not None else "update"
 
 
-def _reviews(whole: Whole, clusters: Clusters, why: Why) -> list[Row]:
-    """Reviews that are new, other than they were, or over."""
+def _reviews(whole: Whole, clusters: Clusters, why: Why) -> tuple[list[Row], list[int]]:
+    """Reviews that are new, other than they were, or over; and what brought the new ones."""
     wanted = {review.pair: review for review in clusters.reviews}
     for pair in contested(whole.in_order(), whole.hard):
         decision = whole.decisions.get(pair)
         weight = 0.0 if decision is None else decision.weight
         wanted.setdefault(pair, Review(pair, weight, CONTRADICTED))
-    position = max([*why.changed.values(), *(p for _, p, _ in why.words)], default=0)
-    at_us = why.at_us.get(position, 0)
+    moment = _Moments(why)
     found: list[Row] = []
+    opened: list[int] = []
     for pair, review in sorted(wanted.items()):
         two = whole.hard(pair) or two_needed(review.reason)
         state = str(standing(whole.words.get(pair, ()), two))
+        position = moment.of(pair)
         held = whole.reviews.get(pair)
         if held is not None and held.state != ReviewState.CLOSED:
             if held == (review.weight, held.since_us, two, review.reason, state):
                 continue
             since_us = held.since_us
         else:
-            since_us = at_us
+            since_us = why.at_us.get(position, 0)
+            opened.append(position)
         row = (review.weight, since_us, position, two, *pair, review.reason, state)
         found.append(row)
     for pair, held in sorted(whole.reviews.items()):
         if pair[0] == pair[1]:
             continue  # an overlay: see overlays.py
         if pair not in wanted and held.state != ReviewState.CLOSED:
-            closed = str(ReviewState.CLOSED)
+            position, closed = moment.of(pair), str(ReviewState.CLOSED)
             row = (held.weight, held.since_us, position, held.two, *pair, held.reason, closed)
             found.append(row)
-    return found
+    return found, opened
+
+
+class _Moments:
+    """The message of the batch that something about a pair is due to: the last one about it, else
+    about anybody."""
+
+    def __init__(self, why: Why) -> None:
+        self._changed = why.changed
+        self._words: dict[Pair, int] = {}
+        for pair, position, _ in why.words:
+            self._words[pair] = max(position, self._words.get(pair, 0))
+        self._last = max([*why.changed.values(), *self._words.values()], default=0)
+
+    def of(self, pair: Pair) -> int:
+        """Its position."""
+        changed = self._changed.get
+        own = max(self._words.get(pair, 0), changed(pair[0], 0), changed(pair[1], 0))
+        return own or self._last

@@ -17,7 +17,7 @@ from chartloom.engines.postgres import queries_commit as queries
 from chartloom.engines.postgres.access import Claim, believed, entered
 from chartloom.engines.postgres.audit_log import transformation
 from chartloom.engines.postgres.bulk import Row
-from chartloom.engines.postgres.calls import BEGIN, COMMIT, rolled_back
+from chartloom.engines.postgres.calls import BEGIN, COMMIT, Step, rolled_back
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.overlays import OverlayPart, set_free, stopped
 from chartloom.engines.postgres.persons import PersonIndex
@@ -25,7 +25,7 @@ from chartloom.engines.postgres.refusals import refusals
 from chartloom.engines.postgres.revisions import size_of
 from chartloom.engines.postgres.settling import Settler
 from chartloom.engines.postgres.stats import Applied, FeedMinutes
-from chartloom.engines.postgres.writes import Items, Writes, directory_row, fill
+from chartloom.engines.postgres.writes import Items, Writes, directory_row, fill, with_reviews
 
 
 class CommitPart(OverlayPart):
@@ -120,14 +120,17 @@ class CommitPart(OverlayPart):
         if writes.care_again_of:
             steps.append(calls.care_again(writes.care_again_of, writes.care_again))
         steps += stopped(batch)
-        end = calls.end(self._prepared_epoch, entry, minutes, writes.issues)
+
+        def end(issues: Sequence[Row]) -> Step:
+            return calls.end(self._prepared_epoch, entry, minutes, issues)
+
         who = self._persons.collect(batch.derived, batch.messages)
         changed = self._settler.collect(conn, claimed, batch, self._revisions.states)
         alone = bool(changed or writes.links)
         if any(who) or alone:
             steps.append(calls.persons(who, writes.links, alone))
         if not alone:
-            run(conn, [*steps, end])
+            run(conn, [*steps, end(writes.issues)])
             return
         if changed:
             steps.append(self._settler.put(changed))
@@ -137,7 +140,8 @@ class CommitPart(OverlayPart):
             settled = self._settler.settle(conn, grant, batch, changed, found if changed else None)
             if writes.links:
                 set_free(conn, self._calls, batch)
-            run(conn, [*settled, end, (COMMIT, ())])
+            issues = with_reviews(writes.issues, batch, settled.opened, self._minutes.shard)
+            run(conn, [*settled.steps, end(issues), (COMMIT, ())])
         except BaseException:
             rolled_back(conn)
             raise

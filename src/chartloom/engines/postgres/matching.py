@@ -1,6 +1,6 @@
 """What a batch says anew of who somebody is: records to be matched, ready to be written.
 
-Most messages repeat what is known of their patient. That costs a fingerprint and a comparison in
+Most messages repeat what is known of their patient. That costs a hash and a comparison in
 memory; what was written by this worker before, at the same revision, is not looked at again.
 """
 
@@ -68,9 +68,9 @@ class MatchIndex:
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
-        #: Patient -> revision of its state, and fingerprint of what was matched of it.
-        self._known: dict[str, tuple[int, bytes]] = {}
-        self._fresh: dict[str, tuple[int, bytes]] = {}
+        #: Patient -> revision of its state, and a hash of what was matched of it.
+        self._known: dict[str, tuple[int, int]] = {}
+        self._fresh: dict[str, tuple[int, int]] = {}
 
     def clear(self) -> None:
         """Forgets what is written (after a rebuild or a lost connection)."""
@@ -91,7 +91,7 @@ class MatchIndex:
         about those that are not remembered.
         """
         self._fresh = {}
-        found: dict[str, tuple[ResourceState, bytes]] = {}
+        found: dict[str, ResourceState] = {}
         unsure: list[str] = []
         for placed in states:
             state = placed.state
@@ -100,22 +100,26 @@ class MatchIndex:
             patient = state.source_patient
             if state.resource["id"] != patient:
                 continue  # somebody else's, told of by this patient's messages
-            revision, digest = revisions.get(patient, 0), self.digest(state.resource)
-            self._fresh[patient] = (revision + 1, digest)
+            revision, hashed = revisions.get(patient, 0), hash(_matched(state.resource))
+            self._fresh[patient] = (revision + 1, hashed)
             known = self._known.get(patient)
             if known is not None and known[0] == revision:
-                if known[1] == digest:
+                if known[1] == hashed:
                     continue
             elif revision:
                 unsure.append(patient)
-            found[patient] = (state, digest)
-        if unsure:
-            for patient, digest in look_up(unsure).items():
-                if found[patient][1] == digest:
-                    del found[patient]
-        return [changed_of(self._guard, p, *found[p]) for p in sorted(found)]
+            found[patient] = state
+        digests = {patient: self.digest(found[patient].resource) for patient in sorted(found)}
+        for patient, digest in look_up(unsure).items() if unsure else ():
+            if digests[patient] == digest:
+                del digests[patient]
+        return [changed_of(self._guard, p, found[p], d) for p, d in digests.items()]
 
     def digest(self, patient: FhirJson) -> bytes:
         """A keyed fingerprint of what is matched of a Patient."""
-        said = codec.encode([patient.get(e) for e in MATCHED])
-        return self._guard.blind("match", said.decode())
+        return self._guard.blind("match", _matched(patient).decode())
+
+
+def _matched(patient: FhirJson) -> bytes:
+    get = patient.get
+    return codec.encode([get(e) for e in MATCHED])

@@ -13,7 +13,7 @@ from chartloom.engines.postgres.access import Claim, believed, entered
 from chartloom.engines.postgres.arrays import packed
 from chartloom.engines.postgres.bodies import Bodies
 from chartloom.engines.postgres.calls import Prepared, Result, Step, rows
-from chartloom.engines.postgres.clusters import Reclusterer, Why
+from chartloom.engines.postgres.clusters import Reclusterer, Settled, Why
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.deciding import Decider, Known, Met, leave_step, put_step
 from chartloom.engines.postgres.matching import Changed, MatchIndex
@@ -69,7 +69,7 @@ class Settler:
         batch: Batch,
         changed: Sequence[Changed],
         found: Result | None,
-    ) -> list[Step]:
+    ) -> Settled:
         """Decides; what is still to be written for clusters, reviews and history.
 
         Within the transaction, which has the lock of all clusters. found: what :meth:`put` gave.
@@ -85,7 +85,7 @@ class Settler:
         why = _why(batch, changed)
         seeds.update(p for pair, *_ in why.words for p in pair)
         if not seeds and not steps:
-            return []
+            return Settled([], [])
         whole = self._reclusterer.whole(conn, seeds, steps)
         at_hand = {k.patient: k.record for k in known.values()}
 
@@ -124,7 +124,7 @@ class Settler:
 
         if seeds:
             whole, why = self._reclusterer.whole(conn, seeds), Why({}, [], {0: now_us}, told=False)
-            steps = self._reclusterer.changes(whole, {}, read, why)
+            steps = self._reclusterer.changes(whole, {}, read, why).steps
             if steps:
                 self._calls.run(conn, steps)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from struct import pack
 from typing import Any
@@ -21,6 +21,7 @@ from chartloom.engines.postgres.bodies import Bodies, BundleBody, Excerpt
 from chartloom.engines.postgres.bulk import Row
 from chartloom.engines.postgres.landing import clean
 from chartloom.engines.postgres.revisions import Revisions
+from chartloom.registry.persons.issues import IDENTITY_REVIEW
 
 _DAY_US = 86_400_000_000
 _DIRECTORY_ITEMS_MAX = 10_000
@@ -310,6 +311,16 @@ def fill(
     day = batch.applied_at_us // _DAY_US
     writes.issues = [(feed, day, code, shard, n) for (feed, code), n in sorted(issues.items())]
     return writes
+
+
+def with_reviews(
+    issues: Sequence[Row], batch: Batch, opened: Sequence[int], shard: int
+) -> list[Row]:
+    """Issues of a batch with those of reviews that messages of it (by position) brought about."""
+    feed_of = {m.position: m.feed for m in batch.messages}
+    feeds = Counter(feed_of[position] for position in opened if position in feed_of)
+    day = batch.applied_at_us // _DAY_US
+    return [*issues, *((f, day, IDENTITY_REVIEW, shard, n) for f, n in sorted(feeds.items()))]
 
 
 def _fill_states(

@@ -48,6 +48,7 @@ class Context(msgspec.Struct, frozen=True):
 
     observer: the process that writes (``serve``, ``worker-1``). request_id: ties all events of one
     request together. grant_id and policy_version: from the grant, ``""`` if it came to none.
+    refresh: a page that is open asked for itself again.
     """
 
     at_us: int
@@ -57,6 +58,7 @@ class Context(msgspec.Struct, frozen=True):
     request_id: str = ""
     grant_id: str = ""
     policy_version: str = ""
+    refresh: bool = False
 
 
 def patient_read(
@@ -281,7 +283,8 @@ def _event(about: Context, kind: Kind, profile: str = "", denied: str = "") -> E
                 "what": {"identifier": {"value": _word(about.request_id)}},
             }
         )
-    return _detailed(event, grant=about.grant_id, policy=about.policy_version)
+    refresh = "1" if about.refresh else ""
+    return _detailed(event, grant=about.grant_id, policy=about.policy_version, refresh=refresh)
 
 
 def _agents(about: Context) -> list[Event]:

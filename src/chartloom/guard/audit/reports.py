@@ -20,6 +20,8 @@ from chartloom.guard.audit.vocabulary import Kind
 #: Kinds by which somebody came to see something of a person.
 _SEEING: Final = frozenset({Kind.READ, Kind.SEARCH, Kind.EXPORT, Kind.DISCLOSURE})
 _PERSON_LABELS: Final = frozenset({"VIP", "EMP"})
+#: A page asks for itself every five or ten seconds; browsers let pages in the background wait.
+_REFRESH_GAP_US: Final = 120_000_000
 #: Events named with each concern.
 _EXAMPLES_MAX: Final = 20
 
@@ -36,37 +38,70 @@ class Viewing(msgspec.Struct, frozen=True):
     denied: int
     first_us: int
     last_us: int
+    refreshed: int = 0
+
+
+class Openings:
+    """Tells openings from refreshes: a page that stays open asks for itself every few seconds.
+
+    That it was a refresh is what the browser says, so it is believed only where the same actor saw
+    the same a moment before. To be asked about all events, in their order.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[object, ...], int] = {}
+
+    def is_one(self, event: Seen) -> bool:
+        """Whether somebody came to see something, and did not just go on looking."""
+        if event.denied:
+            return True
+        key = (event.actor, event.behalf, event.purpose, event.patients, _parts(event))
+        last_us = self._last.get(key)
+        self._last[key] = event.at_us
+        on = last_us is not None and 0 <= event.at_us - last_us <= _REFRESH_GAP_US
+        return not (event.refresh and on)
+
+
+def _parts(event: Seen) -> tuple[str, ...]:
+    return (event.kind, *event.things)
 
 
 def who_saw(
     events: Iterable[Seen], persons: Collection[str], since_us: int = 0, until_us: int = 1 << 62
 ) -> list[Viewing]:
-    """Who saw (or tried to see) any of a person's source patients, newest first."""
+    """Who saw (or tried to see) any of a person's source patients, newest first. events: in
+    order."""
     wanted = frozenset(persons)
     groups: dict[tuple[str, str, str], list[Seen]] = defaultdict(list)
+    again: set[int] = set()
+    openings = Openings()
     for event in events:
+        if not wanted.isdisjoint(event.patients) and not openings.is_one(event):
+            again.add(event.seq)
         if (
             since_us <= event.at_us < until_us
             and (event.kind in _SEEING or event.kind == Kind.GLASS_BROKEN)
             and not wanted.isdisjoint(event.patients)
         ):
             groups[event.actor, event.purpose, event.behalf].append(event)
-    found = [_viewing(group) for group in groups.values()]
+    found = [_viewing(group, again) for group in groups.values()]
     return sorted(found, key=lambda v: (-v.last_us, v.actor, v.purpose))
 
 
-def _viewing(group: Sequence[Seen]) -> Viewing:
+def _viewing(group: Sequence[Seen], again: Collection[int]) -> Viewing:
     first = group[0]
+    refreshed = sum(e.seq in again for e in group)
     return Viewing(
         actor=first.actor,
         roles=tuple(sorted({r for e in group for r in e.roles})),
         purpose=first.purpose,
         behalf=first.behalf,
         kinds=tuple(sorted({e.kind for e in group if not e.denied})),
-        times=sum(not e.denied for e in group),
+        times=sum(not e.denied for e in group) - refreshed,
         denied=sum(bool(e.denied) for e in group),
         first_us=min(e.at_us for e in group),
         last_us=max(e.at_us for e in group),
+        refreshed=refreshed,
     )
 
 
@@ -215,8 +250,9 @@ def privacy_report(
     reviewed: set[str] = set()
     volume: dict[tuple[str, str], set[str]] = defaultdict(set)
     roles: dict[str, tuple[str, ...]] = {}
+    openings = Openings()
     for event in events:
-        if event.at_us >= until_us:
+        if event.at_us >= until_us or not openings.is_one(event):
             continue
         glass = event.details.get("glass", "")
         if event.kind == Kind.GLASS_REVIEWED and not event.denied:

@@ -40,6 +40,11 @@ class Seen(msgspec.Struct, frozen=True):
     details: dict[str, str] = {}
 
     @property
+    def refresh(self) -> bool:
+        """Whether a page that was open asked for itself again, as the browser says."""
+        return "refresh" in self.details
+
+    @property
     def people(self) -> tuple[str, ...]:
         """Whoever asked, and for whom."""
         return (self.actor, self.behalf) if self.behalf else (self.actor,)

@@ -25,6 +25,11 @@ class Profile(StrEnum):
     SHIFTED = "shifted"
     LIMITED = "limited"
 
+    def is_within(self, approved: Profile) -> bool:
+        """Whether no more leaves by it than by the one that was approved."""
+        order = list(Profile)
+        return order.index(self) <= order.index(approved)
+
 
 class Project(msgspec.Struct, frozen=True):
     """One data set that leaves.

@@ -247,8 +247,11 @@ def _parameters(request: Request) -> dict[str, list[object]]:
     value, issues = decode_json(request.scope["chartloom.body"])
     if issues or not isinstance(value, dict):
         raise Declined("structure", "the body is no JSON object.")
-    if value.get("resourceType") != "Parameters" or validate(value):
-        raise Declined("structure", "the body is no valid FHIR Parameters resource.")
+    if value.get("resourceType") != "Parameters":
+        raise Declined("structure", "the body is no FHIR Parameters resource.")
+    if wrong := validate(value):
+        said = f"{wrong[0].code} at {wrong[0].location}"  # codes and places, no values
+        raise Declined("structure", f"the body is not valid: {said}.")
     found: dict[str, list[object]] = {}
     for parameter in value.get("parameter", ()):
         held = [v for k, v in parameter.items() if k.startswith("value") or k == "resource"]

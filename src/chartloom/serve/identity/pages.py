@@ -18,7 +18,7 @@ from chartloom.guard.facts import actor_of
 from chartloom.guard.staff import Principal
 from chartloom.serve import needs, words
 from chartloom.serve.console import Console, asking_of, visitor_of
-from chartloom.serve.identity import drawings, evidence_words, queue, statistics
+from chartloom.serve.identity import drawings, evidence_words, merging, queue, statistics
 from chartloom.serve.identity.addresses import (
     choice_of,
     last_of,
@@ -60,6 +60,7 @@ def routes(console: Console) -> list[BaseRoute]:
         Route("/identity/pairs/{first}/{second}", show_pair),
         Route("/identity/pairs/{first}/{second}", speak, methods=["POST"]),
         Route("/identity/persons/{person}", show_history),
+        *merging.routes(console, door),
     ]
 
 
@@ -138,7 +139,9 @@ def _pair(console: Console, door: IdentityDoor, request: Request) -> Response:
         return [c.resource for c in traced.derived.contributions]
 
     def read(grant: Grant) -> tuple[PairView, Pair | None]:
-        view = read_pair(grant, console.store, door.identities, pair, actor, parameters, stated)
+        view = read_pair(
+            grant, console.store, door.identities, pair, actor, parameters, stated=stated
+        )
         may = open_pairs(console, request)
         return view, queue.following(grant, door.identities, choice, pair, actor, may)
 

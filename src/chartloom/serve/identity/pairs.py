@@ -17,8 +17,9 @@ from chartloom.domain.identity import (
     Pair,
     ReviewState,
 )
+from chartloom.domain.message import Message
 from chartloom.domain.ports import Identities
-from chartloom.domain.resource import ResourceState
+from chartloom.domain.resource import FhirJson, ResourceState
 from chartloom.domain.store import MessageRow
 from chartloom.registry.persons import Parameters
 from chartloom.serve.identity import fields
@@ -88,6 +89,12 @@ def pair_of(a: str, b: str) -> Pair:
     return (a, b) if a <= b else (b, a)
 
 
+def _nothing(message: Message) -> tuple[FhirJson, ...]:
+    """Where nobody derives messages, what a stopped one says is not shown."""
+    del message
+    return ()
+
+
 def read_pair(
     grant: Grant,
     store: Records,
@@ -95,8 +102,8 @@ def read_pair(
     pair: Pair,
     actor: str,
     parameters: Parameters,
-    stated: Stated,
     *,
+    stated: Stated = _nothing,
     strangers: bool = False,
 ) -> PairView:
     """The pair for a reviewer.

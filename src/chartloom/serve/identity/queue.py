@@ -84,7 +84,8 @@ def following(
     choice = choice if choice.view != "closed" else Choice()
     for after in (current, None):
         for review in _walk(grant, identities, choice, after, may, _STEP // 10):
-            if review.pair != current and actor not in standing(review.words):
+            asked = review.state is ReviewState.OPEN or actor not in standing(review.words)
+            if review.pair != current and asked:
                 return review.pair
     return None
 

@@ -72,6 +72,7 @@ def speak(
     reason: str = "",
     *,
     strangers: bool = False,
+    surviving: str = "",
 ) -> bool:
     """Lands the word of ``actor`` once it is on record; False if that is what they say already.
 
@@ -89,10 +90,12 @@ def speak(
         return False
     guard = review.reason if review else decision.guard if decision else ""
     code = reason_for(kind, reason, guard=guard, one_record=pair[0] == pair[1])
-    authority.record(events.identity_said(about, sorted(set(pair)), _NAMES[kind], reason=code))
+    name = _NAMES[LinkKind.LINK if kind is LinkKind.MERGE else kind]
+    authority.record(events.identity_said(about, sorted(set(pair)), name, reason=code))
     now_us = clock.now_us()
-    body = word(kind, pair[0], pair[1], by=actor, reason=code, said_us=now_us)
-    (receipt,) = door.log.land([arrival(body, pair[0], now_us)])
+    first, other = pair if surviving in ("", pair[0]) else (pair[1], pair[0])
+    body = word(kind, first, other, by=actor, reason=code, said_us=now_us)
+    (receipt,) = door.log.land([arrival(body, first, now_us)])
     _settle(grant, door, pair, receipt.position)
     return True
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,19 +18,12 @@ from chartloom.serve import chart_pages, needs
 from chartloom.serve.console import Console, visitor_of
 from chartloom.serve.lists import result_rows
 from chartloom.serve.lists.deciding import decide, done_purpose
-from chartloom.serve.lists.reading import Lists, read_lists
+from chartloom.serve.lists.reading import read_lists
 from chartloom.serve.lists.shown import SAID_WORDS, ShownList, shown
 
 #: What a list may be narrowed to; the first is shown unasked.
 SHOWS: Final = ("current", "check", "all")
 _LISTS: Final = (ListKind.MEDICATIONS, ListKind.ALLERGIES, ListKind.PROBLEMS)
-
-
-class ListPage(msgspec.Struct, frozen=True):
-    """What a page of a list shows."""
-
-    person: chart_pages.PersonPage
-    lists: Lists
 
 
 def routes(console: Console) -> list[BaseRoute]:
@@ -69,9 +61,9 @@ def routes(console: Console) -> list[BaseRoute]:
         need = needs.chart(any_id, "results")
         read = await console.ask(request, need, _read, console, any_id, ListKind.RESULTS)
         made = read.lists.of[ListKind.RESULTS]
-        section = read.person.told.sections["results"]
+        section = read.told.sections["results"]
         return chart_pages.page_of(
-            console, request, "results_list.html", read.person, tab="results",
+            console, request, "results_list.html", read, tab="results",
             rows=result_rows.rows(made, section, console.feeds), made=made,
         )  # fmt: skip
 
@@ -90,10 +82,9 @@ def routes(console: Console) -> list[BaseRoute]:
     return found
 
 
-def _read(grant: Grant, console: Console, any_id: str, kind: ListKind) -> ListPage:
+def _read(grant: Grant, console: Console, any_id: str, kind: ListKind) -> chart_pages.PersonPage:
     with console.store.together(grant):
-        person = chart_pages.person_page(grant, console, any_id)
-        return ListPage(person, read_lists(grant, console, person.hit, person.told, [kind]))
+        return chart_pages.person_page(grant, console, any_id, [kind], sources=True)
 
 
 def _api(grant: Grant, console: Console, any_id: str) -> dict[str, Any]:
@@ -107,14 +98,16 @@ def _api(grant: Grant, console: Console, any_id: str) -> dict[str, Any]:
     }
 
 
-def _page(console: Console, request: Request, read: ListPage, kind: ListKind) -> Response:
+def _page(
+    console: Console, request: Request, read: chart_pages.PersonPage, kind: ListKind
+) -> Response:
     show = request.query_params.get("show", SHOWS[0])
     made = shown(read.lists.of[kind], console.feeds, visitor_of(request).csrf)
     handle = request.query_params.get("done", "")
     nothing = dict.fromkeys(("changed", "line", "text", "said"), "")
     done = nothing | console.handles.reveal(handle, done_purpose(request))
     return chart_pages.page_of(
-        console, request, "list.html", read.person, tab=kind.value, kind=kind.value, made=made,
+        console, request, "list.html", read, tab=kind.value, kind=kind.value, made=made,
         show=show if show in SHOWS else SHOWS[0], lines=_chosen(made, show),
         may_decide=_may_decide(console, request), done=done, said_words=SAID_WORDS,
         decisions={d.key: d for d in read.lists.decisions if d.kind is kind},

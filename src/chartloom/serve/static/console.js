@@ -22,7 +22,8 @@
     const url = part.dataset.refreshUrl || location.pathname + location.search;
     let answer;
     try {
-      answer = await fetch(url, { credentials: "same-origin", headers: { Accept: "text/html" } });
+      const headers = { Accept: "text/html", "Chartloom-Refresh": "1" };
+      answer = await fetch(url, { credentials: "same-origin", headers });
     } catch {
       root.classList.add("offline");
       return;

@@ -53,9 +53,14 @@ async def send_mllp(
     tls: ssl.SSLContext | None = None,
     key: Callable[[bytes], bytes] | None = None,
     progress: Callable[[SendReport], None] | None = None,
+    heard: Callable[[bytes], None] = lambda _: None,
 ) -> SendReport:
-    """Sends HL7 v2 messages over MLLP; returns when all are answered or given up."""
-    sender = _Sender(messages, MllpWire(), host, port, options or SendOptions(), tls, key, progress)
+    """Sends HL7 v2 messages over MLLP; returns when all are answered or given up.
+
+    heard: is handed every answer as it came.
+    """
+    wire = MllpWire(heard)
+    sender = _Sender(messages, wire, host, port, options or SendOptions(), tls, key, progress)
     return await sender.run()
 
 

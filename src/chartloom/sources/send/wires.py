@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from enum import Enum
 from typing import Final, Protocol
 from uuid import uuid4
@@ -58,9 +59,12 @@ class Wire(Protocol):
 
 
 class MllpWire:
-    """HL7 v2 over MLLP, original and enhanced mode."""
+    """HL7 v2 over MLLP, original and enhanced mode. heard: is handed every answer as it came."""
 
     pipelining_max = 1_000
+
+    def __init__(self, heard: Callable[[bytes], None] = lambda _: None) -> None:
+        self._heard = heard
 
     def frame(self, message: bytes, number: int) -> bytes:
         """The message in its frame."""
@@ -68,7 +72,7 @@ class MllpWire:
 
     def reader(self) -> Answer:
         """Reads acknowledgements."""
-        return _MllpReader()
+        return _MllpReader(self._heard)
 
     def expects_answer(self, message: bytes) -> bool:
         """False in enhanced mode when both acknowledgements are refused (NE)."""
@@ -85,18 +89,22 @@ class MllpWire:
 
 
 class _MllpReader:
-    def __init__(self) -> None:
-        self._framer = Framer(_ANSWER_BYTES_MAX)
+    def __init__(self, heard: Callable[[bytes], None]) -> None:
+        self._framer, self._heard = Framer(_ANSWER_BYTES_MAX), heard
 
     def feed(self, data: bytes) -> list[str]:
         body = self._framer.whole(data)
         if body is not None:
-            return [_code(body)]
+            return [self._code(body)]
         self._framer.feed(data)
         codes = []
         while (frame := self._framer.next()) is not None:
-            codes.append(_code(frame.body))
+            codes.append(self._code(frame.body))
         return codes
+
+    def _code(self, body: bytes) -> str:
+        self._heard(body)
+        return _code(body)
 
 
 def _code(acknowledgement: bytes) -> str:

@@ -39,6 +39,9 @@ $$;
 -- in position order. after: up to there the lanes are known to be consumed, so that the end of the
 -- log is all that has to be looked at; NULL: their cursors tell. Always one row or more: without
 -- messages, one without position. head, generation: of the log, as of the same moment.
+-- In force is the function of 0013, which joins what is to be tried again with the log. This one
+-- stands here as well, because a migration that has run somewhere is never edited (but for
+-- comments); the same holds for current_states below.
 CREATE FUNCTION pending_messages(
     claim       text,
     mac         bytea,

@@ -45,7 +45,9 @@ END
 $$;
 
 -- As in 0012, except that what is to be tried again must be in the log: a row of retry alone gave no
--- row at all, not even the one that there always is, and held up its lanes.
+-- row at all, not even the one that there always is, and held up its lanes. The rest is a copy of
+-- what stands in 0012, because a migration that has run somewhere is never edited: change this one
+-- in a migration of its own, in whole again.
 CREATE OR REPLACE FUNCTION pending_messages(
     claim       text,
     mac         bytea,

@@ -1,0 +1,31 @@
+"""What the banner and the summary of a chart show of its lists."""
+
+from __future__ import annotations
+
+import msgspec
+
+from chartloom.chart.reconcile import Line, ListKind, Role, why
+from chartloom.serve import words
+from chartloom.serve.lists.reading import Lists
+
+
+def active_allergies(lists: Lists) -> list[Line]:
+    """What the banner warns of, and what it says that there is none of."""
+    lines = lists.of[ListKind.ALLERGIES].lines
+    return [_soft(line) for line in lines if line.status == "active"]
+
+
+def current(lists: Lists, kind: str) -> list[Line]:
+    """Lines that hold, or may hold."""
+    lines = lists.of[ListKind(kind)].lines
+    return [_soft(line) for line in lines if line.status in ("active", "on-hold", "unknown")]
+
+
+def reason_of(kind: str, line: Line) -> str:
+    """Why a line has its status, in words."""
+    return why(ListKind(kind), Role.REASON, line.reason)
+
+
+def _soft(line: Line) -> Line:
+    """For templates: what was not said is an empty text."""
+    return msgspec.structs.replace(line, detail=words.soft(line.detail))
