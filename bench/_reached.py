@@ -135,9 +135,9 @@ class Reach:
                 if any(first <= n <= last for n in reached.get(path, ())):
                     # What reaches little else is about this.
                     special = 0.1 + sum(map(len, reached.values())) / 300
-                    found[node] = (took + 2 * share) * special / (1 + 4 * self.kills[node])
+                    found[node] = (took + 2 * share) * special / (1 + self.kills[node]) ** 0.5
                 elif shared:
-                    found[node] = 1.0 + 2 * took + entry.overhead_s / (1 + 4 * self.kills[node])
+                    found[node] = 1.0 + 2 * took + entry.overhead_s / (1 + self.kills[node]) ** 0.5
         return found
 
     def seconds(self, nodes: list[str]) -> float:
