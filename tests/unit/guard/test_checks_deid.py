@@ -105,3 +105,9 @@ def test_a_word_in_place_of_an_object_is_none(value: object) -> None:
     )  # fmt: skip
     assert found is not None
     assert "valueQuantity" not in found
+
+
+def test_a_profile_is_within_those_that_let_more_out() -> None:
+    order = [Profile.SAFE_HARBOR, Profile.SHIFTED, Profile.LIMITED]
+    for i, one in enumerate(order):
+        assert [one.is_within(other) for other in order] == [i <= j for j in range(len(order))]
