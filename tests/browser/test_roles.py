@@ -384,7 +384,10 @@ def test_the_explorer_hides_the_work_of_the_site_and_pages_the_rest(
         more, older = rows(older)
         everything += more
     assert len([who for who in everything if who == "service:worker-1"]) == 60
-    assert "what workers did with messages and pages that refreshed themselves are hidden" in officer.ask("/audit")[2]
+    assert (
+        "what workers did with messages and pages that refreshed themselves are hidden"
+        in officer.ask("/audit")[2]
+    )
 
 
 def test_my_access_shows_what_i_did(sign_in: Callable[[str], Client], ids: dict[str, str]) -> None:
