@@ -10,6 +10,7 @@ from rich.table import Table
 
 from chartloom.cli import identity_review
 from chartloom.cli.output import ERR, OUT, print_json
+from chartloom.cli.site import SiteOption
 from chartloom.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -38,9 +39,10 @@ def register(app: typer.Typer) -> None:
         " patients.ndjson --truth truth.csv --report report.html  ·  chartloom identity evaluate"
         " other.csv --column family=LNAME --learn --json"
     )(evaluate)
-    group.command(epilog="Example:  chartloom identity train patients.ndjson --out matcher.json")(
-        train
-    )
+    group.command(
+        epilog="Examples:  chartloom identity train patients.ndjson --out matcher.json  ·"
+        "  chartloom identity train --reviewed --out matcher.json"
+    )(train)
     group.command(
         epilog="Example:  chartloom identity make labelled.ndjson --people 10000 --noise desk"
     )(make)
@@ -86,13 +88,30 @@ def evaluate(
 
 
 def train(
-    file: _FILE,
     out: Annotated[Path, typer.Option(help="Where to write the parameters.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="CSV, or NDJSON of FHIR Patients, without labels.")
+    ] = None,
+    reviewed: Annotated[
+        bool, typer.Option(help="Learn from the pairs that people decided at this site.")
+    ] = False,
+    site: SiteOption = Path(),
     column: _COLUMN = None,
     parameters: _PARAMETERS = None,
     name: Annotated[str, typer.Option(help="Name of the set.")] = "",
 ) -> None:
-    """Learns weights and the rarity of names from records without labels (EM)."""
+    """Learns weights and the rarity of names from records without labels (EM), or corrects the
+    weights in force by what people decided in the review queue (--reviewed).
+
+    Nothing is in force until the file stands in the site folder as `registry/persons/*.json`.
+    """
+    if reviewed:
+        identity_review.train(site, out, name)
+        return
+    if file is None:
+        raise ConfigurationError(
+            "There is nothing to learn from.", cure="Name a file, or use --reviewed."
+        )
     from chartloom.registry.persons import dump
     from chartloom.registry.persons.train import train as learned
     from chartloom.wiring.identity.evaluation import standardise_rows

@@ -309,3 +309,48 @@ def _print_words(words: tuple[IdentityWord, ...]) -> None:
     for w in words:
         text = f"{when(w.event_us)}  {w.by or 'a source'}: {w.kind.value} {w.reason}"
         OUT.print(text.rstrip(), highlight=False, markup=False)
+
+
+def train(site: Path, out: Path, name: str) -> None:
+    """Writes the weights in force corrected by what people decided; puts nothing in force."""
+    from chartloom.project.identity import MATCHING_FOLDER
+    from chartloom.registry.persons import dump
+    from chartloom.registry.persons.reviewed import PAIRS_MIN, relearn
+    from chartloom.serve import needs
+    from chartloom.serve.identity.labels import labelled
+
+    if out.resolve().parent == (site / MATCHING_FOLDER).resolve():
+        raise ConfigurationError(
+            "A file there would be in force.",
+            where=str(out),
+            cure="Write it elsewhere, look at it, measure it with `chartloom identity evaluate`.",
+        )
+    with _open(site) as desk:
+        start = desk.opened.store.parameters
+        need = needs.identity_queue("training")
+        pairs = desk.ask(need, labelled, desk.opened.store, start.fingerprint)
+    try:
+        found = relearn(pairs, start, name or f"{start.name}-reviewed")
+    except ValueError:
+        raise ConfigurationError(
+            f"{len(pairs)} decided pairs teach nothing.",
+            cure=f"It takes {PAIRS_MIN} or more, some of one person and some of two, decided with "
+            "the parameters in force.",
+        ) from None
+    out.write_bytes(dump(found.parameters))
+    ERR.print(
+        f"{found.pairs:,} decided pairs, {found.same:,} of one person. Surprise on pairs held out: "
+        f"{found.loss_after:.3f} bits a pair, {found.loss_before:.3f} before.",
+        highlight=False,
+    )
+    table = Table("Field", "Level", "Before", "After", "Pairs", box=SIMPLE_HEAD, pad_edge=False)
+    by_size = sorted(found.changes.items(), key=lambda c: -abs(c[1][1] - c[1][0]))
+    for (field, level), (before, after, seen) in by_size[:12]:
+        table.add_row(field, level, f"{before:+.1f}", f"{after:+.1f}", str(seen))
+    ERR.print(table)
+    if not found.better:
+        ERR.print("They tell no better than those in force: keep these.", style="yellow")
+    ERR.print(
+        f"{out} is not in force. Put it into {MATCHING_FOLDER}/ of the site, then `rebuild`.",
+        highlight=False,
+    )

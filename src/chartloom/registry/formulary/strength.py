@@ -46,7 +46,7 @@ def take_strengths(text: str) -> tuple[list[str], str]:
         numbers = [match["first"], *re.findall(_NUMBER, match["more"])]
         unit, per, count = match["unit"], match["per"] or "", match["count"] or ""
         found.extend(normal_strength(n, unit, per, count) for n in numbers)
-        return f" {per} " if per.startswith(("act", "puff", "inhal", "spray")) else " "
+        return " actuation " if per.startswith(("act", "puff", "inhal")) else " "
 
     marked = _RELEASE.sub(" 24 hr ", text)
     kept = re.sub(r"24 hr", "\x00", marked)
