@@ -18,6 +18,8 @@ from typing import Any
 
 _FILE_S = 400.0
 _OF_EACH_FILE = 4
+#: Of those that cost less than this, there is no need to choose.
+_CHEAP = 0.1
 
 
 @dataclass
@@ -119,7 +121,7 @@ class Reach:
         round_: dict[str, int] = {}
         for node in quickest:
             file = node.partition("::")[0]
-            round_[node] = seen[file] // _OF_EACH_FILE
+            round_[node] = seen[file] // _OF_EACH_FILE if found[node] > _CHEAP else 0
             seen[file] += 1
         return sorted(quickest, key=lambda n: (round_[n], found[n]))
 

@@ -34,13 +34,14 @@ MADE = (
 )
 
 
-def search(*persons: str, **asked: str) -> Answer:
+def search(*persons: str, gone: str = "", **asked: str) -> Answer:
     log = MemoryAudit()
     log.append([entry(e) for e in MADE])
     doors = SimpleNamespace(audit=log, newest_head=lambda: None, log_check=LogCheck)
-    console: Any = SimpleNamespace(doors=doors, zone=UTC)
+    store = SimpleNamespace(states=lambda *_: {})
+    console: Any = SimpleNamespace(doors=doors, zone=UTC, store=store)
     grant: Any = SimpleNamespace(persons=persons)
-    return page._search(grant, console, Search(person="x" if persons else "", **asked))
+    return page._search(grant, console, Search(person="x" if persons else "", **asked), gone)
 
 
 def numbers(*persons: str, **asked: str) -> list[int]:
@@ -88,3 +89,20 @@ def test_of_a_person_only_what_is_about_them() -> None:
 def test_of_nobody_no_viewings_are_told() -> None:
     answer = search()
     assert (answer.viewings, answer.disclosures, answer.patients) == ((), (), ())
+
+
+def test_of_whom_nobody_is_known_the_record_is_told_all_the_same() -> None:
+    answer = search("*", gone=OTHER)
+    assert [e.seq for e in answer.events] == [4, 2]
+    assert answer.patients == (OTHER,)
+
+
+@pytest.mark.parametrize(
+    ("person", "known", "gone"),
+    [(PATIENT, (PATIENT,), False), (PATIENT, (), True), (page.NOBODY, (), False)],
+)
+def test_who_is_gone(person: str, known: tuple[str, ...], gone: bool) -> None:
+    found = SimpleNamespace(source_patients=known)
+    gatherer = SimpleNamespace(known_of=lambda _: found)
+    console: Any = SimpleNamespace(authority=SimpleNamespace(gatherer=gatherer))
+    assert page._is_gone(console, person) is gone

@@ -230,6 +230,25 @@ def test_a_form_holds_nothing_that_no_database_can(behind: Behind) -> None:
     assert behind.forms[0]["a"] == ["xy"]
 
 
+@pytest.mark.parametrize(
+    ("token", "body", "status"),
+    [
+        (CSRF, b"{}", 200),
+        ("", b"{}", 403),
+        ("x", b"{}", 403),
+        (CSRF, b"x" * (FORM_BYTES_MAX + 1), 413),
+    ],
+)
+def test_what_a_browser_posts_to_the_fhir_door(
+    behind: Behind, token: str, body: bytes, status: int
+) -> None:
+    headers = {"content-type": "application/fhir+json", "x-csrf-token": token}
+    assert ask(behind, "/fhir/R4/Patient/$match", "POST", headers=headers, content=body) == status
+    assert len(behind.reached) == (status == 200)
+    # Elsewhere only a form carries the secret.
+    assert ask(behind, "/glass", "POST", headers=headers, content=body) in (403, 413)
+
+
 # Services
 
 

@@ -62,10 +62,12 @@ class Admission:
 
 
 class Here:
-    def __init__(self, name: str = "web", token: str = "", **limits: Any) -> None:
+    def __init__(
+        self, name: str = "web", token: str = "", format_: Format = Format.FHIR, **limits: Any
+    ) -> None:
         self.landing, self.stats = Landing(), FeedStats()
         feed = Feed(
-            name, "lab", "it", "http", Format.FHIR, options={"path": "/in", "host": "127.0.0.1"},
+            name, "lab", "it", "http", format_, options={"path": "/in", "host": "127.0.0.1"},
             limits=FeedLimits(**limits),
         )  # fmt: skip
         context = SourceContext(
@@ -119,6 +121,11 @@ def test_only_posts_are_taken(here: Here, method: str) -> None:
 )
 def test_other_addresses_are_not_there(here: Here, path: str) -> None:
     here.refused(404, path=path)
+
+
+def test_a_feed_of_hl7_knows_no_types() -> None:
+    here = Here(format_=Format.HL7V2)
+    here.refused(404, path="/in/Patient", headers={"content-type": "application/hl7-v2"})
 
 
 def test_what_is_too_large_is_refused_by_what_it_says_and_by_what_it_is() -> None:

@@ -131,9 +131,8 @@ class Door:
             )
         if path == self._base:
             return ""
-        prefix = self._base.rstrip("/") + "/"
-        rest = path.removeprefix(prefix)
-        if self._feed.format is Format.FHIR and path.startswith(prefix) and _TYPE.match(rest):
+        rest = path.removeprefix(self._base.rstrip("/") + "/")  # elsewhere it begins with a slash
+        if self._feed.format is Format.FHIR and _TYPE.match(rest):
             return rest
         raise Refusal(404, "not-found", "Post to the base of this feed, or to a resource type.")
 
