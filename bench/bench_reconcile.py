@@ -67,6 +67,11 @@ def by_rules(found: ReconciledList) -> set[str]:
     return {line.key for line in found.lines if line.status == "active"}
 
 
+def by_rules_surely(found: ReconciledList) -> set[str]:
+    """Of the active list what the rules are sure of: what could go on without asking."""
+    return {x.key for x in found.lines if x.status == "active" and x.confidence.value == "high"}
+
+
 def by_look_back(found: ReconciledList) -> set[str]:
     """Whatever was filled or ordered within 90 days."""
     since_us = NOW_US - _LOOK_BACK_US
@@ -92,6 +97,7 @@ def by_on_hand(found: ReconciledList) -> set[str]:
 
 WAYS: dict[str, Callable[[ReconciledList], set[str]]] = {
     "rules": by_rules,
+    "rules, high confidence": by_rules_surely,
     "look-back 90 d": by_look_back,
     "on hand + 14 d": by_on_hand,
 }
@@ -139,10 +145,11 @@ def run(profile: str, seeds: tuple[int, ...], people: int, report: Report | None
             held = totals[way]
             for name in Score.__struct_fields__:
                 setattr(held, name, getattr(held, name) + getattr(score, name))
-    seen = "tuned on" if profile in TUNED_PROFILES and seeds == TUNED_SEEDS else "not looked at"
+    seen = "tuned on" if seeds == TUNED_SEEDS else "other seeds"
+    seen = seen if profile in TUNED_PROFILES else "other seeds and profile"
     print(f"{profile}, seeds {seeds}, {people} people each ({seen}); {min(cpu_ms):.2f} ms a list")
     for way, score in totals.items():
-        print(f"  {way:16} {score.figures()}")
+        print(f"  {way:22} {score.figures()}")
         if report is not None:
             about = {"profile": profile, "seeds": str(seeds), "people": people, "data": seen}
             cpu = {"cpu_ms": round(min(cpu_ms), 2)} if way == "rules" else {}

@@ -83,6 +83,7 @@ def test_merged_and_unmerged(house: House, sign_in: SignIn) -> None:
     status, shown = ask(client, source, target, preview=True)
     assert status == 200
     assert links(part(shown, "result")) == [(f"Patient/{source}", "replaces")]
+    assert part(shown, "result").keys() == {"resourceType", "id", "link"}  # nobody asked about them
     assert person(house, "jon-b") != person(house, "mid-a")
     assert house.words(tuple(sorted((source, target)))) == []  # type: ignore[arg-type]
 
@@ -110,6 +111,7 @@ def test_where_it_is_hard_two_people_have_to_merge(house: House, sign_in: SignIn
     source, target = house.ids["twin-a"], house.ids["twin-b"]
     status, first = ask(sign_in("yusuf"), source, target)
     assert status == 202
+    assert part(first, "result")["name"]  # they stand in the queue
     assert part(first, "source").get("active") is not False
     assert person(house, "twin-a") != person(house, "twin-b")
     status, second = ask(sign_in("mina"), source, target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import psycopg
 import pytest
@@ -11,19 +11,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.batches import everyone
 from tests.support.postgres import StoreFactory
-from tests.support.told_patients import Told, apply_all, land, person, persons, queue, tell
+from tests.support.told_patients import (
+    Told,
+    apply_all,
+    expected,
+    land,
+    person,
+    persons,
+    queue,
+    seen,
+    tell,
+    wanted,
+)
 
-from chartloom.chart.merge import merge_all
-from chartloom.domain.identity import IdentityWord
-from chartloom.domain.resource import Contribution, LinkKind, Stamp
+from chartloom.domain.resource import LinkKind
 from chartloom.engines.postgres import PostgresStore
 from chartloom.registry.persons import (
-    Clusters,
-    Matcher,
     default_parameters,
-    last_words,
-    pair_of,
-    standardise,
 )
 
 ANN = person("Ann", "Archer", "1961-03-04", "female", street="12 Elm St", phone="217-555-0101")
@@ -143,37 +147,6 @@ def messages(facts: Sequence[tuple[object, object]]) -> list[Told]:
         else:
             found.append(Told(str(kind), PEOPLE[int(str(what))], event_us))
     return found
-
-
-def expected(told: Sequence[Told]) -> Clusters:
-    """What the matcher in memory says of the same: an implementation of its own."""
-    matcher = Matcher(default_parameters())
-    said = [
-        (Contribution({"resourceType": "Patient", "id": t.patient, **t.elements}, t.patient),
-         Stamp(1, t.event_us, t.event_us)) for t in told if t.elements
-    ]  # fmt: skip
-    for patient, state in merge_all(said, {}).items():
-        matcher.put(patient, standardise(state.resource))
-    words = [
-        IdentityWord(pair_of(a, b), LinkKind(kind), t.event_us, t.event_us, "test")
-        for t in told for kind, a, b, _ in t.links
-    ]  # fmt: skip
-    hard = {pair for pair, d in matcher.decisions.items() if d.guard}
-    for pair, word in last_words(words, lambda p: p in hard).items():
-        matcher.say(pair, word)
-    return matcher.clusters()
-
-
-def seen(store: PostgresStore, clusters: Clusters) -> tuple[Mapping[str, str], list[object]]:
-    """The persons and the queue, to compare with :func:`wanted`."""
-    reviews = [(r.pair, r.weight, r.reason) for r in queue(store)]
-    return persons(store, sorted(clusters.person)), reviews
-
-
-def wanted(clusters: Clusters) -> tuple[Mapping[str, str], list[object]]:
-    """What :func:`seen` should be."""
-    reviews = sorted((r.pair, r.weight, r.reason) for r in clusters.reviews)
-    return clusters.person, reviews
 
 
 @given(facts=st.lists(SAYING, min_size=2, max_size=14), seed=st.integers(0, 1000))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 
 import psycopg
 import pytest
 from tests.support.batches import everyone
 from tests.support.postgres import StoreFactory
-from tests.support.told_patients import Told, person, persons, queue, tell
+from tests.support.told_patients import Told, expected, person, persons, queue, seen, tell, wanted
 
 from chartloom.engines.postgres import PostgresStore
 from chartloom.registry.persons import Parameters, default_parameters, dump, load
@@ -107,3 +108,36 @@ def test_other_parameters_count_from_the_next_rebuild_on(store_factory: StoreFac
     assert persons(other, "ab") == {"a": "a", "b": "b"}
     assert [r.pair for r in queue(other)] == [("a", "b")]
     other.close()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_keys_that_come_and_go_end_where_the_matcher_in_memory_does(
+    store_factory: StoreFactory, seed: int
+) -> None:
+    """Records change, so that keys become too common and less common again, in two orders."""
+    draw = Random(seed)
+    parameters = parameters_for(3)
+    numbers = ["B100", "B200", "B300"]
+    told = [
+        Told(
+            f"p{draw.randrange(12)}",
+            person(
+                draw.choice(["Ann", "Ann", "Bob"]),
+                "Moor",
+                draw.choice(["1961-03-04", "1961-03-05"]),
+                mr=draw.choice(numbers),
+            ),
+            event_us,
+        )
+        for event_us in range(1, 41)
+    ]
+    clusters = expected(told, parameters)
+    for order in (told, draw.sample(told, len(told))):
+        store = with_parameters(store_factory(), parameters)
+        left = list(order)
+        while left:
+            size = draw.randint(1, 6)
+            tell(store, *left[:size])
+            left = left[size:]
+        assert seen(store, clusters) == wanted(clusters)
+        store.close()

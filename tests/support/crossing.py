@@ -110,6 +110,7 @@ class Crossing:
             "/shreddings": self._shreddings, "/shreddings/{id}": self._records,
             "/fhir/R4/Patient": self._patients, "/fhir/R4/Patient/$ihe-pix": self._patients,
             "/identity/pairs/{first}/{second}": self._pairs,
+            "/fhir/R4/Patient/$merge": self._merges, "/fhir/R4/Patient/$unmerge": self._merges,
         }  # fmt: skip
         for path, method in self.routes():
             if path in LEFT_OUT:
@@ -196,6 +197,20 @@ class Crossing:
             path = f"/identity/pairs/{a}/{b}"
             form = (("word", "nonsense"),) if method == "POST" else ()
             yield Attempt(subject, route, path, method, form, target=path, expected=expected)
+
+    def _merges(self, subject: str, method: str) -> Iterator[Attempt]:
+        """What would be if two records were merged; nothing is said by it."""
+        ids, works = sorted(self.house.source_patients), subject == "steward"
+        nobody = list(self._absent())
+        for operation in ("$merge", "$unmerge"):
+            path = f"/fhir/R4/Patient/{operation}"
+            for a, b, expected in [
+                *((a, b, "any" if works else "forbidden") for a in ids[:4] for b in ids[:4]),
+                (ids[0], nobody[0], "absent"),
+            ]:
+                if a != b:
+                    form = (("source-patient", a), ("target-patient", b), ("preview", "true"))
+                    yield Attempt(subject, path, path, "POST", form, target=a, expected=expected)
 
     def _searches(self, subject: str, method: str) -> Iterator[Attempt]:
         for p in self.house.patients:

@@ -247,10 +247,10 @@ def _neighbours(messages: list[Any]) -> Iterator[tuple[str, list[bytes]]]:
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[str]:
-    """Serves an application on a free port of this machine; its address."""
+def serving(app: Any, port: int = 0) -> Iterator[str]:
+    """Serves an application on a port of this machine, by default a free one; its address."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind(("127.0.0.1", port))
         port = probe.getsockname()[1]
     config = uvicorn.Config(
         app, host="127.0.0.1", port=port, log_config=None, access_log=False, lifespan="off"

@@ -18,16 +18,33 @@ from uuid import UUID
 import msgspec
 from tests.support.batches import everyone
 
+from chartloom.chart.merge import merge_all
 from chartloom.domain.errors import BatchStale, LaneLost
 from chartloom.domain.feed import Feed
 from chartloom.domain.grant import Grant, Purpose
-from chartloom.domain.identity import IdentityReview
+from chartloom.domain.identity import IdentityReview, IdentityWord
 from chartloom.domain.message import Arrival, Format, Message
-from chartloom.domain.resource import Contribution, Derived, LinkEvent, LinkKind, ResourceState
+from chartloom.domain.resource import (
+    Contribution,
+    Derived,
+    LinkEvent,
+    LinkKind,
+    ResourceState,
+    Stamp,
+)
 from chartloom.engines.postgres import PostgresStore
 from chartloom.guard import SystemClock
 from chartloom.hot import Worker
 from chartloom.normalize import Mapping as FeedMapping
+from chartloom.registry.persons import (
+    Clusters,
+    Matcher,
+    Parameters,
+    default_parameters,
+    last_words,
+    pair_of,
+    standardise,
+)
 
 FEED = Feed("reg", "Registration", "IT", "http", Format.FHIR)
 NAMESPACE = UUID(int=4)
@@ -180,3 +197,34 @@ def queue(store: PostgresStore) -> list[IdentityReview]:
     grant = everyone(store)
     found = store.reviews(grant, state=None, limit=1000)
     return sorted((r for r in found if r.state != "closed"), key=lambda r: r.pair)
+
+
+def expected(told: Sequence[Told], parameters: Parameters | None = None) -> Clusters:
+    """What the matcher in memory says of the same: an implementation of its own."""
+    matcher = Matcher(parameters or default_parameters())
+    said = [
+        (Contribution({"resourceType": "Patient", "id": t.patient, **t.elements}, t.patient),
+         Stamp(1, t.event_us, t.event_us)) for t in told if t.elements
+    ]  # fmt: skip
+    for patient, state in merge_all(said, {}).items():
+        matcher.put(patient, standardise(state.resource))
+    words = [
+        IdentityWord(pair_of(a, b), LinkKind(kind), t.event_us, t.event_us, "test")
+        for t in told for kind, a, b, _ in t.links
+    ]  # fmt: skip
+    hard = {pair for pair, d in matcher.decisions.items() if d.guard}
+    for pair, word in last_words(words, lambda p: p in hard).items():
+        matcher.say(pair, word)
+    return matcher.clusters()
+
+
+def seen(store: PostgresStore, clusters: Clusters) -> tuple[Mapping[str, str], list[object]]:
+    """The persons and the queue, to compare with :func:`wanted`."""
+    reviews = [(r.pair, r.weight, r.reason) for r in queue(store)]
+    return persons(store, sorted(clusters.person)), reviews
+
+
+def wanted(clusters: Clusters) -> tuple[Mapping[str, str], list[object]]:
+    """What :func:`seen` should be."""
+    reviews = sorted((r.pair, r.weight, r.reason) for r in clusters.reviews)
+    return clusters.person, reviews

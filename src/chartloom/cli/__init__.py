@@ -10,6 +10,7 @@ from chartloom.cli import (
     audit,
     ca,
     export,
+    formulary,
     identity,
     inspect,
     keys,
@@ -30,7 +31,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (inspect, site, traffic, look, operate, ca, keys, export, identity, audit, service):
+for part in (
+    inspect, site, traffic, look, operate, ca, keys, export, identity, formulary, audit, service,
+):  # fmt: skip
     part.register(app)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.feed import Feed
 from chartloom.formats.tables import line_of
-from chartloom.project.read import Finding, MappingSource, Project, read_project
+from chartloom.project.read import SETTINGS_FILE, Finding, MappingSource, Project, read_project
+from chartloom.project.tls import OFF
 
 
 def check_site(folder: Path) -> tuple[list[Finding], str]:
@@ -31,6 +32,7 @@ def check_site(folder: Path) -> tuple[list[Finding], str]:
         *reconciliation_findings(project),
         *matching_findings(project),
         *_door_findings(project),
+        *_identity_door_findings(project),
     ]
     if not project.feeds:
         cure = "Add a feeds/<name>.toml; `chartloom init` shows what one looks like."
@@ -50,6 +52,12 @@ def _port_findings(project: Project) -> list[Finding]:
     users: dict[int, list[str]] = defaultdict(list)
     users[project.settings.console.port].append("the console")
     findings = []
+    identity = project.settings.doors.identity.port
+    if identity and users[identity]:
+        what = f"Port {identity} is taken by {users[identity][0]}."
+        findings.append(_identity_finding(project, "port", what, "Give each its own port."))
+    if identity:
+        users[identity].append("the door for identity queries")
     for feed in project.feeds:
         port = feed.options.get("port")
         if not isinstance(port, int):
@@ -63,6 +71,32 @@ def _port_findings(project: Project) -> list[Finding]:
             )
         users[port].append(f"feed {feed.name}")
     return findings
+
+
+def _identity_finding(project: Project, key: str, what: str, cure: str) -> Finding:
+    text = (project.folder / SETTINGS_FILE).read_text(encoding="utf-8")
+    line = line_of(text, ("doors", "identity", key))
+    return Finding(SETTINGS_FILE, line, f"doors.identity.{key}", what, cure)
+
+
+def _identity_door_findings(project: Project) -> Iterator[Finding]:
+    """A door for identity queries that would not open, or not know who asks."""
+    from chartloom.sources.options import is_loopback
+
+    settings = project.settings.doors.identity
+    if not settings.port:
+        return
+    with_tls = settings.tls_cert != OFF and bool(
+        settings.tls_cert or project.settings.tls.certificate
+    )
+    if not with_tls and not is_loopback(settings.host):
+        what = "The door for identity queries would be open to the network without TLS."
+        cure = "Name a certificate in [doors.identity] or [tls], or listen on 127.0.0.1."
+        yield _identity_finding(project, "host", what, cure)
+    if with_tls and not (settings.tls_client_ca or project.settings.tls.client_ca):
+        what = "The door for identity queries cannot tell who asks."
+        cure = "Name the authority of clients' certificates: tls_client_ca."
+        yield _identity_finding(project, "tls_client_ca", what, cure)
 
 
 def _option_findings(project: Project, feed: Feed) -> list[Finding]:

@@ -76,7 +76,7 @@ class Substances(msgspec.Struct, frozen=True):
         return Named(Substance(f"text:{folded(text)}", text, ""), "unresolved")
 
     def _denied(self, text: str) -> Substance | None:
-        """"No known allergies to ..." in whatever words: no warning may be made of it."""
+        """ "No known allergies to ..." in whatever words: no warning may be made of it."""
         name = folded(text)
         if not name.startswith(_NONE):
             return None

@@ -2,7 +2,15 @@
 
 from chartloom.registry.formulary.issues import CODE_UNRESOLVED
 from chartloom.registry.formulary.load import COLUMNS, builtin_formulary, kind_of, load_formulary
-from chartloom.registry.formulary.model import NDC, RXNORM, Component, Drug, Ingredient, Known
+from chartloom.registry.formulary.model import (
+    NDC,
+    RXNORM,
+    Component,
+    Drug,
+    Ingredient,
+    Known,
+    key_of,
+)
 from chartloom.registry.formulary.ndc import ndc_candidates
 from chartloom.registry.formulary.snapshot import Formulary
 
@@ -17,6 +25,7 @@ __all__ = [
     "Ingredient",
     "Known",
     "builtin_formulary",
+    "key_of",
     "kind_of",
     "load_formulary",
     "ndc_candidates",

@@ -17,11 +17,11 @@ from chartloom.formats.tables import csv_rows, fingerprint, mistake
 from chartloom.registry.formulary.issues import NAME_UNREAD, REFERENCE_UNRESOLVED
 from chartloom.registry.formulary.model import (
     RXNORM,
-    SYSTEMS,
     Component,
     Drug,
     Ingredient,
     Known,
+    key_of,
 )
 from chartloom.registry.formulary.ndc import ndc_candidates
 from chartloom.registry.formulary.parse import parse_name
@@ -123,7 +123,7 @@ class _Tables:
     def product(self, where: str, row: dict[str, str]) -> None:
         if not row["code"] or not row["system"]:
             raise mistake(where, "A product has no code or system.", "Fill both columns.")
-        key = f"{_system(row['system'])}|{row['code']}"
+        key = key_of(row["system"], row["code"])
         if row["rxnorm"]:
             self._references.append((where, key, f"{RXNORM}|{row['rxnorm']}"))
         drug = self._drug(where, row)
@@ -148,7 +148,7 @@ class _Tables:
         if len(found) != 1:
             cure = "Write 11 digits, or 10 with hyphens."
             raise mistake(where, "This is no NDC, or it may be several.", cure)
-        target = f"{_system(row['system'] or 'RXNORM')}|{row['code']}"
+        target = key_of(row["system"] or "RXNORM", row["code"])
         if target in self.drugs:
             self.ndc[found[0]] = target
         elif row["name"] and (drug := parse_name(row["name"], self.names)).known is Known.NAME:
@@ -202,10 +202,3 @@ class _Tables:
     def _name(self, text: str, parts: tuple[str, ...], brand: str, form: str) -> None:
         if words := tuple(words_of(fold(text))):
             self.names[words] = (parts, brand, form)
-
-
-def _system(name: str) -> str:
-    """A code system as charts write it: short names of HL7 v2 are ``urn:id:``."""
-    if name in SYSTEMS:
-        return SYSTEMS[name]
-    return name if ":" in name else f"urn:id:{name}"

@@ -68,3 +68,10 @@ class Drug(msgspec.Struct, frozen=True):
         """``8 mg / 2 mg``, or "" unless every component has one."""
         strengths = [c.strength for c in self.components]
         return " / ".join(strengths) if strengths and all(strengths) else ""
+
+
+def key_of(system: str, code: str) -> str:
+    """``system|code`` as charts write it; short names of HL7 v2 systems become ``urn:id:``."""
+    if system in SYSTEMS:
+        return f"{SYSTEMS[system]}|{code}"
+    return f"{system}|{code}" if ":" in system else f"urn:id:{system}|{code}"

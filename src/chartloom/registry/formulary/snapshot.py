@@ -56,6 +56,11 @@ class Formulary:
             self._resolved[asked] = known
         return known
 
+    @property
+    def ndc_count(self) -> int:
+        """How many NDC it knows."""
+        return len(self._ndc)
+
     def unresolved(self, codes: Iterable[str]) -> list[str]:
         """Codes that this formulary should know (it has others of their systems) and does not."""
         return [

@@ -26,7 +26,7 @@ from chartloom.guard.facts import actor_of
 from chartloom.serve import needs
 from chartloom.serve.console import Console, asking_of, form_of, visitor_of
 from chartloom.serve.identity.door import IdentityDoor
-from chartloom.serve.identity.pairs import pair_of
+from chartloom.serve.identity.pairs import in_question, pair_of
 from chartloom.serve.identity.saying import speak
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -36,6 +36,7 @@ _TOLD: Final = frozenset({
     "deceasedBoolean", "deceasedDateTime", "address", "multipleBirthBoolean",
     "multipleBirthInteger", "link",
 })  # fmt: skip
+_NAMED: Final = frozenset({"resourceType", "id", "active", "link"})
 _KNOWN: Final = frozenset({"source-patient", "target-patient", "preview", "reason"})
 _WAITS: Final = {
     ReviewState.HALF: "Said. A second person has to say the same before it counts.",
@@ -81,60 +82,78 @@ def _answer(console: Console, door: IdentityDoor, request: Request, kind: LinkKi
     try:
         permit = console.authority.permit(visitor.principal, need, asking)
         if asked.preview:
-            return permit.run(_shown, console, asked, "Nothing was merged: this is a preview.")
+            return permit.run(_preview, console, door, asked)
         about = console.authority.context(visitor.principal, permit.purpose, asking, permit.grant)
-        if len(console.store.states(permit.grant, [asked.source, asked.target])) != 2:
-            raise AccessDenied
-        actor = actor_of(visitor.principal)
+        answer = _Answer(permit.grant, console, door, asked)
         said = speak(
-            permit.grant, console.authority, about, door, console.clock, asked.pair, kind, actor,
-            asked.reason, strangers=True, surviving=asked.target,
+            permit.grant, console.authority, about, door, console.clock, asked.pair, kind,
+            actor_of(visitor.principal), asked.reason, strangers=True, surviving=asked.target,
         )  # fmt: skip
     except AccessDenied:
         if visitor.session is not None:
             raise
         return _fhir(outcome("error", "forbidden", "Only people who signed in may merge."), 403)
-    return _done(permit.grant, console, door, asked, kind, said=said)
+    return answer.undone() if kind is LinkKind.WITHDRAW else answer.done(said=said)
 
 
-def _done(
-    grant: Grant, console: Console, door: IdentityDoor, asked: Asked, kind: LinkKind, *, said: bool
-) -> Response:
-    review = door.identities.review(grant, asked.pair)
-    if kind is LinkKind.WITHDRAW:
+def _preview(grant: Grant, console: Console, door: IdentityDoor, asked: Asked) -> Response:
+    return _Answer(grant, console, door, asked).shown("Nothing was merged: this is a preview.")
+
+
+class _Answer:
+    """What the operation answers, about records that are there; raises ``AccessDenied`` if not.
+
+    What they say of people is told only if there is a question about the two: to be a steward is
+    no reason to look at any two people.
+    """
+
+    def __init__(self, grant: Grant, console: Console, door: IdentityDoor, asked: Asked) -> None:
+        self._grant, self._door, self._asked = grant, door, asked
+        states = console.store.states(grant, asked.pair)
+        if len(states) != 2:
+            raise AccessDenied
+        self._source, self._target = (states[id].resource for id in (asked.source, asked.target))
+        who = door.identities
+        said = [w for w in who.words_of(grant, asked.pair) if w.pair == asked.pair]
+        review, decision = who.review(grant, asked.pair), who.decision(grant, asked.pair)
+        self._elements = _TOLD if in_question(review, decision, said) else _NAMED
+
+    def undone(self) -> Response:
+        """After what somebody said was taken back."""
         text = "Taken back: rules, weights and what others said count."
-        return _shown(grant, console, asked, text, merged=False)
-    if review is not None and review.state in _WAITS:
-        return _shown(grant, console, asked, _WAITS[review.state], 202, merged=False)
-    if not _joined(grant, door, asked.pair):
-        text = "Said. It takes effect as soon as nothing that was said keeps the two apart."
-        return _shown(grant, console, asked, text, 202, merged=False)
-    text = "The source is replaced by the target." if said else "That was said before."
-    return _shown(grant, console, asked, text)
+        return self.shown(text, merged=False)
 
+    def done(self, *, said: bool) -> Response:
+        """After a merge was said; said: it was not said before."""
+        review = self._door.identities.review(self._grant, self._asked.pair)
+        if review is not None and review.state in _WAITS:
+            return self.shown(_WAITS[review.state], 202, merged=False)
+        if not self._joined():
+            text = "Said. It takes effect as soon as nothing that was said keeps the two apart."
+            return self.shown(text, 202, merged=False)
+        text = "The source is replaced by the target." if said else "That was said before."
+        return self.shown(text)
 
-def _joined(grant: Grant, door: IdentityDoor, pair: Pair) -> bool:
-    came = door.identities.memberships(grant, pair)
-    now = {m.source_patient: m.person_id for m in came}
-    return len(now) == 2 and len(set(now.values())) == 1
+    def _joined(self) -> bool:
+        came = self._door.identities.memberships(self._grant, self._asked.pair)
+        now = {m.source_patient: m.person_id for m in came}
+        return len(now) == 2 and len(set(now.values())) == 1
 
+    def shown(self, text: str, status: int = 200, *, merged: bool = True) -> Response:
+        """The two records, as they are served then."""
+        source, target = self._source, self._target
+        if merged:
+            source = replaced(source, self._asked.target)
+            target = replacing(target, self._asked.source)
+        found: list[FhirJson] = [
+            {"name": "outcome", "resource": outcome("information", "informational", text)},
+            {"name": "result", "resource": self._told(target)},
+            {"name": "source", "resource": self._told(source)},
+        ]
+        return _fhir({"resourceType": "Parameters", "parameter": found}, status)
 
-def _shown(
-    grant: Grant, console: Console, asked: Asked, text: str, status: int = 200, *,
-    merged: bool = True,
-) -> Response:  # fmt: skip
-    states = console.store.states(grant, [asked.source, asked.target])
-    if len(states) != 2:
-        raise AccessDenied
-    source, target = (states[i].resource for i in (asked.source, asked.target))
-    if merged:
-        source, target = replaced(source, asked.target), replacing(target, asked.source)
-    found: list[FhirJson] = [
-        {"name": "outcome", "resource": outcome("information", "informational", text)},
-        {"name": "result", "resource": _told(target)},
-        {"name": "source", "resource": _told(source)},
-    ]
-    return _fhir({"resourceType": "Parameters", "parameter": found}, status)
+    def _told(self, patient: FhirJson) -> FhirJson:
+        return {name: value for name, value in patient.items() if name in self._elements}
 
 
 def replaced(source: FhirJson, target: str) -> FhirJson:
@@ -150,10 +169,6 @@ def replacing(target: FhirJson, source: str) -> FhirJson:
 def _linked(patient: FhirJson, other: str, kind: str) -> list[FhirJson]:
     link: FhirJson = {"other": {"reference": f"Patient/{other}"}, "type": kind}
     return [*(one for one in patient.get("link", ()) if one.get("other") != link["other"]), link]
-
-
-def _told(patient: FhirJson) -> FhirJson:
-    return {name: value for name, value in patient.items() if name in _TOLD}
 
 
 def read_asked(body: bytes, form: dict[str, list[str]]) -> Asked | str:

@@ -102,8 +102,8 @@ def read_pair(
     pair: Pair,
     actor: str,
     parameters: Parameters,
-    *,
     stated: Stated = _nothing,
+    *,
     strangers: bool = False,
 ) -> PairView:
     """The pair for a reviewer.

@@ -1,0 +1,227 @@
+"""One list of allergies: what stands, what is over, and what does not fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.support.lists import (
+    NOW_US,
+    RXNORM,
+    SNOMED,
+    allergy,
+    chart,
+    doses,
+    line,
+    misfits,
+    results,
+)
+
+from chartloom.chart.reconcile import Decision, ListKind, ReconciledList, reconcile_allergies
+from chartloom.chart.reconcile.rules import builtin_rules
+from chartloom.chart.times import to_us
+from chartloom.domain.chart import Section
+
+RULES = builtin_rules()
+
+
+def made(*entries: dict[str, Any], decisions: tuple[Decision, ...] = ()) -> ReconciledList:
+    return reconcile_allergies(chart(*entries), RULES, NOW_US, decisions=decisions)
+
+
+def test_one_substance_by_code_by_name_and_in_other_words_is_one_line() -> None:
+    told = made(
+        allergy("a", "PENICILLIN", code=f"{RXNORM}|7980"),
+        allergy("b", "Allergy to penicillin", owner="clinic"),
+        allergy("c", "pcn", owner="lab"),
+    )
+    assert [(x.text, x.status, x.confidence.value) for x in told.lines] == [
+        ("Penicillin G", "active", "high")
+    ]
+    assert len(told.lines[0].facts) == 3
+
+
+@pytest.mark.parametrize(
+    ("facts", "status", "reason", "found"),
+    [
+        ([{}], "active", "listed", set()),
+        ([{"verification": "unconfirmed"}], "active", "listed-unconfirmed", set()),
+        ([{"verification": "refuted"}], "refuted", "refuted", set()),
+        ([{"status": "resolved"}], "resolved", "resolved", set()),
+        ([{"status": "inactive"}], "inactive", "inactive", set()),
+        (
+            [{}, {"verification": "refuted", "said": "2025-06-01", "owner": "b"}],
+            "refuted", "refuted-later", {"still-listed-elsewhere"},
+        ),
+        (
+            [
+                {"day": "2025-09-01"},
+                {"verification": "refuted", "said": "2025-06-01", "owner": "b"},
+            ],
+            "active", "listed-after-refuted", {"refuted-elsewhere"},
+        ),
+        (
+            [{}, {"status": "resolved", "said": "2025-06-01", "owner": "b"}],
+            "active", "listed", {"resolved-elsewhere"},
+        ),
+    ],
+)  # fmt: skip
+def test_what_sources_say(
+    facts: list[dict[str, Any]], status: str, reason: str, found: set[str]
+) -> None:
+    entries = [
+        allergy(
+            f"a{n}",
+            "Peanut",
+            f.get("day", "2025-01-01"),
+            **{k: v for k, v in f.items() if k != "day"},
+        )
+        for n, f in enumerate(facts)
+    ]
+    one = line(made(*entries), "Peanut")
+    assert (one.status, one.reason, misfits(one)) == (status, reason, found)
+
+
+def test_criticality_and_severity_are_never_mixed() -> None:
+    told = made(
+        allergy("a", "Latex", criticality="low", reactions=[{"severity": "severe"}]),
+        allergy("b", "Latex", criticality="high", reactions=[{"severity": "mild"}],
+                owner="b"),
+    )  # fmt: skip
+    one = line(told, "Latex")
+    assert (one.detail["criticality"], one.detail["severity"]) == ("high", "severe")
+    assert misfits(one) == {"criticality-differs", "severity-differs"}
+    alone = line(made(allergy("c", "Egg", reactions=[{"severity": "severe"}])), "Egg")
+    assert "criticality" not in alone.detail
+    assert alone.detail["severity"] == "severe"
+
+
+def test_none_known_stands_only_where_nothing_is() -> None:
+    nka = allergy("n", "NKA", code="urn:x|NKA")
+    assert line(made(nka), "No known allergies").reason == "none-known"
+    later = allergy("a", "Codeine", "2025-03-01", owner="clinic")
+    told = made(nka, later)
+    assert line(told, "No known allergies").reason == "denial-overtaken"
+    assert line(told, "No known allergies").status == "inactive"
+    assert misfits(line(told, "Codeine")) == set()
+    earlier = allergy("a", "Codeine", "2020-03-01", owner="clinic")
+    told = made(nka, earlier)
+    assert line(told, "No known allergies").reason == "denial-contradicted"
+    assert (line(told, "Codeine").status, misfits(line(told, "Codeine"))) == (
+        "active", {"listed-and-denied"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "reason"),
+    [
+        ("No known drug allergies", "Peanut", "none-known"),
+        ("NKDA", "Aspirin", "denial-contradicted"),
+        ("No known medication allergies (asked)", "Aspirin", "denial-contradicted"),
+        ("No known food allergy", "Peanut", "denial-contradicted"),
+        ("No known environmental allergies", "Aspirin", "none-known"),
+    ],
+)
+def test_a_denial_speaks_of_its_kind_only(text: str, other: str, reason: str) -> None:
+    told = made(allergy("n", text, "2026-01-01"), allergy("a", other, owner="b"))
+    assert next(x for x in told.lines if x.detail["substance"] == "none").reason == reason
+
+
+def test_a_tolerated_challenge_ends_it_and_a_later_listing_does_not_hide_that() -> None:
+    listed = allergy("a", "Amoxicillin")
+    passed = results("c", "", "", ("2025-06-01T10:00:00Z", "Tolerated"), kind="text",
+                     text="Amoxicillin oral challenge")  # fmt: skip
+    one = line(made(listed, passed), "Amoxicillin")
+    assert (one.status, one.reason) == ("refuted", "challenge-negative")
+    assert misfits(one) == {"still-listed-elsewhere"}
+    again = allergy("b", "Amoxicillin", "2025-09-01", owner="b")
+    one = line(made(listed, passed, again), "Amoxicillin")
+    assert (one.status, misfits(one)) == ("active", {"challenge-contradicts"})
+    failed = results("d", "", "", ("2025-07-01T10:00:00Z", "Positive: urticaria"), kind="text",
+                     text="Challenge, amoxicillin")  # fmt: skip
+    assert line(made(listed, failed), "Amoxicillin").reason == "challenge-positive"
+
+
+def test_a_test_alone_refutes_nothing() -> None:
+    ige = results("c", "", "", ("2025-06-01T10:00:00Z", "Negative"), kind="text", text="Peanut IgE")
+    one = line(made(allergy("a", "Peanut"), ige), "Peanut")
+    assert one.status == "active"
+    assert "test-negative" in one.because
+
+
+def test_drugs_that_were_taken_since() -> None:
+    drug = allergy("a", "Amoxicillin", "2025-01-01")
+    before = doses("m", "Amoxicillin 250 mg capsule", "2024-12-01")
+    assert misfits(line(made(drug, before), "Amoxicillin")) == set()
+    after = doses("m", "Amoxicillin 250 mg capsule", "2025-12-01")
+    assert misfits(line(made(drug, after), "Amoxicillin")) == {"taken-despite-allergy"}
+    refused = doses("m", "Amoxicillin 250 mg capsule", "2025-12-01", status="not-done")
+    assert misfits(line(made(drug, refused), "Amoxicillin")) == set()
+    other = line(made(allergy("a", "Penicillin G"), after), "Penicillin G")
+    assert misfits(other) == {"related-taken"}
+    group = line(
+        made(allergy("a", "Penicillins", code=f"{SNOMED}|764146007"), after), "Penicillins"
+    )
+    assert misfits(group) == {"member-tolerated"}
+
+
+def test_a_class_whose_member_was_refuted_says_so() -> None:
+    told = made(
+        allergy("a", "Penicillin class"),
+        allergy("b", "Amoxicillin", verification="refuted", owner="b"),
+    )
+    assert misfits(line(told, "Penicillins")) == {"member-tolerated"}
+
+
+def test_what_is_in_no_table_stays_what_its_source_calls_it() -> None:
+    told = made(allergy("a", "Moon dust"), allergy("b", "moon  DUST", owner="b"), allergy("c", ""))
+    assert {(x.text, len(x.facts)) for x in told.lines} == {
+        ("Moon dust", 2),
+        ("Unnamed allergen", 1),
+    }
+    assert all("substance-unresolved" in x.because for x in told.lines)
+
+
+def _decision(said: str, day: str = "2026-02-01") -> Decision:
+    key, at_us = "substance:peanut", to_us(day)
+    return Decision("d", ListKind.ALLERGIES, key, said, "user:ada", at_us, "house", ("a",))
+
+
+def test_a_decision_holds_until_something_newer_contradicts_it() -> None:
+    listed = allergy("a", "Peanut")
+    one = line(made(listed, decisions=(_decision("refuted"),)), "Peanut")
+    assert (one.status, one.reason, one.decided.by) == ("refuted", "clinician-decided", "user:ada")
+    repeated = allergy("a", "Peanut", said="2026-05-01")
+    assert line(made(repeated, decisions=(_decision("refuted"),)), "Peanut").status == "refuted"
+    newly = allergy("b", "Peanut", "2026-05-01", owner="clinic")
+    one = line(made(listed, newly, decisions=(_decision("refuted"),)), "Peanut")
+    assert (one.status, one.decided.stale) == ("active", True)
+    assert "changed-since-reconciled" in misfits(one)
+
+
+def test_a_decision_finds_its_line_by_what_it_was_about_and_never_disappears() -> None:
+    renamed = Decision(
+        "d", ListKind.ALLERGIES, "text:erdnuss", "refuted", "user:ada", NOW_US, "house", ("a",),
+        "Erdnuss",
+    )  # fmt: skip
+    assert line(made(allergy("a", "Peanut"), decisions=(renamed,)), "Peanut").status == "refuted"
+    alone = line(made(decisions=(renamed,)), "Erdnuss")
+    assert (alone.status, alone.facts) == ("refuted", ())
+
+
+def test_decisions_come_from_the_feed_of_people_only() -> None:
+    from chartloom.chart.reconcile import decisions_of
+
+    entry = {
+        "section": Section.DECISIONS, "owner": "house", "id": "d", "type": "List", "sort_us": 5,
+        "said_us": 5, "list": "48765-2", "key": "substance:peanut", "said": "refuted",
+        "by": "user:ada", "time": "2026-02-01", "items": ["a"],
+    }  # fmt: skip
+    told = chart(allergy("a", "Peanut"), entry)
+    assert decisions_of(told, {"d": "clinic"}) == ()
+    assert decisions_of(told, {}) == ()
+    (found,) = decisions_of(told, {"d": "steward"})
+    assert (found.said, found.by, found.items) == ("refuted", "user:ada", ("a",))
+    taken_back = chart({**entry, "said": "withdrawn"})
+    assert decisions_of(taken_back, {"d": "steward"})[0].said == ""
+    assert decisions_of(chart({**entry, "said": "explode"}), {"d": "steward"}) == ()
