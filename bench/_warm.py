@@ -296,8 +296,10 @@ def fresh(asked: dict[str, Any], imports: dict[str, set[str]]) -> dict[str, Any]
     assert asked.get("module", "") not in sys.modules
     ran = Ran()
     left_out = [f"--deselect={node}" for node in asked.get("left_out", ())]
-    code = pytest.main([*asked["tests"], *left_out, "-x", "-q", "-p", "no:cacheprovider", "--assert=plain"],
-                       plugins=[ran])  # fmt: skip
+    code = pytest.main(
+        [*asked["tests"], *left_out, "-x", "-q", "-p", "no:cacheprovider", "--assert=plain"],
+        plugins=[ran],
+    )
     marked = True
     if asked.get("module"):
         module = sys.modules.get(asked["module"])
