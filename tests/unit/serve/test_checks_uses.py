@@ -1,0 +1,81 @@
+"""A request for a data use is whole and within bounds: each part of the form alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chartloom.domain.access import DataUse
+from chartloom.domain.labels import ALL_LABELS_MASK, BIT, Label, labels_of, mask_of_grant, visible
+from chartloom.serve import uses
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PERSON = "0b1c2d3e-0000-5000-8000-000000000001"
+GOOD = {
+    "title": "t", "purpose": "HRESCH", "fields": "Patient.gender, Observation.code",
+    "cohort": "all", "until": "2026-04-01", "persons": "", "everyone": "1", "profile": "", "k": "",
+}  # fmt: skip
+
+
+def made(**changes: str) -> DataUse | str:
+    clock = SimpleNamespace(now_us=lambda: int(NOW.timestamp()) * 1_000_000)
+    console: Any = SimpleNamespace(clock=clock, zone=UTC)
+    return uses._use_of(console, GOOD | changes, "ana")
+
+
+def test_a_whole_request_is_taken() -> None:
+    use = made()
+    assert isinstance(use, DataUse)
+    assert use.fields == ("Patient.gender", "Observation.code")
+    assert (use.users, use.everyone, use.k, use.profile) == (("ana",), True, 11, "safe_harbor")
+    named = made(everyone="", persons=f"{PERSON} {PERSON.upper()}", profile="limited", k="20")
+    assert isinstance(named, DataUse)
+    assert (named.persons, named.everyone, named.k) == ((PERSON,), False, 20)
+    assert isinstance(made(until="2026-03-01"), DataUse)
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong"),
+    [
+        ("purpose", ["", "TREAT", "HOPERAT", "BTG", "x"]),
+        ("title", [""]),
+        ("cohort", [""]),
+        ("fields", ["", "Patient", "Patient.*", "gender", "Patient.gender;*", "Patient.gender x"]),
+        ("until", ["", "soon", "2026-02-28", "2099-01-01", "2026-04-31"]),
+        ("profile", ["everything"]),
+        ("k", ["1", "0", "999999999"]),
+    ],
+)
+def test_each_part_that_is_wrong_is_named(part: str, wrong: list[str]) -> None:
+    assert [made(**{part: value}) for value in wrong] == [part] * len(wrong)
+
+
+def test_whose_data_is_said_in_one_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert made(everyone="", persons="") == "persons"
+    assert made(everyone="1", persons=PERSON) == "persons"
+    assert made(everyone="", persons="anna weber") == "persons"
+    assert made(everyone="", persons=f"{PERSON} 4711") == "persons"
+    monkeypatch.setattr(uses, "_PERSONS_MAX", 1)
+    assert made(everyone="", persons=f"{PERSON} {PERSON.replace('1', '2')}") == "persons"
+    monkeypatch.setattr(uses, "_FIELDS_MAX", 1)
+    assert made() == "fields"
+
+
+# Labels, by which all of this is shown or hidden
+
+
+def test_a_label_that_is_none_covers_nothing() -> None:
+    assert mask_of_grant(("HIV", "nonsense", "hiv")) == BIT[Label("HIV")]
+    assert mask_of_grant(()) == 0
+    assert mask_of_grant(("nonsense", "*")) == ALL_LABELS_MASK
+    for bits in (ALL_LABELS_MASK + 1, 1 << 20, -1):
+        with pytest.raises(ValueError, match="not a mask"):
+            labels_of(bits)
+    assert labels_of(ALL_LABELS_MASK) == frozenset(Label)
+    assert labels_of(0) == frozenset()
+    assert visible(0, 0)
+    assert not visible(1, 2)
+    assert visible(1, 3)
