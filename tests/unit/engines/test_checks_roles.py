@@ -14,8 +14,9 @@ import pytest
 from psycopg import errors, sql
 from tests.support.clock import FakeClock
 
-from chartloom.domain.errors import ConfigurationError
-from chartloom.engines.postgres import protection
+from chartloom.domain.errors import ConfigurationError, GrantRefused
+from chartloom.domain.grant import Purpose
+from chartloom.engines.postgres import access, protection
 from chartloom.engines.postgres import queries_protection as queries
 from chartloom.engines.postgres.protection_rules import OWNER, TABLES, Role
 from chartloom.guard import Guard
@@ -170,6 +171,36 @@ def test_what_was_put_right_is_looked_at_again(
     with pytest.raises(ConfigurationError, match="still wrong"):
         protection.install(conn, server.guard)
     assert len(done) == 7
+
+
+# What the store is told of a grant
+
+
+@pytest.mark.parametrize("person", ["", "a,b", ",", "a b", "a\tb", "a\nb", "\u00a0", "a\x00", " "])
+def test_a_grant_that_cannot_be_written_down_is_refused(guard: Guard, person: str) -> None:
+    """A comma would make two persons of one, a space would move all that follows."""
+    text, mac = access.claim(guard, guard.mint("t", Purpose.OPERATIONS, ("a", "b"), ("*",)))
+    assert text.split(" ")[4] == "a,b"
+    assert mac == guard.claim_mac(text)
+    for persons in ((person,), ("a", person)):
+        with pytest.raises(GrantRefused, match="cannot hold"):
+            access.claim(guard, guard.mint("t", Purpose.OPERATIONS, persons))
+
+
+def test_a_grant_for_everyone_names_nobody_else(guard: Guard) -> None:
+    grant = guard.mint("t", Purpose.OPERATIONS, ("a", "*"))
+    assert access.claim(guard, grant)[0].endswith(" *")
+
+
+def test_claims_of_the_stores_own_work_are_renewed_in_time(guard: Guard) -> None:
+    clock: Any = guard._clock
+    claims = access.ServiceClaims(guard, "store")
+    first = claims.current()
+    assert claims.current() == first
+    clock.time_us += 239_000_000
+    assert claims.current() == first
+    clock.time_us += 2_000_000
+    assert claims.current() != first
 
 
 # Ownership and policies

@@ -15,13 +15,14 @@ from chartloom.guard.audit import Actor, Context, entry, events
 from chartloom.serve import LogCheck
 from chartloom.serve import audit as page
 from chartloom.serve.audit import Answer, Search
+from chartloom.serve.people import is_our_id
 
 HOUR_US = 3_600_000_000
 T0 = int(datetime(2026, 3, 1, tzinfo=UTC).timestamp()) * 1_000_000
 
 
-def context(actor: str, hour: int, **more: Any) -> Context:
-    return Context(T0 + hour * HOUR_US, Actor(actor, **more), Purpose.TREATMENT)
+def context(actor: str, hour: int, *, refresh: bool = False, **more: Any) -> Context:
+    return Context(T0 + hour * HOUR_US, Actor(actor, **more), Purpose.TREATMENT, refresh=refresh)
 
 
 MADE = (
@@ -31,6 +32,7 @@ MADE = (
     events.patient_read(context("svc", 3, service=True, behalf="ann"), OTHER),
     events.disclosure(context("bob", 4), PATIENT, "court-4", "record", "court-order"),
     events.sign_in(context("ann", 5), "oidc"),
+    events.patient_read(context("eve", 6, refresh=True), OTHER),
 )
 
 
@@ -50,7 +52,9 @@ def numbers(*persons: str, **asked: str) -> list[int]:
 
 def test_without_a_question_all_is_shown_but_the_work_of_workers() -> None:
     assert numbers() == [6, 5, 4, 2, 1]
-    assert numbers(work="1") == [6, 5, 4, 3, 2, 1]
+    assert numbers(work="1") == [7, 6, 5, 4, 3, 2, 1]
+    assert numbers(actor="eve") == []  # the page only stayed open
+    assert numbers(actor="eve", work="1") == [7]
     assert numbers(kind="transform") == numbers(kind="transform", work="1") == [3]
 
 
@@ -86,6 +90,18 @@ def test_of_a_person_only_what_is_about_them() -> None:
     assert early.disclosures == ()
 
 
+def test_a_grant_for_the_log_is_about_no_person() -> None:
+    """Whatever it covers: who did not ask for a person is told of no viewings."""
+    log = MemoryAudit()
+    log.append([entry(e) for e in MADE])
+    doors = SimpleNamespace(audit=log, newest_head=lambda: None, log_check=LogCheck)
+    console: Any = SimpleNamespace(doors=doors, zone=UTC)
+    grant: Any = SimpleNamespace(persons=(PATIENT,))
+    answer = page._search(grant, console, Search(), "")
+    assert [e.seq for e in answer.events] == [6, 5, 4, 2, 1]
+    assert (answer.viewings, answer.patients, answer.about) == ((), (), None)
+
+
 def test_of_nobody_no_viewings_are_told() -> None:
     answer = search()
     assert (answer.viewings, answer.disclosures, answer.patients) == ((), (), ())
@@ -95,6 +111,16 @@ def test_of_whom_nobody_is_known_the_record_is_told_all_the_same() -> None:
     answer = search("*", gone=OTHER)
     assert [e.seq for e in answer.events] == [4, 2]
     assert answer.patients == (OTHER,)
+    assert (answer.gone, answer.about) == (True, None)
+    there = search(PATIENT)
+    assert (there.gone, there.about is None) == (False, False)
+
+
+def test_ids_of_ours_have_one_form() -> None:
+    for typed in (PATIENT, PATIENT.upper(), "-"):
+        assert is_our_id(typed)
+    for typed in ("", "4711", PATIENT[:-1], PATIENT + "0", f" {PATIENT}", "Weber"):
+        assert not is_our_id(typed)
 
 
 @pytest.mark.parametrize(
