@@ -16,7 +16,7 @@ from tests.support.clock import FakeClock
 
 from chartloom.domain.errors import ConfigurationError, GrantRefused
 from chartloom.domain.grant import Purpose
-from chartloom.engines.postgres import access, protection
+from chartloom.engines.postgres import PostgresStore, access, protection
 from chartloom.engines.postgres import queries_protection as queries
 from chartloom.engines.postgres.protection_rules import OWNER, TABLES, Role
 from chartloom.guard import Guard
@@ -201,6 +201,28 @@ def test_claims_of_the_stores_own_work_are_renewed_in_time(guard: Guard) -> None
     assert claims.current() == first
     clock.time_us += 2_000_000
     assert claims.current() != first
+
+
+def test_a_grant_that_has_ended_ends_what_rests_on_it(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within what is read together, and for a worker that goes on under the grant of before."""
+    store = PostgresStore("host=/nonexistent dbname=x user=x", guard, guard._clock)
+    monkeypatch.setattr(store, "_transaction", lambda _: nullcontext("connection"))
+    clock: Any = guard._clock
+    grant = guard.mint("t", Purpose.OPERATIONS, ttl_s=60)
+    with store.together(grant):
+        with store._reading(grant) as conn:
+            assert conn == "connection"
+        assert store._entry(grant) == store._entry(grant)
+        clock.time_us += 60_000_000
+        with pytest.raises(GrantRefused), store._reading(grant):
+            pass
+        with pytest.raises(GrantRefused):
+            store._entry(grant)
+    with pytest.raises(GrantRefused):
+        store.together(grant)
+    store.close()
 
 
 # Ownership and policies
