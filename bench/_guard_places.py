@@ -71,15 +71,20 @@ _POLICY_TESTS = (
 _RULES = ("tests/unit/engines/test_checks_*.py", "tests/security/test_store_roles.py",
           "tests/contract/test_store_access*.py", "tests/contract/test_store_labels.py",
           "tests/contract/test_checks_*.py")  # fmt: skip
-_SQL = ("tests/contract/test_checks_*.py", "tests/contract/test_store_access*.py",
-        "tests/contract/test_subject_keys.py", "tests/contract/test_audit_log.py",
-        "tests/contract/test_batch_calls.py", "tests/contract/test_store_landing.py")  # fmt: skip
+_SQL = ("tests/contract/test_checks_*.py", "tests/contract/test_store_access*.py")
+_SQL_KEYS = ("tests/contract/test_checks_*.py", "tests/contract/test_subject_keys.py",
+             "tests/contract/test_audit_log.py")  # fmt: skip
+_SQL_BATCH = ("tests/contract/test_checks_*.py", "tests/contract/test_batch_calls.py",
+              "tests/contract/test_subject_keys.py", "tests/contract/test_store_landing.py",
+              "tests/contract/test_store_told_once.py")  # fmt: skip
 
 #: For what no line is reached in: files that notice, the quickest first.
 _BY_FILE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("guard/policy/default/", _POLICY_TESTS),
     ("engines/postgres/protection_rules.py", _RULES),
-    ("engines/postgres/sql/", _SQL),
+    ("engines/postgres/sql/0005", _SQL),
+    ("engines/postgres/sql/0006", _SQL_KEYS),
+    ("engines/postgres/sql/", _SQL_BATCH),
     ("engines/postgres/", _RULES),
     ("serve/needs.py", ("tests/unit/serve/test_checks_*.py", "tests/browser/test_roles.py")),
     ("serve/", ("tests/unit/serve/*.py", "tests/browser/test_roles.py")),

@@ -349,7 +349,7 @@ def cost(reach: Reach, mutant: Mutant) -> tuple[float, str]:
     if mutant.path.endswith("protection_rules.py"):
         return 0.0, mutant.path
     if not mutant.path.endswith(".py"):
-        return 2.0, mutant.path
+        return 9.0 if mutant.kind.startswith("WHERE") else 2.0, mutant.path
     nodes = reach.tests_for(mutant.path, mutant.at, max(mutant.end, mutant.at))[:4]
     return round(reach.seconds(nodes)) if nodes else 0.0, mutant.path
 
