@@ -25,7 +25,11 @@ _LOG = logging.getLogger(__name__)
 
 _WINDOW_S = 0.5
 _HISTORY_DAYS = 180
-_LIVED_DAYS = 3
+#: For how long life runs faster than the clock; then it has caught up, and goes on in real time.
+_CATCHING_UP_S = 300.0
+_BEHIND_MAX_S = 0.9 * 86_400
+#: Some feeds of so small a house say something twice a day.
+_FRESHNESS_MAX_S = 86_400
 #: Busier than a house of this size, so that there is something to watch.
 _BUSTLE = 60.0
 _HISTORY_CHUNK = 2000
@@ -49,7 +53,10 @@ def prepare_demo_site(folder: Path) -> bool:
         name="Saltmarsh General (simulated)",
         workers=2,
         zone=FEEDS["adt"].zone,
-        feeds=tuple(FEEDS.values()),
+        feeds=tuple(
+            msgspec.structs.replace(feed, freshness_max_s=_FRESHNESS_MAX_S)
+            for feed in FEEDS.values()
+        ),
     )
     (folder / "staff.toml").write_text(STAFF_TOML, encoding="utf-8")
     with (folder / "chartloom.toml").open("a", encoding="utf-8") as settings:
@@ -64,7 +71,7 @@ class DemoDriver:
         self._feeds = feeds_by_name(project)
         self._speed = speed
         self._file = project.data_dir / "run" / "demo.json"
-        self._state = self._load(seed, patients)
+        self._state = self._load(seed, patients, speed)
         self._stopping = threading.Event()
         self._history_done = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -90,10 +97,11 @@ class DemoDriver:
                 status.update(f"Sending the history: {self._state.accepted_count:,} messages")
         console.print(f"History sent: {self._state.accepted_count:,} messages. Life goes on.")
 
-    def _load(self, seed: int, patients: int) -> DemoState:
+    def _load(self, seed: int, patients: int, speed: float) -> DemoState:
         if self._file.exists():
             return msgspec.json.decode(self._file.read_bytes(), type=DemoState)
-        start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=_LIVED_DAYS)
+        behind = timedelta(seconds=min(speed * _CATCHING_UP_S, _BEHIND_MAX_S))
+        start = datetime.now(UTC).replace(microsecond=0) - behind
         return DemoState(seed, patients, start)
 
     def _save(self) -> None:
