@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.browser.test_roles import events_since, size_of
 from tests.support.console_client import Client
-from tests.support.identity_house import STAFF, House, make
+from tests.support.identity_house import DAY, STAFF, House, make
 from tests.support.postgres import StoreFactory, postgres_server
 from tests.support.site import serving
 
@@ -18,7 +18,7 @@ from chartloom.domain.resource import LinkKind
 
 __all__ = ["postgres_server"]
 
-STRANGERS = [m.subject for m in STAFF if m.subject not in ("lena", "yusuf", "mina")]
+STRANGERS = [m.subject for m in STAFF if m.subject not in ("lena", "yusuf", "mina", "both")]
 UNKNOWN = "00000000-0000-5000-8000-000000000000"
 
 
@@ -105,7 +105,7 @@ def test_a_pair_shows_what_is_compared_with_words_and_sources(
     assert "A national number is the same" in shown
     assert "They look like twins" in shown
     assert re.search(r"\+1\d\.\d", shown)
-    assert "adt, 20 Nov 2026" in shown
+    assert f"adt, {DAY.day} {DAY:%b %Y}" in shown
     assert "Takes two people" in shown
     assert "VIDtwin" not in shown  # visits are none of a steward's business
 
@@ -236,3 +236,37 @@ def test_a_record_that_was_joined_says_why(sign_in: Callable[[str], Client], hou
     assert path(house.pair("same-a", "same-b")) in text
     for value in house.values():
         assert value not in text
+
+
+def test_a_chart_says_why_its_records_are_one_person(
+    sign_in: Callable[[str], Client], house: House
+) -> None:
+    address = f"/chart/{house.ids['same-a']}/demographics"
+    text = main_of(sign_in("doctor").ask(address)[2])
+    assert "These 2 records are one person" in text
+    assert "<strong>SGH S1</strong>" in text
+    assert "<strong>CLIN 95</strong>" in text
+    assert "the same national number, given name and birth date" in text
+    assert "/identity/" not in text  # the evidence is for stewards
+    both = sign_in("both").ask(address)[2]
+    assert path(house.pair("same-a", "same-b")) in both
+    assert "may be of this person" not in text
+
+
+def test_a_possible_other_record_is_named_to_who_may_see_both(
+    sign_in: Callable[[str], Client], house: House
+) -> None:
+    (name,) = [n for n in ("thin-a", "mid-a") if house.ids[n] in house.easy[0]]
+    mine, (other,) = house.ids[name], set(house.easy[0]) - {house.ids[name]}
+    before = size_of(house.site)
+    text = main_of(sign_in("doctor").ask(f"/chart/{mine}/demographics")[2])
+    assert "Another record may be of this person" in text
+    assert f'href="/chart/{other}"' in text
+    seen = events_since(house.site, before)
+    assert {p for e in seen for p in e.patients} == {mine, other}
+    assert all(not e.denied for e in seen)
+    # Of the other doctor's patients, only one of the two.
+    text = sign_in("other").ask(f"/chart/{mine}/demographics")[2]
+    assert "Nothing here" not in text
+    assert "may be of this person" not in text
+    assert other not in text
