@@ -33,12 +33,12 @@ class Known(msgspec.Struct, frozen=True):
     """A person with the records that may be told of.
 
     states: the Patients that still count, the newest first; those that were merged into others
-    are left out. merged: ids of those.
+    are left out. merged: those, by whose numbers the person is still found.
     """
 
     person_id: str
     states: tuple[ResourceState, ...]
-    merged: frozenset[str]
+    merged: tuple[ResourceState, ...] = ()
 
 
 def known(
@@ -46,10 +46,11 @@ def known(
 ) -> Known | None:
     """The person of some records; ``None`` if none of them is there."""
     held = [s for p in source_patients if (s := states.get(p)) and s.type == "Patient"]
-    merged = frozenset(_merged(held))
+    gone = frozenset(_merged(held))
     # Two that replace each other both count: nobody is lost by a mistake of theirs.
-    count = [s for s in held if s.id not in merged] or held
+    count = [s for s in held if s.id not in gone] or held
     count.sort(key=lambda s: (-_said_us(s), s.id))
+    merged = tuple(s for s in held if s not in count)
     return Known(person_id, tuple(count), merged) if count else None
 
 
