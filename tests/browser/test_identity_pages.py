@@ -215,6 +215,12 @@ def test_the_second_does_not_see_what_the_first_said(
     figures = main_of(third.ask("/identity/figures")[2])
     assert "1 pair was looked at by two people" in figures
     assert "agreed on 0" in figures
+    share = re.search(r"Of all records</dt><dd>([0-9.]+) %", figures)
+    assert share is not None
+    counted = house.site.store.figures(house.site.grant())
+    waiting = counted.open_count + counted.half_count + counted.disputed_count
+    assert counted.records == len(house.ids)
+    assert float(share[1]) == pytest.approx(100 * waiting / counted.records, abs=0.01)
 
 
 def test_what_people_say_twice_is_landed_once(
