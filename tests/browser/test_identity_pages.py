@@ -15,6 +15,7 @@ from tests.support.site import serving
 from chartloom.domain.grant import Purpose
 from chartloom.domain.identity import Pair
 from chartloom.domain.resource import LinkKind
+from chartloom.serve.identity.labels import labelled
 
 __all__ = ["postgres_server"]
 
@@ -221,6 +222,15 @@ def test_the_second_does_not_see_what_the_first_said(
     waiting = counted.open_count + counted.half_count + counted.disputed_count
     assert counted.records == len(house.ids)
     assert float(share[1]) == pytest.approx(100 * waiting / counted.records, abs=0.01)
+
+
+def test_decided_pairs_become_labels_without_values(house: House) -> None:
+    store, grant = house.site.store, house.site.grant()
+    (label,) = labelled(grant, store, store.parameters.fingerprint)
+    assert (label.pair, label.same) == (house.pair("twin-a", "twin-b"), False)
+    assert (label.fields["given"], label.fields["national"]) == ("different", "same")
+    assert label.reason == "twins-same-number"
+    assert labelled(grant, store, "other parameters") == []
 
 
 def test_what_people_say_twice_is_landed_once(
