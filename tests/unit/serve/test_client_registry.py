@@ -254,6 +254,20 @@ def test_numbers_of_merged_records_are_not_told_any_more(told_by: str) -> None:
     assert [n.value for n in people.numbers(alone, NAMED)] == ["2"]
 
 
+def test_what_people_merged_is_merged_as_well() -> None:
+    kept, gone = state("a", 1, identifier=numbered("1")), state("b", 2, identifier=numbered("2"))
+    states = {"a": kept, "b": gone}
+    person = people.known("a", ("a", "b"), states, {"b": "a"})
+    assert person is not None
+    assert [n.value for n in people.numbers(person, NAMED)] == ["1"]
+    assert [s.id for s in person.merged] == ["b"]
+    elsewhere = people.known("b", ("b",), states, {"b": "a"})
+    assert elsewhere is not None
+    assert elsewhere.merged == ()
+    served = people.replaced("b", "a")
+    assert (served["active"], served["link"][0]["type"]) == (False, "replaced-by")
+
+
 def test_records_that_replace_each_other_both_count() -> None:
     one, two = state("a", 1, identifier=numbered("1")), state("b", 2, identifier=numbered("2"))
     for record, other in ((one, "b"), (two, "a")):

@@ -17,6 +17,7 @@ from chartloom.domain.store import SearchHit
 from chartloom.guard.authority import Asking, Authority, Need
 from chartloom.guard.policy import Action
 from chartloom.guard.staff import Principal
+from chartloom.registry.persons import merged_into
 from chartloom.serve.client_registry import people
 from chartloom.serve.client_registry.criteria import Search, fits, folded, indexed, terms_of
 from chartloom.serve.client_registry.domains import Domain, Domains
@@ -26,6 +27,10 @@ from chartloom.serve.client_registry.people import Known, Number
 _CHUNK: Final = 50
 _CHUNKS_MAX: Final = 10
 _MATCHES_MAX: Final = 50
+
+
+#: Persons, their records, and which of those were merged into which.
+_Read = tuple[Sequence[SearchHit], dict[str, ResourceState], dict[str, str]]
 
 
 class Reads(Charts, Identities, Protocol):
@@ -203,14 +208,21 @@ class ClientRegistry:
         held = {number.domain for number in people.numbers(person, self.domains)}
         return not held.isdisjoint(search.targets)
 
-    def _read(
-        self, grant: Grant, hits: Sequence[SearchHit]
-    ) -> tuple[Sequence[SearchHit], dict[str, ResourceState]]:
+    def _read(self, grant: Grant, hits: Sequence[SearchHit]) -> _Read:
         everybody = [p for hit in hits for p in hit.source_patients]
-        return hits, self._store.states(grant, everybody) if everybody else {}
+        several = [p for hit in hits if len(hit.source_patients) > 1 for p in hit.source_patients]
+        return (
+            hits,
+            self._store.states(grant, everybody) if everybody else {},
+            merged_into(self._store.words_of(grant, several)) if several else {},
+        )
 
     def _told(
-        self, asker: Asker, hits: Sequence[SearchHit], states: dict[str, ResourceState]
+        self,
+        asker: Asker,
+        hits: Sequence[SearchHit],
+        states: dict[str, ResourceState],
+        merged: dict[str, str],
     ) -> list[Known]:
         """Those of the persons of whom may be told. Not within a transaction of the grant: facts
         are read under another one."""
@@ -219,7 +231,7 @@ class ClientRegistry:
         found = []
         for hit in hits:
             mine = [p for p in hit.source_patients if p in open_]
-            if (person := people.known(hit.person_id, mine, states)) is not None:
+            if (person := people.known(hit.person_id, mine, states, merged)) is not None:
                 found.append(person)
         return found
 
