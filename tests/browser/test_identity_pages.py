@@ -80,6 +80,17 @@ def test_the_queue_names_pairs_and_nobody(sign_in: Callable[[str], Client], hous
     assert listed.index(path(house.easy[0])) < listed.index(path(house.pair("twin-a", "twin-b")))
 
 
+def test_a_stopped_update_shows_the_record_before_and_after(
+    sign_in: Callable[[str], Client], house: House
+) -> None:
+    record = house.ids["over"]
+    text = main_of(sign_in("yusuf").ask(path((record, record)))[2])
+    assert "Is this still the same person?" in text
+    assert text.index("Lindgren") < text.index("Petrakis")
+    assert "source not known" not in text
+    assert len(re.findall(r"adt, \d+ ", text)) == 2
+
+
 def test_nobody_decides_about_their_own_records(
     sign_in: Callable[[str], Client], house: House
 ) -> None:
