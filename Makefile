@@ -12,12 +12,15 @@ help: ## this list
 setup: $(STAMP) ## make .venv with everything in it
 
 $(STAMP): pyproject.toml
+	@echo "Making $(VENV) with everything in it; the first time this takes a minute or two."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@if command -v uv >/dev/null 2>&1; then uv pip install -q --python $(BIN)/python -e '.[dev]'; \
 	else $(BIN)/python -m pip install -q -e '.[dev]'; fi
 	@touch $(STAMP)
+	@echo "$(VENV) is ready."
 
 demo: setup ## start Chartloom with a simulated hospital, and open the console
+	@echo "Starting the demo…"
 	@$(BIN)/chartloom demo
 
 test: setup ## all tests (under 15 minutes on 2 cores): all but the browser's in two processes, then those

@@ -74,7 +74,7 @@ def by_rules_surely(found: ReconciledList) -> set[str]:
 
 def by_look_back(found: ReconciledList) -> set[str]:
     """Whatever was filled or ordered within 90 days."""
-    since_us = NOW_US - _LOOK_BACK_US
+    since_us = found.made_at_us - _LOOK_BACK_US
     return {
         line.key
         for line in found.lines
@@ -90,7 +90,7 @@ def by_on_hand(found: ReconciledList) -> set[str]:
         if fills:
             last = max(fills, key=lambda f: f.at_us)
             days = float(last.detail.get("supply_days", 30))
-            if last.at_us + days * DAY_US + _ON_HAND_US >= NOW_US:
+            if last.at_us + days * DAY_US + _ON_HAND_US >= found.made_at_us:
                 listed.add(line.key)
     return listed
 

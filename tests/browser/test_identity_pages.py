@@ -8,17 +8,18 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.browser.test_roles import events_since, size_of
 from tests.support.console_client import Client
-from tests.support.identity_house import STAFF, House, make
+from tests.support.identity_house import DAY, STAFF, House, make
 from tests.support.postgres import StoreFactory, postgres_server
 from tests.support.site import serving
 
 from chartloom.domain.grant import Purpose
 from chartloom.domain.identity import Pair
 from chartloom.domain.resource import LinkKind
+from chartloom.serve.identity.labels import labelled
 
 __all__ = ["postgres_server"]
 
-STRANGERS = [m.subject for m in STAFF if m.subject not in ("lena", "yusuf", "mina")]
+STRANGERS = [m.subject for m in STAFF if m.subject not in ("lena", "yusuf", "mina", "both")]
 UNKNOWN = "00000000-0000-5000-8000-000000000000"
 
 
@@ -79,6 +80,17 @@ def test_the_queue_names_pairs_and_nobody(sign_in: Callable[[str], Client], hous
     assert listed.index(path(house.easy[0])) < listed.index(path(house.pair("twin-a", "twin-b")))
 
 
+def test_a_stopped_update_shows_the_record_before_and_after(
+    sign_in: Callable[[str], Client], house: House
+) -> None:
+    record = house.ids["over"]
+    text = main_of(sign_in("yusuf").ask(path((record, record)))[2])
+    assert "Is this still the same person?" in text
+    assert text.index("Lindgren") < text.index("Petrakis")
+    assert "source not known" not in text
+    assert len(re.findall(r"adt, \d+ ", text)) == 2
+
+
 def test_nobody_decides_about_their_own_records(
     sign_in: Callable[[str], Client], house: House
 ) -> None:
@@ -105,7 +117,7 @@ def test_a_pair_shows_what_is_compared_with_words_and_sources(
     assert "A national number is the same" in shown
     assert "They look like twins" in shown
     assert re.search(r"\+1\d\.\d", shown)
-    assert "adt, 20 Nov 2026" in shown
+    assert f"adt, {DAY.day} {DAY:%b %Y}" in shown
     assert "Takes two people" in shown
     assert "VIDtwin" not in shown  # visits are none of a steward's business
 
@@ -215,6 +227,21 @@ def test_the_second_does_not_see_what_the_first_said(
     figures = main_of(third.ask("/identity/figures")[2])
     assert "1 pair was looked at by two people" in figures
     assert "agreed on 0" in figures
+    share = re.search(r"Of all records</dt><dd>([0-9.]+) %", figures)
+    assert share is not None
+    counted = house.site.store.figures(house.site.grant())
+    waiting = counted.open_count + counted.half_count + counted.disputed_count
+    assert counted.records == len(house.ids)
+    assert float(share[1]) == pytest.approx(100 * waiting / counted.records, abs=0.01)
+
+
+def test_decided_pairs_become_labels_without_values(house: House) -> None:
+    store, grant = house.site.store, house.site.grant()
+    (label,) = labelled(grant, store, store.parameters.fingerprint)
+    assert (label.pair, label.same) == (house.pair("twin-a", "twin-b"), False)
+    assert (label.fields["given"], label.fields["national"]) == ("different", "same")
+    assert label.reason == "twins-same-number"
+    assert labelled(grant, store, "other parameters") == []
 
 
 def test_what_people_say_twice_is_landed_once(
@@ -236,3 +263,37 @@ def test_a_record_that_was_joined_says_why(sign_in: Callable[[str], Client], hou
     assert path(house.pair("same-a", "same-b")) in text
     for value in house.values():
         assert value not in text
+
+
+def test_a_chart_says_why_its_records_are_one_person(
+    sign_in: Callable[[str], Client], house: House
+) -> None:
+    address = f"/chart/{house.ids['same-a']}/demographics"
+    text = main_of(sign_in("doctor").ask(address)[2])
+    assert "These 2 records are one person" in text
+    assert "<strong>SGH S1</strong>" in text
+    assert "<strong>CLIN 95</strong>" in text
+    assert "the same national number, given name and birth date" in text
+    assert "/identity/" not in text  # the evidence is for stewards
+    both = sign_in("both").ask(address)[2]
+    assert path(house.pair("same-a", "same-b")) in both
+    assert "may be of this person" not in text
+
+
+def test_a_possible_other_record_is_named_to_who_may_see_both(
+    sign_in: Callable[[str], Client], house: House
+) -> None:
+    (name,) = [n for n in ("thin-a", "mid-a") if house.ids[n] in house.easy[0]]
+    mine, (other,) = house.ids[name], set(house.easy[0]) - {house.ids[name]}
+    before = size_of(house.site)
+    text = main_of(sign_in("doctor").ask(f"/chart/{mine}/demographics")[2])
+    assert "Another record may be of this person" in text
+    assert f'href="/chart/{other}"' in text
+    seen = events_since(house.site, before)
+    assert {p for e in seen for p in e.patients} == {mine, other}
+    assert all(not e.denied for e in seen)
+    # Of the other doctor's patients, only one of the two.
+    text = sign_in("other").ask(f"/chart/{mine}/demographics")[2]
+    assert "Nothing here" not in text
+    assert "may be of this person" not in text
+    assert other not in text

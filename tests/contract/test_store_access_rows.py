@@ -25,13 +25,15 @@ def test_a_grant_for_one_person_shows_that_person(
     grant = filled.guard.mint("tester", Purpose.TREATMENT, ("p1",), ("*",))
     with as_role(filled, Role.SERVE) as conn:
         begin(conn, filled, grant)
-        for table in ("outcome", "bundle", "view", "person", "identifier", "record_number"):
+        named = "outcome bundle view person identifier record_number match_record membership"
+        for table in named.split():
             query = f"SELECT DISTINCT source_patient FROM {table}"
             assert conn.execute(query.encode()).fetchall() in ([("p1",)], []), table
         found = conn.execute("SELECT id FROM resource ORDER BY id").fetchall()
         assert found == [("dr",), ("p1",)]  # what is about the hospital is open to any grant
         assert count(conn, "link") == 0  # it names p2 as well
         assert count(conn, "outbox") == 0
+        assert count(conn, "match_key") == 0  # a key is anybody's
 
 
 def test_labels_hide_what_the_grant_does_not_cover(

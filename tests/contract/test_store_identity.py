@@ -102,6 +102,17 @@ def test_a_word_that_parts_two_holds_though_a_third_is_like_both(store: Postgres
     assert [r.reason for r in queue(store)] == ["said-apart"]
 
 
+def test_who_follows_the_outbox_is_told_of_those_whom_a_message_about_others_moved(
+    store: PostgresStore,
+) -> None:
+    tell(store, Told("m", ANN, 1), Told("x", BOB, 2))
+    tell(store, Told("c", ANN_MOVED, 3))
+    assert persons(store, ["c", "m", "x"]) == {"c": "c", "m": "c", "x": "x"}
+    with psycopg.connect(store.dsn) as conn:
+        told_of = conn.execute("SELECT source_patients FROM outbox ORDER BY seq").fetchall()
+    assert told_of == [(["m", "x"],), (["c", "m"],)]
+
+
 def test_a_query_finds_who_would_be_joined_and_writes_nothing(store: PostgresStore) -> None:
     tell(store, Told("a", ANN, 1), Told("b", BOB, 2), Told("c", ANN_MOVED, 3))
     before = store.digest(everyone(store))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chartloom.domain.identity import IdentityWord, ReviewState
 from chartloom.domain.resource import LinkKind
-from chartloom.registry.persons import contested, last_words, standing_of
+from chartloom.registry.persons import contested, last_words, merged_into, standing_of
 
 PAIR = ("a", "b")
 LINK, UNLINK, MERGE, TAKEN_BACK = LinkKind.LINK, LinkKind.UNLINK, LinkKind.MERGE, LinkKind.WITHDRAW
@@ -106,6 +106,20 @@ def test_where_it_is_hard_two_have_to_agree_and_nobody_to_contradict() -> None:
     assert standing_of([*third, say(4, "cem", TAKEN_BACK)], True) == (True, ReviewState.CLOSED)
     merged = [say(0, "", MERGE), say(5, "ada", UNLINK)]
     assert standing_of(merged, True) == (True, ReviewState.HALF)
+
+
+def test_who_was_merged_into_whom_is_what_counts_last() -> None:
+    def merge(at: int, by: str, kind: LinkKind, into: str) -> IdentityWord:
+        return IdentityWord(PAIR, kind, at, at, "rule", by, surviving=into)
+
+    words = [merge(1, "", MERGE, "a"), merge(2, "", MERGE, "b")]
+    for order in permutations(words):
+        assert merged_into(order) == {"a": "b"}
+    assert merged_into([*words, merge(3, "ada", MERGE, "a")]) == {"b": "a"}
+    assert merged_into([*words, merge(3, "ada", LINK, "a")]) == {}
+    taken_back = [*words, merge(3, "ada", MERGE, "a"), merge(4, "ada", TAKEN_BACK, "a")]
+    assert merged_into(taken_back) == {"a": "b"}
+    assert merged_into([*words, merge(5, "", UNLINK, "a")]) == {}
 
 
 def test_words_about_a_record_itself_are_not_about_a_pair() -> None:

@@ -65,6 +65,12 @@ def test_a_pair_is_found_shown_decided_and_taken_back(site: Path, tmp_path: Path
     for word in ("Before", "Lindgren", "After", "Petrakis"):
         assert word in shown
 
+    train = ("identity", "train", "--reviewed", "--out")
+    assert "teach nothing" in run(*train, str(tmp_path / "matcher.json"), expect=2)
+    inside = site / "registry" / "persons" / "matcher.json"
+    assert "would be in force" in run(*train, str(inside), expect=2)
+    assert not list(tmp_path.glob("*.json"))
+
     log = run("audit", "export")
     said = [e for line in log.splitlines() if (e := json.loads(line)["event"])["action"] == "U"]
     assert [e["subtype"][1]["code"] for e in said] == ["identity-said"] * 2

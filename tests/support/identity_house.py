@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.support.patience import PATIENCE_S
@@ -49,6 +50,8 @@ STAFF = (
     StaffMember("yusuf", "Yusuf Adeyemi", (Role.DATA_STEWARD,)),
     StaffMember("mina", "Mina Okoro", (Role.DATA_STEWARD,)),
     StaffMember("doctor", "Dr One", (Role.CLINICIAN,), practitioner=("H|D1",)),
+    StaffMember("other", "Dr Two", (Role.CLINICIAN,), practitioner=("H|D2",)),
+    StaffMember("both", "B", (Role.CLINICIAN, Role.DATA_STEWARD), practitioner=("H|D1",)),
     StaffMember("engineer", "E", (Role.INTEGRATION_ENGINEER,)),
     StaffMember("officer", "P", (Role.PRIVACY_OFFICER,)),
     StaffMember("admin", "Ad", (Role.ADMINISTRATOR,)),
@@ -56,19 +59,25 @@ STAFF = (
 )
 
 
-def admission(control: str, person: tuple[str, ...], minute: int = 0, doctor: str = "D1") -> bytes:
-    """An ADT that says this of a record."""
+#: Care relations of visits count for a time only, so all this happened yesterday.
+DAY = datetime.now(UTC) - timedelta(days=1)
+
+
+def admission(control: str, person: tuple[str, ...], minute: int = 0, doctor: str = "") -> bytes:
+    """An ADT that says this of a record of whom D1 is the family doctor. doctor: of a visit."""
     authority, number, name, born, sex, address, phone, ssn, mother, order = person
     pid = [""] * 26
     pid[3] = f"{number}^^^{authority}^MR"
     pid[5], pid[6], pid[7], pid[8] = name, mother, born, sex
     pid[11], pid[13], pid[19] = address, phone, ssn
     pid[24], pid[25] = ("Y" if order else ""), order
-    at = f"20261120{8 + minute // 60:02d}{minute % 60:02d}00"
+    at = f"{DAY:%Y%m%d}{8 + minute // 60:02d}{minute % 60:02d}00"
+    visit = f"{doctor}^Who^Dr^^^^^^H" if doctor else ""
     return (
         f"MSH|^~\\&|ADT|H|||{at}||ADT^A04^ADT_A01|{control}|P|2.5.1\rEVN|A04|{at}\r"
         f"PID|{'|'.join(pid[1:])}\r"
-        f"PV1|1|O|CLIN1^1^1^H||||{doctor}^Who^Dr^^^^^^H|||||||||||V{control}^^^H\r"
+        f"PD1||||D1^Who^Dr^^^^^^H\r"
+        f"PV1|1|O|CLIN1^1^1^H||||{visit}{'|' * 12}V{control}^^^H{'|' * 25}{at}\r"
     ).encode()
 
 
@@ -79,6 +88,8 @@ def fill(site: Site) -> dict[str, str]:
         site.land("adt", admission(f"ID{name}", person, minute))
         site.apply()
     site.land("adt", admission("IDover2", OVERWRITTEN, 90))
+    for name in ("thin-a", "mid-a"):
+        site.land("adt", admission(f"ID{name}2", PEOPLE[name], 95, doctor="D2"))
     site.apply()
     return {name: _source_patient(site, *person[:2]) for name, person in PEOPLE.items()}
 

@@ -157,7 +157,7 @@ def charge_item(r: _Json) -> _Json:
         "code": code_of(r.get("code")),
         "time": r.get("occurrenceDateTime") or r.get("occurrencePeriod", {}).get("start"),
         "quantity": quantity(r.get("quantity")),
-        "price": f"{number(price['value'])} {price.get('currency', '')}".strip()
+        "price": f"{number(price['value'])} {price.get('currency') or '(currency not stated)'}"
         if "value" in price
         else "",
         "reasons": [

@@ -19,7 +19,11 @@ from chartloom.chart.elements import (
 _Json = dict[str, Any]
 
 #: What our HL7 v2 mapping keeps in extensions, because FHIR has no element for it.
-_LOCAL: Final = "urn:chartloom:extension:"
+_KEPT: Final = {
+    "urn:chartloom:extension:dose-form": "form",
+    "urn:chartloom:extension:strength": "strength",
+    "urn:chartloom:extension:medication-status-changed": "status_changed",
+}
 #: Days in a unit of time (UCUM).
 _DAYS: Final = {"min": 1 / 1440, "h": 1 / 24, "d": 1.0, "wk": 7.0, "mo": 30.4375, "a": 365.25}
 _WORDS: Final = {"hour": "h", "day": "d", "week": "wk", "month": "mo", "year": "a"}
@@ -37,14 +41,14 @@ def medication_order(r: _Json) -> _Json:
     return {
         "status": r.get("status"),
         "status_reason": text_of(reason) if isinstance(reason, dict) else "",
-        "status_changed": kept.get("medication-status-changed"),
+        "status_changed": kept.get("status_changed"),
         "intent": r.get("intent"),
         "category": _categories(r.get("category")),
         "not_to_do": r.get("doNotPerform") or None,
         "text": _drug(r),
         "code": code_of(concept),
         "codes": all_codes(concept),
-        "form": kept.get("dose-form"),
+        "form": kept.get("form"),
         "strength": kept.get("strength"),
         "dosages": [_dosage(d) for d in dosages],
         "time": r.get("authoredOn") or r.get("effectiveDateTime") or r.get("dateAsserted"),
@@ -91,7 +95,7 @@ def medication_series(r: _Json) -> _Json:
             "text": _drug(r),
             "code": code_of(concept),
             "codes": all_codes(concept),
-            "form": _kept(r).get("dose-form"),
+            "form": _kept(r).get("form"),
         }
     )
 
@@ -106,17 +110,16 @@ def _categories(found: Any) -> list[str]:
 
 
 def _kept(r: _Json) -> _Json:
-    """Our own extensions of the resource, in words: dose form, strength, time of the status."""
+    """Of our own extensions, dose form, strength and the time of the status, in words."""
     found: _Json = {}
     for extension in r.get("extension", ()):
-        url = extension.get("url", "")
-        if url.startswith(_LOCAL):
-            if "valueCodeableConcept" in extension:
-                found[url[len(_LOCAL) :]] = text_of(extension["valueCodeableConcept"])
-            elif "valueQuantity" in extension:
-                found[url[len(_LOCAL) :]] = quantity(extension["valueQuantity"])
-            elif "valueDateTime" in extension:
-                found[url[len(_LOCAL) :]] = extension["valueDateTime"]
+        name = _KEPT.get(extension.get("url"))
+        if name == "status_changed":
+            found[name] = extension.get("valueDateTime")
+        elif name == "form":
+            found[name] = text_of(extension.get("valueCodeableConcept"))
+        elif name:
+            found[name] = quantity(extension.get("valueQuantity"))
     return found
 
 
@@ -151,10 +154,12 @@ def _per_day(repeat: _Json | None) -> str:
     """How often a day a Timing says, ``2`` or ``0.5``; "" if it does not say it in numbers."""
     if not repeat:
         return ""
-    often = float(repeat.get("frequency") or len(repeat.get("when", ())))
+    often = repeat.get("frequency") or len(repeat.get("when", ()))
+    if not often:
+        return ""
     days = float(repeat.get("period") or 1) * _DAYS.get(repeat.get("periodUnit", "d"), 0.0)
     times = len(repeat.get("dayOfWeek", ())) or 1
-    return _figure(often * times / days) if days > 0 else ""
+    return _figure(float(often) * times / days) if days > 0 else ""
 
 
 def _figure(value: float) -> str:

@@ -9,6 +9,7 @@ import typer
 from chartloom.cli import (
     audit,
     ca,
+    directory,
     export,
     formulary,
     identity,
@@ -32,7 +33,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for part in (
-    inspect, site, traffic, look, operate, ca, keys, export, identity, formulary, audit, service,
+    inspect, site, traffic, look, operate, ca, keys, export, identity, formulary, directory, audit,
+    service,
 ):  # fmt: skip
     part.register(app)
 

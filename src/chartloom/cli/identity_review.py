@@ -232,8 +232,8 @@ def _read(desk: Desk, pair: Pair) -> PairView:
 
     actor = desk.authority.gatherer.who(desk.principal).actor
     return desk.ask(
-        needs.identity_pair(pair), read_pair, store, store, pair, actor, store.parameters, stated,
-        strangers=True,
+        needs.identity_pair(pair), read_pair, store, store, pair, actor, store.parameters,
+        stated=stated, strangers=True,
     )  # fmt: skip
 
 

@@ -175,6 +175,7 @@ def demo(
     from chartloom.wiring.demo_people import PEOPLE
 
     began_s = time.monotonic()
+    OUT.print("Starting: the store, its keys and the feeds. This takes some seconds…")
     if prepare_demo_site(folder):
         OUT.print(f"Made a demo site in {folder}/")
     with running_site(load_project(folder)) as running:

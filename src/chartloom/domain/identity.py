@@ -65,6 +65,7 @@ class IdentityWord(msgspec.Struct, frozen=True):
     by: str = ""
     reason: str = ""
     ordinal: int = 0  #: among those of one message
+    surviving: str = ""  #: the one of the pair that a merge leaves; "" where nobody knows
 
 
 class ReviewState(StrEnum):

@@ -21,7 +21,7 @@ from chartloom.guard.audit import Actor, Context, Recorder, events
 from chartloom.guard.audit.events import term_fingerprint
 from chartloom.guard.facts import Gatherer, Minter, OwnGrants, Who, actor_of
 from chartloom.guard.identifying import identifiable
-from chartloom.guard.listing import listable, open_pairs
+from chartloom.guard.listing import listable, open_charts, open_pairs
 from chartloom.guard.permit import SEARCHES, AccessDenied, Asking, Need, Permit, wait_for
 from chartloom.guard.policy import Action, Decision, PersonFacts, Policies, Request, Windows
 from chartloom.guard.several import Several
@@ -156,6 +156,10 @@ class Authority:
     ) -> frozenset[Pair]:
         """Which pairs of records a list may name to somebody."""
         return open_pairs(self.gatherer, self.policies, principal, options, pairs)
+
+    def open_charts(self, principal: Principal, patients: Sequence[str]) -> frozenset[str]:
+        """Of these source patients, whose chart a page may lead somebody to."""
+        return open_charts(self.gatherer, self.policies, principal, patients)
 
     def identifiable(
         self, principal: Principal, purpose: Purpose, source_patients: Sequence[str]

@@ -87,6 +87,28 @@ def open_pairs(
     return frozenset(found)
 
 
+def open_charts(
+    gatherer: Gatherer,
+    policies: Policies,
+    principal: Principal,
+    source_patients: Sequence[str],
+) -> frozenset[str]:
+    """Those whose chart would open, behind broken glass too: a page leads nowhere else. Nothing is
+    recorded."""
+    if not source_patients:
+        return frozenset()
+    who = gatherer.who(principal)
+    with gatherer.together():
+        wanted = sorted(set(source_patients))
+        known = gatherer.facts.known_of_all(gatherer.grant(), wanted)
+        persons = [gatherer.person(who, k) for k in known]
+        found: set[str] = set()
+        for purpose in (Purpose.TREATMENT, Purpose.BREAK_GLASS):
+            opened = _open(gatherer, policies, who, persons, Action.VIEW_CHART, purpose)
+            found |= {p for person in opened for p in person.source_patients}
+    return frozenset(found.intersection(source_patients))
+
+
 def _open(
     gatherer: Gatherer,
     policies: Policies,

@@ -10,37 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping as MappingOf
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Protocol
-from uuid import UUID
 
 import chartloom.normalize.issues  # noqa: F401  (registers the issue codes)
 from chartloom.domain.errors import ConfigurationError
-from chartloom.domain.feed import Feed
-from chartloom.domain.message import Message
-from chartloom.domain.resource import Derived, Traced
+from chartloom.normalize.contract import Mapping
+from chartloom.normalize.resolving import ResolvingMapping
 from chartloom.normalize.sensitivity import Labeller
 
-__all__ = ["Labeller", "Mapping", "builtin_files", "load_mapping"]
-
-
-class Mapping(Protocol):
-    """A versioned set of rules. ``files`` and ``fingerprint`` identify the version."""
-
-    name: str
-    fingerprint: str
-    files: dict[str, bytes]
-
-    def derive(self, message: Message, feed: Feed, namespace: UUID) -> Derived:
-        """What a message says; never raises for any bytes."""
-        ...
-
-    def trace(self, message: Message, feed: Feed, namespace: UUID) -> Traced:
-        """The same with evidence and loss report."""
-        ...
-
-    def clear(self) -> None:
-        """Forgets every text of messages that it remembers, as when a patient's data are erased."""
-        ...
+__all__ = ["Labeller", "Mapping", "ResolvingMapping", "builtin_files", "load_mapping"]
 
 
 def load_mapping(

@@ -17,6 +17,7 @@ def check_site(folder: Path) -> tuple[list[Finding], str]:
     """All findings, and one sentence that sums the site up when there are none."""
     from chartloom.project.access import access_findings  # heavy: brings the policy engine
     from chartloom.project.clients import client_findings
+    from chartloom.project.directory import directory_findings
     from chartloom.project.identity import matching_findings
     from chartloom.project.reconciliation import reconciliation_findings
 
@@ -31,6 +32,7 @@ def check_site(folder: Path) -> tuple[list[Finding], str]:
         *client_findings(project),
         *reconciliation_findings(project),
         *matching_findings(project),
+        *directory_findings(project),
         *_door_findings(project),
         *_identity_door_findings(project),
     ]

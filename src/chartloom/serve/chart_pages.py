@@ -28,6 +28,7 @@ from chartloom.serve.chart_words import dosage_words, doses_alone, shown_total
 from chartloom.serve.console import Console, first, form_of, purpose_of
 from chartloom.serve.denials import denied
 from chartloom.serve.freshness import FreshnessLabel, judge, worst
+from chartloom.serve.identity.chart_card import with_card
 from chartloom.serve.lists.glance import active_allergies, current, reason_of
 from chartloom.serve.lists.reading import Lists, read_lists
 from chartloom.serve.tracing import evidence_href
@@ -147,10 +148,14 @@ def routes(console: Console) -> list[BaseRoute]:
             need = needs.chart("", "section")
             raise await run_in_threadpool(denied, console, request, need)
         need = needs.chart(any_id, chosen.name.lower())
-        shown = await console.ask(request, need, person_page, console, any_id)
-        return page_of(
-            console, request, "section.html", shown, tab=chosen.name.lower(), chosen=chosen
+        wanted = chosen is Section.DEMOGRAPHICS
+        shown, identity = await console.ask(
+            request, need, with_card, console, request, person_page, any_id, wanted
         )
+        return page_of(
+            console, request, "section.html", shown, tab=chosen.name.lower(), chosen=chosen,
+            identity=identity,
+        )  # fmt: skip
 
     async def series(request: Request) -> Response:
         any_id = request.path_params["person"]

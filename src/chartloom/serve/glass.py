@@ -114,7 +114,12 @@ def _break(console: Console, request: Request) -> Response:
     form = form_of(request)
     identifier, born = first(form, "identifier"), iso_day(first(form, "birth_date", 20))
     reason, text = first(form, "reason", 40), first(form, "text", _TEXT_CHARS[1])
-    kept = {"reason": reason, "text": text}
+    kept = {
+        "reason": reason,
+        "text": text,
+        "identifier": identifier,
+        "birth_date": first(form, "birth_date", 20),
+    }
     if reason not in REASONS or len(text) < _TEXT_CHARS[0] or not identifier or not born:
         return _page(console, request, 400, "incomplete", kept)
     visitor = visitor_of(request)

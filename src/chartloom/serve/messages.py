@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import msgspec
 from markupsafe import Markup
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -121,7 +122,13 @@ def routes(console: Console) -> list[BaseRoute]:
         position = whole_number(request.path_params["position"])
         need = needs.message(known(position))
         explained = await console.ask(request, need, _explain, console, position)
-        return console.page(request, "message.html", **explained)
+        named = {explained["row"].source_patient}
+        named |= {p for link in explained["detail"].links for p in (link.prior, link.surviving)}
+        principal = visitor_of(request).principal
+        charts = await run_in_threadpool(
+            console.authority.open_charts, principal, sorted(named - {""})
+        )
+        return console.page(request, "message.html", charts=charts, **explained)
 
     async def raw(request: Request) -> Response:
         position = whole_number(request.path_params["position"])

@@ -25,7 +25,13 @@ _LOG = logging.getLogger(__name__)
 
 _WINDOW_S = 0.5
 _HISTORY_DAYS = 180
-_LIVED_DAYS = 3
+#: For how long life runs faster than the clock; then it has caught up, and goes on in real time.
+_CATCHING_UP_S = 300.0
+_BEHIND_MAX_S = 0.9 * 86_400
+#: What the feeds of so small a house can promise: most speak daily, some every other day.
+_FRESHNESS_MAX_S = 86_400
+_FRESHNESS_RARE_MAX_S = 3 * 86_400
+_RARE = frozenset({"billing", "documents", "fhir", "immunisation"})
 #: Busier than a house of this size, so that there is something to watch.
 _BUSTLE = 60.0
 _HISTORY_CHUNK = 2000
@@ -49,12 +55,24 @@ def prepare_demo_site(folder: Path) -> bool:
         name="Saltmarsh General (simulated)",
         workers=2,
         zone=FEEDS["adt"].zone,
-        feeds=tuple(FEEDS.values()),
+        feeds=tuple(promising(feed) for feed in FEEDS.values()),
     )
     (folder / "staff.toml").write_text(STAFF_TOML, encoding="utf-8")
     with (folder / "chartloom.toml").open("a", encoding="utf-8") as settings:
         settings.write(SIGN_IN_TOML)
     return True
+
+
+def begin(now: datetime, speed: float) -> datetime:
+    """Where the simulation begins, so that it has caught up with the clock after five minutes."""
+    behind_s = min(speed * _CATCHING_UP_S, _BEHIND_MAX_S)
+    return now.replace(microsecond=0) - timedelta(seconds=behind_s)
+
+
+def promising(feed: Feed) -> Feed:
+    """The feed with a promise of freshness that the simulated house can keep."""
+    promised_s = _FRESHNESS_RARE_MAX_S if feed.name in _RARE else _FRESHNESS_MAX_S
+    return msgspec.structs.replace(feed, freshness_max_s=promised_s)
 
 
 class DemoDriver:
@@ -64,7 +82,7 @@ class DemoDriver:
         self._feeds = feeds_by_name(project)
         self._speed = speed
         self._file = project.data_dir / "run" / "demo.json"
-        self._state = self._load(seed, patients)
+        self._state = self._load(seed, patients, speed)
         self._stopping = threading.Event()
         self._history_done = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -90,11 +108,10 @@ class DemoDriver:
                 status.update(f"Sending the history: {self._state.accepted_count:,} messages")
         console.print(f"History sent: {self._state.accepted_count:,} messages. Life goes on.")
 
-    def _load(self, seed: int, patients: int) -> DemoState:
+    def _load(self, seed: int, patients: int, speed: float) -> DemoState:
         if self._file.exists():
             return msgspec.json.decode(self._file.read_bytes(), type=DemoState)
-        start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=_LIVED_DAYS)
-        return DemoState(seed, patients, start)
+        return DemoState(seed, patients, begin(datetime.now(UTC), speed))
 
     def _save(self) -> None:
         fresh = self._file.with_suffix(".new")

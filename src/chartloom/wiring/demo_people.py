@@ -25,8 +25,7 @@ STAFF_TOML: Final = """\
 subject = "mara.lindqvist"
 name = "Dr Mara Lindqvist"
 roles = ["clinician"]
-departments = ["PEDS", "PEDC", "NSY"]
-practitioner = ["SGH|SIMDR003"]
+departments = ["PEDS", "PEDC", "NSY"]  # no number of her own: simulated doctors treat all ages
 
 [[staff]]
 subject = "idris.okafor"

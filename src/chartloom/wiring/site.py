@@ -37,10 +37,12 @@ class OpenSite:
     def load_mappings(self) -> dict[str, tuple[Feed, Mapping]]:
         """Each feed, also the internal ones, with its compiled mapping; equal mappings are
         compiled once."""
-        from chartloom.normalize import load_mapping
+        from chartloom.normalize import ResolvingMapping, load_mapping
+        from chartloom.project.directory import load_site_directory
         from chartloom.project.sensitivity import load_labeller
 
         labeller = load_labeller(self.project)
+        directory = load_site_directory(self.project)
         compiled: dict[str, Mapping] = {}
         result = {}
         for feed in self.project.all_feeds:
@@ -48,7 +50,9 @@ class OpenSite:
                 compiled[feed.mapping] = load_mapping(feed.mapping)
             elif feed.mapping not in compiled:
                 source = self.project.mappings[feed.mapping]
-                compiled[feed.mapping] = load_mapping(source.base, source.overlays, labeller)
+                mapping = load_mapping(source.base, source.overlays, labeller)
+                known = ResolvingMapping(mapping, directory) if directory.kinds else mapping
+                compiled[feed.mapping] = known
             result[feed.name] = (feed, compiled[feed.mapping])
         return result
 

@@ -141,3 +141,18 @@ def test_a_list_after_the_last_fill_keeps_a_therapy_for_a_while() -> None:
 def test_what_was_not_to_be_done_is_no_therapy() -> None:
     line = only(reconciled(order("o", _M, 20, doNotPerform=True)))
     assert (line.status, line.reason) == ("stopped", "explicit-stop")
+
+
+def test_what_a_discharge_leaves_out_is_less_sure() -> None:
+    home = {"category": [{"coding": [{"code": "discharge"}]}]}
+    told = [order("o", _M, 200), fill("f", _M, 20)]
+    lisinopril = order("d", "Lisinopril 10 mg tablet", 5, **home)
+    line = next(x for x in reconciled(*told, lisinopril).lines if x.key == "metformin|oral-er")
+    assert "not-on-discharge-list" in line.because
+    assert line.confidence is Confidence.MODERATE
+    again = fill("g", _M, 2)
+    line = next(x for x in reconciled(*told, lisinopril, again).lines if x.key.startswith("met"))
+    assert "not-on-discharge-list" not in line.because
+    named = order("e", _M, 5, **home)
+    line = next(x for x in reconciled(*told, lisinopril, named).lines if x.key.startswith("met"))
+    assert line.confidence is Confidence.HIGH

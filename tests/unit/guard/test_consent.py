@@ -135,6 +135,13 @@ def test_action_and_class() -> None:
     assert denied(consent(deny(**document_kind))) == ALL
 
 
+def test_a_class_with_a_label_withholds_the_label_and_nothing_else() -> None:
+    """Grants know labels and no classes (docs/explanations/limits.md)."""
+    only = deny(**{"class": [{"code": "Observation"}]}, securityLabel=labels("HIV"))
+    assert facts(consent(only)) == ConsentFacts(denied=frozenset({"HIV"}))
+    assert denied(consent(deny(securityLabel=labels("PSY", "HIV")))) == {"PSY", "HIV"}
+
+
 @pytest.mark.parametrize(
     ("start", "end", "deny_holds", "permit_holds"),
     [

@@ -59,7 +59,10 @@ def test_unknown_words_stand_for_themselves() -> None:
     one, other = _F.resolve(text="Frobnicol 20 mg tab"), _F.resolve(text="FROBNICOL 40 mg tablet")
     assert one.known is Known.WORDS
     assert one.ingredients == other.ingredients == ("frobnicol",)
-    assert _F.resolve(text="Xyzin / metformin 500 mg").known is Known.PART
+    combined = _F.resolve(text="Xyzin 5 mg / metformin 500 mg / qu zorb 1 mg")
+    assert combined.known is Known.PART
+    assert combined.ingredients == ("metformin", "qu zorb", "xyzin")
+    assert _F.resolve(text="Acme metformin 500 mg").ingredients == ("metformin",)
     assert _F.resolve(text="5 mg").known is Known.NOTHING
 
 

@@ -151,7 +151,8 @@ PATIENT: FhirJson = {
         (Criterion("birthdate", span=span_of("1984-01-25")), False),
         (Criterion("gender", "female"), True),
         (Criterion("gender", "unknown"), False),
-        (Criterion("telecom", "030 5551234"), False),
+        (Criterion("telecom", "030 5551234"), True),
+        (Criterion("telecom", "040 5551234"), False),
         (Criterion("telecom", "30 5551234"), True),
         (Criterion("telecom", "1234"), False),
         (Criterion("telecom", "ADA@example.org"), True),
@@ -196,6 +197,13 @@ def test_what_an_index_answers_comes_with_the_rarest_first() -> None:
     # One of the alternatives would need a scan: then all of them would.
     assert indexed(Search(((name, Criterion("family", "x", whole=False)),))) == []
     assert indexed(Search(((Criterion("gender", "male"),),))) == []
+    for value, keys in (
+        ("+49 30 555-1234", [("phone", "5551234")]),
+        ("a@b.example", [("email", "a@b.example")]),
+        ("123456", None),
+    ):
+        contact = Criterion("telecom", value)
+        assert indexed(Search(((contact,),))) == ([keys] if keys else [])
 
 
 def test_terms_for_the_record_name_their_fields() -> None:
@@ -244,6 +252,20 @@ def test_numbers_of_merged_records_are_not_told_any_more(told_by: str) -> None:
     alone = people.known("b", ("b",), {"b": gone})
     assert alone is not None
     assert [n.value for n in people.numbers(alone, NAMED)] == ["2"]
+
+
+def test_what_people_merged_is_merged_as_well() -> None:
+    kept, gone = state("a", 1, identifier=numbered("1")), state("b", 2, identifier=numbered("2"))
+    states = {"a": kept, "b": gone}
+    person = people.known("a", ("a", "b"), states, {"b": "a"})
+    assert person is not None
+    assert [n.value for n in people.numbers(person, NAMED)] == ["1"]
+    assert [s.id for s in person.merged] == ["b"]
+    elsewhere = people.known("b", ("b",), states, {"b": "a"})
+    assert elsewhere is not None
+    assert elsewhere.merged == ()
+    served = people.replaced("b", "a")
+    assert (served["active"], served["link"][0]["type"]) == (False, "replaced-by")
 
 
 def test_records_that_replace_each_other_both_count() -> None:

@@ -53,6 +53,15 @@ def test_a_slip_of_the_pen_is_marked_letter_by_letter_a_gap_too() -> None:
     assert marked(short["family"]) == (["e"], [""])
 
 
+def test_words_are_compared_with_their_counterparts() -> None:
+    found = rows(
+        {"name": [{"given": ["Philippa", "Jane"]}], "birthDate": "1962-07-30"},
+        {"name": [{"given": ["Philippa", "Rose"]}], "birthDate": "1964-07-12"},
+    )
+    assert marked(found["given"]) == (["Jane"], ["Rose"])
+    assert marked(found["birth"]) == (["2", "30"], ["4", "12"])
+
+
 def test_what_has_nothing_in_common_is_marked_whole() -> None:
     found = rows(
         {"name": [{"given": ["Ella"]}], "gender": "female"},

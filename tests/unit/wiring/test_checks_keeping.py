@@ -18,7 +18,7 @@ from chartloom.domain.grant import Purpose
 from chartloom.domain.keys import SubjectShredded, Tombstone
 from chartloom.domain.store import MessageFilter
 from chartloom.guard.audit import Kind, Recorder, read_events
-from chartloom.guard.authority import AccessDenied, Need
+from chartloom.guard.authority import AccessDenied, Asking, Need
 from chartloom.guard.keys import FileKek, KeyBroker
 from chartloom.guard.staff import Principal
 from chartloom.project import Project, load_project, write_site
@@ -39,12 +39,10 @@ class Desk:
 
     def __init__(self, house: House, principal: Principal) -> None:
         self.principal, self.authority = principal, house.authority
-        self.asking = SimpleNamespace(
-            by="", address="", request_id="r", fresh=True, purpose="", reason=""
-        )
+        self.asking = Asking(request_id="r", fresh=True)
 
     def permit(self, need: Need) -> Any:
-        return self.authority.permit(self.principal, need, self.asking)  # type: ignore[arg-type]
+        return self.authority.permit(self.principal, need, self.asking)
 
 
 class Keeper(KeyKeeper):

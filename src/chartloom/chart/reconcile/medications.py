@@ -86,12 +86,14 @@ def reconcile_medications(
 def _around(chart: ChartSummary, entries: list[Entry], now_us: int) -> Around:
     section = chart.section(Section.MEDICATIONS)
     fills = [p for e in entries for p in e.pieces if p.says == "filled"]
+    home = [p.at_us for e in entries for p in e.pieces if p.discharge]
     deceased = [p.get("deceased") for p in chart.patients]
     died_us = max((to_us(d) or now_us for d in deceased if d), default=0)
     return Around(
         now_us=now_us,
         filled_us=max((p.at_us for p in fills), default=0),
         died_us=died_us,
+        discharge_us=max(home, default=0),
         truncated=section.truncated,
     )
 

@@ -31,14 +31,16 @@ _AFTER_US = 3 * DAY_US
 
 
 class Around(msgspec.Struct, frozen=True):
-    """What the rest of the chart says. filled_us: the newest fill of anything; died_us: 0 if alive.
+    """What the rest of the chart says; times are 0 where there is none.
 
-    truncated: not all of the chart is seen.
+    filled_us: the newest fill of anything. discharge_us: when drugs for home were last ordered at a
+    discharge. truncated: not all of the chart is seen.
     """
 
     now_us: int
     filled_us: int = 0
     died_us: int = 0
+    discharge_us: int = 0
     truncated: bool = False
 
 
@@ -74,9 +76,18 @@ def judge(
     )
     verdict = case.decide()
     verdict.because |= _doubts(pieces, verdict)
+    if _left_out(pieces, around):
+        verdict.because.add("not-on-discharge-list")
     if around.truncated:
         verdict.because.add("chart-truncated")
     return verdict
+
+
+def _left_out(pieces: list[Piece], around: Around) -> bool:
+    """Whether a discharge named other drugs for home and not this one, and nothing came since."""
+    newest_us = max(max(p.at_us, p.ends_us if p.ends_us <= around.now_us else 0) for p in pieces)
+    named = any(p.discharge for p in pieces)
+    return 0 < newest_us < around.discharge_us and not named
 
 
 class _Word(msgspec.Struct, frozen=True):

@@ -113,9 +113,11 @@ class Whole:
 
 def word_of(row: Sequence[Any]) -> IdentityWord:
     """A word from its row."""
-    surviving, prior, kind, event_us, position, _, rule, actor, reason = row
-    pair = pair_of(surviving, prior)
-    return IdentityWord(pair, LinkKind(kind), event_us, position, rule, actor, reason)
+    surviving, prior, kind, event_us, position, ordinal, rule, actor, reason = row
+    return IdentityWord(
+        pair_of(surviving, prior), LinkKind(kind), event_us, position, rule, actor, reason,
+        ordinal, surviving,
+    )  # fmt: skip
 
 
 class _Lazy(Mapping[str, MatchRecord]):

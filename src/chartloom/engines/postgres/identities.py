@@ -92,6 +92,7 @@ class IdentitiesPart(StoreBase):
         with self._reading(grant) as conn:
             counts = conn.execute(queries.QUEUE_COUNTS).fetchall()
             agreement = conn.execute(queries.QUEUE_AGREEMENT).fetchone() or (0, 0)
+            records = conn.execute(queries.RECORDS).fetchone() or (0,)
         by_state = dict.fromkeys(ReviewState, 0)
         by_reason: dict[str, int] = {}
         oldest_us = 0
@@ -109,7 +110,7 @@ class IdentitiesPart(StoreBase):
             by_state[ReviewState.CLOSED],
             oldest_us,
             dict(sorted(by_reason.items())),
-            *map(int, agreement),
+            *map(int, (*agreement, *records)),
         )
 
     def decision(self, grant: Grant, pair: Pair) -> IdentityDecision | None:

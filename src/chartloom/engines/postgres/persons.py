@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from chartloom.domain.message import Message
 from chartloom.domain.resource import Contribution, Derived, PatientIdentifier
-from chartloom.engines.postgres.starts import starts
+from chartloom.engines.postgres.traits import starts, told_by, traits
 from chartloom.guard import Guard
 
 _RECORD_TYPES = {"MR", "PI"}
@@ -109,7 +109,7 @@ class PersonIndex:
         records: set[tuple[bytes, str]] = set()
         for d in derived:
             if (said := _said(d)) is not None:
-                key = (d.source_patient, len(d.identifiers), len(said[1] or ()))
+                key = (d.source_patient, len(d.identifiers), len(said[1][0]) if said[1] else 0)
                 if self._said.get(key) == said:
                     continue
                 self._fresh_said[key] = said
@@ -128,6 +128,10 @@ class PersonIndex:
                         if self._new("record", number, c.source_patient):
                             blind = self._guard.blind("record", number)
                             records.add((blind, c.source_patient))
+                    for kind, value in traits(c.resource):
+                        if self._new(kind, value, c.source_patient):
+                            (blind,) = blinds(self._guard, kind, "", value)
+                            identifiers.add((blind, c.source_patient))
         return patients, identifiers, records
 
 
@@ -143,7 +147,7 @@ def _said(d: Derived) -> _Said | None:
             if c.resource["resourceType"] == "Patient":
                 if numbers is not None:
                     return None
-                numbers = c.resource.get("identifier", ())
+                numbers = (c.resource.get("identifier", ()), told_by(c.resource))
     for i in d.identifiers:
         if i.source_patient != who:
             return None

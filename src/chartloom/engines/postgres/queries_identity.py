@@ -196,6 +196,7 @@ REVIEW_ONE: Final = f"{_REVIEW_ROW} WHERE low = %s AND high = %s"
 
 QUEUE_COUNTS: Final = """
     SELECT state, reason, count(*), min(since_us) FROM identity_review GROUP BY state, reason"""
+RECORDS: Final = "SELECT identity_records()"
 #: Of pairs about which two people or more spoke: those who said the same last, and the others.
 QUEUE_AGREEMENT: Final = """
     SELECT count(*) FILTER (WHERE said = 1), count(*) FILTER (WHERE said > 1) FROM (

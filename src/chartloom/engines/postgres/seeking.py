@@ -13,7 +13,7 @@ from chartloom.domain.grant import Grant
 from chartloom.domain.store import SearchHit
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.persons import blinds
-from chartloom.engines.postgres.starts import starts
+from chartloom.engines.postgres.traits import starts
 
 #: Candidates are persons of whom one record carries all traits, in the order of their ids.
 _CANDIDATES: Final = """

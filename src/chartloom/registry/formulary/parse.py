@@ -22,7 +22,7 @@ from chartloom.registry.formulary.words import (
 Names = Mapping[tuple[str, ...], tuple[tuple[str, ...], str, str]]
 
 _LONGEST: Final = 4
-_MARKS: Final = frozenset("/(),")
+_BETWEEN: Final = frozenset("(),")
 _TEXT_MAX: Final = 300
 _BRAND: Final = re.compile(r"\[([^\[\]]{3,60})\]\s*$")
 
@@ -31,7 +31,8 @@ def parse_name(text: str, names: Names) -> Drug:
     """What a name says; ``known`` is ``nothing`` if it says nothing. Never raises."""
     plain, called = _brand_apart(fold(text[:_TEXT_MAX]))
     strengths, rest = take_strengths(plain)
-    said, words = take_forms(words_of(rest))
+    said, kept = take_forms(words_of(rest))
+    words = [word for word in kept if word not in _BETWEEN]
     route = next((r for w in words if (r := route_of(w))), "")
     found, salts, brand, brand_form, unknown = _ingredients(words, names)
     known = Known.PART if unknown else Known.NAME
@@ -63,30 +64,55 @@ def _ingredients(
     found: list[str] = []
     salts: dict[str, str] = {}
     unknown: list[str] = []
+    part: list[str] = []
     brand = brand_form = ""
-    at = 0
+    begun = at = 0
     while at < len(words):
-        for length in range(min(_LONGEST, len(words) - at), 0, -1):
-            hit = names.get(tuple(words[at : at + length]))
-            if hit is not None:
-                ingredients, brand_name, form = hit
-                found += [i for i in ingredients if i not in found]
-                brand, brand_form = brand_name or brand, form or brand_form
-                at += length
-                break
-        else:
-            word = words[at]
-            at += 1
-            if word in lists.salts:
-                if found and found[-1] not in salts:
-                    salts[found[-1]] = word
-            elif _says_something(word) and word not in lists.noise and word not in lists.routes:
-                unknown.append(word)
+        hit, length = _longest(words, at, names)
+        if hit is not None:
+            ingredients, brand_name, form = hit
+            found += [i for i in ingredients if i not in found]
+            brand, brand_form = brand_name or brand, form or brand_form
+            at += length
+            continue
+        word = words[at]
+        at += 1
+        if word == "/":
+            begun = _close(part, found, begun)
+        elif word in lists.salts:
+            if len(found) > begun and found[-1] not in salts:
+                salts[found[-1]] = word
+        elif _says_something(word) and word not in lists.noise and word not in lists.routes:
+            part.append(word)
+            unknown.append(word)
+    if begun:
+        _close(part, found, begun)
     return found, salts, brand, brand_form, unknown
 
 
+def _longest(
+    words: Sequence[str], at: int, names: Names
+) -> tuple[tuple[tuple[str, ...], str, str] | None, int]:
+    for length in range(min(_LONGEST, len(words) - at), 0, -1):
+        if (hit := names.get(tuple(words[at : at + length]))) is not None:
+            return hit, length
+    return None, 0
+
+
+def _close(part: list[str], found: list[str], begun: int) -> int:
+    """The end of a part of a combination: one without a known ingredient is called by its words.
+
+    Else a drug with an unknown part would look like the same drug without it.
+    """
+    name = " ".join(part)
+    if name and len(found) == begun and name not in found:
+        found.append(name)
+    part.clear()
+    return len(found)
+
+
 def _says_something(word: str) -> bool:
-    return word not in _MARKS and not word.replace(".", "").replace("%", "").isdigit()
+    return word != "/" and not word.replace(".", "").replace("%", "").isdigit()
 
 
 def _words_alone(unknown: list[str]) -> tuple[list[str], Known]:

@@ -105,6 +105,20 @@ def standing_of(words: Iterable[IdentityWord], two: bool) -> Standing:
     return Standing(verdict, ReviewState.OPEN if against else ReviewState.CLOSED)
 
 
+def merged_into(words: Iterable[IdentityWord]) -> dict[str, str]:
+    """The records that were merged away -> the one that each was merged into, by the words that
+    count (of people if any spoke, else of sources). It holds where the two are one person."""
+    found = {}
+    for pair, said in by_pair(words).items():
+        ordered = sorted(said, key=_when)
+        people = _standing_people(ordered)
+        last = people[-1] if people else _last_of_sources(ordered)
+        if last is not None and last.kind is LinkKind.MERGE and last.surviving in pair:
+            gone = pair[0] if last.surviving == pair[1] else pair[1]
+            found[gone] = last.surviving
+    return found
+
+
 def vouched_up_to(words: Iterable[IdentityWord]) -> int:
     """Up to which position messages are about a record, although they speak of somebody else.
 

@@ -27,6 +27,7 @@ _INDEXED: Final = {
     "identifier": "Answered by index. system|value, value, or system| for the wanted domains.",
     "family": "Answered by index from three letters on; regardless of case.",
     "given": "Answered by index from three letters on; regardless of case.",
+    "telecom": "Answered by index: an e-mail address, or seven digits or more of a telephone.",
     "birthdate": "Answered by index where all that is asked for lies within 400 days.",
 }
 _ONLY_COMPARED: Final = "Compared with those who were found by others; alone it is refused."

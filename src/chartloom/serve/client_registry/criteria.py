@@ -1,8 +1,8 @@
 """What somebody is searched by, what of it an index answers, and whether a Patient fits. Pure.
 
-Names and numbers are kept as blind fingerprints, so that only whole values, beginnings of names and
-whole days can be looked up; everything else is compared with those who were found by them. A search
-that no index answers would read everybody, and is refused.
+Names and numbers are kept as blind fingerprints, so that only whole values, beginnings of names,
+ends of telephone numbers and whole days can be looked up; everything else is compared with those
+who were found by them. A search that no index answers would read everybody, and is refused.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MOTHER: Final = "mothersMaidenName"
 _MOTHERS_NUMBER: Final = "mothers-identifier"
 #: Fewer letters of a name begin too many names.
 START_CHARS: Final = 3
-_NO_DIGIT: Final = re.compile(r"\D")
+_NO_DIGIT: Final = re.compile(r"[^0-9]")
 #: So much of a telephone number says whose it is, however the rest is written.
 _PHONE_DIGITS: Final = 7
 
@@ -61,13 +61,19 @@ def indexed(search: Search) -> list[list[tuple[str, str]]]:
     return [keys for _, keys in sorted(found, key=lambda pair: pair[0])]
 
 
-_RARITY: Final = {"identifier": 0, "birthdate": 2, "family": 4, "given": 6}
+_RARITY: Final = {
+    "identifier": 0, "mothers-identifier": 0, "telecom": 0, "birthdate": 2, "family": 4, "given": 6,
+}  # fmt: skip
 
 
 def _keys(criterion: Criterion) -> list[tuple[str, str]]:
     field, value = criterion.field, criterion.value
     if field == "identifier":
         return [(field, value)]
+    if field == "mothers-identifier":
+        return [("mother", value)]
+    if field == "telecom":
+        return _contact_keys(value)
     if field == "birthdate" and criterion.span is not None:
         return [(field, day) for day in criterion.span.values()]
     if field in ("family", "given"):
@@ -75,6 +81,13 @@ def _keys(criterion: Criterion) -> list[tuple[str, str]]:
             return [(field, value)]
         return [(field, value), (f"{field}^", value)] if len(folded(value)) >= START_CHARS else []
     return []
+
+
+def _contact_keys(value: str) -> list[tuple[str, str]]:
+    if "@" in value:
+        return [("email", value)]
+    digits = _NO_DIGIT.sub("", value)
+    return [("phone", digits[-_PHONE_DIGITS:])] if len(digits) >= _PHONE_DIGITS else []
 
 
 def folded(text: str) -> str:
@@ -124,17 +137,22 @@ def _birth(patient: FhirJson, criterion: Criterion) -> bool:
 
 
 def _telecom(patient: FhirJson, criterion: Criterion) -> bool:
-    digits = _NO_DIGIT.sub("", criterion.value)
+    digits = _digits(criterion.value)
     for value in _of(patient, "telecom", "value"):
         if not isinstance(value, str):
             continue
         if folded(value) == folded(criterion.value):
             return True
         if "@" not in value and len(digits) >= _PHONE_DIGITS:
-            held = _NO_DIGIT.sub("", value)
+            held = _digits(value)
             if len(held) >= _PHONE_DIGITS and (held.endswith(digits) or digits.endswith(held)):
                 return True
     return False
+
+
+def _digits(value: str) -> str:
+    """Of a telephone, without the zeros with which a country's own or a foreign number begins."""
+    return _NO_DIGIT.sub("", value).lstrip("0")
 
 
 def _address(patient: FhirJson, criterion: Criterion) -> bool:

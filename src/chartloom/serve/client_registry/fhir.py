@@ -151,6 +151,9 @@ class _Door:
         page = self._registry.search(asker, asked.search, _SEARCH)
         # Another record's id leads to the person, whose id is another: FHIR reads one id only.
         found = [p for p in page.persons if p.person_id == id]
+        into = [p for p in page.persons if id in {s.id for s in p.merged}]
+        if into and not found:
+            return answers.fhir(people.replaced(id, into[0].person_id))
         if not found:
             return answers.outcome(404, "There is no such patient.")
         patient = people.resource(found[0], self._registry.domains)

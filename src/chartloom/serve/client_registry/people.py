@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,7 @@ _TOLD: Final = (
     "meta", "active", "name", "telecom", "gender", "birthDate", "deceasedBoolean",
     "deceasedDateTime", "address", "maritalStatus", "multipleBirthBoolean", "multipleBirthInteger",
 )  # fmt: skip
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _MAIDEN: Final = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName"
 
 
@@ -33,23 +35,31 @@ class Known(msgspec.Struct, frozen=True):
     """A person with the records that may be told of.
 
     states: the Patients that still count, the newest first; those that were merged into others
-    are left out. merged: ids of those.
+    are left out. merged: those, by whose numbers the person is still found.
     """
 
     person_id: str
     states: tuple[ResourceState, ...]
-    merged: frozenset[str]
+    merged: tuple[ResourceState, ...] = ()
 
 
 def known(
-    person_id: str, source_patients: Sequence[str], states: Mapping[str, ResourceState]
+    person_id: str,
+    source_patients: Sequence[str],
+    states: Mapping[str, ResourceState],
+    said: Mapping[str, str] = _NOTHING,
 ) -> Known | None:
-    """The person of some records; ``None`` if none of them is there."""
+    """The person of some records; ``None`` if none of them is there.
+
+    said: records that were merged away -> into which, as sources and people said.
+    """
     held = [s for p in source_patients if (s := states.get(p)) and s.type == "Patient"]
-    merged = frozenset(_merged(held))
+    here = {s.id for s in held}
+    gone = {*_merged(held), *(p for p, into in said.items() if p in here and into in here)}
     # Two that replace each other both count: nobody is lost by a mistake of theirs.
-    count = [s for s in held if s.id not in merged] or held
+    count = [s for s in held if s.id not in gone] or held
     count.sort(key=lambda s: (-_said_us(s), s.id))
+    merged = tuple(s for s in held if s not in count)
     return Known(person_id, tuple(count), merged) if count else None
 
 
@@ -106,6 +116,12 @@ def resource(person: Known, domains: Domains, targets: Sequence[Domain] = ()) ->
     if wanted:
         told["identifier"] = [{"system": n.system, "value": n.value} for n in wanted]
     return told
+
+
+def replaced(id: str, person_id: str) -> FhirJson:
+    """A record that was merged away: that it is replaced, by whom, and nothing else."""
+    link = {"other": {"reference": f"Patient/{person_id}"}, "type": "replaced-by"}
+    return {"resourceType": "Patient", "id": id, "active": False, "link": [link]}
 
 
 def element(patient: FhirJson, name: str) -> list[Any]:

@@ -3,7 +3,7 @@ decision, one grant and one event; what may not be seen is as if it were not the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import Final, Protocol
 
@@ -12,11 +12,12 @@ import msgspec
 from chartloom.domain.errors import ChartloomError
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.ports import Charts, Identities
-from chartloom.domain.resource import FhirJson
+from chartloom.domain.resource import FhirJson, ResourceState
 from chartloom.domain.store import SearchHit
 from chartloom.guard.authority import Asking, Authority, Need
 from chartloom.guard.policy import Action
 from chartloom.guard.staff import Principal
+from chartloom.registry.persons import merged_into
 from chartloom.serve.client_registry import people
 from chartloom.serve.client_registry.criteria import Search, fits, folded, indexed, terms_of
 from chartloom.serve.client_registry.domains import Domain, Domains
@@ -24,8 +25,12 @@ from chartloom.serve.client_registry.people import Known, Number
 
 #: Candidates that are read at a time, and at most for one answer.
 _CHUNK: Final = 50
-_LOOKED_AT_MAX: Final = 500
+_CHUNKS_MAX: Final = 10
 _MATCHES_MAX: Final = 50
+
+
+#: Persons, their records, and which of those were merged into which.
+_Read = tuple[Sequence[SearchHit], dict[str, ResourceState], dict[str, str]]
 
 
 class Reads(Charts, Identities, Protocol):
@@ -84,12 +89,9 @@ class ClientRegistry:
         """
 
         def work(grant: Grant) -> tuple[Known, list[Number]]:
-            hits = self._store.seek_persons(grant, [[("identifier", value)]], limit=_CHUNK)
-            found = [
-                person
-                for person in self._known(grant, asker, hits)
-                if _has_number(person, domain, value) or self._had(grant, person, domain, value)
-            ]
+            keys, found = [[("identifier", value)]], list[Known]()
+            for persons, _ in self._candidates(grant, asker, keys, ""):
+                found += [p for p in persons if _has_number(p, domain, value)]
             if not found:
                 raise Declined("unknown-key", "nobody is known by this identifier.")
             if len(found) > 1:
@@ -133,10 +135,13 @@ class ClientRegistry:
         """Who somebody described may be, the likeliest first. certain: only who it is."""
 
         def work(grant: Grant) -> list[Match]:
-            candidates = self._store.match(grant, patient, min(limit, _MATCHES_MAX))
-            wanted = [c for c in candidates if c.outcome == "link" or not certain]
-            hits = self._store.persons_of(grant, [c.person_id for c in wanted])
-            persons = {p.person_id: p for p in self._known(grant, asker, hits)}
+            with self._store.together(grant):
+                candidates = self._store.match(grant, patient, min(limit, _MATCHES_MAX))
+                wanted = [c for c in candidates if c.outcome == "link" or not certain]
+                read = self._read(
+                    grant, self._store.persons_of(grant, [c.person_id for c in wanted])
+                )
+            persons = {p.person_id: p for p in self._told(asker, *read)}
             return [
                 Match(persons[c.person_id], c.outcome, c.weight)
                 for c in wanted
@@ -158,10 +163,9 @@ class ClientRegistry:
         return Need(options, terms=terms, transaction=transaction)
 
     def _by_id(self, grant: Grant, asker: Asker, search: Search) -> Page:
-        wanted = dict.fromkeys(search.ids)
-        hits = {h.person_id: h for h in self._store.persons_of(grant, list(wanted))}
-        found = self._known(grant, asker, list(hits.values()))
-        return Page(tuple(p for p in found if self._fits(p, search)))
+        with self._store.together(grant):
+            read = self._read(grant, self._store.persons_of(grant, search.ids))
+        return Page(tuple(p for p in self._told(asker, *read) if self._fits(p, search)))
 
     def _by_keys(
         self,
@@ -173,20 +177,28 @@ class ClientRegistry:
         limit: int,
     ) -> Page:
         found: list[Known] = []
-        looked_at = 0
-        while True:
-            hits = self._store.seek_persons(grant, keys, after, _CHUNK)
-            for person in self._known(grant, asker, hits):
+        for persons, more in self._candidates(grant, asker, keys, after):
+            for person in persons:
                 if self._fits(person, search):
                     if len(found) == limit:
                         return Page(tuple(found), found[-1].person_id)
                     found.append(person)
-            looked_at += len(hits)
-            if len(hits) < _CHUNK:
-                return Page(tuple(found))
-            after = hits[-1].person_id
-            if looked_at >= _LOOKED_AT_MAX:
-                return Page(tuple(found), after)
+            after = more
+        return Page(tuple(found), after)
+
+    def _candidates(
+        self, grant: Grant, asker: Asker, keys: list[list[tuple[str, str]]], after: str
+    ) -> Iterator[tuple[list[Known], str]]:
+        """Persons whom an index finds, and behind whom to go on ("": that was all); no more than
+        one answer may cost."""
+        for _ in range(_CHUNKS_MAX):
+            with self._store.together(grant):
+                hits = self._store.seek_persons(grant, keys, after, _CHUNK)
+                read = self._read(grant, hits)
+            after = hits[-1].person_id if len(hits) == _CHUNK else ""
+            yield self._told(asker, *read), after
+            if not after:
+                return
 
     def _fits(self, person: Known, search: Search) -> bool:
         if not any(fits(state.resource, search) for state in person.states):
@@ -196,24 +208,32 @@ class ClientRegistry:
         held = {number.domain for number in people.numbers(person, self.domains)}
         return not held.isdisjoint(search.targets)
 
-    def _known(self, grant: Grant, asker: Asker, hits: Sequence[SearchHit]) -> list[Known]:
-        """Those of the persons of whom may be told, with what their records say."""
+    def _read(self, grant: Grant, hits: Sequence[SearchHit]) -> _Read:
         everybody = [p for hit in hits for p in hit.source_patients]
-        if not everybody:
-            return []
+        several = [p for hit in hits if len(hit.source_patients) > 1 for p in hit.source_patients]
+        return (
+            hits,
+            self._store.states(grant, everybody) if everybody else {},
+            merged_into(self._store.words_of(grant, several)) if several else {},
+        )
+
+    def _told(
+        self,
+        asker: Asker,
+        hits: Sequence[SearchHit],
+        states: dict[str, ResourceState],
+        merged: dict[str, str],
+    ) -> list[Known]:
+        """Those of the persons of whom may be told. Not within a transaction of the grant: facts
+        are read under another one."""
+        everybody = [p for hit in hits for p in hit.source_patients]
         open_ = self.authority.identifiable(asker.principal, asker.purpose, everybody)
-        states = self._store.states(grant, [p for p in everybody if p in open_])
         found = []
         for hit in hits:
             mine = [p for p in hit.source_patients if p in open_]
-            if (person := people.known(hit.person_id, mine, states)) is not None:
+            if (person := people.known(hit.person_id, mine, states, merged)) is not None:
                 found.append(person)
         return found
-
-    def _had(self, grant: Grant, person: Known, domain: Domain, value: str) -> bool:
-        """Whether it is the number of a record that was merged into one of these."""
-        states = self._store.states(grant, sorted(person.merged))
-        return any(_says_number(s.resource, domain, value) for s in states.values())
 
 
 def _patients(persons: Sequence[Known]) -> list[str]:
@@ -221,7 +241,9 @@ def _patients(persons: Sequence[Known]) -> list[str]:
 
 
 def _has_number(person: Known, domain: Domain, value: str) -> bool:
-    return any(_says_number(state.resource, domain, value) for state in person.states)
+    """Whether it is a number of theirs, or of a record that was merged into one of theirs."""
+    held = (*person.states, *person.merged)
+    return any(_says_number(state.resource, domain, value) for state in held)
 
 
 def _says_number(patient: FhirJson, domain: Domain, value: str) -> bool:

@@ -5,6 +5,7 @@ Only what is compared to tell who somebody is; nothing else of a record is read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from difflib import SequenceMatcher
 from typing import Any, Final
@@ -20,6 +21,9 @@ _MAIDEN: Final = "mothersMaidenName"
 _MOTHERS: Final = "mothers-identifier"
 _SSN: Final = frozenset({"SS", "SSN"})
 _VALUES_MAX: Final = 8
+#: From here on two words are one, mistyped, to the eye.
+_ALIKE: Final = 0.5
+_TOKEN: Final = re.compile(r"\w+|\W+")
 
 #: Row -> (title, fields of the matcher that compare it), in the order in which people look.
 ROWS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
@@ -217,18 +221,39 @@ def _marked(value: Value, both: set[str], partner: list[Value], comparable: bool
 
 
 def _alike(a: str, b: str) -> bool:
-    return SequenceMatcher(None, a.casefold(), b.casefold(), autojunk=False).ratio() >= 0.5
+    return SequenceMatcher(None, a.casefold(), b.casefold(), autojunk=False).ratio() >= _ALIKE
 
 
 def _letters(text: str, other: str) -> Iterator[Piece]:
-    """The text in pieces: what stands in the other in the same order, and what does not."""
-    matcher = SequenceMatcher(None, text.casefold(), other.casefold(), autojunk=False)
-    if len(text) != len(text.casefold()):  # a letter became two: places would be wrong
-        yield Piece(text, differs=True)
+    """The text in pieces: word by word, and letter by letter within words that are nearly alike."""
+    mine, theirs = _TOKEN.findall(text), _TOKEN.findall(other)
+    folded = [[word.casefold() for word in words] for words in (mine, theirs)]
+    matcher = SequenceMatcher(None, folded[0], folded[1], autojunk=False)
+    for kind, start, end, first, last in matcher.get_opcodes():
+        words, others = mine[start:end], theirs[first:last]
+        if kind == "equal":
+            yield Piece("".join(words))
+        elif len(words) == len(others):
+            for word, counterpart in zip(words, others, strict=True):
+                yield from _within(word, counterpart)
+        elif words:
+            yield Piece("".join(words), differs=True)
+        else:
+            # The other has something here: the place is shown, so that it is not overlooked.
+            yield Piece("", differs=True)
+
+
+def _within(word: str, other: str) -> Iterator[Piece]:
+    """One word in pieces."""
+    if word.casefold() == other.casefold():
+        yield Piece(word)
         return
+    if not _alike(word, other) or len(word) != len(word.casefold()):
+        yield Piece(word, differs=True)
+        return
+    matcher = SequenceMatcher(None, word.casefold(), other.casefold(), autojunk=False)
     for kind, start, end, _, _ in matcher.get_opcodes():
         if start < end:
-            yield Piece(text[start:end], differs=kind != "equal")
+            yield Piece(word[start:end], differs=kind != "equal")
         elif kind == "insert":
-            # The other has something here: the place is shown, so that the gap is not overlooked.
             yield Piece("", differs=True)

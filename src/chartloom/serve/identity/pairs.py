@@ -17,10 +17,10 @@ from chartloom.domain.identity import (
     Pair,
     ReviewState,
 )
-from chartloom.domain.message import Message
+from chartloom.domain.message import Message, MessageState
 from chartloom.domain.ports import Identities
 from chartloom.domain.resource import FhirJson, ResourceState
-from chartloom.domain.store import MessageRow
+from chartloom.domain.store import MessageFilter, MessageRow
 from chartloom.registry.persons import Parameters
 from chartloom.serve.identity import fields
 from chartloom.serve.identity.overlays import Contributions, Stated, stopped, turned
@@ -183,7 +183,8 @@ def _compared(
         max((v.stamp.position for vs in values.values() for v in vs if v.stamp), default=0)
         for values in (before, after)
     ]
-    whole = _side(a, histories[pair[0]])
+    waiting = MessageFilter(source_patients=(pair[0],), state=MessageState.QUARANTINED)
+    whole = _side(a, [*histories[pair[0]], *store.search(grant, waiting)])
     times = {
         v.stamp.position: v.stamp.event_us
         for values in (before, after)

@@ -16,6 +16,8 @@ PAGE_ROWS: Final = 50
 #: Reviews that figures of agreement look at, the newest states first.
 COUNTED_MAX: Final = 5_000
 _STEP: Final = 500
+#: Reviews read at once for the next one.
+_NEAR: Final = 8
 
 #: What a visitor can choose to see: name -> (title, states).
 VIEWS: Final[dict[str, tuple[str, tuple[ReviewState, ...]]]] = {
@@ -83,7 +85,7 @@ def following(
     """
     choice = choice if choice.view != "closed" else Choice()
     for after in (current, None):
-        for review in _walk(grant, identities, choice, after, may, _STEP // 10):
+        for review in _walk(grant, identities, choice, after, may, _NEAR):
             asked = review.state is ReviewState.OPEN or actor not in standing(review.words)
             if review.pair != current and asked:
                 return review.pair

@@ -33,7 +33,7 @@ def render(scene: Scene) -> bytes:
                 6: c.kind,
                 7: (c.code, c.text, "C4"),
                 10: 1 if c.kind == "CG" else -1,
-                11: c.amount,
+                11: ((c.amount, "USD"),),
                 16: common.place("BILLING", "", ""),
                 25: (c.code, c.text, "C4"),
             },

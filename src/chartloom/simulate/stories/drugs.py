@@ -113,8 +113,11 @@ def long_term(patient: Patient, rng: Random, key: str, start_us: int) -> Process
             dispense(patient, medication, now_us)
         fate = rng.random()
         if fate < end_share:
-            dropped = replace(medication, status="stopped", end_us=now_us, how_ended="silently")
-            patient.emit(now_us + 5 * MINUTE, "", "", dropped)
+            given_up_us = now_us + between(rng, DAY, supply_us)  # while some is still there
+            dropped = replace(
+                medication, status="stopped", end_us=given_up_us, how_ended="silently"
+            )
+            patient.emit(given_up_us, "", "", dropped)
             return
         if fate < end_share + 0.012:
             stop(patient, medication, now_us + 3 * HOUR)
