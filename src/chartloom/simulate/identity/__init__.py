@@ -1,10 +1,11 @@
-"""Labelled records for the matching of persons: people with their truth, two families of noise."""
+"""Labelled records for matching persons: people with their truth, three families of noise."""
 
 from chartloom.simulate.identity.generate import Labelled, Noise, generate
 from chartloom.simulate.identity.noise_desk import DESK, HURRIED, SPARSE, DeskNoise
+from chartloom.simulate.identity.noise_feed import ABROAD, EXPORT, GARBLED, FeedNoise
 from chartloom.simulate.identity.noise_paper import FORMS, MIGRATED, SCANNED, PaperNoise
 
-#: Name -> noise. ``desk-*`` is family A, ``paper-*`` family B.
+#: Name -> noise. ``desk-*`` is family A, ``paper-*`` family B, ``feed-*`` family C.
 PROFILES: dict[str, Noise] = {
     "desk": DeskNoise(DESK),
     "desk-hurried": DeskNoise(HURRIED),
@@ -12,6 +13,9 @@ PROFILES: dict[str, Noise] = {
     "paper": PaperNoise(FORMS),
     "paper-scanned": PaperNoise(SCANNED),
     "paper-migrated": PaperNoise(MIGRATED),
+    "feed": FeedNoise(EXPORT),
+    "feed-garbled": FeedNoise(GARBLED),
+    "feed-abroad": FeedNoise(ABROAD),
 }
 
-__all__ = ["PROFILES", "DeskNoise", "Labelled", "Noise", "PaperNoise", "generate"]
+__all__ = ["PROFILES", "DeskNoise", "FeedNoise", "Labelled", "Noise", "PaperNoise", "generate"]

@@ -1,6 +1,6 @@
 """Noise family B, *paper*: forms heard, scanned, truncated and migrated.
 
-Other mechanisms and other rates than family A. It is kept for reports: nothing is tuned on it.
+Other mechanisms and other rates than family A. Weights were not set on it, some rules were.
 """
 
 from __future__ import annotations
