@@ -168,3 +168,30 @@ def test_what_is_read_for_a_batch_takes_every_label(
         for name, types in functions:
             with pytest.raises(REFUSED):
                 call(superuser, name, types[2:], access.claim(store.guard, grant))
+
+
+def test_nothing_is_written_of_whom_a_key_was_destroyed_meanwhile(
+    store: PostgresStore, superuser: psycopg.Connection
+) -> None:
+    """The batch was folded when fewer keys were destroyed than now."""
+    ((name, types),) = [f for f in resting_on(superuser, "require_all") if f[0] == "batch_end"]
+    ((epoch,),) = superuser.execute("SELECT epoch FROM subject_key_state").fetchall()
+    nothing = sql.SQL(
+        ", "
+    ).join(
+        sql.SQL("'{{}}'::{}").format(sql.SQL(t))  # type: ignore[arg-type]
+        for t in types[1:]
+    )
+    statement = sql.SQL("SELECT {}(%s::bigint, {})").format(sql.Identifier(name), nothing)
+    good = access.claim(store.guard, store.guard.mint("t", Purpose.OPERATIONS))
+
+    def end(known_epoch: int) -> None:
+        with superuser.transaction():
+            superuser.execute(access.BEGIN_ACCESS, good)
+            superuser.execute(statement, (known_epoch,))
+
+    end(epoch)
+    end(-1)  # a site without such keys
+    with pytest.raises(psycopg.Error) as refused:
+        end(epoch + 1)
+    assert refused.value.sqlstate == "CL005"
