@@ -131,6 +131,7 @@ def test_nothing_disappears_and_everything_has_words(entries: list[dict[str, Any
             assert all((Role.SAYS, f.says) in known for f in line.facts)
             assert set(line.sources) <= {f.source for f in line.facts} | {"house", "clinic", "lab"}
         assert len({line.key for line in told.lines}) == len(told.lines)
+        assert all(len(line.key) <= 300 for line in told.lines), "they stand in decisions"
 
 
 @given(charts())
