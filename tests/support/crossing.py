@@ -16,6 +16,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 from uuid import UUID, uuid5
@@ -109,8 +110,9 @@ class Crossing:
             "/api/messages": self._messages, "/quarantine": self._quarantine,
             "/shreddings": self._shreddings, "/shreddings/{id}": self._records,
             "/fhir/R4/Patient": self._patients, "/fhir/R4/Patient/$ihe-pix": self._patients,
-            "/identity/pairs/{first}/{second}": self._pairs,
-            "/fhir/R4/Patient/$merge": self._merges, "/fhir/R4/Patient/$unmerge": self._merges,
+            "/identity/pairs/{first}/{second}": self._identity,
+            **dict.fromkeys(("/fhir/R4/Patient/$merge", "/fhir/R4/Patient/$unmerge"),
+                            partial(self._identity, merging=True)),
         }  # fmt: skip
         for path, method in self.routes():
             if path in LEFT_OUT:
@@ -183,34 +185,13 @@ class Crossing:
             made[str(position)] = "any" if sees else "forbidden"
         return made | {"99999999": "absent", "4611686018427387904": "absent"}
 
-    def _pairs(self, subject: str, method: str) -> Iterator[Attempt]:
-        """Two records: of the same group, of both, of nobody; looked at or spoken about."""
-        route = "/identity/pairs/{first}/{second}"
-        ids, works = sorted(self.house.source_patients), subject == "steward"
-        open_ = self.house.pairs | {(b, a) for a, b in self.house.pairs}
-        some = [(a, b) for a in ids[:6] for b in ids[:6]]
-        nobody = list(self._absent())
-        for a, b, expected in [
-            *((a, b, "any" if works and (a, b) in open_ else "forbidden") for a, b in some),
-            *((a, nobody[0], "absent") for a in (ids[0], nobody[1])),
-        ]:
-            path = f"/identity/pairs/{a}/{b}"
-            form = (("word", "nonsense"),) if method == "POST" else ()
-            yield Attempt(subject, route, path, method, form, target=path, expected=expected)
+    def _identity(self, subject: str, method: str, *, merging: bool = False) -> Iterator[Attempt]:
+        from tests.support import crossing_identity as at
 
-    def _merges(self, subject: str, method: str) -> Iterator[Attempt]:
-        """What would be if two records were merged; nothing is said by it."""
-        ids, works = sorted(self.house.source_patients), subject == "steward"
         nobody = list(self._absent())
-        for operation in ("$merge", "$unmerge"):
-            path = f"/fhir/R4/Patient/{operation}"
-            for a, b, expected in [
-                *((a, b, "any" if works else "forbidden") for a in ids[:4] for b in ids[:4]),
-                (ids[0], nobody[0], "absent"),
-            ]:
-                if a != b:
-                    form = (("source-patient", a), ("target-patient", b), ("preview", "true"))
-                    yield Attempt(subject, path, path, "POST", form, target=a, expected=expected)
+        if merging:
+            return at.merges(self.house, nobody, subject)
+        return at.pairs(self.house, nobody, subject, method)
 
     def _searches(self, subject: str, method: str) -> Iterator[Attempt]:
         for p in self.house.patients:
