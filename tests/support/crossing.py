@@ -134,7 +134,7 @@ class Crossing:
         pools: dict[str, dict[str, str]] = {
             "person": self._persons(subject),
             # People have no business at the doors of other systems, whoever it is about.
-            "id": dict.fromkeys(self._persons(subject), "forbidden") | self._absent(),
+            "id": dict.fromkeys(self._persons(subject), "forbidden") | self.absent(),
             "resource": self._resources(subject, route),
             "position": self._positions(subject),
         }
@@ -142,7 +142,7 @@ class Crossing:
             raise AssertionError(f"no attempts are known for {route}")
         if subject == "steward" and route.startswith("/identity/"):  # how records came together
             free = dict.fromkeys(self.house.source_patients | self.house.persons, "any")
-            pools["person"] = free | self._absent()
+            pools["person"] = free | self.absent()
         others = {"section": _SECTIONS, "element": _ELEMENTS, "series": self.series}
         for value, expected in pools[first].items():
             for second in [""] if not rest else others[rest[0]]:
@@ -162,9 +162,9 @@ class Crossing:
         made = {}
         for id, p in (self.house.source_patients | self.house.persons).items():
             made[id] = "any" if self.house.sees(subject, p) else "forbidden"
-        return made | self._absent()
+        return made | self.absent()
 
-    def _absent(self) -> dict[str, str]:
+    def absent(self) -> dict[str, str]:
         return {str(uuid5(NOWHERE, str(n))): "absent" for n in range(3)}
 
     def _resources(self, subject: str, route: str) -> dict[str, str]:
@@ -173,7 +173,7 @@ class Crossing:
             sees = self.house.sees(subject, p, secret=secret)
             works = subject == "engineer" and not route.startswith("/documents")
             made[id] = "any" if sees or works else "forbidden"
-        return made | self._absent()
+        return made | self.absent()
 
     def _positions(self, subject: str) -> dict[str, str]:
         made = {}
@@ -188,10 +188,7 @@ class Crossing:
     def _identity(self, subject: str, method: str, *, merging: bool = False) -> Iterator[Attempt]:
         from tests.support import crossing_identity as at
 
-        nobody = list(self._absent())
-        if merging:
-            return at.merges(self.house, nobody, subject)
-        return at.pairs(self.house, nobody, subject, method)
+        return at.merges(self, subject) if merging else at.pairs(self, subject, method)
 
     def _searches(self, subject: str, method: str) -> Iterator[Attempt]:
         for p in self.house.patients:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.support.crossing import Attempt
-from tests.support.two_groups import House
+from tests.support.crossing import Attempt, Crossing
 
 
-def pairs(house: House, nobody: list[str], subject: str, method: str) -> Iterator[Attempt]:
+def pairs(of: Crossing, subject: str, method: str) -> Iterator[Attempt]:
     """Two records: of the same group, of both, of nobody; looked at or spoken about."""
     route = "/identity/pairs/{first}/{second}"
-    ids, works = sorted(house.source_patients), subject == "steward"
-    open_ = house.pairs | {(b, a) for a, b in house.pairs}
+    ids, works = sorted(of.house.source_patients), subject == "steward"
+    nobody = list(of.absent())
+    open_ = of.house.pairs | {(b, a) for a, b in of.house.pairs}
     some = [(a, b) for a in ids[:6] for b in ids[:6]]
     for a, b, expected in [
         *((a, b, "any" if works and (a, b) in open_ else "forbidden") for a, b in some),
@@ -23,9 +23,10 @@ def pairs(house: House, nobody: list[str], subject: str, method: str) -> Iterato
         yield Attempt(subject, route, path, method, form, target=path, expected=expected)
 
 
-def merges(house: House, nobody: list[str], subject: str) -> Iterator[Attempt]:
+def merges(of: Crossing, subject: str) -> Iterator[Attempt]:
     """What would be if two records were merged; nothing is said by it."""
-    ids, works = sorted(house.source_patients), subject == "steward"
+    ids, works = sorted(of.house.source_patients), subject == "steward"
+    nobody = list(of.absent())
     for operation in ("$merge", "$unmerge"):
         path = f"/fhir/R4/Patient/{operation}"
         for a, b, expected in [
