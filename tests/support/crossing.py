@@ -102,6 +102,9 @@ class Crossing:
 
     def requests(self, subject: str) -> Iterator[Attempt]:
         """Everything worth trying by one person, once."""
+        from tests.support import crossing_identity as at
+        from tests.support import crossing_lists as lists
+
         makers: dict[str, Callable[[str, str], Iterator[Attempt]]] = {
             "/chart/find": self._searches, "/messages": self._messages, "/glass": self._glass,
             "/glass/again": self._records, "/glass/end": self._records, "/review/{id}":
@@ -110,9 +113,10 @@ class Crossing:
             "/api/messages": self._messages, "/quarantine": self._quarantine,
             "/shreddings": self._shreddings, "/shreddings/{id}": self._records,
             "/fhir/R4/Patient": self._patients, "/fhir/R4/Patient/$ihe-pix": self._patients,
-            "/identity/pairs/{first}/{second}": self._identity,
+            "/identity/pairs/{first}/{second}": partial(at.pairs, self),
             **dict.fromkeys(("/fhir/R4/Patient/$merge", "/fhir/R4/Patient/$unmerge"),
-                            partial(self._identity, merging=True)),
+                            lambda subject, method: at.merges(self, subject)),
+            **{route: partial(lists.decisions, self, route) for route in lists.ROUTES},
         }  # fmt: skip
         for path, method in self.routes():
             if path in LEFT_OUT:
@@ -132,9 +136,9 @@ class Crossing:
         """A path with parameters, filled with all there is, and with what is not there."""
         first, rest = names[0], names[1:]
         pools: dict[str, dict[str, str]] = {
-            "person": self._persons(subject),
+            "person": self.persons_for(subject),
             # People have no business at the doors of other systems, whoever it is about.
-            "id": dict.fromkeys(self._persons(subject), "forbidden") | self.absent(),
+            "id": dict.fromkeys(self.persons_for(subject), "forbidden") | self.absent(),
             "resource": self._resources(subject, route),
             "position": self._positions(subject),
         }
@@ -158,7 +162,7 @@ class Crossing:
             return [*queries, f"?section=demographics&before=1772000000000000~{some}"]
         return [""]
 
-    def _persons(self, subject: str) -> dict[str, str]:
+    def persons_for(self, subject: str) -> dict[str, str]:
         made = {}
         for id, p in (self.house.source_patients | self.house.persons).items():
             made[id] = "any" if self.house.sees(subject, p) else "forbidden"
@@ -184,11 +188,6 @@ class Crossing:
             sees = subject == "engineer" or all(self.house.sees(subject, p) for p in some)
             made[str(position)] = "any" if sees else "forbidden"
         return made | {"99999999": "absent", "4611686018427387904": "absent"}
-
-    def _identity(self, subject: str, method: str, *, merging: bool = False) -> Iterator[Attempt]:
-        from tests.support import crossing_identity as at
-
-        return at.merges(self, subject) if merging else at.pairs(self, subject, method)
 
     def _searches(self, subject: str, method: str) -> Iterator[Attempt]:
         for p in self.house.patients:
@@ -216,7 +215,7 @@ class Crossing:
                 yield Attempt(subject, route, route, "POST", ((name, value),))
         if method == "POST":
             return
-        persons = self._persons(subject)
+        persons = self.persons_for(subject)
         for base in ("/messages", "/api/messages"):
             for id, expected in persons.items():
                 free = "any" if subject == "engineer" else expected
@@ -272,7 +271,7 @@ class Crossing:
             return
         # Who may ask asks for nothing: what is asked for would be there to be seen.
         reason = "nonsense" if subject in ("officer", "administrator") else "test-data"
-        for id in self._persons(subject):
+        for id in self.persons_for(subject):
             form = (("person", id), ("reason", reason))
             yield Attempt(subject, "/shreddings", "/shreddings", "POST", form, target=id)
 
@@ -280,7 +279,7 @@ class Crossing:
         if method == "POST":
             yield Attempt(subject, "/audit", "/audit", "POST", (("kind", "nonsense"),))
             return
-        for id, expected in self._persons(subject).items():
+        for id, expected in self.persons_for(subject).items():
             free = expected if subject != "officer" else "any"
             free = "forbidden" if free == "any" and subject != "officer" else free
             yield Attempt(subject, "/audit", f"/audit?person={id}", target=id, expected=free)
