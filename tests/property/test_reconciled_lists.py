@@ -35,7 +35,9 @@ LISTS = (reconcile_allergies, reconcile_problems, reconcile_results)
 
 DAYS = st.sampled_from(["2020-02-03", "2025-01-01", "2025-06-01", "2026-05-20", ""])
 OWNERS = st.sampled_from(["house", "clinic", "lab"])
-HOSTILE = st.text(max_size=12) | st.sampled_from(["0" * 400, "‮<b>", "\x00", "no known", "1e400"])
+HOSTILE = st.text(max_size=12) | st.sampled_from(
+    ["0" * 400, "\u202e<b>", "\x00", "no known", "1e400"]
+)
 SUBSTANCES = st.sampled_from(
     ["Peanut", "Penicillin G", "Penicillins", "Amoxicillin", "NKA", "NKDA", "Moon dust"]
 )
