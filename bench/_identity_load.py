@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import psycopg
 
 from chartloom.domain.ids import make_id
@@ -37,11 +38,24 @@ def labelled(count: int, held_back: int) -> Iterator[tuple[list[Labelled], list[
     worlds = max(1, count // int(WORLD * 1.6))
     later = -(-held_back // worlds)
     while loaded < count:
-        some = list(generate(seed, WORLD, PROFILES["desk"]))
+        some = [_of_world(seed, x) for x in generate(seed, WORLD, PROFILES["desk"])]
         now = some[: max(0, len(some) - later)][: count - loaded]
         yield now, some[len(some) - later :]
         loaded += len(now)
         seed += 1
+
+
+def _of_world(seed: int, one: Labelled) -> Labelled:
+    """Systems number their patients from 1 on in every world; here the numbers are others."""
+    numbers = [_numbered(seed, i) for i in one.patient.get("identifier", ())]
+    return msgspec.structs.replace(one, patient={**one.patient, "identifier": numbers})
+
+
+def _numbered(seed: int, identifier: dict[str, Any]) -> dict[str, Any]:
+    codes = {c.get("code") for c in identifier.get("type", {}).get("coding", ())}
+    if codes.isdisjoint({"MR", "PI"}):
+        return identifier
+    return {**identifier, "value": f"{seed}-{identifier['value']}"}
 
 
 def patient_id(world: int, one: Labelled) -> str:

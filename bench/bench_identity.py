@@ -1,8 +1,9 @@
 """How good the matching of persons is, over seeds and kinds of noise; Splink 5 beside it.
 
-Weights and thresholds were set on noise family A (``desk*``), rules also on family B (``paper*``), with
-seeds below 400; every set measured here has a seed of 1000 or more. Family C (``feed*``) was written
-when the rules stood and nothing was set on it: its rows are the ones to believe. ``spread`` is the lowest and highest of the seeds.
+Weights and thresholds were set on noise family A (``desk*``), rules also on family B
+(``paper*``), with seeds below 400; every set measured here has a seed of 1000 or more. Family C
+(``feed*``) was written when the rules stood and nothing was set on it: its rows are the ones to
+believe. ``spread`` is the lowest and highest of the seeds.
 
 Run: ``python -m bench.bench_identity [people] [seeds] [splink sets]`` (about 8 minutes of CPU).
 Without the extra ``identity`` the peer and FEBRL are left out, and the file says so.

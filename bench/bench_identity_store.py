@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from bench._identity_load import NAMESPACE, Loader, labelled
 from bench._report import Report
 from bench.bench_store import server_cpu_s
@@ -111,6 +112,16 @@ class Bench:
             "per_core_s": round(1e3 / (ours_ms + theirs_ms), 1),
         }
 
+    def server_functions(self) -> dict[str, str]:
+        """Milliseconds of the store's functions per call, and calls, since this was last asked."""
+        conn = self.loader.conn
+        found = conn.execute(
+            "SELECT funcname, total_time / calls, calls FROM pg_stat_user_functions"
+            " WHERE calls > 9 AND total_time > 1 ORDER BY total_time DESC LIMIT 8"
+        ).fetchall()
+        conn.execute("SELECT pg_stat_reset()")
+        return {name: f"{ms:.2f} ms, {calls:,} calls" for name, ms, calls in found}
+
     def outcome(self) -> dict[str, int]:
         """What became of those that arrived."""
         row = self.loader.conn.execute(
@@ -136,6 +147,9 @@ def main() -> None:
         store = PostgresStore(server.start(), guard, CLOCK)
         try:
             store.migrate()
+            with psycopg.connect(server.dsn, autocommit=True) as conn:
+                conn.execute("ALTER SYSTEM SET track_functions = 'pl'")
+                conn.execute("SELECT pg_reload_conf()")
             store.use_subject_keys(FileKek(Path(folder) / "kek", create=True))
             bench = Bench(store, server._cluster, options.records, options.arrivals)
             report = Report(
@@ -147,9 +161,10 @@ def main() -> None:
                 **bench.loader.sizes(),
             )
             bench.run(100, 1)  # warm
+            bench.server_functions()
             report.row(what="alone", **bench.run(options.arrivals // 3, 1))
             report.row(what="batch", **bench.run(options.arrivals // 3, 100))
-            report.about |= bench.outcome()
+            report.about |= bench.outcome() | {"server_functions": bench.server_functions()}
             print(report.about)
             report.write()
         finally:

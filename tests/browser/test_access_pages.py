@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from tests.browser.axe import violations
 from tests.browser.conftest import LAPTOP, TABLET, open_page, watch
 from tests.support.site import Site
@@ -50,6 +50,9 @@ def test_a_data_use_is_asked_for_by_keyboard(chromium: Browser, site: Site, addr
     page.keyboard.type("Adults on 3 West")
     page.keyboard.press("Tab")
     page.keyboard.type("Encounter.period")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(page.get_by_label("Everyone of the site")).to_be_checked()
     page.get_by_label("Last day").fill(page.get_by_label("Last day").get_attribute("min") or "")
     page.get_by_role("button", name="Ask").press("Enter")
     page.get_by_role("heading", name="Falls on 3 West").wait_for()

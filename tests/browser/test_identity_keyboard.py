@@ -50,8 +50,9 @@ def addresses(house: House) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("size", [LAPTOP, TABLET], ids=["laptop", "tablet"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(LAPTOP, "light"), (TABLET, "dark")], ids=["laptop", "tablet"]
+)
 def test_pages_are_accessible(
     chromium: Browser, house: House, url: str, size: dict[str, int], scheme: str
 ) -> None:

@@ -22,7 +22,7 @@ def site(postgres_server, tmp_path_factory) -> Iterator[Site]:
     factory = StoreFactory(postgres_server, tmp_path_factory.mktemp("lists"))
     clock = ShiftedClock()
     made = Site(factory(clock=clock), clock)
-    simulate(made, patients=14, days=120)
+    simulate(made, patients=12, days=90)
     yield made
     factory.close()
 
@@ -46,8 +46,9 @@ def person(site: Site, address: str) -> str:
     raise AssertionError("nobody has a problem and a medication")
 
 
-@pytest.mark.parametrize("size", [LAPTOP, TABLET], ids=["laptop", "tablet"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(LAPTOP, "light"), (TABLET, "dark")], ids=["laptop-light", "tablet-dark"]
+)
 def test_lists_are_accessible(
     chromium: Browser, site: Site, address: str, person: str, size: dict[str, int], scheme: str
 ) -> None:

@@ -19,14 +19,15 @@ __all__ = ["postgres_server"]
 
 ADT = (
     "MSH|^~\\&|A|B|||20260301||{kind}|{n}|P|2.5\r"
-    "PID|1||{number}^^^H^MR||Doe^Jo||19700101|F\r"
+    "PID|1||{number}^^^H^MR||{who}\r"
     "PD1||||D1^Smith^Jo^^^^^^H\r"
     "PV1|1|I|3W^1^A^H|||||||||||||{vip}|||V{n}^^^H\r"
 )
 
 
 def adt(n: int, number: str, vip: str = "", kind: str = "ADT^A01") -> bytes:
-    return ADT.format(n=n, number=number, vip=vip, kind=kind).encode()
+    who = {"P1": "Doe^Jo||19700101|F", "P2": "Quist^Bernard||19430818|M"}[number]
+    return ADT.format(n=n, number=number, who=who, vip=vip, kind=kind).encode()
 
 
 @pytest.fixture(scope="module")

@@ -82,6 +82,8 @@ def test_who_spoke_last(filled: PostgresStore) -> None:
     mine = filled.speakers(narrow(filled), ["p1", "p2"], [Section.RESULTS])
     assert set(mine) == {f"o{i}" for i in range(1, 16, 2)}
     assert filled.speakers(narrow(filled), ["p2"], [Section.RESULTS]) == {}
+    some = filled.speakers(narrow(filled), ["p1", "p2"], (), ["o1", "o2", "nothing"])
+    assert set(some) == {"o1"}
 
 
 def test_states(filled: PostgresStore) -> None:

@@ -40,6 +40,9 @@ def test_from_message_to_chart(site: Path, tmp_path: Path) -> None:
     assert series["points"][0]["value"] == "11.50"
     [stay] = chart["sections"]["encounters"]["entries"]
     assert stay["status"] == "in-progress"
+    lists = json.loads(chartloom("chart", "100001", "--reconciled", "--site", str(site), "--json"))
+    assert set(lists) == {"medications", "allergies", "problems", "results"}
+    assert lists["results"]["lines"][0]["facts"][0]["source"] == "lab"
     shown = chartloom("chart", "100001", "--site", str(site))
     assert "Erika" in shown
     assert "11.50" in shown

@@ -228,6 +228,7 @@ def test_cross_references(doors: IdentityDoors) -> None:
     ("path", "expected"),
     [
         (pix(f"{HOSP}|9999"), (404, "not-found")),
+        (pix("urn:id:NID|77"), (400, "multiple-matches")),
         (pix("4711"), (400, "required")),
         (pix("|4711"), (400, "required")),
         (pix(f"{HOSP}|"), (400, "invalid")),

@@ -8,12 +8,22 @@ from collections.abc import Iterator
 
 import pytest
 from tests.support.asked_patients import site_of_people
-from tests.support.identity_doors import IdentityDoors, Mllp, fields, numbers_of, open_doors
+from tests.support.identity_doors import (
+    ASKERS,
+    TOKEN,
+    IdentityDoors,
+    Mllp,
+    fields,
+    numbers_of,
+    open_doors,
+)
 from tests.support.patience import PATIENCE_S
 from tests.support.postgres import postgres_server
 
 from chartloom.domain.errors import StoreUnavailable
-from chartloom.formats.hl7v2 import Tree
+from chartloom.formats.hl7v2 import Tree, parse
+from chartloom.serve.access import Handles
+from chartloom.serve.client_registry import ClientRegistry, Domains, V2Door
 from chartloom.sources.mllp.questions import QuestionLimits
 
 __all__ = ["postgres_server"]
@@ -99,6 +109,7 @@ def test_searches(doors: IdentityDoors, parameters: str, given: list[str]) -> No
     ("message", "code", "place", "condition"),
     [
         (pix("9^^^HOSP"), "AE", "QPD^1^3^1^1", "204"),
+        (pix("77^^^NID"), "AE", "QPD^1^3^1^1", "205"),
         (pix("4711"), "AE", "QPD^1^3^1^4", "101"),
         (pix(""), "AE", "QPD^1^3^1", "101"),
         (pix("1^^^A~2^^^A"), "AE", "QPD^1^3^2", "198"),
@@ -162,6 +173,21 @@ def test_a_sender_without_the_scope_or_a_name_learns_nothing(doors: IdentityDoor
     assert [bool(e.denied) for e in events] == [True] * 8
     assert {e.denied for e in events} == {"denied", "stranger"}
     assert all(e.patients == () for e in events)
+
+
+def test_a_name_in_msh_is_believed_only_where_the_site_says_so(doors: IdentityDoors) -> None:
+    """Also by whoever answers, and not only when a connection is made."""
+    shut = V2Door(
+        ClientRegistry(doors.site.store, doors.site.doors().authority, Domains()),
+        ASKERS,
+        Handles(TOKEN, doors.site.clock, doors.site.used),
+        doors.site.clock,
+        lambda: "A1",
+    )
+    answer = parse(shut.answer(pix("4711^^^HOSP").encode(), b"", "127.0.0.1", "r"))
+    assert fields(answer, "MSA", (1,)) == ["AR"]
+    assert answer.segments_named("PID") == []
+    assert not shut.knows(b"")
 
 
 def test_each_query_is_one_event_with_its_transaction(doors: IdentityDoors) -> None:

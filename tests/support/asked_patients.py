@@ -18,9 +18,9 @@ _BOTH = ("Weber^Anna^Maria", "19701224", "F", HOME, "030555")
 PEOPLE = (
     ("1", "4711^^^HOSP^MR~123-45-6789^^^USA^SS", *_BOTH),
     ("2", "C-9^^^CLINIC^MR", *_BOTH),
-    ("3", "4712^^^HOSP^MR", "Weber^Bert", "19680501", "M", HOME, ""),
+    ("3", "4712^^^HOSP^MR~77^^^NID", "Weber^Bert", "19680501", "M", HOME, ""),
     ("4", "4713^^^HOSP^MR", "Star^Vera", "19800303", "F", "1 Palace^^Marsh^^10117", ""),
-    ("5", "4714^^^HOSP^MR", "O'Neil^Zoë", "1990", "F", "", ""),
+    ("5", "4714^^^HOSP^MR~77^^^NID", "O'Neil^Zoë", "1990", "F", "", ""),
 )
 VIP = "4"
 

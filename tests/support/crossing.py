@@ -16,6 +16,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 from uuid import UUID, uuid5
@@ -101,6 +102,9 @@ class Crossing:
 
     def requests(self, subject: str) -> Iterator[Attempt]:
         """Everything worth trying by one person, once."""
+        from tests.support import crossing_identity as at
+        from tests.support import crossing_lists as lists
+
         makers: dict[str, Callable[[str, str], Iterator[Attempt]]] = {
             "/chart/find": self._searches, "/messages": self._messages, "/glass": self._glass,
             "/glass/again": self._records, "/glass/end": self._records, "/review/{id}":
@@ -109,8 +113,10 @@ class Crossing:
             "/api/messages": self._messages, "/quarantine": self._quarantine,
             "/shreddings": self._shreddings, "/shreddings/{id}": self._records,
             "/fhir/R4/Patient": self._patients, "/fhir/R4/Patient/$ihe-pix": self._patients,
-            "/identity/pairs/{first}/{second}": self._pairs,
-            "/fhir/R4/Patient/$merge": self._merges, "/fhir/R4/Patient/$unmerge": self._merges,
+            "/identity/pairs/{first}/{second}": partial(at.pairs, self),
+            **dict.fromkeys(("/fhir/R4/Patient/$merge", "/fhir/R4/Patient/$unmerge"),
+                            lambda subject, method: at.merges(self, subject)),
+            **{route: partial(lists.decisions, self, route) for route in lists.ROUTES},
         }  # fmt: skip
         for path, method in self.routes():
             if path in LEFT_OUT:
@@ -130,9 +136,9 @@ class Crossing:
         """A path with parameters, filled with all there is, and with what is not there."""
         first, rest = names[0], names[1:]
         pools: dict[str, dict[str, str]] = {
-            "person": self._persons(subject),
+            "person": self.persons_for(subject),
             # People have no business at the doors of other systems, whoever it is about.
-            "id": dict.fromkeys(self._persons(subject), "forbidden") | self._absent(),
+            "id": dict.fromkeys(self.persons_for(subject), "forbidden") | self.absent(),
             "resource": self._resources(subject, route),
             "position": self._positions(subject),
         }
@@ -140,7 +146,7 @@ class Crossing:
             raise AssertionError(f"no attempts are known for {route}")
         if subject == "steward" and route.startswith("/identity/"):  # how records came together
             free = dict.fromkeys(self.house.source_patients | self.house.persons, "any")
-            pools["person"] = free | self._absent()
+            pools["person"] = free | self.absent()
         others = {"section": _SECTIONS, "element": _ELEMENTS, "series": self.series}
         for value, expected in pools[first].items():
             for second in [""] if not rest else others[rest[0]]:
@@ -156,13 +162,13 @@ class Crossing:
             return [*queries, f"?section=demographics&before=1772000000000000~{some}"]
         return [""]
 
-    def _persons(self, subject: str) -> dict[str, str]:
+    def persons_for(self, subject: str) -> dict[str, str]:
         made = {}
         for id, p in (self.house.source_patients | self.house.persons).items():
             made[id] = "any" if self.house.sees(subject, p) else "forbidden"
-        return made | self._absent()
+        return made | self.absent()
 
-    def _absent(self) -> dict[str, str]:
+    def absent(self) -> dict[str, str]:
         return {str(uuid5(NOWHERE, str(n))): "absent" for n in range(3)}
 
     def _resources(self, subject: str, route: str) -> dict[str, str]:
@@ -171,7 +177,7 @@ class Crossing:
             sees = self.house.sees(subject, p, secret=secret)
             works = subject == "engineer" and not route.startswith("/documents")
             made[id] = "any" if sees or works else "forbidden"
-        return made | self._absent()
+        return made | self.absent()
 
     def _positions(self, subject: str) -> dict[str, str]:
         made = {}
@@ -182,35 +188,6 @@ class Crossing:
             sees = subject == "engineer" or all(self.house.sees(subject, p) for p in some)
             made[str(position)] = "any" if sees else "forbidden"
         return made | {"99999999": "absent", "4611686018427387904": "absent"}
-
-    def _pairs(self, subject: str, method: str) -> Iterator[Attempt]:
-        """Two records: of the same group, of both, of nobody; looked at or spoken about."""
-        route = "/identity/pairs/{first}/{second}"
-        ids, works = sorted(self.house.source_patients), subject == "steward"
-        open_ = self.house.pairs | {(b, a) for a, b in self.house.pairs}
-        some = [(a, b) for a in ids[:6] for b in ids[:6]]
-        nobody = list(self._absent())
-        for a, b, expected in [
-            *((a, b, "any" if works and (a, b) in open_ else "forbidden") for a, b in some),
-            *((a, nobody[0], "absent") for a in (ids[0], nobody[1])),
-        ]:
-            path = f"/identity/pairs/{a}/{b}"
-            form = (("word", "nonsense"),) if method == "POST" else ()
-            yield Attempt(subject, route, path, method, form, target=path, expected=expected)
-
-    def _merges(self, subject: str, method: str) -> Iterator[Attempt]:
-        """What would be if two records were merged; nothing is said by it."""
-        ids, works = sorted(self.house.source_patients), subject == "steward"
-        nobody = list(self._absent())
-        for operation in ("$merge", "$unmerge"):
-            path = f"/fhir/R4/Patient/{operation}"
-            for a, b, expected in [
-                *((a, b, "any" if works else "forbidden") for a in ids[:4] for b in ids[:4]),
-                (ids[0], nobody[0], "absent"),
-            ]:
-                if a != b:
-                    form = (("source-patient", a), ("target-patient", b), ("preview", "true"))
-                    yield Attempt(subject, path, path, "POST", form, target=a, expected=expected)
 
     def _searches(self, subject: str, method: str) -> Iterator[Attempt]:
         for p in self.house.patients:
@@ -238,7 +215,7 @@ class Crossing:
                 yield Attempt(subject, route, route, "POST", ((name, value),))
         if method == "POST":
             return
-        persons = self._persons(subject)
+        persons = self.persons_for(subject)
         for base in ("/messages", "/api/messages"):
             for id, expected in persons.items():
                 free = "any" if subject == "engineer" else expected
@@ -294,7 +271,7 @@ class Crossing:
             return
         # Who may ask asks for nothing: what is asked for would be there to be seen.
         reason = "nonsense" if subject in ("officer", "administrator") else "test-data"
-        for id in self._persons(subject):
+        for id in self.persons_for(subject):
             form = (("person", id), ("reason", reason))
             yield Attempt(subject, "/shreddings", "/shreddings", "POST", form, target=id)
 
@@ -302,7 +279,7 @@ class Crossing:
         if method == "POST":
             yield Attempt(subject, "/audit", "/audit", "POST", (("kind", "nonsense"),))
             return
-        for id, expected in self._persons(subject).items():
+        for id, expected in self.persons_for(subject).items():
             free = expected if subject != "officer" else "any"
             free = "forbidden" if free == "any" and subject != "officer" else free
             yield Attempt(subject, "/audit", f"/audit?person={id}", target=id, expected=free)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +14,6 @@ from rich.table import Table
 from chartloom.cli.output import ERR, OUT, age, print_json, sparkline
 from chartloom.cli.site import SiteOption
 from chartloom.cli.tables import cures, quarantine_table, rows_table
-from chartloom.domain.chart import SectionView
 from chartloom.domain.feed import Feed
 from chartloom.domain.message import MessageState
 from chartloom.domain.store import FeedStatus, MessageFilter, ReplayScope
@@ -222,14 +220,14 @@ def chart(
     site: SiteOption = Path(),
     reason: Annotated[str, typer.Option(help="Why you must see it; kept sealed, for review.")] = "",
     reconciled: Annotated[
-        bool, typer.Option(help="What is taken now, of all sources, with reasons.")
+        bool, typer.Option(help="One list each of all sources, with reasons.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
     """A patient's summary: problems, medications, allergies, results, encounters and more.
 
-    With --reconciled, one list of medications made from all sources: status, reason, what does not
-    fit.
+    With --reconciled, one list each of medications, allergies and problems made from all sources:
+    status, reason, what does not fit; --json has comparable results as well.
 
     An operator cares for nobody: the chart opens with a reason, as in an emergency, for as long as
     \\[access] glass_hours says. That is on record, and reviewed in the console.
@@ -252,24 +250,15 @@ def chart(
         views = permit.run(desk.opened.store.sections, hits[0].source_patients)
         now_us = desk.opened.clock.now_us()
         if reconciled:
-            _reconciled(desk, views, now_us, json)
+            from chartloom.chart import summary
+            from chartloom.cli.reconciled import SPOKEN_SECTIONS, show_lists
+
+            made = summary(views, now_us)
+            speakers = permit.run(
+                desk.opened.store.speakers, hits[0].source_patients, SPOKEN_SECTIONS
+            )
+            show_lists(desk.opened.project, made, speakers, json)
         elif json:
             print_json(chart_json(hits[0], views, now_us))
         else:
             print_chart(views, now_us)
-
-
-def _reconciled(desk: Desk, views: Iterable[SectionView], now_us: int, json: bool) -> None:
-    from chartloom.chart import summary
-    from chartloom.chart.reconcile import reconcile_medications
-    from chartloom.cli.reconciled import list_json, print_list
-    from chartloom.project.reconciliation import load_reconciliation_rules, load_site_formulary
-
-    project = desk.opened.project
-    formulary, _ = load_site_formulary(project)
-    rules = load_reconciliation_rules(project)
-    found = reconcile_medications(summary(views, now_us), formulary, rules, now_us)
-    if json:
-        print_json(list_json(found))
-    else:
-        print_list(found)

@@ -1,18 +1,66 @@
-"""A reconciled list in the terminal: one line per thing, with its reason in words."""
+"""Reconciled lists in the terminal: one line per thing, with its reason in words."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from rich.table import Table
 from rich.text import Text
 
-from chartloom.chart.reconcile.lines import Line, ListKind, ReconciledList
-from chartloom.chart.reconcile.why import Role, why
-from chartloom.cli.output import OUT, when
+from chartloom.chart import ChartSummary
+from chartloom.chart.reconcile import (
+    Line,
+    ListKind,
+    ReconciledList,
+    Role,
+    decisions_of,
+    reconcile_allergies,
+    reconcile_medications,
+    reconcile_problems,
+    reconcile_results,
+    why,
+)
+from chartloom.cli.output import OUT, print_json, when
+from chartloom.domain.chart import Section
 from chartloom.domain.codec import decode, encode
+from chartloom.project import Project
+
+#: Of what stands in these, lists tell which feed said it.
+SPOKEN_SECTIONS: Final = (
+    Section.PROBLEMS,
+    Section.MEDICATIONS,
+    Section.ALLERGIES,
+    Section.RESULTS,
+    Section.CHARGES,
+    Section.DECISIONS,
+)
 
 _STYLES = {"active": "bold", "unknown": "yellow"}
+
+
+def show_lists(
+    project: Project, chart: ChartSummary, speakers: Mapping[str, str], json: bool
+) -> None:
+    """All lists of a chart, by the site's rules and formulary, under what clinicians decided."""
+    from chartloom.project.reconciliation import load_reconciliation_rules, load_site_formulary
+
+    rules, now_us = load_reconciliation_rules(project), chart.made_at_us
+    formulary, _ = load_site_formulary(project)
+    decisions = decisions_of(chart, speakers)
+    lists = [
+        reconcile_medications(
+            chart, formulary, rules, now_us, speakers=speakers, decisions=decisions
+        ),
+        reconcile_allergies(chart, rules, now_us, speakers=speakers, decisions=decisions),
+        reconcile_problems(chart, rules, now_us, speakers=speakers, decisions=decisions),
+    ]
+    if json:
+        lists.append(reconcile_results(chart, rules, now_us, speakers=speakers))
+        print_json({found.kind.value: list_json(found) for found in lists})
+        return
+    for found in lists:
+        print_list(found)
 
 
 def list_json(found: ReconciledList) -> dict[str, Any]:

@@ -98,11 +98,22 @@ def open_charts(
     if not source_patients:
         return frozenset()
     who = gatherer.who(principal)
+    found = _charts(gatherer, policies, who, source_patients)
+    if len(found) < len(set(source_patients)) and (
+        (again := gatherer.again(principal, who)) is not who
+    ):  # as when the chart itself is asked for
+        found = _charts(gatherer, policies, again, source_patients)
+    return found
+
+
+def _charts(
+    gatherer: Gatherer, policies: Policies, who: Who, source_patients: Sequence[str]
+) -> frozenset[str]:
+    found: set[str] = set()
     with gatherer.together():
         wanted = sorted(set(source_patients))
         known = gatherer.facts.known_of_all(gatherer.grant(), wanted)
         persons = [gatherer.person(who, k) for k in known]
-        found: set[str] = set()
         for purpose in (Purpose.TREATMENT, Purpose.BREAK_GLASS):
             opened = _open(gatherer, policies, who, persons, Action.VIEW_CHART, purpose)
             found |= {p for person in opened for p in person.source_patients}

@@ -121,6 +121,7 @@ def _worker(opened: OpenSite, name: str) -> None:
         share=engines.lanes_per_worker_max,
         batch_max=engines.batch_max,
         when_idle=IdleCollector(),
+        parameters=opened.store.parameters,
     )
     _spare_the_collector()
     gc.disable()

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from chartloom.chart.reconcile.heard import folded
+from chartloom.chart.reconcile.heard import bounded, folded
 from chartloom.chart.reconcile.rules_problems import ProblemRules
 from chartloom.formats.tables import csv_rows, mistake
 
@@ -63,7 +63,7 @@ class Conditions(msgspec.Struct, frozen=True):
         if key := self.by_name.get(name):
             return msgspec.structs.replace(self.by_key[key], how="name")
         named = next((c for c in codes if c.rpartition("|")[2]), "")
-        key = f"code:{named}" if named else f"text:{name}"
+        key = f"code:{bounded(named)}" if named else f"text:{bounded(name)}"
         return Condition(key, text, "chronic", 0, "unresolved")
 
     def _icd10(self, code: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, Final
 
 from chartloom.chart.reconcile.lines import Confidence, Fact
@@ -12,6 +13,7 @@ from chartloom.chart.summary import ChartSection
 Entry = dict[str, Any]
 
 DAY_US: Final = 86_400_000_000
+_NAME_MAX: Final = 120
 _LEVELS: Final = (Confidence.LOW, Confidence.MODERATE, Confidence.HIGH)
 
 
@@ -54,6 +56,15 @@ def folded(text: str) -> str:
     """A name for comparing: no case, punctuation only where it separates parts of a name."""
     kept = "".join(c if c.isalnum() or c in "-'/%." else " " for c in text.casefold())
     return " ".join(kept.split())
+
+
+def bounded(name: str) -> str:
+    """A name as part of a key: a long one by its beginning and a fingerprint."""
+    if len(name) <= _NAME_MAX:
+        return name
+    return (
+        f"{name[:_NAME_MAX]}#{blake2b(name.encode('utf-8', 'replace'), digest_size=8).hexdigest()}"
+    )
 
 
 def ordered(facts: Iterable[Fact]) -> list[Fact]:

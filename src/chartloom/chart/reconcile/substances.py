@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from chartloom.chart.reconcile.heard import folded
+from chartloom.chart.reconcile.heard import bounded, folded
 from chartloom.formats.tables import csv_rows, mistake
 
 FILE: Final = "substances.csv"
@@ -72,8 +72,8 @@ class Substances(msgspec.Struct, frozen=True):
         if found := self.named(text) or self._denied(text):
             return Named(found, "name")
         if codes and codes[0].rpartition("|")[2]:
-            return Named(Substance(f"code:{codes[0]}", text, ""), "unresolved")
-        return Named(Substance(f"text:{folded(text)}", text, ""), "unresolved")
+            return Named(Substance(f"code:{bounded(codes[0])}", text, ""), "unresolved")
+        return Named(Substance(f"text:{bounded(folded(text))}", text, ""), "unresolved")
 
     def _denied(self, text: str) -> Substance | None:
         """ "No known allergies to ..." in whatever words: no warning may be made of it."""

@@ -133,9 +133,14 @@ class Charts(Protocol):
         ...
 
     def speakers(
-        self, grant: Grant, source_patients: Sequence[str], sections: Sequence[Section] = ()
+        self,
+        grant: Grant,
+        source_patients: Sequence[str],
+        sections: Sequence[Section] = (),
+        resource_ids: Sequence[str] = (),
     ) -> dict[str, str]:
-        """Resource id -> the feed that spoke of it last, of visible ones; no sections: of all."""
+        """Resource id -> the feed that spoke of it last, of visible ones; no sections: of all; of
+        these resources only, if there are any."""
         ...
 
     def state(self, grant: Grant, resource_id: str) -> ResourceState:

@@ -110,14 +110,20 @@ class ChartsPart(StoreBase):
         return [self._bodies.open_view(grant, *row) for row in rows]
 
     def speakers(
-        self, grant: Grant, source_patients: Sequence[str], sections: Sequence[Section] = ()
+        self,
+        grant: Grant,
+        source_patients: Sequence[str],
+        sections: Sequence[Section] = (),
+        resource_ids: Sequence[str] = (),
     ) -> dict[str, str]:
-        """Resource id -> the feed that spoke of it last, of visible ones; no sections: of all."""
+        """Resource id -> the feed that spoke of it last, of visible ones; no sections: of all; of
+        these resources only, if there are any."""
         self._verify(grant)
         covered = self._covered(grant, source_patients)
         if not covered:
             return {}
-        asked = (covered, [int(s) for s in sections] or _EVERY_SECTION, forbidden(grant))
+        wanted, ids = [int(s) for s in sections] or _EVERY_SECTION, list(resource_ids)
+        asked = (covered, wanted, forbidden(grant), ids, ids)
         with self._reading(grant) as conn:
             return dict(conn.execute(queries_read.SPEAKERS, asked, binary=True).fetchall())
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from chartloom.domain.grant import Grant
 from chartloom.domain.identity import IdentityWord
 from chartloom.domain.store import Batch
-from chartloom.engines.postgres import queries_commit, queries_identity
+from chartloom.engines.postgres import queries_identity
 from chartloom.engines.postgres.access import entered
 from chartloom.engines.postgres.arrays import packed
 from chartloom.engines.postgres.calls import Prepared, Statement, Step, call, int8, rows
@@ -20,6 +20,7 @@ from chartloom.engines.postgres.clusters import word_of
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.landing import MINUTE_US
 from chartloom.engines.postgres.lanes import LanesPart
+from chartloom.engines.postgres.stats import BUCKETS
 from chartloom.registry.persons import standing, vouched_up_to
 
 _STOPPED: Final = call("batch_overlays", ("int8[]", "text[]", "int8[]"))
@@ -28,6 +29,7 @@ _VOUCHED: Final = Statement(
     "SELECT feed, issue_count FROM batch_vouched($1, $2, $3, $4)",
     ("text", "int8", "text", "int8"),
 )
+_UNCOUNTED: Final = call("batch_uncounted", ("text[]", "int4[]", "int4[]", "int4[]", "bytea"))
 FORGET: Final = "SELECT overlays_forget(%b::int8[])"
 
 
@@ -71,8 +73,10 @@ def set_free(conn: Connection, calls: Prepared, batch: Batch) -> None:
             )
             (freed,) = calls.run(conn, [(_VOUCHED, values)])
             if counted := rows(conn, freed):
-                minute = batch.applied_at_us // MINUTE_US
-                conn.execute(queries_commit.FEED_UNDO, undone(counted, minute))
+                columns = undone(counted, batch.applied_at_us // MINUTE_US)
+                kinds = ("text", "int4", "int4", "int4")
+                packed_ = [packed(kind, c) for kind, c in zip(kinds, columns, strict=True)]
+                calls.run(conn, [(_UNCOUNTED, [*packed_, bytes(4 * BUCKETS)])])
 
 
 def undone(freed: Sequence[tuple[str, int]], minute: int) -> tuple[Any, ...]:

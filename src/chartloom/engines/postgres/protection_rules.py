@@ -170,6 +170,7 @@ FUNCTIONS: Final[dict[str, frozenset[Role]]] = {
     "batch_told": frozenset({Role.WORKER}),
     "batch_overlays": frozenset({Role.WORKER}),
     "batch_vouched": frozenset({Role.WORKER}),
+    "batch_uncounted": frozenset({Role.WORKER}),
     "overlays_forget": frozenset({Role.SERVE}),
     "match_digests": frozenset({Role.WORKER}),
     "match_put": frozenset({Role.WORKER}),

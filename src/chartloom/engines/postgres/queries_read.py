@@ -40,7 +40,8 @@ ORDER BY source_patient, section, part, labels"""
 SPEAKERS = """
 SELECT r.id, o.feed FROM resource r JOIN outcome o ON o.position = r.version
 WHERE r.source_patient = ANY(%b::text[]) AND r.section = ANY(%b::int2[]) AND r.section <> 0
-    AND NOT r.hidden AND r.labels & %s::int4 = 0"""
+    AND NOT r.hidden AND r.labels & %s::int4 = 0
+    AND (%b::text[] = '{}' OR r.id = ANY(%b::text[]))"""
 
 _PLACED = f"{STATE}, section, part, sort_us, series, hidden"
 

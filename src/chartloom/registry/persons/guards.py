@@ -47,7 +47,7 @@ NEWBORN: Final = Guard("newborn", review=True)
 NEWBORN_NEAR: Final = Guard("newborn", review=True, review_bits=-6.0)
 NAMELESS: Final = Guard("no-given-name", review=True)
 OTHER_BIRTH: Final = Guard("other-birth-date", review=True, review_bits=8.0)
-#: Two of one name at one home, a few years apart, are hardly two.
+#: Two of one name with one home and one telephone, a few years apart, are hardly two.
 OTHER_BIRTH_HOME: Final = Guard("other-birth-date", review=True, link_bits=4.0)
 #: Fathers and sons share name and home: without a date of birth much else has to agree.
 NO_BIRTH: Final = Guard("no-birth-date", review=True, link_bits=12.0)
@@ -181,7 +181,8 @@ def _other_birth(c: Comparison) -> Guard | None:
     if c.national == "different":
         return OTHER_PERSON
     whole = c.given == c.family == "exact" and c.middle != "different"
-    if whole and c.home == "same" and c.years <= 5:
+    told_twice = c.home == "same" and (c.phone == "same" or c.mother == "same")
+    if whole and told_twice and c.years <= 5:
         return OTHER_BIRTH if c.sex == "different" else OTHER_BIRTH_HOME
     return OTHER_BIRTH if tied or c.middle == "exact" else NOTHING_IN_COMMON
 

@@ -28,7 +28,7 @@ _SECTIONS: Final = {
     ListKind.MEDICATIONS: (Section.MEDICATIONS,),
     ListKind.ALLERGIES: (Section.ALLERGIES, Section.MEDICATIONS),
     ListKind.PROBLEMS: (Section.PROBLEMS, Section.MEDICATIONS, Section.CHARGES),
-    ListKind.RESULTS: (Section.RESULTS,),
+    ListKind.RESULTS: (),
 }
 
 
@@ -54,11 +54,32 @@ def read_lists(
         wanted.add(Section.DECISIONS)
     if sources:
         wanted.update(section for kind in kinds for section in _SECTIONS[kind])
-    speakers = console.store.speakers(grant, hit.source_patients, sorted(wanted)) if wanted else {}
+    speakers: dict[str, str] = {}
+    if wanted:
+        speakers |= console.store.speakers(grant, hit.source_patients, sorted(wanted))
+    if sources and set(kinds) - {ListKind.MEDICATIONS}:
+        speakers |= _measuring(grant, console, hit, chart)
     decisions = decisions_of(chart, speakers)
     now_us = chart.made_at_us
     found = {kind: _list(kind, console, chart, now_us, speakers, decisions) for kind in kinds}
     return Lists(found, decisions)
+
+
+def _measuring(
+    grant: Grant, console: Console, hit: SearchHit, chart: ChartSummary
+) -> dict[str, str]:
+    """Which feeds the results come from: of every series and record the newest one is asked for."""
+    section = chart.section(Section.RESULTS)
+    heads: dict[tuple[str, str], list[str]] = {}
+    for entry in section.entries:
+        for point in entry.get("points", ()):
+            owner = section.owner(point["id"])
+            heads.setdefault((entry["series"], owner), []).append(point["id"])
+    if not heads:
+        return {}
+    newest = [ids[0] for ids in heads.values()]
+    told = console.store.speakers(grant, hit.source_patients, (Section.RESULTS,), newest)
+    return {id: told[ids[0]] for ids in heads.values() if ids[0] in told for id in ids}
 
 
 def _list(
