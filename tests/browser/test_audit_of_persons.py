@@ -35,7 +35,7 @@ def seek(client: Client, typed: str) -> tuple[int, str, str]:
     return status, unquote(at), text
 
 
-def test_any_identifier_leads_to_who_saw_and_says_who_that_is(
+def test_any_identifier_leads_to_who_saw(
     sign_in: Callable[[str], Client], house: Site, ids: dict[str, str]
 ) -> None:
     officer, number = sign_in("officer"), number_of(house, ids["anna"])
@@ -43,13 +43,12 @@ def test_any_identifier_leads_to_who_saw_and_says_who_that_is(
     status, address, text = seek(officer, number)
     assert status == 200
     assert number not in address
-    assert "Who saw Anna" in text
-    assert "Born" in text
+    assert "Who saw this person" in text
     assert f'value="{number}"' in text
     seen = [e for e in events_since(house, before) if e.things == ("disclosures",)]
     assert [len(e.patients) for e in seen] == [1]
     by_id = officer.ask(f"/audit?person={ids['anna']}")[2]
-    assert "Who saw Anna" in by_id
+    assert "Who saw this person" in by_id
 
 
 def test_nobody_and_several_are_told_alike(sign_in: Callable[[str], Client], house: Site) -> None:
@@ -79,8 +78,12 @@ def test_who_saw_somebody_who_was_destroyed_stays_to_be_found(
 ) -> None:
     about = Context(house.clock.now_us(), Actor("one", ("clinician",)), "TREAT")
     house.recorder.record(events.patient_read(about, GONE, ["chart/summary"]))
+    officer = sign_in("officer")
+    assert officer.ask(f"/audit?person={GONE}")[0] == 404, "there never was anybody"
+    assert house.guard.broker is not None
+    house.guard.broker.shred(GONE, "officer", "test-data")
     before = size_of(house)
-    status, _, text = sign_in("officer").ask(f"/audit?person={GONE}")
+    status, _, text = officer.ask(f"/audit?person={GONE}")
     assert status == 200
     assert "Nobody is known under this id" in text
     assert "chart/summary" in text

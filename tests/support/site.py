@@ -177,8 +177,12 @@ class Site:
             "staff": lambda: self.staff,
             "rates": {door: Rate(0) for door in Door},  # tests knock often
             "lists": ListTables(log=self.store, settle_s=0.0),
+            "is_destroyed": self._is_destroyed,
         }
         return Doors(**(parts | changes))
+
+    def _is_destroyed(self, subject: str) -> bool:
+        return self.guard.broker is not None and self.guard.broker.is_destroyed(subject)
 
     def sign_in(
         self, subject: str = "everybodys.help", *, method: str = "oidc", ago_s: int = 0

@@ -31,7 +31,7 @@ from chartloom.serve.console import (
 )
 from chartloom.serve.doors import LogCheck
 from chartloom.serve.glass import actor_of_subject
-from chartloom.serve.people import NOBODY, PersonRow, about, is_our_id, meant
+from chartloom.serve.people import is_our_id, meant
 
 #: Events looked through for one page, the newest ones; more is what the command line is for.
 _EVENTS_MAX = 50_000
@@ -71,7 +71,6 @@ class Answer(msgspec.Struct, frozen=True):
     check: LogCheck
     patients: tuple[str, ...]
     gone: bool = False  #: nobody is known under the id
-    about: PersonRow | None = None
 
 
 def routes(console: Console) -> list[BaseRoute]:
@@ -120,9 +119,11 @@ def _page(console: Console, request: Request) -> Response:
 
 
 def _is_gone(console: Console, person: str) -> bool:
-    """An id of ours under which nobody is known (any more): a destroyed person's, or nobody's. The
-    record of who saw such a one is a look at the log like any other."""
-    return person != NOBODY and not console.authority.gatherer.known_of(person).source_patients
+    """Of a person whose keys were destroyed: the record of who saw that one is a look at the log
+    like any other. Ids under which nobody ever was known are as those of whom one may not see."""
+    # Both are asked, always: the time taken tells nothing.
+    destroyed = console.doors.is_destroyed(person)
+    return not console.authority.gatherer.known_of(person).source_patients and destroyed
 
 
 def _search(grant: Grant, console: Console, asked: Search, gone: str) -> Answer:
@@ -156,7 +157,6 @@ def _search(grant: Grant, console: Console, asked: Search, gone: str) -> Answer:
         check=console.doors.log_check(),
         patients=patients,
         gone=bool(gone),
-        about=about(grant, console, patients) if patients and not gone else None,
         **of_person,
     )
 

@@ -83,7 +83,8 @@ class Doors:
     staff: today's list of staff. sign_in: builds the relying party when it is first needed (the
     provider may start later than the console); ``None``: there is no identity provider, and the
     local operator signs in with one-time links. rates: how often somebody may knock, where it is
-    not :data:`~chartloom.serve.limits.STANDARD`. https: whether people reach the console by HTTPS.
+    not :data:`~chartloom.serve.limits.STANDARD`. is_destroyed: whether the keys of a
+    source patient were. https: whether people reach the console by HTTPS.
     """
 
     authority: Authority
@@ -105,5 +106,6 @@ class Doors:
     newest_head: Callable[[], Head | None] = lambda: None
     log_check: Callable[[], LogCheck] = LogCheck
     key_status: Callable[[], KeyStatus | None] | None = None
+    is_destroyed: Callable[[str], bool] = lambda _: False
     lists: ListTables = field(default_factory=ListTables)
     identity: IdentityDoor | None = None

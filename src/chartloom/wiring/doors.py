@@ -121,6 +121,7 @@ def open_doors(opened: OpenSite) -> Iterator[Doors]:
             newest_head=heads.last,
             log_check=watch.last,
             key_status=lambda: _key_status(opened),
+            is_destroyed=lambda subject: _is_destroyed(opened, subject),
             identity=IdentityDoor(store, store, lambda: store.parameters),
             lists=_lists(opened),
         )
@@ -188,6 +189,11 @@ def _keys_of(project: Project, client: RegisteredClient, clock: Clock) -> KeySou
     if client.jwks_url:
         return FetchedKeys(client.jwks_url, HttpsOrigin(origin_of(client.jwks_url)), clock)
     return None
+
+
+def _is_destroyed(opened: OpenSite, subject: str) -> bool:
+    broker = opened.guard.broker
+    return broker is not None and broker.is_destroyed(subject)
 
 
 def _key_status(opened: OpenSite) -> KeyStatus | None:

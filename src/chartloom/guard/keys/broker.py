@@ -244,6 +244,10 @@ class KeyBroker:
         self.forget(subject)
         return stone
 
+    def is_destroyed(self, subject: str) -> bool:
+        """Whether a key of this subject was destroyed: asked of the store, each time."""
+        return isinstance(self._store.get((subject,)).get(subject), Tombstone)
+
     # Inside
 
     def _require(self, grant: Grant, subjects: Sequence[str]) -> None:
