@@ -27,6 +27,7 @@ from chartloom.domain.chart import Section
 
 NOWHERE = UUID(int=7)
 _SECTIONS = [s.name.lower() for s in Section]
+_CLOCK = re.compile(rb"<span data-clock>.*?</time>")  #: when a page was made
 _ELEMENTS = ("name", "identifier", "code", "valueString", "subject", "status", "telecom.0.value")
 #: Nothing about anybody, or ends the session: tried by tests of their own.
 LEFT_OUT = {"/sign-out", "/callback", "/enter", "/sign-in/start", "/token"}
@@ -43,10 +44,6 @@ class Attempt:
     form: tuple[tuple[str, str], ...] = ()
     target: str = ""
     expected: str = "any"  #: ``forbidden``, ``absent``: both must look the same
-
-
-#: When a page was made.
-_CLOCK = re.compile(rb"<span data-clock>.*?</time>")
 
 
 @dataclass
