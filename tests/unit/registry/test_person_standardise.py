@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chartloom.registry.persons import Kind, keys, standardise
+from chartloom.registry.persons.folding import fold
 
 
 def named(family: str, *given: str, **more: Any) -> dict[str, Any]:
@@ -160,3 +161,15 @@ def test_what_is_said_of_the_mother() -> None:
         }
     )
     assert (record.mother, record.mother_numbers) == ("jones", ("M77123",))
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("M\u00c3\u00bcller", "M\u00fcller"),
+        ("JO\u00c3O", "Joao"),
+        ("\u00c5ngstr\u00f6m", "Angstrom"),
+    ],
+)
+def test_text_of_a_wrong_charset_is_read_right(written: str, meant: str) -> None:
+    assert fold(written) == fold(meant)

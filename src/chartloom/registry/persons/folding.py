@@ -38,9 +38,20 @@ def fold(text: str) -> str:
     """Lower case words without accents and marks, separated by one space."""
     text = text[:TEXT_MAX]
     if not text.isascii():
+        text = _repaired(text)
         text = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
         text = "".join(c for c in text if not unicodedata.combining(c))
     return " ".join(text.lower().translate(_MARKS).split())
+
+
+def _repaired(text: str) -> str:
+    """UTF-8 that somebody read as Latin-1 (MÃ¼ller), read right. JOÃO is not that, and stays."""
+    if not any(c in text for c in "ÂÃÄÅ"):
+        return text
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
 
 
 @lru_cache(maxsize=50_000)
