@@ -50,6 +50,7 @@ def every_kind() -> dict[str, dict[str, Any]]:
         "sign-in": events.sign_in(c, "oidc"),
         "sign-in-denied": events.sign_in(bare, "mtls", denied="unknown-subject"),
         "sign-out": events.sign_out(c, "idle"),
+        "session-ended": events.session_ended(c, "staff-9", "officer"),
         "glass": events.glass_broken(c, "glass-1", PATIENT, "emergency", NOW_US + 10**9),
         "glass-ended": events.glass_ended(c, "glass-1", PATIENT),
         "glass-reviewed": events.glass_reviewed(c, "glass-1", PATIENT, "justified"),

@@ -40,8 +40,7 @@ def search(*persons: str, gone: str = "", **asked: str) -> Answer:
     log = MemoryAudit()
     log.append([entry(e) for e in MADE])
     doors = SimpleNamespace(audit=log, newest_head=lambda: None, log_check=LogCheck)
-    store = SimpleNamespace(states=lambda *_: {})
-    console: Any = SimpleNamespace(doors=doors, zone=UTC, store=store)
+    console: Any = SimpleNamespace(doors=doors, zone=UTC)
     grant: Any = SimpleNamespace(persons=persons)
     return page._search(grant, console, Search(person="x" if persons else "", **asked), gone)
 
@@ -99,7 +98,7 @@ def test_a_grant_for_the_log_is_about_no_person() -> None:
     grant: Any = SimpleNamespace(persons=(PATIENT,))
     answer = page._search(grant, console, Search(), "")
     assert [e.seq for e in answer.events] == [6, 5, 4, 2, 1]
-    assert (answer.viewings, answer.patients, answer.about) == ((), (), None)
+    assert (answer.viewings, answer.patients) == ((), ())
 
 
 def test_of_nobody_no_viewings_are_told() -> None:
@@ -111,9 +110,8 @@ def test_of_whom_nobody_is_known_the_record_is_told_all_the_same() -> None:
     answer = search("*", gone=OTHER)
     assert [e.seq for e in answer.events] == [4, 2]
     assert answer.patients == (OTHER,)
-    assert (answer.gone, answer.about) == (True, None)
-    there = search(PATIENT)
-    assert (there.gone, there.about is None) == (False, False)
+    assert answer.gone
+    assert not search(PATIENT).gone
 
 
 def test_ids_of_ours_have_one_form() -> None:
@@ -123,12 +121,11 @@ def test_ids_of_ours_have_one_form() -> None:
         assert not is_our_id(typed)
 
 
-@pytest.mark.parametrize(
-    ("person", "known", "gone"),
-    [(PATIENT, (PATIENT,), False), (PATIENT, (), True), (page.NOBODY, (), False)],
-)
-def test_who_is_gone(person: str, known: tuple[str, ...], gone: bool) -> None:
+@pytest.mark.parametrize("destroyed", [True, False])
+@pytest.mark.parametrize("known", [(PATIENT,), ()])
+def test_who_is_gone(known: tuple[str, ...], destroyed: bool) -> None:
     found = SimpleNamespace(source_patients=known)
     gatherer = SimpleNamespace(known_of=lambda _: found)
-    console: Any = SimpleNamespace(authority=SimpleNamespace(gatherer=gatherer))
-    assert page._is_gone(console, person) is gone
+    doors = SimpleNamespace(is_destroyed=lambda _: destroyed)
+    console: Any = SimpleNamespace(authority=SimpleNamespace(gatherer=gatherer), doors=doors)
+    assert page._is_gone(console, PATIENT) is (destroyed and not known)

@@ -82,8 +82,11 @@ def reconcile_results(
         groups.setdefault(one.group, []).append(one)
     lines = []
     for group in groups.values():
-        for series, unit in _convertible(group):
-            lines.append(_line(series, unit, section, said, rules))
+        parts = _convertible(group)
+        keys = [_key(series[0], unit) for series, unit in parts]
+        for (series, unit), key in zip(parts, keys, strict=True):
+            own = key if keys.count(key) == 1 else f"{key}:{series[0].entry['series']}"
+            lines.append(_line(own, series, unit, section, said, rules))
     lines = _apart(lines, rules.results)
     lines.sort(key=lambda line: (-_newest(line), line.text.casefold(), line.key))
     return ReconciledList(ListKind.RESULTS, tuple(lines), rules.fingerprint, "", now_us)
@@ -139,6 +142,7 @@ def _turned(value: Decimal, series: _Series, unit: Unit) -> Decimal | None:
 
 
 def _line(
+    key: str,
     members: Sequence[_Series],
     unit: Unit | None,
     section: ChartSection,
@@ -161,7 +165,7 @@ def _line(
     if len({m.entry.get("unit", "") for m in members}) > 1:
         because.append("units-converted")
     return Line(
-        key=_key(first, unit),
+        key=key,
         text=first.test.name if first.test else first.entry.get("text", "Unnamed result"),
         status=facts[0].detail.get("status", "unknown") if facts else "unknown",
         reason="comparable" if len(members) > 1 else "one-series",

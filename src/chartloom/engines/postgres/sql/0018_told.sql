@@ -3,9 +3,10 @@
 CREATE OR REPLACE FUNCTION batch_told(patients text[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
-    mine bigint := currval(pg_get_serial_sequence('public.outbox', 'seq'));
+    mine bigint;
 BEGIN
     PERFORM require_all();
+    mine := currval(pg_get_serial_sequence('public.outbox', 'seq'));
     UPDATE outbox o SET source_patients = ARRAY(
         SELECT DISTINCT p FROM unnest(o.source_patients || patients) p WHERE p <> '' ORDER BY p)
     WHERE o.seq = mine;
