@@ -260,13 +260,20 @@ def test_rebuild_gives_the_same_again(store_factory: StoreFactory) -> None:
     consume(store)
     full = store.digest(grant)
     assert full != empty
+    store.land([arrival(90, "p1")])
+    assert not store.made_anew(grant), "what only waits was never there"
+    consume(store)
+    full = store.digest(grant)
     other = store_factory.second(store)
-    assert other.rebuild(grant) == 10
+    assert other.rebuild(grant) == 11
+    assert store.made_anew(grant)
+    assert store.made_anew(store.guard.mint("t", Purpose.TREATMENT, ("p1",)))
     assert store.digest(grant) == empty
-    assert store.waiting(grant) == 10
-    assert len(consume_after_rewind(store)) == 10
+    assert store.waiting(grant) == 11
+    assert len(consume_after_rewind(store)) == 11
     assert store.digest(grant) == full
     assert store.waiting(grant) == 0
+    assert not store.made_anew(grant)
 
 
 def consume_after_rewind(store: PostgresStore) -> list[object]:

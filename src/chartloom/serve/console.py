@@ -32,7 +32,7 @@ from chartloom.serve import words
 from chartloom.serve.access import Handles
 from chartloom.serve.doors import Doors
 from chartloom.serve.sessions import SessionBook, Visitor
-from chartloom.serve.trouble import Alarm, StoreWatch, alarms
+from chartloom.serve.trouble import MADE_ANEW, Alarm, StoreWatch, alarms
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,6 +40,8 @@ T = TypeVar("T")
 ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 _EARLIER_MAX = 8
 _STATUSES_S = 1.0
+#: How long an answer about charts being made anew is believed.
+_ANEW_S = 3.0
 _STATIC = Path(__file__).parent / "static"
 
 
@@ -94,6 +96,7 @@ class Console:
     watch: StoreWatch = field(default_factory=StoreWatch)
     _earlier: dict[str, Tracer] = field(default_factory=dict)
     _statuses: tuple[float, dict[str, FeedStatus]] = field(default=(-1e9, {}))
+    _anew: tuple[float, bool] = (-1e9, False)
 
     def __post_init__(self) -> None:
         self.zone = ZoneInfo(self.project.zone)
@@ -152,7 +155,14 @@ class Console:
         need = msgspec.structs.replace(need, options=options)
         permit = self.authority.permit(visitor.principal, need, asking_of(request))
         request.scope["chartloom.permit"] = permit
+        self._look_for_gaps()
         return permit
+
+    def _look_for_gaps(self) -> None:
+        """Whether charts are being made anew; in the thread pool, every few seconds."""
+        if monotonic() - self._anew[0] >= _ANEW_S:
+            grant = self.authority.gatherer.grant()
+            self._anew = (monotonic(), self.store.made_anew(grant))
 
     def may(self, request: Request, action: Action, *purposes: Purpose) -> bool:
         """Whether something about the site is permitted to the visitor, for menus and buttons."""
@@ -194,9 +204,11 @@ class Console:
         return HTMLResponse(html, code)
 
     def _alarms(self, request: Request) -> list[Alarm]:
-        """What is wrong with the site, for those who may see how it does."""
+        """What is wrong with the site, for those who may see how it does; and for everybody, that
+        charts are not whole."""
         found = alarms(self.watch, self.doors.log_check())
-        return found if found and self.may(request, Action.VIEW_SITE) else []
+        shown = found if found and self.may(request, Action.VIEW_SITE) else []
+        return [*shown, MADE_ANEW] if self._anew[1] else shown
 
 
 #: Sent by pages that ask for themselves again (``console.js``).

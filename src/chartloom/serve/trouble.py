@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from threading import Lock
+from typing import Final
 
 import msgspec
 
@@ -17,6 +18,14 @@ class Alarm(msgspec.Struct, frozen=True):
     title: str
     cure: str
     since_us: int = 0
+
+
+#: While messages are applied again: what is not there may yet come.
+MADE_ANEW: Final = Alarm(
+    "Charts are being made anew",
+    "What you see is not complete: an empty list does not mean that there is nothing. Look again "
+    "in some minutes.",
+)
 
 
 class StoreWatch:

@@ -143,6 +143,11 @@ class Charts(Protocol):
         these resources only, if there are any."""
         ...
 
+    def made_anew(self, grant: Grant) -> bool:
+        """Whether charts are not whole yet, since messages are applied again (a rebuild, an
+        upgrade). Any grant that holds will do."""
+        ...
+
     def state(self, grant: Grant, resource_id: str) -> ResourceState:
         """The current state of one resource; raises ``NotFound``."""
         ...

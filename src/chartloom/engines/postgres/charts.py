@@ -127,6 +127,13 @@ class ChartsPart(StoreBase):
         with self._reading(grant) as conn:
             return dict(conn.execute(queries_read.SPEAKERS, asked, binary=True).fetchall())
 
+    def made_anew(self, grant: Grant) -> bool:
+        """Whether charts are not whole yet, since messages are applied again."""
+        self._verify(grant)
+        with self._reading(grant) as conn:
+            row = conn.execute(queries_read.MADE_ANEW).fetchone()
+        return row is not None and bool(row[0])
+
     def state(self, grant: Grant, resource_id: str) -> ResourceState:
         """The current state of one resource; raises ``NotFound``."""
         found = self.states(grant, [resource_id])

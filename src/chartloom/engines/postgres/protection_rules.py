@@ -175,6 +175,7 @@ FUNCTIONS: Final[dict[str, frozenset[Role]]] = {
     "match_digests": frozenset({Role.WORKER}),
     "match_put": frozenset({Role.WORKER}),
     "identity_records": frozenset({Role.SERVE}),
+    "made_anew": frozenset({Role.SERVE}),
     "audit_chain": frozenset(),
     "require_audit_reader": frozenset(),
     "audit_read": frozenset({Role.SERVE}),

@@ -179,3 +179,5 @@ DIGEST_PLAIN = (
     "SELECT source_patient, labels FROM person_label",
     "SELECT position, feed, event_us, issue_count, unmapped_count, quarantine, labels FROM outcome",
 )
+
+MADE_ANEW = "SELECT made_anew()"
