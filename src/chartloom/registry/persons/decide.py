@@ -57,6 +57,12 @@ def decide(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> Decision:
     return Decision(outcome, round(weight, 3), rule, name, apart, c)
 
 
+def kept_apart(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> str:
+    """The guard that keeps two out of one cluster, or "": ``decide`` without its weight."""
+    held = guard(a, b, compare(a, b, parameters))
+    return held.name if held is not None and held.apart else ""
+
+
 def _rule(c: Comparison) -> str:
     if c.record == "same":
         return "record-number"

@@ -23,6 +23,7 @@ class Matcher:
         self.records: dict[str, MatchRecord] = {}
         self.decisions: dict[Pair, Decision] = {}
         self.said: dict[Pair, bool] = {}
+        self.by_people: set[Pair] = set()  #: those of ``said`` about which people have the word
         self.compared = 0  #: pairs that were decided, for reports
         self._keys: dict[str, tuple[str, ...]] = {}
         self._carriers: dict[str, set[str]] = {}
@@ -60,9 +61,13 @@ class Matcher:
         for other in list(self._decided.get(record_id, ())):
             self._forget(pair_of(record_id, other))
 
-    def say(self, pair: Pair, word: bool | None) -> None:
-        """The last word about a pair: one person, not one person, or (None) taken back."""
+    def say(self, pair: Pair, word: bool | None, *, by_person: bool = False) -> None:
+        """The last word about a pair, of a source or a person: one person, not one person, or
+        (None) taken back."""
         pair = pair_of(*pair)
+        self.by_people.discard(pair)
+        if by_person and word is not None:
+            self.by_people.add(pair)
         if word is None:
             self.said.pop(pair, None)
         else:
@@ -70,7 +75,7 @@ class Matcher:
 
     def clusters(self) -> Clusters:
         """Of everything that is known now."""
-        return cluster(self.records, self.decisions, self.said, self.parameters)
+        return cluster(self.records, self.decisions, self.said, self.parameters, self.by_people)
 
     def _decide(self, a: str, b: str) -> None:
         pair = pair_of(a, b)
