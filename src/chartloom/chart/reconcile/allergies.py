@@ -15,6 +15,7 @@ import msgspec
 from chartloom.chart.reconcile.allergy_denials import LISTED, RANK, against_denials, disc
 from chartloom.chart.reconcile.allergy_evidence import Taken, challenges, taken_of
 from chartloom.chart.reconcile.decided import Decision, decide
+from chartloom.chart.reconcile.future import without_future
 from chartloom.chart.reconcile.heard import (
     DAY_US,
     Entry,
@@ -39,6 +40,8 @@ from chartloom.domain.chart import Section
 
 _CRITICALITY: Final = ("high", "unable-to-assess", "low")
 _SEVERITY: Final = ("severe", "moderate", "mild")
+#: Of what was listed nobody knows when, nothing can be said to have come later.
+_UNDATED: Final = 1 << 63
 
 
 class _Group(msgspec.Struct):
@@ -62,6 +65,7 @@ def reconcile_allergies(
     matter.
     """
     table, said = rules.allergies, speakers or {}
+    chart = without_future(chart, now_us)
     section = chart.section(Section.ALLERGIES)
     groups = _grouped(section, said, rules.substances)
     for named, fact in challenges(chart, table, rules.substances, said):
@@ -166,7 +170,7 @@ def _judge(facts: Sequence[Fact]) -> tuple[str, list[Discrepancy]]:
     passed = [f for f in facts if f.says == "challenge-negative"]
     failed = [f for f in facts if f.says == "challenge-positive"]
     found = _differences(listed)
-    last = max((f.at_us for f in listed), default=0)
+    last = max((f.at_us or _UNDATED for f in listed), default=0)
     if failed and failed[0].at_us >= max((f.at_us for f in (*passed, *refuted)), default=0):
         found += [disc("refuted-elsewhere", refuted)] if refuted else []
         return "challenge-positive", found
@@ -214,7 +218,7 @@ def _because(group: _Group, facts: Sequence[Fact], found: Sequence[Discrepancy])
     if group.named.how != "code":
         codes.append("substance-by-name" if group.named.how == "name" else "substance-unresolved")
     codes += [c for c in ("test-positive", "test-negative") if any(f.says == c for f in facts)]
-    if any(f.at_us == 0 for f in listed):
+    if any(f.at_us == 0 for f in facts):
         codes.append("time-unknown")
     return codes
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from chartloom.chart.reconcile.conflicts import across, within
 from chartloom.chart.reconcile.decided import Decision, decide
+from chartloom.chart.reconcile.future import without_future
 from chartloom.chart.reconcile.heard import DAY_US, columns, confidence, stripped
 from chartloom.chart.reconcile.lines import (
     Decided,
@@ -60,6 +61,7 @@ def reconcile_medications(
     where it is not known, the source patient. decisions: of clinicians, about any kind of list.
     """
     table = rules.medications
+    chart = without_future(chart, now_us)
     entries = entries_of(chart, formulary, speakers or {})
     around = _around(chart, entries, now_us)
     groups = therapies(entries)

@@ -13,6 +13,7 @@ import msgspec
 
 from chartloom.chart.reconcile.conditions import Condition
 from chartloom.chart.reconcile.decided import Decision, decide
+from chartloom.chart.reconcile.future import without_future
 from chartloom.chart.reconcile.heard import (
     Entry,
     columns,
@@ -72,6 +73,7 @@ def reconcile_problems(
     matter.
     """
     table, said = rules.problems, speakers or {}
+    chart = without_future(chart, now_us)
     section = chart.section(Section.PROBLEMS)
     groups: dict[str, _Group] = {}
     classes = {e["id"]: e.get("class", "") for e in chart.section(Section.ENCOUNTERS).entries}
@@ -242,6 +244,8 @@ def _because(
         codes.append("sources-disagree")
     if condition.how in ("name", "unresolved"):
         codes.append(f"problem-{'by-name' if condition.how == 'name' else 'unresolved'}")
+    if any(f.at_us == 0 for f in facts):
+        codes.append("time-unknown")
     return codes
 
 

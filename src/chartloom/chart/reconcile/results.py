@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from chartloom.chart.reconcile.comparable_tests import Test
+from chartloom.chart.reconcile.future import without_future
 from chartloom.chart.reconcile.heard import columns, fact_of, folded, stripped
 from chartloom.chart.reconcile.lines import (
     Confidence,
@@ -74,7 +75,7 @@ def reconcile_results(
     speakers: resource id -> the feed that spoke of it last; without it a source is whose record it
     is. Pure; the order of entries does not matter.
     """
-    section = chart.section(Section.RESULTS)
+    section = without_future(chart, now_us).section(Section.RESULTS)
     said = speakers or {}
     groups: dict[tuple[str, str, str, str], list[_Series]] = {}
     for entry in section.entries:
@@ -164,6 +165,8 @@ def _line(
     because = ["several-feeds"] if any(len(r.facts) > 1 for r in shown) else []
     if len({m.entry.get("unit", "") for m in members}) > 1:
         because.append("units-converted")
+    if any(r.at_us == 0 for r in shown):
+        because.append("time-unknown")
     return Line(
         key=key,
         text=first.test.name if first.test else first.entry.get("text", "Unnamed result"),
