@@ -12,7 +12,9 @@ from chartloom.chart.reconcile.rules_medications import MedicationRules
 from chartloom.chart.reconcile.supply import Supply, supply_of
 
 #: What says that a therapy is not to be taken any more, whoever says it about which order.
-_STOPS = frozenset(("order-stopped", "listed-stopped", "listed-not-taken", "not-to-do"))
+_STOPS = frozenset(
+    ("order-stopped", "order-cancelled", "listed-stopped", "listed-not-taken", "not-to-do")
+)
 REASON_OF: Final = {
     "order-stopped": "explicit-stop",
     "listed-stopped": "explicit-stop",
@@ -146,6 +148,15 @@ def _newest(word: _Word) -> tuple[int, str]:
     return (-word.at_us, word.piece.id)
 
 
+def _not_before(stop: _Word, order: _Word) -> bool:
+    """Whether a stop may be said of what an order began; one of unknown time always may be."""
+    piece = stop.piece
+    if not stop.at_us or (not piece.ends_us and stop.says != "not-to-do"):
+        return True
+    same_day = stop.at_us == order.at_us == piece.at_us
+    return stop.at_us > order.at_us or same_day
+
+
 class _Case(msgspec.Struct):
     rules: MedicationRules
     around: Around
@@ -196,8 +207,7 @@ class _Case(msgspec.Struct):
         hold = self._later(("order-on-hold", "listed-on-hold"), newest.at_us)
         if hold is not None:
             return self._held(hold)
-        stop = self._later(_STOPS, newest.at_us + self.rules.renewal_days * DAY_US)
-        if stop is not None:
+        if (stop := self._stop_since(newest)) is not None:
             return self._contradicted(stop)
         if self.supply is not None and self._concerns(newest):
             return self._by_supply(newest)
@@ -207,6 +217,25 @@ class _Case(msgspec.Struct):
         found = [w for w in self.ended if w.says in says and w.at_us > than_us]
         return min(found, key=_newest) if found else None
 
+    def _stop_since(self, newest: _Word) -> _Word | None:
+        """The newest stop that the orders that hold do not answer, however early it came."""
+        found = [
+            w
+            for w in self.ended
+            if w.says in _STOPS and _not_before(w, newest) and not self._renewed(w)
+        ]
+        return min(found, key=_newest) if found else None
+
+    def _renewed(self, stop: _Word) -> bool:
+        """Whether a stop only closed an older order that the same source wrote anew."""
+        days_us = self.rules.renewal_days * DAY_US
+        return stop.says in ("order-stopped", "order-cancelled") and any(
+            w.piece.source == stop.piece.source
+            and w.at_us > stop.piece.at_us
+            and stop.at_us <= w.at_us + days_us
+            for w in self.live
+        )
+
     def _contradicted(self, stop: _Word) -> Verdict:
         """One source says stopped, the order of another still holds."""
         if after := self._filled_after(stop.at_us):
@@ -214,7 +243,9 @@ class _Case(msgspec.Struct):
             verdict.misfits["stopped-elsewhere-but-filled"] = [stop.piece, *after]
             return verdict
         reason = "not-taken" if stop.says == "listed-not-taken" else "stopped-in-one-source"
-        return self._verdict(reason, "sources-disagree")
+        verdict = self._verdict(reason, "sources-disagree")
+        verdict.misfits["stopped-elsewhere"] = [stop.piece, *verdict.live]
+        return verdict
 
     def _filled_after(self, at_us: int) -> list[Piece]:
         return [f for f in self.filled if f.at_us > at_us + _AFTER_US]
