@@ -127,6 +127,87 @@ def test_a_denial_speaks_of_its_kind_only(text: str, other: str, reason: str) ->
     assert next(x for x in told.lines if x.detail["substance"] == "none").reason == reason
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("No known allergies except penicillin", "Penicillin G"),
+        ("No known allergies with the exception of codeine.", "Codeine"),
+        ("None known besides peanuts", "Peanut"),
+        ("Denies allergies other than sulfa", "Sulfonamide antibiotics"),
+        ("no allergies recorded; penicillin rash", "no allergies recorded; penicillin rash"),
+        ("No known allergies to drugs; latex", "No known allergies to drugs; latex"),
+        ("No known allergies, latex", "No known allergies, latex"),
+        ("No known drug allergies; food allergy", "No known drug allergies; food allergy"),
+        ("No drug; food allergy", "No drug; food allergy"),
+        ("None known but codeine and latex", "None known but codeine and latex"),
+        ("No known allergies except moon dust", "No known allergies except moon dust"),
+    ],
+)
+def test_a_denial_that_says_more_denies_nothing(text: str, found: str) -> None:
+    (one,) = made(allergy("a", text)).lines
+    assert (one.text, one.status) == (found, "active")
+    assert one.detail.get("substance") != "none"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("No known allergies except penicillin", "Penicillin G"),
+        ("NKA except moon dust", "NKA except moon dust"),
+        ("No known allergies, verified by RN", "No known allergies"),
+    ],
+)
+def test_a_coded_denial_does_not_hide_the_exception_in_its_words(text: str, found: str) -> None:
+    (one,) = made(allergy("a", text, code="urn:x|NKA")).lines
+    assert one.text == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("None known", "No known allergies"),
+        ("NKDA.", "No known drug allergies"),
+        ("No allergies recorded.", "No known allergies"),
+        ("Denies any known allergies - asked at present", "No known allergies"),
+        ("No known allergies (NKA)", "No known allergies"),
+        ("No documented drug allergies", "No known drug allergies"),
+        ("no known allergies to food", "No known food allergies"),
+        ("No known latex allergy", "No known environmental allergies"),
+        ("No known drug allergies, no known food allergies", "No known drug allergies"),
+    ],
+)
+def test_a_denial_in_other_words_is_one(text: str, found: str) -> None:
+    (one,) = made(allergy("a", text)).lines
+    assert (one.text, one.reason) == (found, "none-known")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("Positive; placebo negative", "challenge-positive"),
+        ("Failed: anaphylaxis at step 3, step 1 tolerated", "challenge-positive"),
+        ("Reaction at 500 mg, no reaction at 50 mg", "challenge-positive"),
+        ("Not negative", "challenge-positive"),
+        ("Not tolerated.", "challenge-positive"),
+        ("Step 1 tolerated, anaphylaxis at step 3", "listed"),
+        ("Tolerated 50 mg; hives at 500 mg", "listed"),
+        ("Negative control passed, drug positive", "listed"),
+        ("Positive control 5 mm, placebo negative", "listed"),
+        ("Tolerated; no anaphylaxis, one wheal", "listed"),
+        ("Tolerated.", "challenge-negative"),
+        ("NEGATIVE: tolerated without reaction", "challenge-negative"),
+        ("No reaction", "challenge-negative"),
+        ("Not detected", "challenge-negative"),
+        ("see report", "listed"),
+    ],
+)
+def test_what_speaks_for_both_refutes_nothing(value: str, reason: str) -> None:
+    told = results("c", "", "", ("2025-06-01T10:00:00Z", value), kind="text",
+                   text="Amoxicillin oral challenge")  # fmt: skip
+    one = line(made(allergy("a", "Amoxicillin"), told), "Amoxicillin")
+    assert one.reason == reason
+
+
 def test_a_tolerated_challenge_ends_it_and_a_later_listing_does_not_hide_that() -> None:
     listed = allergy("a", "Amoxicillin")
     passed = results("c", "", "", ("2025-06-01T10:00:00Z", "Tolerated"), kind="text",

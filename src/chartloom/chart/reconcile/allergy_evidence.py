@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
 from chartloom.chart.reconcile.heard import Entry, fact_of, folded, ordered, stripped
@@ -17,6 +19,9 @@ _TAKEN: Final = {
     ("MedicationAdministration", "completed"): "given",
     ("MedicationDispense", "completed"): "dispensed",
 }
+_POSITIVE: Final = frozenset(("POS", "DET"))
+_NEGATIVE: Final = frozenset(("NEG", "ND"))
+_WORD: Final = re.compile(r"[^\W_]+")
 
 
 def challenges(
@@ -62,15 +67,43 @@ def _substance_in(name: str, substances: Substances) -> Substance | None:
 
 
 def _outcome(point: Entry, rules: AllergyRules) -> str:
-    value = f" {folded(str(point.get('value', '')))} "
-    if any(f" {word} " in value for word in rules.negative if f" not {word} " not in value):
-        return "negative"
-    if any(f" {word} " in value for word in rules.positive):
+    """What came out: ``positive``, ``negative``, or nothing where it cannot be told.
+
+    What speaks for both is never negative: that would end an allergy.
+    """
+    heard = tuple(_heard(str(point.get("value", "")), rules))
+    flags = set(point.get("flags", ()))
+    if (heard and heard[0] == "positive") or flags & _POSITIVE:
         return "positive"
-    flags = point.get("flags", ())
-    if "POS" in flags or "DET" in flags:
-        return "positive"
-    return "negative" if "NEG" in flags or "ND" in flags else ""
+    if heard:
+        return "negative" if set(heard) == {"negative"} else ""
+    return "negative" if flags & _NEGATIVE else ""
+
+
+def _heard(value: str, rules: AllergyRules) -> Iterator[str]:
+    """What each telling phrase of a value says, in their order; longer phrases before shorter."""
+    phrases = {_plain(p): "negative" for p in rules.negative}
+    phrases.update((_plain(p), "positive") for p in rules.positive)
+    for found in _telling(tuple(phrases)).finditer(_plain(value)):
+        says = phrases[found["phrase"] or found["denied"]]
+        if found["control"] or (found["denied"] and says == "positive"):
+            yield "unclear"  # it is the control's; "no anaphylaxis" leaves room for hives
+        else:
+            yield "positive" if found["denied"] else says
+
+
+@lru_cache(maxsize=16)
+def _telling(phrases: tuple[str, ...]) -> re.Pattern[str]:
+    longest_first = sorted(filter(None, phrases), key=len, reverse=True)
+    one = "|".join(map(re.escape, longest_first)) or "(?!)"
+    return re.compile(
+        rf"\b(?:(?P<phrase>{one})|(?:no|not|never|non|without) (?P<denied>{one}))\b"
+        r"(?P<control> controls?\b)?"
+    )
+
+
+def _plain(text: str) -> str:
+    return " ".join(_WORD.findall(text.casefold()))
 
 
 class Taken:

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from chartloom.chart.reconcile.denial_words import denied_scope, denies, exception
 from chartloom.chart.reconcile.heard import bounded, folded
 from chartloom.formats.tables import csv_rows, mistake
 
@@ -26,16 +27,6 @@ _AROUND: Final = frozenset(
      "product", "products", "containing", "preparation", "substance", "agent", "agents", "drug",
      "food", "the")
 )  # fmt: skip
-
-
-#: How the statement begins that there is no allergy, and words that say of what.
-_NONE: Final = ("no known", "no allerg", "none known", "denies allerg", "denies any allerg")
-_SCOPES: Final = (
-    ("drug", "none-known-drug"),
-    ("medic", "none-known-drug"),
-    ("food", "none-known-food"),
-    ("environ", "none-known-environment"),
-)
 
 
 class Substance(msgspec.Struct, frozen=True):
@@ -66,28 +57,30 @@ class Substances(msgspec.Struct, frozen=True):
 
     def find(self, codes: tuple[str, ...], text: str) -> Named:
         """The substance of codes (``system|code``) and a text."""
+        excepted = exception(text)
         for code in codes:
-            if key := self.by_code.get(short_code(code)):
+            key = self.by_code.get(short_code(code))
+            # "None known", coded, with an exception in words: the words say more.
+            if key and not (excepted and self.by_key[key].kind == "none"):
                 return Named(self.by_key[key], "code")
-        if found := self.named(text) or self._denied(text):
+        if found := self.named(text) or (self.named(excepted) if excepted else None):
             return Named(found, "name")
-        if codes and codes[0].rpartition("|")[2]:
-            return Named(Substance(f"code:{bounded(codes[0])}", text, ""), "unresolved")
-        return Named(Substance(f"text:{bounded(folded(text))}", text, ""), "unresolved")
-
-    def _denied(self, text: str) -> Substance | None:
-        """ "No known allergies to ..." in whatever words: no warning may be made of it."""
-        name = folded(text)
-        if not name.startswith(_NONE):
-            return None
-        scope = next((key for word, key in _SCOPES if word in name), "none-known")
-        return self.by_key.get(scope)
+        if excepted or not codes or not codes[0].rpartition("|")[2]:
+            return Named(Substance(f"text:{bounded(folded(text))}", text, ""), "unresolved")
+        return Named(Substance(f"code:{bounded(codes[0])}", text, ""), "unresolved")
 
     def named(self, text: str) -> Substance | None:
-        """The substance of this name, also with words around it and in the plural."""
+        """The substance of this name, also with words around it and in the plural.
+
+        "No known allergies to drugs or food", in whatever words, is one of kind ``none``.
+        """
         name = folded(text)
+        if name not in self.by_name and (denied := denied_scope(text)):
+            return self.by_key.get(denied)
         for tried in (name, bare := _bare(name), bare.removesuffix("s"), f"{bare}s"):
-            if key := self.by_name.get(tried):
+            key = self.by_name.get(tried)
+            # "No drug; food allergy" without its words around is "no", and yet denies nothing.
+            if key and (tried == name or self.by_key[key].kind != "none" or not denies(name)):
                 return self.by_key[key]
         return None
 
