@@ -97,3 +97,13 @@ def test_a_stop_of_unknown_time_is_not_older_than_an_order() -> None:
 def test_a_course_may_well_end_in_the_future() -> None:
     line = only(reconciled(order("o", "Amoxicillin 500 mg capsule", 2, until=-5)))
     assert line.status == "active"
+
+
+def test_a_list_after_another_source_s_stop_names_it() -> None:
+    stopped = ended(order("o", _W, 90, who="cpoe"), "stopped", 43)
+    line = only(reconciled(stopped, listed("l", _W, 29)))
+    assert line.reason == "listed-recently"
+    assert misfits(line) == {"stopped-elsewhere"}
+    assert line.confidence is Confidence.LOW
+    own = only(reconciled(stopped, listed("l", _W, 29, who="cpoe")))
+    assert not misfits(own)

@@ -157,6 +157,10 @@ def _not_before(stop: _Word, order: _Word) -> bool:
     return stop.at_us > order.at_us or same_day
 
 
+def _stopped_elsewhere(stop: _Word, listed: _Word) -> bool:
+    return stop.says in _STOPS and stop.piece.source != listed.piece.source
+
+
 class _Case(msgspec.Struct):
     rules: MedicationRules
     around: Around
@@ -334,7 +338,11 @@ class _Case(msgspec.Struct):
         age_us = self.around.now_us - last.at_us
         recent = age_us <= self.rules.statement_days * DAY_US
         if last.says == "listed" and last.at_us and recent:
-            return self._verdict("listed-recently")
+            verdict = self._verdict("listed-recently")
+            if stops := [w.piece for w in self.ended if _stopped_elsewhere(w, last)]:
+                verdict.because.add("sources-disagree")
+                verdict.misfits["stopped-elsewhere"] = [*stops, last.piece]
+            return verdict
         verdict = self._verdict("listed-long-ago")
         verdict.misfits["likely-stale"] = [last.piece]
         return verdict
