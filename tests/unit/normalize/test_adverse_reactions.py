@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.support.derive import MAPPING
 
-from chartloom.chart import merge
+from chartloom.chart import merge, place
 from chartloom.domain.feed import Feed
 from chartloom.domain.ids import EXAMPLE_NAMESPACE
 from chartloom.domain.message import Format, Message
@@ -45,7 +45,7 @@ def code(concept: dict[str, Any] | None) -> str:
         ("A", "C", "active", "confirmed"),
         ("A", "S", "active", "unconfirmed"),
         ("U", "I", "inactive", "confirmed"),
-        ("U", "E", "inactive", "refuted"),
+        ("U", "E", "", "entered-in-error"),
         ("A", "", "active", ""),
         ("D", "C", "", "entered-in-error"),
     ],
@@ -63,14 +63,28 @@ def test_both_segments_name_the_same_resource() -> None:
 
 
 @pytest.mark.parametrize("list_is_later", [False, True])
-def test_a_refuted_allergy_stays_refuted_when_an_old_list_comes_late(list_is_later: bool) -> None:
+def test_an_erroneous_entry_does_not_count_nor_when_an_old_list_comes_late(
+    list_is_later: bool,
+) -> None:
     """AL1 has no status: its "active" is only our default."""
     from_list = said("ADT^A08", "AL1|1|DA|7980^Penicillin^RXNORM|SV|Rash")
-    refuted = said("ADT^A60", iam("U", "E"))
-    pair = [(refuted, Stamp(1, 200, 1)), (from_list, Stamp(1, 100, 2))]
+    erroneous = said("ADT^A60", iam("U", "E"))
+    pair = [(erroneous, Stamp(1, 200, 1)), (from_list, Stamp(1, 100, 2))]
     state = None
     for contribution, stamp in pair if list_is_later else reversed(pair):
         state = merge(state, contribution, stamp)
     assert state is not None
-    assert code(state.resource["verificationStatus"]) == "refuted"
-    assert code(state.resource["clinicalStatus"]) == "inactive"
+    assert code(state.resource["verificationStatus"]) == "entered-in-error"
+    assert "clinicalStatus" not in state.resource, "ait-2"
+    assert place(state).hidden, "no list may take it for a refutation of somebody else's listing"
+
+
+def test_an_entry_that_was_active_has_no_course_once_it_is_erroneous() -> None:
+    state = merge(None, said("ADT^A60", iam("A", "C")), Stamp(1, 100, 1))
+    assert code(state.resource["clinicalStatus"]) == "active"
+    state = merge(state, said("ADT^A60", iam("U", "E")), Stamp(1, 200, 2))
+    assert "clinicalStatus" not in state.resource, "ait-2"
+    assert place(state).hidden
+    state = merge(state, said("ADT^A60", iam("U", "C")), Stamp(1, 300, 3))
+    assert code(state.resource["clinicalStatus"]) == "active"
+    assert not place(state).hidden
