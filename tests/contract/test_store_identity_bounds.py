@@ -12,6 +12,7 @@ from tests.support.postgres import StoreFactory
 from tests.support.told_patients import Told, expected, person, persons, queue, seen, tell, wanted
 
 from chartloom.engines.postgres import PostgresStore
+from chartloom.engines.postgres import clusters as clusters_of_store
 from chartloom.registry.persons import Parameters, default_parameters, dump, load
 
 FEW = 4
@@ -141,3 +142,61 @@ def test_keys_that_come_and_go_end_where_the_matcher_in_memory_does(
             left = left[size:]
         assert seen(store, clusters) == wanted(clusters)
         store.close()
+
+
+def test_a_source_that_joins_two_plain_strangers_is_reviewed_until_a_person_says_the_same(
+    store: PostgresStore,
+) -> None:
+    tell(store, Told("a", person("Ann", "Archer", "1961-03-04", "female"), 1))
+    tell(store, Told("b", person("Bob", "Binder", "1950-07-08", "male"), 2))
+    tell(store, Told("a", {}, 3, (("merge", "a", "b", ""),)))
+    assert persons(store, "ab") == {"a": "a", "b": "a"}
+    assert [(r.pair, r.reason, r.state) for r in queue(store)] == [
+        (("a", "b"), "other-person", "open")
+    ]
+    tell(store, Told("a", {}, 4, (("link", "a", "b", "ada"),)))
+    assert queue(store) == []
+    tell(store, Told("a", {}, 5, (("withdraw", "a", "b", "ada"),)))
+    assert [(r.reason, r.state) for r in queue(store)] == [("other-person", "open")]
+    tell(store, Told("a", {}, 6, (("unlink", "a", "b", "ada"),)))
+    assert queue(store) == []
+    assert persons(store, "ab") == {"a": "a", "b": "b"}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_people_say_of_a_pair_comes_before_what_sources_say_of_others(
+    store: PostgresStore, order: int
+) -> None:
+    words = [("merge", "a", "b", ""), ("unlink", "a", "c", "ada"), ("link", "b", "c", "ada")]
+    tell(store, *(Told(p, person(p.upper() * 3, "Moor", "1970-02-03"), 1) for p in "abc"))
+    for at, word in [*enumerate(words, 2)][::order]:
+        tell(store, Told(word[1], {}, at, (word,)))
+    assert persons(store, "abc") == {"a": "a", "b": "b", "c": "b"}
+    assert [(r.pair, r.reason) for r in queue(store)] == [(("a", "b"), "said-apart")]
+
+
+def test_one_word_of_two_stays_one_of_two_when_an_update_takes_the_guard_away(
+    store: PostgresStore,
+) -> None:
+    tom = person("Tom", "Archer", "1961-03-04", ssn="123-45-6780")
+    tell(store, Told("a", person("Ann", "Archer", "1961-03-04", ssn="123-45-6780"), 1))
+    tell(store, Told("b", tom, 2))
+    tell(store, Told("a", {}, 3, (("link", "a", "b", "ada"),)))
+    tell(store, Told("b", person("Tom", "Archer", "1961-03-04", ssn="222-45-6799"), 4))
+    assert persons(store, "ab") == {"a": "a", "b": "b"}
+    (review,) = queue(store)
+    assert (review.state, review.two) == ("half", True)
+    tell(store, Told("b", {}, 5, (("link", "a", "b", "ben"),)))
+    assert persons(store, "ab") == {"a": "a", "b": "a"}
+    assert queue(store) == []
+
+
+def test_the_feed_that_makes_a_person_large_is_told_once(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clusters_of_store, "RECORDS_TOLD", 4)
+    for n in range(1, 7):
+        tell(store, Told("a", {}, n, (("merge", "a", f"b{n}", ""),)))
+        with psycopg.connect(store.dsn) as conn:
+            told = conn.execute("SELECT feed, code, sum(count) FROM issue_day GROUP BY 1, 2")
+            assert told.fetchall() == ([("reg", "identity-large-person", 1)] if n >= 3 else [])

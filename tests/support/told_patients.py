@@ -43,7 +43,9 @@ from chartloom.registry.persons import (
     default_parameters,
     last_words,
     pair_of,
+    said_by_people,
     standardise,
+    two_needed,
 )
 
 FEED = Feed("reg", "Registration", "IT", "http", Format.FHIR)
@@ -209,12 +211,13 @@ def expected(told: Sequence[Told], parameters: Parameters | None = None) -> Clus
     for patient, state in merge_all(said, {}).items():
         matcher.put(patient, standardise(state.resource))
     words = [
-        IdentityWord(pair_of(a, b), LinkKind(kind), t.event_us, t.event_us, "test")
-        for t in told for kind, a, b, _ in t.links
+        IdentityWord(pair_of(a, b), LinkKind(kind), t.event_us, t.event_us, "test", by)
+        for t in told for kind, a, b, by in t.links
     ]  # fmt: skip
-    hard = {pair for pair, d in matcher.decisions.items() if d.guard}
-    for pair, word in last_words(words, lambda p: p in hard).items():
-        matcher.say(pair, word)
+    hard = {pair for pair, d in matcher.decisions.items() if two_needed(d.guard)}
+    people = said_by_people(words, hard.__contains__)
+    for pair, word in last_words(words, hard.__contains__).items():
+        matcher.say(pair, word, by_person=pair in people)
     return matcher.clusters()
 
 

@@ -6,7 +6,8 @@ links, words. Of that, ``registry.persons.cluster`` makes clusters, whatever the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, Final, NamedTuple
 
 from chartloom.domain.identity import IdentityWord, ReviewState
@@ -29,6 +30,8 @@ from chartloom.registry.persons import (
     contested,
     last_words,
     pair_of,
+    people_spoke,
+    said_by_people,
     standing,
     two_needed,
 )
@@ -37,6 +40,13 @@ from chartloom.registry.persons.words import CONTRADICTED
 
 #: Of a stored decision the levels are in its evidence; clusters do not ask for them.
 _NO_LEVELS: Final = Comparison(*("missing",) * 12)
+
+#: A review in which a person's word does not count before others said something.
+_WAITING: Final = frozenset({ReviewState.HALF, ReviewState.DISPUTED})
+
+#: Records of one person from which on somebody is told: so many are a mistake of a source, and each
+#: message about one of them costs more the more there are.
+RECORDS_TOLD: Final = 300
 
 #: (patients) -> their records, of those that have one.
 Records = Callable[[Sequence[str]], Mapping[str, MatchRecord]]
@@ -55,10 +65,12 @@ class Why(NamedTuple):
 
 class Settled(NamedTuple):
     """What has to be written so that clusters, reviews and history are right again. opened:
-    positions of the messages that brought a review into the queue, one for each."""
+    positions of the messages that brought a review into the queue, one for each; grown: of those
+    after which a person had ``RECORDS_TOLD`` records or more, and had fewer before."""
 
     steps: list[Step]
     opened: list[int]
+    grown: Sequence[int] = ()
 
 
 class ReviewRow(NamedTuple):
@@ -102,9 +114,16 @@ class Whole:
         return reached
 
     def hard(self, pair: Pair) -> bool:
-        """Whether two people have to say the same about a pair."""
-        decision = self.decisions.get(pair)
-        return decision is not None and two_needed(decision.guard)
+        """Whether two people have to say the same about a pair.
+
+        A word that waits for a second goes on waiting: an update of a record that takes the guard
+        away must not make it the one that counts.
+        """
+        decision, held = self.decisions.get(pair), self.reviews.get(pair)
+        if decision is not None and two_needed(decision.guard):
+            return True
+        waits = held is not None and held.two and held.state in _WAITING
+        return waits and people_spoke(self.words.get(pair, ()))
 
     def in_order(self) -> list[IdentityWord]:
         """All words, pair by pair in the order in which they count."""
@@ -185,7 +204,8 @@ class Reclusterer:
         outside = {p for pair in whole.decisions for p in pair} - whole.ids
         records = _Lazy(whole.ids, {p: r for p, r in known.items() if p in whole.ids}, read)
         said = last_words(whole.in_order(), whole.hard)
-        clusters = self._clusters(whole, records, outside, said)
+        by_people = said_by_people(whole.in_order(), whole.hard)
+        clusters = self._clusters(whole, records, outside, said, by_people)
         moves = _moves(whole, clusters, why)
         steps: list[Step] = []
         if moves:
@@ -197,7 +217,7 @@ class Reclusterer:
         reviews, opened = _reviews(whole, clusters, why)
         if reviews:
             steps.append(_put(queries.REVIEW_PUT, queries.REVIEW, reviews))
-        return Settled(steps, opened)
+        return Settled(steps, opened, _grown(whole, clusters, moves))
 
     def _clusters(
         self,
@@ -205,13 +225,13 @@ class Reclusterer:
         records: Mapping[str, MatchRecord],
         outside: set[str],
         said: Mapping[Pair, bool],
+        by_people: Set[Pair],
     ) -> Clusters:
         """outside: records that somebody may have to compare with one of these, and that no link
         leads to; they are in clusters of their own here."""
-        if not outside:
-            return cluster(records, whole.decisions, said, self._parameters)
-        lazy = _Joined(records, outside)
-        return cluster(lazy, whole.decisions, said, self._parameters)
+        if outside:
+            records = _Joined(records, outside)
+        return cluster(records, whole.decisions, said, self._parameters, by_people)
 
 
 class _Joined(Mapping[str, MatchRecord]):
@@ -252,6 +272,22 @@ def _moves(whole: Whole, clusters: Clusters, why: Why) -> list[Row]:
         at_us = why.at_us.get(position, 0)
         found.append((at_us, position, patient, whole.person[patient], now[patient], cause))
     return found
+
+
+def _grown(whole: Whole, clusters: Clusters, moves: Sequence[Row]) -> list[int]:
+    """The last of the messages that made each person large, if it was not before."""
+    if len(moves) < 1 or len(whole.ids) < RECORDS_TOLD:
+        return []
+    before = Counter(whole.person.values())
+    now = Counter(clusters.person[p] for p in whole.ids)
+    large = {p for p, count in now.items() if count >= RECORDS_TOLD}
+    for patient, person in whole.person.items():
+        if before[person] >= RECORDS_TOLD:
+            large.discard(clusters.person[patient])
+    last: dict[str, int] = {}
+    for _, position, _, _, person, _ in moves:
+        last[person] = max(position, last.get(person, 0))
+    return [last[person] for person in sorted(large & last.keys())]
 
 
 class _Causes:

@@ -25,7 +25,7 @@ from chartloom.engines.postgres.refusals import refusals
 from chartloom.engines.postgres.revisions import size_of
 from chartloom.engines.postgres.settling import Settler
 from chartloom.engines.postgres.stats import Applied, FeedMinutes
-from chartloom.engines.postgres.writes import Items, Writes, directory_row, fill, with_reviews
+from chartloom.engines.postgres.writes import Items, Writes, directory_row, fill, with_identity
 
 
 class CommitPart(OverlayPart):
@@ -140,7 +140,7 @@ class CommitPart(OverlayPart):
             settled = self._settler.settle(conn, grant, batch, changed, found if changed else None)
             if writes.links:
                 set_free(conn, self._calls, batch)
-            issues = with_reviews(writes.issues, batch, settled.opened, self._minutes.shard)
+            issues = with_identity(writes.issues, batch, settled, self._minutes.shard)
             run(conn, [*settled.steps, end(issues), (COMMIT, ())])
         except BaseException:
             rolled_back(conn)

@@ -19,9 +19,10 @@ from chartloom.domain.resource import Contribution, Derived, ResourceState
 from chartloom.domain.store import Batch
 from chartloom.engines.postgres.bodies import Bodies, BundleBody, Excerpt
 from chartloom.engines.postgres.bulk import Row
+from chartloom.engines.postgres.clusters import Settled
 from chartloom.engines.postgres.landing import clean
 from chartloom.engines.postgres.revisions import Revisions
-from chartloom.registry.persons.issues import IDENTITY_REVIEW
+from chartloom.registry.persons.issues import IDENTITY_LARGE, IDENTITY_REVIEW
 
 _DAY_US = 86_400_000_000
 _DIRECTORY_ITEMS_MAX = 10_000
@@ -313,14 +314,16 @@ def fill(
     return writes
 
 
-def with_reviews(
-    issues: Sequence[Row], batch: Batch, opened: Sequence[int], shard: int
-) -> list[Row]:
-    """Issues of a batch with those of reviews that messages of it (by position) brought about."""
+def with_identity(issues: Sequence[Row], batch: Batch, settled: Settled, shard: int) -> list[Row]:
+    """Issues of a batch with those of who is who that messages of it (by position) brought."""
     feed_of = {m.position: m.feed for m in batch.messages}
-    feeds = Counter(feed_of[position] for position in opened if position in feed_of)
     day = batch.applied_at_us // _DAY_US
-    return [*issues, *((f, day, IDENTITY_REVIEW, shard, n) for f, n in sorted(feeds.items()))]
+    found = list(issues)
+    brought = (IDENTITY_REVIEW, settled.opened), (IDENTITY_LARGE, settled.grown)
+    for code, positions in brought:
+        feeds = Counter(feed_of[position] for position in positions if position in feed_of)
+        found += [(feed, day, code, shard, n) for feed, n in sorted(feeds.items())]
+    return found
 
 
 def _fill_states(

@@ -7,6 +7,7 @@ from typing import Final
 from chartloom.domain.issues import IssueCode, Severity, register_codes
 
 IDENTITY_REVIEW: Final = "identity-review"
+IDENTITY_LARGE: Final = "identity-large-person"
 
 register_codes(
     IssueCode(
@@ -14,6 +15,15 @@ register_codes(
         Severity.WARNING,
         "What a message says leaves open whether two records are one person.",
         "Look at the pair and say what is so: page Identity of the console, or "
-        "`chartloom identity queue`. Until then they are two persons.",
-    )
+        "`chartloom identity queue`. Until then they are two persons, "
+        "unless a source joined them: then it asks whether that was right.",
+    ),
+    IssueCode(
+        IDENTITY_LARGE,
+        Severity.WARNING,
+        "One person has come to have some hundred records.",
+        "Look at its history (`chartloom identity history`): so many merges or links onto one "
+        "record are most often a mistake of the feed (a test patient, a filler number). Have the "
+        "source unlink them, or say that they are not the same person.",
+    ),
 )

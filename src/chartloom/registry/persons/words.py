@@ -54,6 +54,21 @@ def last_words(words: Iterable[IdentityWord], hard: Callable[[Pair], bool]) -> d
     return found
 
 
+def said_by_people(words: Iterable[IdentityWord], hard: Callable[[Pair], bool]) -> frozenset[Pair]:
+    """The pairs about which people have the word that counts (:func:`last_words`)."""
+    decided = (ReviewState.CLOSED, ReviewState.OPEN)  # half, disputed: the source's word counts
+    return frozenset(
+        pair
+        for pair, said in by_pair(words).items()
+        if people_spoke(said) and standing_of(said, hard(pair)).state in decided
+    )
+
+
+def people_spoke(words: Iterable[IdentityWord]) -> bool:
+    """Whether a word of a person about one pair stands."""
+    return bool(_standing_people(words))
+
+
 def standing(words: Iterable[IdentityWord], two: bool) -> ReviewState:
     """Where the review of a pair stands, given what was said about it, in any order.
 
