@@ -6,6 +6,7 @@ A word that is not understood may be the allergy, as in "no known allergies exce
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 #: How the statement begins that there is no allergy.
@@ -38,6 +39,7 @@ _EXCEPT: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=8192)
 def denied_scope(text: str) -> str:
     """The key of the substance of kind ``none`` that a text is; empty if it may be anything else.
 
@@ -71,6 +73,7 @@ def _understood(words: list[str]) -> bool:
     return True
 
 
+@lru_cache(maxsize=8192)
 def exception(text: str) -> str:
     """What a denial leaves out, in its words: "penicillin" of "none known except penicillin"."""
     told = text.casefold()
