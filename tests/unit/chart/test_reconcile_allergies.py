@@ -285,7 +285,11 @@ def test_a_decision_finds_its_line_by_what_it_was_about_and_never_disappears() -
         "d", ListKind.ALLERGIES, "text:erdnuss", "refuted", "user:ada", NOW_US, "house", ("a",),
         "Erdnuss",
     )  # fmt: skip
-    assert line(made(allergy("a", "Peanut"), decisions=(renamed,)), "Peanut").status == "refuted"
+    known = allergy("a", "Erdnuss", codes=["http://snomed.info/sct|762952008"])
+    assert line(made(known, decisions=(renamed,)), "Peanut").status == "refuted"
+    rewritten = made(allergy("a", "Latex"), decisions=(renamed,))
+    assert line(rewritten, "Latex").status == "active", "another substance by the same id"
+    assert line(rewritten, "Erdnuss").status == "refuted"
     alone = line(made(decisions=(renamed,)), "Erdnuss")
     assert (alone.status, alone.facts) == ("refuted", ())
 

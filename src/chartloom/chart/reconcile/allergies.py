@@ -12,9 +12,15 @@ from typing import Final
 
 import msgspec
 
-from chartloom.chart.reconcile.allergy_denials import LISTED, RANK, against_denials, disc
+from chartloom.chart.reconcile.allergy_denials import (
+    LISTED,
+    RANK,
+    against_denials,
+    disc,
+    in_scope,
+)
 from chartloom.chart.reconcile.allergy_evidence import Taken, challenges, taken_of
-from chartloom.chart.reconcile.decided import Decision, decide
+from chartloom.chart.reconcile.decided import Decision, decide, later_or_unseen
 from chartloom.chart.reconcile.future import without_future
 from chartloom.chart.reconcile.heard import (
     DAY_US,
@@ -79,7 +85,7 @@ def reconcile_allergies(
     ]
     lines = against_denials(lines, denials, table)
     lines = _members(lines, table, rules.substances)
-    lines = decide(ListKind.ALLERGIES, lines, decisions, _contradicts)
+    lines = _decided(lines, decisions, rules.substances)
     lines.sort(key=_order)
     return ReconciledList(ListKind.ALLERGIES, tuple(lines), rules.fingerprint, "", now_us)
 
@@ -276,23 +282,43 @@ def _with(line: Line, found: Discrepancy) -> Line:
     return msgspec.structs.replace(line, discrepancies=(*rest, Discrepancy(found.code, tuple(ids))))
 
 
+def _decided(
+    lines: list[Line], decisions: Sequence[Decision], substances: Substances
+) -> list[Line]:
+    """The lines under what clinicians decided; denials last, since what they deny may be decided
+    about too."""
+
+    def denies(key: str) -> bool:
+        known = substances.by_key.get(key.removeprefix("substance:"))
+        return known is not None and known.kind == "none"
+
+    def overtaken(line: Line, decision: Decision, status: str) -> list[Fact]:
+        """Nobody's word that there are none holds beside an allergy that there is."""
+        if status != "active":
+            return later_or_unseen(line, decision, ("denied",), repeated=("denied",))
+        active = [x for x in made if x.status == "active" and in_scope(line.key, x)]
+        listed = [f for x in active for f in x.facts if f.says in LISTED]
+        return listed or [f for x in active for f in x.facts]
+
+    mine = [d for d in decisions if not denies(d.key)]
+    rest = [d for d in decisions if denies(d.key)]
+    allergies = [x for x in lines if not denies(x.key)]
+    made = decide(ListKind.ALLERGIES, allergies, mine, _contradicts)
+    denials = [x for x in lines if denies(x.key)]
+    return [*made, *decide(ListKind.ALLERGIES, denials, rest, overtaken)]
+
+
 def _contradicts(line: Line, decision: Decision, status: str) -> list[Fact]:
-    """Facts newer than a decision that say otherwise; a list that repeats itself is not newer."""
-    against = {
-        "active": ("refuted", "challenge-negative"),
-        "refuted": ("listed", "challenge-positive"),
-        "resolved": ("listed", "challenge-positive"),
-        "inactive": ("listed", "challenge-positive"),
-        "entered-in-error": ("listed", "challenge-positive"),
-    }.get(status, ())
-    known = set(decision.items)
-    return [
-        f
-        for f in line.facts
-        if f.says in against
-        and f.at_us > decision.at_us
-        and not (f.says == "listed" and f.resource_id in known)
-    ]
+    """Facts that say otherwise than a decision; a list that repeats itself is not newer.
+
+    A confirmed allergy gives way to what is newer only: a refutation from before it was confirmed
+    must not take it off the list, however late it arrives.
+    """
+    if status == "active":
+        denied = ("refuted", "challenge-negative")
+        return later_or_unseen(line, decision, denied, dated=denied)
+    against = (*LISTED, "challenge-positive")
+    return later_or_unseen(line, decision, against, repeated=LISTED)
 
 
 _STATUS_ORDER: Final = {"active": 0, "unknown": 1, "inactive": 2, "resolved": 3, "refuted": 4}

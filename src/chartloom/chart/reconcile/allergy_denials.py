@@ -49,11 +49,10 @@ def against_denials(
     for substance, said in denials:
         facts = ordered(said)
         denied = [f for f in facts if f.says == "denied"]
-        kinds = _KINDS.get(substance.key)
         active = [
             line
             for line in by_key.values()
-            if line.status == "active" and (kinds is None or _kind_of(line) in kinds)
+            if line.status == "active" and in_scope(substance.key, line)
         ]
         reason, found = "none-known", []
         if not denied:
@@ -71,6 +70,12 @@ def against_denials(
                 found.append(disc("listed-and-denied", listed))
         made.append(_denial(substance, facts, reason, found, table))
     return [*by_key.values(), *made]
+
+
+def in_scope(denial: str, line: Line) -> bool:
+    """Whether an allergy is of the kind that a denial (its key) is about."""
+    kinds = _KINDS.get(denial.removeprefix("substance:"))
+    return kinds is None or _kind_of(line) in kinds
 
 
 def _kind_of(line: Line) -> str:

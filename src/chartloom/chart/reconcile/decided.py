@@ -1,17 +1,19 @@
 """Decisions of clinicians: read from the chart, laid over what the rules say.
 
-A decision stands until newer facts contradict it. Then the rules' status is shown again, with the
-decision beside it and the discrepancy ``changed-since-reconciled``: nobody's word is forgotten, and
-none hides what came later.
+A decision stands until facts contradict it that are newer, or that whoever decided cannot have
+seen: what another record brings later may well be dated earlier. Then the rules' status is shown
+again, with the decision beside it and the discrepancy ``changed-since-reconciled``: nobody's word
+is forgotten, and none hides what came later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
+from chartloom.chart.reconcile.heard import folded
 from chartloom.chart.reconcile.lines import (
     Confidence,
     Decided,
@@ -81,8 +83,35 @@ def decisions_of(chart: ChartSummary, speakers: Mapping[str, str]) -> tuple[Deci
     return tuple(last[key] for key in sorted(last))
 
 
-#: (line, decision, its status) -> the newer facts that contradict it.
+#: (line, decision, its status) -> the facts that contradict it.
 Contradicts = Callable[[Line, Decision, str], Sequence[Fact]]
+
+
+def later_or_unseen(
+    line: Line,
+    decision: Decision,
+    against: Collection[str],
+    *,
+    dated: Collection[str] = (),
+    repeated: Collection[str] = (),
+) -> list[Fact]:
+    """The facts of a line that say something of ``against`` and are newer than the decision, or of
+    resources that it does not name.
+
+    A decision that names only the first of very many is taken not to have seen the rest. dated:
+    says that count by their time alone: events, which contradict nothing that was decided after
+    them. repeated: says that are nothing new when a resource that was seen says them again.
+    """
+    seen = set(decision.items)
+    found = []
+    for fact in line.facts:
+        if fact.says not in against:
+            continue
+        known = fact.resource_id in seen
+        newer = fact.at_us > decision.at_us and not (known and fact.says in repeated)
+        if newer or not (known or fact.says in dated):
+            found.append(fact)
+    return found
 
 
 def decide(
@@ -94,7 +123,8 @@ def decide(
     """The lines with what was decided about them.
 
     A line is found by its key; if the rules name it otherwise by now, by the resources that the
-    decision was about. A decision whose line is gone stands for itself: nothing disappears.
+    decision was about, as long as it is still about the same drug, substance or problem. A decision
+    whose line is gone stands for itself: nothing disappears.
     """
     by_key = {line.key: line for line in lines}
     mine = [d for d in decisions if d.kind is kind and d.said]
@@ -108,15 +138,47 @@ def decide(
         line if line.key not in taken else _over(kind, line, taken[line.key], contradicts)
         for line in by_key.values()
     ]
-    result += [_alone(kind, d) for key, d in taken.items() if key not in by_key]
+    result += [_alone(kind, d, contradicts) for key, d in taken.items() if key not in by_key]
     return result
 
 
 def _renamed(decision: Decision, lines: Iterable[Line]) -> str:
     items = set(decision.items)
-    shared = [(sum(f.resource_id in items for f in line.facts), line.key) for line in lines]
+    shared = [
+        (sum(f.resource_id in items for f in line.facts), line.key)
+        for line in lines
+        if _same(decision, line)
+    ]
     count, key = max(shared, default=(0, ""), key=lambda one: (one[0], one[1]))
     return key if count else decision.key
+
+
+def _same(decision: Decision, line: Line) -> bool:
+    """Whether a line is about what was decided, whatever it is called by now.
+
+    A resource can be written over with another drug. Two names that the tables know are the same if
+    their base is; where either was in no table, if a resource that was seen is worded as it was.
+    """
+    if _base(decision.key) == _base(line.key):
+        return True
+    if _resolved(decision.key) and _resolved(line.key):
+        return False
+    words, items = folded(decision.text), set(decision.items)
+    return bool(words) and any(
+        f.resource_id in items and folded(f.text) == words for f in line.facts
+    )
+
+
+def _base(key: str) -> str:
+    """A key without the way a drug is given: its ingredients."""
+    base, _, way = key.rpartition("|")
+    return base if base and ":" not in base and way else key
+
+
+def _resolved(key: str) -> bool:
+    """Whether a table named it: not by a code, words or an entry that stand for themselves."""
+    bare = key.removeprefix("substance:").removeprefix("problem:")
+    return not bare.startswith(("code:", "text:", "entry:"))
 
 
 def _decided(decision: Decision, *, stale: bool = False) -> Decided:
@@ -143,8 +205,8 @@ def _over(kind: ListKind, line: Line, decision: Decision, contradicts: Contradic
     )
 
 
-def _alone(kind: ListKind, decision: Decision) -> Line:
-    return Line(
+def _alone(kind: ListKind, decision: Decision, contradicts: Contradicts) -> Line:
+    line = Line(
         key=decision.key,
         text=decision.text,
         status=STATUSES[kind][decision.said],
@@ -155,3 +217,6 @@ def _alone(kind: ListKind, decision: Decision) -> Line:
         facts=(),
         decided=_decided(decision),
     )
+    if contradicts(line, decision, line.status):
+        return _over(kind, msgspec.structs.replace(line, status="unknown"), decision, contradicts)
+    return line

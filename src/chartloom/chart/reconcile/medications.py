@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from chartloom.chart.reconcile.conflicts import across, within
-from chartloom.chart.reconcile.decided import Decision, decide
+from chartloom.chart.reconcile.decided import Decision, decide, later_or_unseen
 from chartloom.chart.reconcile.future import without_future
 from chartloom.chart.reconcile.heard import DAY_US, columns, confidence, stripped
 from chartloom.chart.reconcile.lines import (
@@ -190,10 +190,11 @@ def _long_ago(line: Line, decision: Decision) -> Line:
 
 
 def _contradicts(line: Line, decision: Decision, status: str) -> list[Fact]:
-    """What came after a decision and says otherwise. A fill makes nothing active, yet after a stop
-    it is something that whoever decided should see."""
+    """What says otherwise than a decision and came after it or was not seen. A fill makes nothing
+    active, yet after a stop it is something that whoever decided should see; before it, it is
+    history."""
     against = _AGAINST_ACTIVE if status == "active" else _AGAINST_ENDED
-    return [f for f in line.facts if f.says in against and f.at_us > decision.at_us]
+    return later_or_unseen(line, decision, against, dated=("filled", "given"))
 
 
 def _shown_order(line: Line) -> tuple[int, str]:

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from chartloom.chart.reconcile.conditions import Condition
-from chartloom.chart.reconcile.decided import Decision, decide
+from chartloom.chart.reconcile.decided import Decision, decide, later_or_unseen
 from chartloom.chart.reconcile.future import without_future
 from chartloom.chart.reconcile.heard import (
     Entry,
@@ -254,20 +254,10 @@ def _ids(facts: Sequence[Fact]) -> tuple[str, ...]:
 
 
 def _contradicts(line: Line, decision: Decision, status: str) -> list[Fact]:
-    """Facts newer than a decision that say otherwise."""
-    against = {
-        "active": ("resolved", "inactive", "refuted"),
-        "resolved": ("diagnosed", "diagnosed-inpatient"),
-        "inactive": ("diagnosed", "diagnosed-inpatient"),
-        "refuted": ("diagnosed", "diagnosed-inpatient", "listed"),
-        "entered-in-error": ("diagnosed", "diagnosed-inpatient", "listed"),
-    }.get(status, ())
-    known = set(decision.items)
-    return [
-        f
-        for f in line.facts
-        if f.says in against and f.at_us > decision.at_us and f.resource_id not in known
-    ]
+    """Facts newer than a decision, or unseen, that say otherwise."""
+    active = ("diagnosed", "diagnosed-inpatient", "registered", "listed")
+    against = ("resolved", "inactive", "refuted") if status == "active" else active
+    return later_or_unseen(line, decision, against, repeated=active)
 
 
 _STATUS_ORDER: Final = {"active": 0, "unknown": 1, "inactive": 2, "resolved": 3, "refuted": 4}

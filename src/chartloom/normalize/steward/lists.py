@@ -30,7 +30,11 @@ from chartloom.normalize.steward.said import (
 )
 
 #: Resources that one decision names at most.
-ITEMS_MAX: Final = 60
+ITEMS_MAX: Final = 200
+#: What names the line goes before what only happened: events beyond the bound are not missed.
+_WORDS_FIRST: Final = (
+    "MedicationRequest", "MedicationStatement", "AllergyIntolerance", "Condition", "Observation",
+)  # fmt: skip
 _KEY_MAX: Final = 300
 _KIND_OF: Final = {code: kind for kind, code in CODES.items()}
 _TYPES: Final = {
@@ -64,8 +68,9 @@ def decision(
 
     kind: ``medications``, ``allergies`` or ``problems``. key, text: of the line. said: a code of
     ``domain.decisions.STATUSES``, or ``withdrawn``. items: (type, id) of the resources behind the
-    line. labels: mask of what they are labelled with; the decision is hidden as they are. by: actor
-    id. Land it with ``arrival``.
+    line; of more than ``ITEMS_MAX``, orders and listings are kept before events. labels: mask of
+    what they are labelled with; the decision is hidden as they are. by: actor id. Land it with
+    ``arrival``.
     """
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=said_us)
     stamp = at.isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -76,7 +81,8 @@ def decision(
         ]
     flag = {"coding": [{"system": FLAG, "code": said}]}
     entries: list[FhirJson] = [
-        {"flag": flag, "item": {"reference": f"{type}/{id}"}} for type, id in items[:ITEMS_MAX]
+        {"flag": flag, "item": {"reference": f"{type}/{id}"}}
+        for type, id in sorted(items, key=lambda item: item[0] not in _WORDS_FIRST)[:ITEMS_MAX]
     ]
     resource: FhirJson = {
         "resourceType": "List",
