@@ -297,3 +297,31 @@ def test_a_possible_other_record_is_named_to_who_may_see_both(
     assert "Nothing here" not in text
     assert "may be of this person" not in text
     assert other not in text
+
+
+def test_of_a_stopped_update_one_decides_what_was_shown_and_for_good(
+    sign_in: Callable[[str], Client], house: House
+) -> None:
+    client, record = sign_in("yusuf"), house.ids["over"]
+    pair = (record, record)
+    text = main_of(client.ask(path(pair))[2])
+    assert "One person decides this, and it cannot be undone" in text
+    listed = re.findall(r'data-stopped="(\d+)"', text)
+    shown = re.search(r'name="up_to" value="(\d+)"', text)
+    assert shown is not None
+    assert shown[1] == listed[-1]
+    assert "Petrakis" in text[text.index("data-stopped") :]
+    for unseen in ({}, {"up_to": "0"}, {"up_to": "all"}):
+        assert speak(client, pair, "same", **unseen)[0] == 404
+    assert house.words(pair) == []
+    status, onward = speak(client, pair, "same", up_to=shown[1])
+    assert status == 303
+    (word,) = house.words(pair)
+    assert word.up_to == int(shown[1])
+    after = main_of(client.ask(onward)[2])
+    assert "cannot be undone here" in after
+    assert 'class="undo"' not in after
+    again = main_of(client.ask(path(pair))[2])
+    assert "Take back my word" not in again
+    assert speak(client, pair, "withdraw")[0] == 404
+    assert house.words(pair) == [word]

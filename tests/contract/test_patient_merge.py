@@ -141,3 +141,22 @@ def test_what_is_not_whole_is_declined(house: House, sign_in: SignIn) -> None:
     form = {"source-patient": mid, "csrf": client.csrf("/me"), "surprise": "1"}
     status, _, text = client.ask("/fhir/R4/Patient/$merge", "POST", form)
     assert (status, "surprise" in text) == (400, True)
+
+
+def test_nobody_opens_two_strangers_by_their_own_word(house: House, sign_in: SignIn) -> None:
+    source, target = house.ids["jon-a"], house.ids["thin-b"]
+    pair = house.pair("jon-a", "thin-b")
+    page = f"/identity/pairs/{pair[0]}/{pair[1]}"
+    client = sign_in("yusuf")
+    assert ask(client, source, target, "unmerge")[0] == 404  # nothing was said
+    assert house.words(pair) == []
+    assert ask(client, source, target)[0] == 200
+    assert client.ask(page)[0] == 404
+    status, again = ask(client, source, target, preview=True)
+    assert status == 200
+    assert part(again, "result").keys() <= {"resourceType", "id", "active", "link"}
+    assert ask(client, source, target, "unmerge")[0] == 200
+    assert ask(client, source, target, "unmerge")[0] == 404
+    assert [w.kind for w in house.words(pair)] == [LinkKind.MERGE, LinkKind.WITHDRAW]
+    assert client.ask(page)[0] == 404
+    assert sign_in("mina").ask(page)[0] == 200  # somebody else spoke: that is a question

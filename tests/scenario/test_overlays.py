@@ -51,8 +51,8 @@ class Overlaid:
         self.site.apply()
         return positions
 
-    def say(self, kind: LinkKind, by: str = "user:ada") -> int:
-        position = self.site.say(kind, self.patient, self.patient, by=by)
+    def say(self, kind: LinkKind, by: str = "user:ada", up_to: int = 0) -> int:
+        position = self.site.say(kind, self.patient, self.patient, by=by, up_to=up_to)
         self.site.apply()
         return position
 
@@ -124,6 +124,23 @@ def test_the_same_person_after_all(overlaid: Overlaid) -> None:
     assert overlaid.all() == overlaid.rebuilt()
 
 
+def test_a_word_frees_what_was_looked_at_and_nothing_after(overlaid: Overlaid) -> None:
+    """Neither what was stopped after the page was opened, nor what still waits then."""
+    (unseen,) = overlaid.hear(said("3", MARIA))
+    (waiting,) = overlaid.site.land("adt", said("4", MARIA))
+    word = overlaid.say(LinkKind.LINK, up_to=overlaid.stopped)
+    assert overlaid.stopped < unseen < waiting < word
+    assert overlaid.quarantined() == dict.fromkeys((unseen, waiting), IDENTITY_OVERLAY)
+    assert overlaid.family() == "KOVACS"
+    assert overlaid.review().state is ReviewState.OPEN
+    assert overlaid.review().words[0].up_to == overlaid.stopped
+    assert overlaid.all() == overlaid.rebuilt()
+    overlaid.say(LinkKind.LINK, up_to=waiting)
+    assert overlaid.quarantined() == {}
+    assert overlaid.review().state is ReviewState.CLOSED
+    assert overlaid.all() == overlaid.rebuilt()
+
+
 def test_somebody_else_stays_in_quarantine(overlaid: Overlaid) -> None:
     overlaid.say(LinkKind.UNLINK)
     assert overlaid.quarantined() == {overlaid.stopped: IDENTITY_OVERLAY}
@@ -174,10 +191,31 @@ def test_a_reviewer_sees_what_the_stopped_message_says(overlaid: Overlaid) -> No
 
     found = stopped(grant, store, store.state(grant, overlaid.patient), stated)
     assert found is not None
-    now, then = (" ".join(v.text for vs in side.values() for v in vs).upper() for side in found)
+    sides = found.now, found.then
+    now, then = (" ".join(v.text for vs in side.values() for v in vs).upper() for side in sides)
     assert "LENA" in now
     assert "PETER" not in now
     assert "PETER" in then
     assert "LENA" not in then
     overlaid.say(LinkKind.LINK)
     assert stopped(grant, store, store.state(grant, overlaid.patient), stated) is None
+
+
+def test_all_that_was_stopped_is_listed_oldest_first(overlaid: Overlaid) -> None:
+    site, store = overlaid.site, overlaid.store
+
+    def stated(message: Message) -> list[FhirJson]:
+        feed, mapping = site.mappings[message.feed]
+        return [c.resource for c in mapping.derive(message, feed, site.namespace).contributions]
+
+    later = overlaid.hear(*(said(str(n), MARIA) for n in range(3, 24)))
+    found = stopped(site.grant(), store, store.state(site.grant(), overlaid.patient), stated)
+    assert found is not None
+    shown = [m.position for m in found.messages]
+    assert shown == [overlaid.stopped, *later][: len(shown)]
+    assert (len(shown), found.more) == (20, 2)
+    assert found.up_to == shown[-1]
+    told = [" ".join(v.text for r in m.rows for v in r.right).upper() for m in found.messages]
+    assert "PETER" in told[0]
+    assert "MARIA" not in told[0]
+    assert all("MARIA" in text for text in told[1:])

@@ -83,7 +83,9 @@ class MemoryLanes:
 
     def vouched(self, grant: Grant, source_patient: str) -> int:
         return vouched_up_to(
-            IdentityWord((e.surviving, e.prior), e.kind, d.event_us, d.position, e.rule, e.by)
+            IdentityWord(
+                (e.surviving, e.prior), e.kind, d.event_us, d.position, e.rule, e.by, up_to=e.up_to
+            )
             for d in self.derived.values()
             for e in d.links
             if e.surviving == e.prior == source_patient

@@ -118,11 +118,18 @@ class Site:
         return [receipt.position for receipt in self.store.land(arrivals)]
 
     def say(
-        self, kind: LinkKind, surviving: str, prior: str, *, by: str, reason: str = "other"
+        self,
+        kind: LinkKind,
+        surviving: str,
+        prior: str,
+        *,
+        by: str,
+        reason: str = "other",
+        up_to: int = 0,
     ) -> int:
         """Lands a person's word about two source patients; its position."""
         now_us = self.clock.now_us()
-        body = word(kind, surviving, prior, by=by, reason=reason, said_us=now_us)
+        body = word(kind, surviving, prior, by=by, reason=reason, said_us=now_us, up_to=up_to)
         return int(self.store.land([arrival(body, surviving, now_us)])[0].position)
 
     def apply(self) -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from chartloom.domain.message import Message
     from chartloom.domain.resource import FhirJson
     from chartloom.serve.identity.fields import Row, Value
+    from chartloom.serve.identity.overlays import Held
     from chartloom.serve.identity.pairs import PairView
     from chartloom.wiring.desk import Desk
 
@@ -129,6 +130,8 @@ def show(pair: _PAIR, site: SiteOption = Path(), json: _JSON = False) -> None:
         for row in view.rows:
             table.add_row(row.title, _cell(row.left), _cell(row.right), row.state)
         OUT.print(table)
+        if view.held is not None:
+            _print_held(view.held)
         if view.decision is not None:
             OUT.print(f"{view.decision.weight:.1f} bits for one person:", highlight=False)
             for s in seen(view.decision, desk.opened.store.parameters):
@@ -145,11 +148,16 @@ def say(
     reason: Annotated[
         str, typer.Option(help="Why: a code; a wrong one lists those that fit.")
     ] = "",
+    up_to: Annotated[
+        int,
+        typer.Option(help="Of a record turned over: the newest stopped message that `show` lists."),
+    ] = 0,
 ) -> None:
     """Says that two records are (or are not) one person, or takes that back.
 
     It lands as a message of the internal feed `steward`, is on record, and counts at once. Records
-    that were never compared can be joined here, too: name both with their whole ids.
+    that were never compared can be joined here, too: name both with their whole ids. Of a record
+    turned over, `same` applies what was stopped up to --up-to; that cannot be taken back.
     """
     from chartloom.serve import needs
     from chartloom.serve.identity import WORDS, IdentityDoor, reasons
@@ -164,17 +172,24 @@ def say(
         )
     with _open(site) as desk:
         two, opened = _pair(desk, pair), desk.opened
+        if two[0] == two[1] and word is Word.SAME and up_to < 1:
+            raise ConfigurationError(
+                "It is not told which messages you looked at.",
+                where="--up-to",
+                cure="`chartloom identity show` lists them, with the number to give.",
+            )
         permit = desk.permit(needs.identity_word(two))
         about = desk.authority.context(desk.principal, permit.purpose, desk.asking, permit.grant)
         door = IdentityDoor(opened.store, opened.store, lambda: opened.store.parameters)
         actor = desk.authority.gatherer.who(desk.principal).actor
         new = speak(
             permit.grant, desk.authority, about, door, opened.clock, two, kind, actor, reason,
-            strangers=True,
+            strangers=True, up_to=up_to,
         )  # fmt: skip
         review = opened.store.review(permit.grant, two)
         state = f" The review is {review.state.value}." if review else ""
-        OUT.print(f"{'Said' if new else 'That is what you say already'}.{state}", highlight=False)
+        same = "You said nothing" if word is Word.WITHDRAW else "That is what you say already"
+        OUT.print(f"{'Said' if new else same}.{state}", highlight=False)
 
 
 def history(
@@ -288,6 +303,11 @@ def _as_json(view: PairView) -> dict[str, Any]:
         "rows": [_row_json(row) for row in view.rows],
         "words": view.words,
         "hidden": view.hidden,
+        "stopped": [
+            {"position": m.position, "rows": [_row_json(row) for row in m.rows]}
+            for m in (view.held.messages if view.held else ())
+        ],
+        "stoppedMore": view.held.more if view.held else 0,
         "memberships": view.memberships,
         "onePerson": view.one_person,
     }
@@ -303,6 +323,23 @@ def _cell(values: tuple[Value, ...]) -> str:
     from rich.markup import escape
 
     return "\n".join(escape(" ".join(t for t in (v.text, v.note) if t)) for v in values) or "-"
+
+
+def _print_held(held: Held) -> None:
+    """What was stopped, oldest first."""
+    for m in held.messages:
+        OUT.print(f"Stopped {m.position}, {when(m.received_at_us)}", highlight=False)
+        for row in m.rows:
+            OUT.print(f"  {row.title}: {_cell(row.right)}", highlight=False)
+        if not m.values:
+            OUT.print("  What it says cannot be told here.")
+    if held.more:
+        OUT.print(f"{held.more} later ones are not listed, and stay stopped.", highlight=False)
+    OUT.print(
+        f"The same person: `say ... same --up-to {held.up_to}`. One person decides, and it cannot "
+        "be taken back.",
+        highlight=False,
+    )
 
 
 def _print_words(words: tuple[IdentityWord, ...]) -> None:

@@ -66,6 +66,7 @@ class IdentityWord(msgspec.Struct, frozen=True):
     reason: str = ""
     ordinal: int = 0  #: among those of one message
     surviving: str = ""  #: the one of the pair that a merge leaves; "" where nobody knows
+    up_to: int = 0  #: about a record itself: newest position that was looked at; 0: not told
 
 
 class ReviewState(StrEnum):

@@ -85,6 +85,7 @@ class LinkEvent(msgspec.Struct, frozen=True):
     rule: str  #: which rule read it, e.g. ``MRG-1``
     by: str = ""
     reason: str = ""
+    up_to: int = 0  #: about a record itself: newest position that was looked at; 0: not told
 
 
 class PatientIdentifier(msgspec.Struct, frozen=True):

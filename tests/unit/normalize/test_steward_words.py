@@ -62,6 +62,15 @@ def changed(**changes: Any) -> bytes:
     return msgspec.json.encode(msgspec.json.decode(linked()) | changes)
 
 
+def of_itself(kind: LinkKind, reason: str) -> bytes:
+    return word(kind, A, A, by="user:ada", reason=reason, said_us=SAID_US, up_to=7)
+
+
+def test_a_word_about_a_record_tells_what_was_looked_at() -> None:
+    said = derive(of_itself(LinkKind.LINK, "record-corrected"))
+    assert (said.quarantine, [e.up_to for e in said.links]) == ("", [7])
+
+
 def refers(one: str, other: str) -> list[dict[str, Any]]:
     return [
         {"type": "source", "resource": {"reference": one}},
@@ -76,6 +85,9 @@ def refers(one: str, other: str) -> list[dict[str, Any]]:
         (changed(author={"display": "Ada"}), "/author"),
         (changed(author={"identifier": {"system": "urn:x", "value": "user:ada"}}), "/author"),
         (linked(by=" "), "/author"),
+        (linked(up_to=7), "/extension"),
+        (of_itself(LinkKind.UNLINK, "record-overwritten"), "/extension"),
+        (of_itself(LinkKind.LINK, "record-corrected").replace(b'"7"', b'"-7"'), "/extension"),
         (linked(reason="relatives"), "/extension"),
         (linked(reason="no such"), "/extension"),
         (changed(modifierExtension=[]), ""),

@@ -132,10 +132,10 @@ class Whole:
 
 def word_of(row: Sequence[Any]) -> IdentityWord:
     """A word from its row."""
-    surviving, prior, kind, event_us, position, ordinal, rule, actor, reason = row
+    surviving, prior, kind, event_us, position, ordinal, rule, actor, reason, up_to = row
     return IdentityWord(
         pair_of(surviving, prior), LinkKind(kind), event_us, position, rule, actor, reason,
-        ordinal, surviving,
+        ordinal, surviving, up_to,
     )  # fmt: skip
 
 

@@ -88,6 +88,7 @@ LINK = Table(
         ("rule", "text"),
         ("actor", "text"),
         ("reason", "text"),
+        ("up_to", "int8"),
     ),
 )
 

@@ -104,7 +104,8 @@ DECIDED: Final = Statement(
 )
 
 _WORD: Final = """
-    SELECT surviving, prior, kind, event_us, position, ordinal, rule, actor, reason FROM link"""
+    SELECT surviving, prior, kind, event_us, position, ordinal, rule, actor, reason, up_to
+    FROM link"""
 #: In the order in which they count.
 _WORDS: Final = f"""
     {_WORD} WHERE surviving = ANY($1) UNION {_WORD} WHERE prior = ANY($1)

@@ -292,7 +292,7 @@ def fill(
             writes.links += [
                 (
                     *(derived.position, derived.event_us, i, e.kind, e.surviving, e.prior),
-                    *(e.rule, e.by, e.reason),
+                    *(e.rule, e.by, e.reason, e.up_to),
                 )
                 for i, e in enumerate(derived.links)
             ]

@@ -7,6 +7,7 @@ Linkage round: who does not know the extension must not use the resource (FHIR R
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -28,28 +29,40 @@ from chartloom.normalize.steward.said import (
 )
 
 SAID: Final = "urn:chartloom:extension:said"
+#: Newest stopped message of a record that was looked at; text, for FHIR's integers are too short.
+UP_TO: Final = "urn:chartloom:extension:up-to"
 RULE: Final = "steward:Linkage"
 
 #: A Linkage is in effect if it says that records are one person.
 _JOINS: Final = frozenset({LinkKind.LINK, LinkKind.MERGE})
 _KINDS: Final = frozenset(map(str, LinkKind))
+_POSITION: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 
 def word(
-    kind: LinkKind, surviving: str, prior: str, *, by: str, reason: str, said_us: int
+    kind: LinkKind,
+    surviving: str,
+    prior: str,
+    *,
+    by: str,
+    reason: str,
+    said_us: int,
+    up_to: int = 0,
 ) -> bytes:
     """The body of a message that says something about two source patients.
 
     Twice the same source patient: about a record that an update would turn into somebody else
-    (LINK: it is the same person, apply it; UNLINK: it is not). by: actor id. reason: a code of
+    (LINK: it is the same person, apply it; UNLINK: it is not); up_to: position of the newest
+    stopped message that was looked at, for such a LINK. by: actor id. reason: a code of
     ``tables/steward/reasons.csv``. said_us: now. Land it with ``arrival``.
     """
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=said_us)
     other = "historical" if kind is LinkKind.MERGE else "alternate"
+    seen = [{"url": UP_TO, "valueString": str(up_to)}] if up_to else []
     resource: FhirJson = {
         "resourceType": "Linkage",
         "meta": {"lastUpdated": at.isoformat(timespec="microseconds").replace("+00:00", "Z")},
-        "extension": [{"url": REASON, "valueCode": reason}],
+        "extension": [{"url": REASON, "valueCode": reason}, *seen],
         "modifierExtension": [{"url": SAID, "valueCode": str(kind)}],
         "active": kind in _JOINS,
         "author": author(by),
@@ -84,9 +97,22 @@ def linkage_reader(reasons: dict[str, Reason]) -> Reader:
         surviving, prior = records
         if kind is LinkKind.MERGE and surviving == prior:
             return malformed("/item", "a record cannot be merged into itself")
-        return Said(surviving, (LinkEvent(kind, surviving, prior, RULE, by, reason),))
+        up_to = _up_to(resource, kind, of_one=surviving == prior)
+        if up_to is None:
+            return malformed("/extension", "no position up to which it was looked at")
+        return Said(surviving, (LinkEvent(kind, surviving, prior, RULE, by, reason, up_to),))
 
     return read
+
+
+def _up_to(resource: FhirJson, kind: LinkKind, *, of_one: bool) -> int | None:
+    """The position up to which somebody looked; 0 if it is not told, None if it cannot be meant."""
+    found = [e for e in resource.get("extension", ()) if e.get("url") == UP_TO]
+    if not found:
+        return 0
+    text = found[0].get("valueString")
+    fits = of_one and kind is LinkKind.LINK and len(found) == 1
+    return int(text) if fits and isinstance(text, str) and _POSITION.fullmatch(text) else None
 
 
 def _records(resource: FhirJson, kind: LinkKind) -> tuple[str, str] | None:

@@ -137,13 +137,18 @@ def merged_into(words: Iterable[IdentityWord]) -> dict[str, str]:
 def vouched_up_to(words: Iterable[IdentityWord]) -> int:
     """Up to which position messages are about a record, although they speak of somebody else.
 
-    words: about that record itself, in any order. One person is enough: whoever says so has looked
-    at messages that came before, so that later ones are stopped again. 0 if nobody says so.
+    words: about that record itself, in any order. One person is enough, for what that person was
+    shown (``up_to``; words that do not tell it count up to where they stand themselves): what
+    nobody looked at is stopped. 0 if nobody says so.
     """
     people = _standing_people(words)
     if not people or not _joins(people[-1]):
         return 0
-    return max(word.position for word in people if _joins(word))
+    return max(_looked_at(word) for word in people if _joins(word))
+
+
+def _looked_at(word: IdentityWord) -> int:
+    return min(word.up_to, word.position) if word.up_to else word.position
 
 
 def _when(word: IdentityWord) -> tuple[int, int, int]:

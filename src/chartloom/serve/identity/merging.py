@@ -79,35 +79,42 @@ def _answer(console: Console, door: IdentityDoor, request: Request, kind: LinkKi
     if isinstance(asked, str):
         return _fhir(outcome("error", "invalid", asked), 400)
     need = needs.identity_pair(asked.pair) if asked.preview else needs.identity_word(asked.pair)
+    actor = actor_of(visitor.principal)
     try:
         permit = console.authority.permit(visitor.principal, need, asking)
         if asked.preview:
-            return permit.run(_preview, console, door, asked)
+            return permit.run(_preview, console, door, asked, actor)
         about = console.authority.context(visitor.principal, permit.purpose, asking, permit.grant)
-        answer = _Answer(permit.grant, console, door, asked)
+        answer = _Answer(permit.grant, console, door, asked, actor)
         said = speak(
             permit.grant, console.authority, about, door, console.clock, asked.pair, kind,
-            actor_of(visitor.principal), asked.reason, strangers=True, surviving=asked.target,
+            actor, asked.reason, strangers=True, surviving=asked.target,
         )  # fmt: skip
     except AccessDenied:
         if visitor.session is not None:
             raise
         return _fhir(outcome("error", "forbidden", "Only people who signed in may merge."), 403)
-    return answer.undone() if kind is LinkKind.WITHDRAW else answer.done(said=said)
+    return answer.undone(said=said) if kind is LinkKind.WITHDRAW else answer.done(said=said)
 
 
-def _preview(grant: Grant, console: Console, door: IdentityDoor, asked: Asked) -> Response:
-    return _Answer(grant, console, door, asked).shown("Nothing was merged: this is a preview.")
+def _preview(
+    grant: Grant, console: Console, door: IdentityDoor, asked: Asked, actor: str
+) -> Response:
+    return _Answer(grant, console, door, asked, actor).shown(
+        "Nothing was merged: this is a preview."
+    )
 
 
 class _Answer:
     """What the operation answers, about records that are there; raises ``AccessDenied`` if not.
 
-    What they say of people is told only if there is a question about the two: to be a steward is
-    no reason to look at any two people.
+    What they say of people is told only if there is a question about the two that does not come
+    from who asks alone: to be a steward is no reason to look at any two people.
     """
 
-    def __init__(self, grant: Grant, console: Console, door: IdentityDoor, asked: Asked) -> None:
+    def __init__(
+        self, grant: Grant, console: Console, door: IdentityDoor, asked: Asked, actor: str
+    ) -> None:
         self._grant, self._door, self._asked = grant, door, asked
         states = console.store.states(grant, asked.pair)
         if len(states) != 2:
@@ -116,11 +123,13 @@ class _Answer:
         who = door.identities
         said = [w for w in who.words_of(grant, asked.pair) if w.pair == asked.pair]
         review, decision = who.review(grant, asked.pair), who.decision(grant, asked.pair)
-        self._elements = _TOLD if in_question(review, decision, said) else _NAMED
+        self._elements = _TOLD if in_question(review, decision, said, actor) else _NAMED
 
-    def undone(self) -> Response:
-        """After what somebody said was taken back."""
+    def undone(self, *, said: bool) -> Response:
+        """After what somebody said was taken back; said: there was something."""
         text = "Taken back: rules, weights and what others said count."
+        if not said:
+            text = "You said nothing about the two that could be taken back."
         return self.shown(text, merged=False)
 
     def done(self, *, said: bool) -> Response:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
+import msgspec
+
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
 from chartloom.domain.message import Message, MessageState
@@ -12,13 +14,19 @@ from chartloom.domain.quarantine import IDENTITY_OVERLAY
 from chartloom.domain.resource import FhirJson, ResourceState, Stamp
 from chartloom.domain.store import MessageDetail, MessageFilter, MessageRow
 from chartloom.registry.persons import Parameters, is_overlay, standardise
-from chartloom.serve.identity.fields import Value, read
+from chartloom.serve.identity.fields import Row, Value, compare_values, read
 
 #: Messages of a record that are looked through for the update, the newest.
 _MESSAGES_MAX: Final = 60
 
 _Said = tuple[FhirJson, dict[str, Stamp]]
 
+
+#: Stopped messages that are shown, the oldest: a word about them frees no others.
+_SHOWN_MAX: Final = 20
+_PAGE: Final = 200
+
+_Values = dict[str, tuple[Value, ...]]
 
 #: What a message says, derived from its bytes: that of a stopped one is kept nowhere else.
 Stated = Callable[[Message], Sequence[FhirJson]]
@@ -36,22 +44,85 @@ class Contributions(Protocol):
         ...
 
 
+class Stopped(msgspec.Struct, frozen=True):
+    """A message that was stopped. rows: what it says differently from the record; none if what it
+    says cannot be told."""
+
+    position: int
+    received_at_us: int
+    values: _Values
+    rows: tuple[Row, ...]
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What a record says, and the messages that were stopped for it, oldest first.
+
+    more: how many later ones are not among them.
+    """
+
+    now: _Values
+    messages: tuple[Stopped, ...]
+    more: int
+
+    @property
+    def up_to(self) -> int:
+        """Position of the newest that is shown: up to there somebody who sees this looked."""
+        return self.messages[-1].position
+
+    @property
+    def then(self) -> _Values:
+        """What the newest says of which that can be told."""
+        return next((m.values for m in reversed(self.messages) if m.values), {})
+
+
 def stopped(
     grant: Grant, store: Contributions, state: ResourceState, stated: Stated
-) -> tuple[dict[str, tuple[Value, ...]], dict[str, tuple[Value, ...]]] | None:
-    """What the record says, and what the newest message says of it that was stopped for it; None
-    if there is none."""
-    mine = state.source_patient
-    held = MessageFilter(source_patients=(mine,), state=MessageState.QUARANTINED)
-    for row in store.search(grant, held):
-        if row.quarantine != IDENTITY_OVERLAY:
-            continue
-        for said in stated(store.detail(grant, row.position).message):
-            if said.get("resourceType") == "Patient" and said.get("id") == mine:
-                stamp = Stamp(1, row.received_at_us, row.position)
-                now = _values((state.resource, state.stamps))
-                return now, _values((said, dict.fromkeys(said, stamp)))
-    return None
+) -> Held | None:
+    """What was stopped for a record; None if nothing is."""
+    rows = _waiting(grant, store, state.source_patient)
+    if not rows:
+        return None
+    now = _values((state.resource, state.stamps))
+    shown = tuple(_stopped(grant, store, state, row, stated, now) for row in rows[:_SHOWN_MAX])
+    return Held(now, shown, len(rows) - len(shown))
+
+
+def _waiting(grant: Grant, store: Contributions, source_patient: str) -> list[MessageRow]:
+    """All of a record that wait for a word about it, oldest first."""
+    found: list[MessageRow] = []
+    before = 0
+    while True:
+        page = store.search(
+            grant,
+            MessageFilter(
+                source_patients=(source_patient,),
+                state=MessageState.QUARANTINED,
+                before=before,
+                limit=_PAGE,
+            ),
+        )
+        found += [row for row in page if row.quarantine == IDENTITY_OVERLAY]
+        if len(page) < _PAGE:
+            return sorted(found, key=lambda row: row.position)
+        before = min(row.position for row in page)
+
+
+def _stopped(
+    grant: Grant,
+    store: Contributions,
+    state: ResourceState,
+    row: MessageRow,
+    stated: Stated,
+    now: _Values,
+) -> Stopped:
+    values: _Values = {}
+    for said in stated(store.detail(grant, row.position).message):
+        if said.get("resourceType") == "Patient" and said.get("id") == state.source_patient:
+            stamp = Stamp(1, row.received_at_us, row.position)
+            values = _values((said, dict.fromkeys(said, stamp)))
+    compared = compare_values(now, values) if values else []
+    rows = tuple(r for r in compared if r.right and r.state != "same")
+    return Stopped(row.position, row.received_at_us, values, rows)
 
 
 def turned(
@@ -60,7 +131,7 @@ def turned(
     source_patient: str,
     history: Sequence[MessageRow],
     parameters: Parameters,
-) -> tuple[dict[str, tuple[Value, ...]], dict[str, tuple[Value, ...]]]:
+) -> tuple[_Values, _Values]:
     """What the record said before and after it became somebody else: at the newest update that the
     matcher calls so; if there is none any more, before and after the newest message."""
     states = list(_states(grant, store, source_patient, history))
@@ -96,6 +167,6 @@ def _states(
                 yield resource, stamps
 
 
-def _values(said: _Said) -> dict[str, tuple[Value, ...]]:
+def _values(said: _Said) -> _Values:
     resource, stamps = said
     return read(resource, lambda element: stamps.get(element.partition("[")[0]))

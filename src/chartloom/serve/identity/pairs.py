@@ -19,11 +19,11 @@ from chartloom.domain.identity import (
 )
 from chartloom.domain.message import Message, MessageState
 from chartloom.domain.ports import Identities
-from chartloom.domain.resource import FhirJson, ResourceState
+from chartloom.domain.resource import FhirJson, LinkKind, ResourceState
 from chartloom.domain.store import MessageFilter, MessageRow
 from chartloom.registry.persons import Parameters
 from chartloom.serve.identity import fields
-from chartloom.serve.identity.overlays import Contributions, Stated, stopped, turned
+from chartloom.serve.identity.overlays import Contributions, Held, Stated, stopped, turned
 from chartloom.serve.identity.statistics import standing
 
 #: What a source is called whose data is labelled: its name would tell what the label protects.
@@ -58,7 +58,8 @@ class Side(msgspec.Struct, frozen=True):
 
 class PairView(msgspec.Struct, frozen=True):
     """Everything a reviewer sees. words: only those that this reviewer may see now; hidden: how
-    many people's words are held back; mine: the reviewer's own word that counts."""
+    many people's words are held back; mine: the reviewer's own word that counts; held: messages
+    of a record that were stopped for what they say of it."""
 
     pair: Pair
     review: IdentityReview | None
@@ -70,11 +71,22 @@ class PairView(msgspec.Struct, frozen=True):
     mine: IdentityWord | None
     memberships: tuple[Membership, ...]
     one_person: bool
+    held: Held | None = None
 
     @property
     def of_one_record(self) -> bool:
         """It is about a record that an update turned into somebody else."""
         return self.pair[0] == self.pair[1]
+
+    @property
+    def up_to(self) -> int:
+        """Position of the newest message of a record that is shown to be decided about."""
+        return self.held.up_to if self.held is not None else max(s.newest for s in self.sides)
+
+    @property
+    def released(self) -> bool:
+        """What the reviewer said let messages into the record; that cannot be undone."""
+        return self.of_one_record and self.mine is not None and self.mine.kind is LinkKind.LINK
 
     @property
     def reason(self) -> str:
@@ -114,7 +126,7 @@ def read_pair(
     """
     review, decision = identities.review(grant, pair), identities.decision(grant, pair)
     said = tuple(w for w in identities.words_of(grant, sorted(set(pair))) if w.pair == pair)
-    if not strangers and not in_question(review, decision, said):
+    if not strangers and not in_question(review, decision, said, actor):
         raise NotFound("There is no such pair.", cure="Choose one in the queue.")
     words = review.words or said if review is not None else said
     words = tuple(sorted(words, key=lambda w: (w.event_us, w.position, w.ordinal)))
@@ -122,7 +134,7 @@ def read_pair(
     if set(pair) - states.keys():
         raise NotFound("One of the records is not there.", cure="Choose another in the queue.")
     shown, hidden = open_words(words, actor, review)
-    rows, sides = _compared(grant, store, pair, states, parameters, stated)
+    rows, sides, held = _compared(grant, store, pair, states, parameters, stated)
     memberships = tuple(identities.memberships(grant, sorted(set(pair))))
     now = {m.source_patient: m.person_id for m in memberships}
     return PairView(
@@ -136,6 +148,7 @@ def read_pair(
         standing(words).get(actor),
         memberships,
         len(set(now.values())) == 1 and len(now) == len(set(pair)),
+        held,
     )
 
 
@@ -143,10 +156,20 @@ def in_question(
     review: IdentityReview | None,
     decision: IdentityDecision | None,
     words: Sequence[IdentityWord],
+    actor: str,
 ) -> bool:
-    """Whether two records were ever joined, to be reviewed, or spoken about."""
+    """Whether two records were ever joined, to be reviewed, or spoken about by anybody else than
+    ``actor``, who asks: nobody opens a pair for themselves by saying something about it."""
     decided = decision is not None and decision.outcome != "new"
-    return review is not None or decided or bool(words)
+    return _raised(review, words, actor) or decided or any(w.by != actor for w in words)
+
+
+def _raised(review: IdentityReview | None, words: Sequence[IdentityWord], actor: str) -> bool:
+    """Whether there is a review that did not come by what ``actor`` said."""
+    mine = [w.event_us for w in words if w.by == actor]
+    if review is None or not mine or review.pair[0] == review.pair[1]:
+        return review is not None
+    return review.since_us < min(mine)
 
 
 def open_words(
@@ -171,14 +194,18 @@ def _compared(
     states: dict[str, ResourceState],
     parameters: Parameters,
     stated: Stated,
-) -> tuple[list[fields.Row], tuple[Side, Side]]:
+) -> tuple[list[fields.Row], tuple[Side, Side], Held | None]:
     a, b = (states[p] for p in pair)
     histories = {p: store.history(grant, p) for p in dict.fromkeys(pair)}
     if pair[0] != pair[1]:
         sides = _side(a, histories[pair[0]]), _side(b, histories[pair[1]])
-        return fields.compare(a, b), sides
+        return fields.compare(a, b), sides, None
     held = stopped(grant, store, a, stated)
-    before, after = held or turned(grant, store, pair[0], histories[pair[0]], parameters)
+    before, after = (
+        turned(grant, store, pair[0], histories[pair[0]], parameters)
+        if held is None
+        else (held.now, held.then)
+    )
     positions = [
         max((v.stamp.position for vs in values.values() for v in vs if v.stamp), default=0)
         for values in (before, after)
@@ -195,7 +222,7 @@ def _compared(
     first, second = (
         msgspec.structs.replace(whole, newest=p, newest_us=times.get(p, 0)) for p in positions
     )
-    return fields.compare_values(before, after), (first, second)
+    return fields.compare_values(before, after), (first, second), held
 
 
 def _side(state: ResourceState, history: Sequence[MessageRow]) -> Side:

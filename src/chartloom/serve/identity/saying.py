@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from chartloom.domain.grant import Grant
-from chartloom.domain.identity import Pair, ReviewState
+from chartloom.domain.identity import IdentityWord, Pair, ReviewState
 from chartloom.domain.ports import Clock
 from chartloom.domain.resource import LinkKind
 from chartloom.guard.audit import Context, events
@@ -45,7 +45,7 @@ def say(console: Console, door: IdentityDoor, request: Request, choice: Choice) 
             raise AccessDenied
         speak(
             permit.grant, console.authority, about, door, console.clock, pair, kind, actor,
-            first(form, "reason", 40),
+            first(form, "reason", 40), up_to=_position(first(form, "up_to", 20)),
         )  # fmt: skip
     except AccessDenied:
         raise denied(console, request, need) from None
@@ -73,17 +73,26 @@ def speak(
     *,
     strangers: bool = False,
     surviving: str = "",
+    up_to: int = 0,
 ) -> bool:
     """Lands the word of ``actor`` once it is on record; False if that is what they say already.
 
-    Raises ``AccessDenied`` for a pair about which there is no question, unless ``strangers``.
+    up_to: for the word that an update of a record is about the same person, position of the newest
+    stopped message that was shown. Raises ``AccessDenied`` for a pair about which there is no
+    question, unless ``strangers`` and something is said; for such a word that does not tell what
+    was shown; and if such a word is to be taken back, for what it let in is in the chart.
     """
     identities = door.identities
     review, decision = identities.review(grant, pair), identities.decision(grant, pair)
     said = [w for w in identities.words_of(grant, sorted(set(pair))) if w.pair == pair]
-    if not strangers and not in_question(review, decision, said):
-        raise AccessDenied
     mine = standing(said).get(actor)
+    asked = in_question(review, decision, said, actor)
+    if not asked and not (strangers and (kind is not LinkKind.WITHDRAW or mine is not None)):
+        raise AccessDenied
+    if kind is LinkKind.WITHDRAW and mine is None:
+        return False
+    if pair[0] == pair[1] and not _may_release(kind, mine, up_to):
+        raise AccessDenied
     # Asked again, for a message was stopped or a source contradicted: it counts when said again.
     again = review is not None and review.state is ReviewState.OPEN
     if not again and mine is not None and SAYS_SAME.get(mine.kind) is SAYS_SAME.get(kind):
@@ -94,10 +103,26 @@ def speak(
     authority.record(events.identity_said(about, sorted(set(pair)), name, reason=code))
     now_us = clock.now_us()
     first, other = pair if surviving in ("", pair[0]) else (pair[1], pair[0])
-    body = word(kind, first, other, by=actor, reason=code, said_us=now_us)
+    up_to = up_to if pair[0] == pair[1] and kind is LinkKind.LINK else 0
+    body = word(
+        kind, first, other, by=actor, reason=code, said_us=now_us, up_to=up_to
+    )  # fmt: skip
     (receipt,) = door.log.land([arrival(body, first, now_us)])
     _settle(grant, door, pair, receipt.position)
     return True
+
+
+def _may_release(kind: LinkKind, mine: IdentityWord | None, up_to: int) -> bool:
+    """Whether this can be said of a record itself: nothing is let in that was not shown, and what
+    was let in cannot be taken back."""
+    if kind is LinkKind.LINK:
+        return up_to > 0
+    return kind is not LinkKind.WITHDRAW or mine is None or mine.kind is not LinkKind.LINK
+
+
+def _position(text: str) -> int:
+    """A position as a form carries it; 0 for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
 
 
 def _settle(grant: Grant, door: IdentityDoor, pair: Pair, position: int) -> None:
