@@ -24,7 +24,7 @@ def test_alarms(trouble: str, may: bool, told: int) -> None:
         return may
 
     console = SimpleNamespace(
-        watch=StoreWatch(), may=permitted,
+        watch=StoreWatch(), may=permitted, _anew=(0.0, False),
         doors=SimpleNamespace(log_check=lambda: LogCheck(at_us=1, trouble=trouble)),
     )  # fmt: skip
     assert len(Console._alarms(console, None)) == told  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ costs microseconds and no request.
 from __future__ import annotations
 
 import secrets
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -174,6 +175,11 @@ class LocalKek(ABC):
         """Destroys what is kept of a generation; nothing happens if it is gone."""
 
 
+#: So often a folder of keys must look empty before it is: a moment apart each.
+_EMPTY_LOOKS: Final = 20
+_EMPTY_LOOK_S: Final = 0.001
+
+
 class FileKek(LocalKek):
     """Generations in files ``<number>.key`` (hex, 0600) of a folder (0700).
 
@@ -212,13 +218,18 @@ class FileKek(LocalKek):
 
     def _files(self) -> dict[int, Path]:
         """The files of generations. A folder is not read in one moment: while another process makes
-        a generation and destroys the one before, one look may see neither. Two equal looks hold."""
+        a generation and destroys the one before, one look may see neither. Two equal looks hold,
+        and that there are none is believed after many."""
         seen: dict[int, Path] | None = None
+        same = 0
         while True:
             paths = self._folder.glob(f"*{self._suffix}")
             found = {int(p.stem): p for p in paths if p.stem.isascii() and p.stem.isdigit()}
-            if found == seen:
+            same = same + 1 if found == seen else 1
+            if same >= (2 if found else _EMPTY_LOOKS):
                 return found
+            if not found:
+                time.sleep(_EMPTY_LOOK_S)
             seen = found
 
     def _make_first(self) -> None:
