@@ -160,3 +160,18 @@ def _list(chart: ChartSummary, now_us: int = NOW_US) -> ReconciledList:
 def test_an_empty_chart_has_an_empty_list() -> None:
     assert _list(summary([], NOW_US)).lines == ()
     assert rebuild_part(ViewKey("p", Section.MEDICATIONS), []).entries == ()
+
+
+def test_a_fill_that_two_feeds_tell_of_lasts_once() -> None:
+    drug = {"medicationCodeableConcept": {"text": "Metformin 500 mg ER tablet"}}
+    order: dict[str, Any] = {
+        "resourceType": "MedicationRequest", "id": "o", **drug, "status": "active",
+        "intent": "order", "authoredOn": "2026-03-03T00:00:00+00:00",
+    }  # fmt: skip
+    fill: dict[str, Any] = {
+        "resourceType": "MedicationDispense", "id": "f", **drug, "status": "completed",
+        "whenHandedOver": "2025-11-16T00:00:00+00:00", "daysSupply": {"value": 90, "unit": "d"},
+    }  # fmt: skip
+    once = reconciled(("house", order), ("house", fill))
+    twice = reconciled(("house", order), ("house", fill), ("again", fill | {"id": "f2"}))
+    assert [x.status for x in once.lines] == [x.status for x in twice.lines] == ["unknown"]

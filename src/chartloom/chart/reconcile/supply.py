@@ -32,10 +32,14 @@ def supply_of(
 
     orders: by id, for how much of what was filled is taken in a day.
     """
-    known = sorted({(f.at_us, f.id): f for f in fills if f.at_us > 0}.items())
-    if not known:
+    # One fill told by two feeds lasts once, and two strengths taken together last as long as one.
+    once: dict[tuple[int, float, float], Piece] = {}
+    for fill in sorted(fills, key=lambda f: (f.at_us, f.id)):
+        if fill.at_us > 0:
+            once.setdefault((fill.at_us, fill.supply_days, fill.quantity), fill)
+    fills_known = list(once.values())
+    if not fills_known:
         return None
-    fills_known = [fill for _, fill in known]
     latest = max(orders.values(), key=lambda o: (o.at_us, o.id), default=None)
     whole_us = max(f.whole_us for f in fills_known)
     covered_us, longest_us, guessed, days, seen = 0, 0, False, 0.0, 0
@@ -57,7 +61,7 @@ def supply_of(
         believed_us=covered_us + grace_us,
         guessed=guessed,
         irregular=longest_us > max(rules.grace.days * DAY_US, int(days * DAY_US / 2)),
-        fills=len(known),
+        fills=len(fills_known),
     )
 
 
