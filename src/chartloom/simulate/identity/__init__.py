@@ -1,6 +1,6 @@
 """Labelled records for matching persons: people with their truth, three families of noise."""
 
-from chartloom.simulate.identity.generate import Labelled, Noise, generate
+from chartloom.simulate.identity.generate import Labelled, Noise, by_person, generate
 from chartloom.simulate.identity.noise_desk import DESK, HURRIED, SPARSE, DeskNoise
 from chartloom.simulate.identity.noise_feed import ABROAD, EXPORT, GARBLED, FeedNoise
 from chartloom.simulate.identity.noise_paper import FORMS, MIGRATED, SCANNED, PaperNoise
@@ -18,4 +18,13 @@ PROFILES: dict[str, Noise] = {
     "feed-abroad": FeedNoise(ABROAD),
 }
 
-__all__ = ["PROFILES", "DeskNoise", "FeedNoise", "Labelled", "Noise", "PaperNoise", "generate"]
+__all__ = [
+    "PROFILES",
+    "DeskNoise",
+    "FeedNoise",
+    "Labelled",
+    "Noise",
+    "PaperNoise",
+    "by_person",
+    "generate",
+]

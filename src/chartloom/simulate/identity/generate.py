@@ -53,16 +53,29 @@ def generate(
 
     overlays: share of records that are later written over with somebody else's data.
     """
-    world = World(seed, people, dict(groups) if groups else None, twins)
-    rng = Random(f"registrations/{seed}")
     rows: list[tuple[str, str, Labelled]] = []
-    for human in world.people:
-        rows += [(x.at, x.id, x) for x in _of(rng, human, world, noise)]
+    for some in by_person(seed, people, noise, groups=groups, twins=twins):
+        rows += [(x.at, x.id, x) for x in some]
     rows.sort(key=lambda row: row[:2])
     if overlays:
-        rows += _overlaid(rng, [row[2] for row in rows], overlays)
+        rows += _overlaid(Random(f"overlays/{seed}"), [row[2] for row in rows], overlays)
     for _, _, labelled in rows:
         yield labelled
+
+
+def by_person(
+    seed: int,
+    people: int,
+    noise: Noise,
+    *,
+    groups: Mapping[str, float] | None = None,
+    twins: float = 0.03,
+) -> Iterator[list[Labelled]]:
+    """The same records, person by person: for worlds whose records are more than memory holds."""
+    world = World(seed, people, dict(groups) if groups else None, twins)
+    rng = Random(f"registrations/{seed}")
+    for human in world.people:
+        yield list(_of(rng, human, world, noise))
 
 
 def _of(rng: Random, human: Human, world: World, noise: Noise) -> Iterator[Labelled]:

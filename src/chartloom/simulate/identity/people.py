@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
+from itertools import islice
 from random import Random
 from typing import Final
 
@@ -97,6 +99,7 @@ class World:
         self._groups = groups or GROUPS
         self._twins = twins
         self.places = Places(self._rng, max(4, count // 4000))
+        self._areas, self._providers = area_codes(count), providers(count)
         self.people: list[Human] = []
         while len(self.people) < count:
             self._household()
@@ -125,7 +128,7 @@ class World:
         day, homes, near = date(1990, 1, 1), [], -1
         while day < LAST:
             town, street, flat = self.places.draw(rng, near)
-            landline = _phone(rng) if rng.random() < 0.45 else ""
+            landline = _phone(rng, self._areas) if rng.random() < 0.45 else ""
             homes.append(Home(day, town, street, flat, landline))
             near = town
             day = max(day, FIRST) + timedelta(days=int(rng.expovariate(1 / 3300)) + 90)
@@ -157,18 +160,18 @@ class World:
         family: str,
         homes: list[Home],
     ) -> Human:
-        rng = self._rng
+        rng, at = self._rng, self._providers
         mobiles: list[tuple[date, str]] = []
         day = max(born + timedelta(days=15 * 365), date(2000, 1, 1))
         while day < LAST and rng.random() < 0.93:
-            mobiles.append((day, _phone(rng)))
+            mobiles.append((day, _phone(rng, self._areas)))
             day += timedelta(days=int(rng.expovariate(1 / 3000)) + 60)
         emails: list[tuple[date, str]] = []
         if born.year < 2007 and rng.random() < 0.6:
-            emails.append((date(1990, 1, 1), _email(rng, given, family, born.year)))
+            emails.append((date(1990, 1, 1), _email(rng, given, family, born.year, at)))
             if rng.random() < 0.25:
-                at = FIRST + timedelta(days=rng.randrange(4000))
-                emails.append((at, _email(rng, given, family, born.year)))
+                day = FIRST + timedelta(days=rng.randrange(4000))
+                emails.append((day, _email(rng, given, family, born.year, at)))
         ssn = f"9{rng.randrange(100):02d}{rng.randrange(1, 50):02d}{rng.randrange(1, 10000):04d}"
         return Human(
             index=-1,
@@ -277,15 +280,33 @@ def _clip(day: date) -> date:
     return min(max(day, date(1915, 1, 1)), date(2004, 12, 31))
 
 
-def _phone(rng: Random) -> str:
+#: So many people share three providers of e-mail and six area codes; more people have more of them,
+#: so that strangers do not come to one number or address more often in a large world.
+_OF_ONE_AREA: Final = 60_000
+
+
+def area_codes(people: int) -> tuple[str, ...]:
+    """As many as a world of this size needs."""
+    first = ("480", "520", "602", "928", "505", "303")
+    others = (str(n) for n in range(201, 1000) if str(n) not in first)
+    return (*first, *islice(others, len(first) * ((people - 1) // _OF_ONE_AREA)))
+
+
+def providers(people: int) -> tuple[str, ...]:
+    """Domains of e-mail, likewise."""
+    first = ("example.org", "example.net", "example.com")
+    more = ((people - 1) // _OF_ONE_AREA) * len(first)
+    return (*first, *(f"mail{n}.example.org" for n in range(more)))
+
+
+def _phone(rng: Random, areas: Sequence[str]) -> str:
     """A number that cannot exist: no exchange begins with 1."""
-    area = rng.choice(("480", "520", "602", "928", "505", "303"))
-    return f"{area}1{rng.randrange(100):02d}{rng.randrange(10000):04d}"
+    return f"{rng.choice(areas)}1{rng.randrange(100):02d}{rng.randrange(10000):04d}"
 
 
-def _email(rng: Random, given: str, family: str, year: int) -> str:
+def _email(rng: Random, given: str, family: str, year: int, providers: Sequence[str]) -> str:
     plain = "".join(
         c for c in f"{given}.{family}".lower() if c.isascii() and (c.isalpha() or c == ".")
     )
     tail = rng.choice((str(year)[2:], str(rng.randrange(1000)), ""))
-    return f"{plain}{tail}@example.{rng.choice(('org', 'net', 'com'))}"
+    return f"{plain}{tail}@{rng.choice(providers)}"
