@@ -220,8 +220,8 @@ def test_a_grant_that_has_ended_ends_what_rests_on_it(
             pass
         with pytest.raises(GrantRefused):
             store._entry(grant)
-    with pytest.raises(GrantRefused):
-        store.together(grant)
+    with store.together(grant), pytest.raises(GrantRefused), store._reading(grant):
+        pass
     store.close()
 
 

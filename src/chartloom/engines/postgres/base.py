@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Lock, local
 
 from chartloom.domain.errors import ConfigurationError, GrantRefused
@@ -97,10 +97,14 @@ class StoreBase:
 
     @contextmanager
     def _reading(self, grant: Grant) -> Iterator[Connection]:
-        """A connection in a transaction that shows what ``grant`` covers, and nothing else."""
+        """A connection in a transaction that shows what ``grant`` covers, and nothing else.
+
+        The one place where reads verify their grant, which raises ``GrantRefused``: no function
+        asks again, and one that asks the store nothing answers with nothing.
+        """
         sitting = self._sitting
         if getattr(sitting, "grant", None) is grant:
-            self._verify(grant)
+            self._verify(grant)  # a transaction that was begun is told nothing new about it
             if sitting.conn is None:
                 sitting.conn = sitting.until.enter_context(self._transaction(grant))
             with our_errors():
@@ -111,21 +115,17 @@ class StoreBase:
 
     @contextmanager
     def _transaction(self, grant: Grant) -> Iterator[Connection]:
-        claimed = claim(self._guard, grant)
+        claimed = claim(self._guard, grant)  # which verifies it
         with self._pool.use() as conn:
             self._first_day(conn)
             with entered(conn, claimed):
                 yield conn
 
-    def together(self, grant: Grant) -> AbstractContextManager[None]:
+    @contextmanager
+    def together(self, grant: Grant) -> Iterator[None]:
         """What this thread reads under this very grant, within, is one transaction, which begins
         with the first read: however many there are, they begin and end once. Another grant within
-        has transactions of its own. Raises ``GrantRefused`` at once for one that does not hold."""
-        self._verify(grant)
-        return self._together(grant)
-
-    @contextmanager
-    def _together(self, grant: Grant) -> Iterator[None]:
+        has transactions of its own. Each read verifies the grant."""
         mine, outer = self._sitting.__dict__, dict(self._sitting.__dict__)
         if outer.get("grant") is grant:
             yield

@@ -1,4 +1,4 @@
-"""Reads for views, consoles and doors. Every one verifies its grant before it asks anything."""
+"""Reads for views, consoles and doors. The grant is verified where it is entered (``base``)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ class ChartsPart(StoreBase):
     ) -> list[SearchHit]:
         """Persons with exactly this value (regardless of case and spacing); ``any`` also takes a
         person id or source patient id."""
-        self._verify(grant)
         if not value.strip():
             return []
         wanted = self._fingerprints(field, value)
@@ -64,15 +63,15 @@ class ChartsPart(StoreBase):
 
     def recent_persons(self, grant: Grant, limit: int = 20) -> list[SearchHit]:
         """Persons whose chart changed last, newest first."""
-        self._verify(grant)
-        values = {
-            "everyone": "*" in grant.persons,
-            "persons": [] if "*" in grant.persons else list(grant.persons),
-            "window": _RECENT_WINDOW,
-            "forbidden": forbidden(grant),
-            "limit": limit * 4,
-        }
         with self._reading(grant) as conn:
+            everyone = "*" in grant.persons
+            values = {
+                "everyone": everyone,
+                "persons": [] if everyone else list(grant.persons),
+                "window": _RECENT_WINDOW,
+                "forbidden": forbidden(grant),
+                "limit": limit * 4,
+            }
             ids = [row[0] for row in conn.execute(queries_read.RECENT, values).fetchall()]
             hits = self._hits(conn, grant, ids)
         place = {id: i for i, id in enumerate(ids)}
@@ -81,7 +80,6 @@ class ChartsPart(StoreBase):
 
     def person(self, grant: Grant, any_id: str) -> SearchHit:
         """The person of a person id or source patient id; raises ``NotFound``."""
-        self._verify(grant)
         with self._reading(grant) as conn:
             hits = self._hits(conn, grant, [any_id])
         if not hits:
@@ -91,7 +89,6 @@ class ChartsPart(StoreBase):
 
     def persons_of(self, grant: Grant, any_ids: Sequence[str]) -> list[SearchHit]:
         """The persons of person ids and source patient ids, each once; unknown ids are left out."""
-        self._verify(grant)
         with self._reading(grant) as conn:
             return self._hits(conn, grant, any_ids) if any_ids else []
 
@@ -100,7 +97,6 @@ class ChartsPart(StoreBase):
 
     def sections(self, grant: Grant, source_patients: Sequence[str]) -> list[SectionView]:
         """All section views of a chart, in one round trip."""
-        self._verify(grant)
         covered = self._covered(grant, source_patients)
         if not covered:
             return []
@@ -118,7 +114,6 @@ class ChartsPart(StoreBase):
     ) -> dict[str, str]:
         """Resource id -> the feed that spoke of it last, of visible ones; no sections: of all; of
         these resources only, if there are any."""
-        self._verify(grant)
         covered = self._covered(grant, source_patients)
         if not covered:
             return {}
@@ -129,7 +124,6 @@ class ChartsPart(StoreBase):
 
     def made_anew(self, grant: Grant) -> bool:
         """Whether charts are not whole yet, since messages are applied again."""
-        self._verify(grant)
         with self._reading(grant) as conn:
             row = conn.execute(queries_read.MADE_ANEW).fetchone()
         return row is not None and bool(row[0])
@@ -143,7 +137,6 @@ class ChartsPart(StoreBase):
 
     def states(self, grant: Grant, resource_ids: Sequence[str]) -> dict[str, ResourceState]:
         """Those of the resources that exist and that the grant covers."""
-        self._verify(grant)
         if not resource_ids:
             return {}
         with self._reading(grant) as conn:
@@ -174,7 +167,6 @@ class ChartsPart(StoreBase):
         With ``before_id`` also those of that very moment whose ids are smaller: so pages neither
         repeat nor leave out anything. With ``series`` only the results of that series.
         """
-        self._verify(grant)
         covered = self._covered(grant, source_patients)
         if not covered:
             return []

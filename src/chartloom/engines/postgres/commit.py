@@ -53,7 +53,7 @@ class CommitPart(OverlayPart):
         """
         with self._lane.use() as conn:
             self._require(conn, list(batch.lanes))
-            claimed = self._entry()
+            claimed = self._going_on()
             minutes = self._ready(conn, claimed)
             version = self._version(conn, claimed, batch.project_version)
             self._settler.ready(conn, claimed)

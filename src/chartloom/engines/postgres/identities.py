@@ -50,7 +50,6 @@ class IdentitiesPart(StoreBase):
         limit: int = 50,
     ) -> list[IdentityReview]:
         """Reviews, those that need two people last, the heaviest first; ``state`` None: all."""
-        self._verify(grant)
         values = {"state": state or "", "reason": reason, "limit": limit}
         query = queries.REVIEWS
         if after is not None:
@@ -62,7 +61,6 @@ class IdentitiesPart(StoreBase):
 
     def review(self, grant: Grant, pair: Pair) -> IdentityReview | None:
         """The review of a pair, closed ones too; None if there never was one."""
-        self._verify(grant)
         with self._reading(grant) as conn:
             found = conn.execute(queries.REVIEW_ONE, pair_of(*pair)).fetchall()
             reviews = self._reviews(conn, found)
@@ -88,7 +86,6 @@ class IdentitiesPart(StoreBase):
 
     def figures(self, grant: Grant) -> QueueFigures:
         """The queue as a whole."""
-        self._verify(grant)
         with self._reading(grant) as conn:
             counts = conn.execute(queries.QUEUE_COUNTS).fetchall()
             agreement = conn.execute(queries.QUEUE_AGREEMENT).fetchone() or (0, 0)
@@ -119,7 +116,6 @@ class IdentitiesPart(StoreBase):
         What is not kept, because the two are plainly two persons, is decided again from their
         records; for that the grant must cover both.
         """
-        self._verify(grant)
         pair = pair_of(*pair)
         with self._reading(grant) as conn:
             row = conn.execute(queries.DECISION_ONE, pair).fetchone()
@@ -150,14 +146,12 @@ class IdentitiesPart(StoreBase):
         self, grant: Grant, source_patients: Sequence[str], limit: int = 200
     ) -> list[IdentityDecision]:
         """All kept decisions that one of these is part of, the heaviest first."""
-        self._verify(grant)
         values = {"ids": list(source_patients), "limit": limit}
         with self._reading(grant) as conn:
             return [_decision(row) for row in conn.execute(queries.DECISIONS_OF, values)]
 
     def words_of(self, grant: Grant, source_patients: Sequence[str]) -> list[IdentityWord]:
         """What was said about these, in the order in which it counts."""
-        self._verify(grant)
         with self._reading(grant) as conn:
             return self._words(conn, source_patients)
 
@@ -170,7 +164,6 @@ class IdentitiesPart(StoreBase):
 
     def memberships(self, grant: Grant, source_patients: Sequence[str]) -> list[Membership]:
         """How these came to their persons, oldest first."""
-        self._verify(grant)
         with self._reading(grant) as conn:
             found = conn.execute(queries.MEMBERSHIPS, (list(source_patients),)).fetchall()
         return [Membership(*row) for row in found]

@@ -157,19 +157,16 @@ class LanesPart(StoreBase):
                 conn.execute(queries.WORKER_GONE, (queries.WORKER_KEY_CLASS,))
         self._worker, self._present_on = "", None
 
-    def _entry(self, grant: Grant | None = None) -> Claim:
-        """The claim of a grant, or of the last one: a commit goes on under what was read by it.
-
-        Raises ``GrantRefused`` if it is not valid (any more).
-        """
-        if grant is None:
-            grant = self._last_grant
-        if grant is None:
-            return self._service()
-        self._verify(grant)
+    def _entry(self, grant: Grant) -> Claim:
+        """The claim of a grant. Raises ``GrantRefused`` if it is not valid (any more)."""
+        self._verify(grant)  # a claim that was made before says nothing new about it
         if grant is not self._last_grant:
             self._last_grant, self._last_claim = grant, claim(self._guard, grant)
         return self._last_claim
+
+    def _going_on(self) -> Claim:
+        """The claim of the last grant: a commit goes on under what was read by it."""
+        return self._service() if self._last_grant is None else self._entry(self._last_grant)
 
     def _require(self, conn: Connection, lanes: Sequence[int]) -> None:
         if not self._still_held(conn).issuperset(lanes):
@@ -264,7 +261,7 @@ class LanesPart(StoreBase):
         keys: Sequence[ViewKey],
         found: Prefetched,
     ) -> None:
-        claim, mac = self._entry()
+        claim, mac = self._going_on()
         steps: list[Step] = []
         if ids:
             steps.append((queries.CURRENT_STATES, (claim.encode(), mac, packed("text", ids))))

@@ -45,7 +45,6 @@ class SeekingPart(StoreBase):
 
         The first of ``wanted`` should be the rarest. Ordered by person id, from behind ``after``.
         """
-        self._verify(grant)
         prints = [self._prints(some) for some in wanted[:WANTED_MAX]]
         if not prints or not all(prints):
             return []
