@@ -194,6 +194,7 @@ def demo(
                 "  Chart       pick a recently changed patient; click any value for its bytes\n"
                 "  Messages    what each message became, and what of it was not carried over\n"
                 "  Quarantine  the simulated hospital also sends some garbage on purpose\n"
+                "  Identity    (data steward) records that may be one person, side by side\n"
                 "  Audit       (privacy officer) who saw whom, and when\n\n"
                 f"In another terminal:  chartloom feeds --site {folder}\n"
                 "Ctrl-C stops everything; a second start keeps the data.\n"

@@ -6,13 +6,14 @@ of messages fast. Never imported by the rooms above it, except by the command li
 
 from chartloom.simulate.feeds import FEEDS
 from chartloom.simulate.hospital import Due, Hospital
-from chartloom.simulate.rates import CLEAN, PERFECT_WIRES, Rates
+from chartloom.simulate.rates import CLEAN, EVENTFUL, PERFECT_WIRES, Rates
 from chartloom.simulate.traffic import MIX, traffic
 from chartloom.simulate.truth import MessageTruth, PersonTruth, Truth
 from chartloom.simulate.wire import SimMessage
 
 __all__ = [
     "CLEAN",
+    "EVENTFUL",
     "FEEDS",
     "MIX",
     "PERFECT_WIRES",

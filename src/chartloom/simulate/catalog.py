@@ -264,5 +264,9 @@ DIAGNOSES: Final[dict[str, tuple[str, str]]] = {
     "hiv": ("B20", "Human immunodeficiency virus [HIV] disease"),
     "opioids": ("F11.20", "Opioid dependence, uncomplicated"),
     "depression": ("F33.1", "Major depressive disorder, recurrent, moderate"),
+    "child_checkup": (
+        "Z00.129",
+        "Encounter for routine child health examination without abnormal findings",
+    ),
     "checkup": ("Z00.00", "Encounter for general adult medical examination"),
 }

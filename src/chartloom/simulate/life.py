@@ -37,6 +37,8 @@ def begin(patient: Patient, from_us: int) -> None:
     )
     if patient.person.alias_mrn:
         patient.spawn(registry.second_record(patient, patient.rng("alias"), start_us))
+    if patient.rng("mix-up").random() < patient.rates.mixed_up:
+        patient.spawn(registry.mixed_up(patient, patient.rng("mixed up"), start_us))
     if patient.person.clinic_id:
         joins_us = start_us + between(rng, DAY, 20 * DAY)
         patient.spawn(clinic.attends(patient, patient.rng("clinic"), joins_us, problems, allergies))

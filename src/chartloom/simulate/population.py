@@ -10,6 +10,7 @@ import msgspec
 from chartloom.simulate import names
 from chartloom.simulate.facts import Demographics
 from chartloom.simulate.rates import Rates
+from chartloom.simulate.second_desk import elsewhere
 from chartloom.simulate.times import DAY, YEAR, between, local
 
 #: archetype -> (share of the population, lowest age, highest age); children with asthma come first
@@ -39,7 +40,8 @@ class Person(msgspec.Struct, frozen=True):
     """Somebody, as far as it never changes.
 
     clinic_id: number in the community clinic, "" for those who do not go there; clinic_has_mrn:
-    whether the clinic also knows the house's record number. alias_mrn: the number of an accidental
+    whether the clinic also knows the house's record number; clinic_knows: what it wrote down, where
+    that differs. alias_mrn: the number of an accidental
     second registration, "" for most. mother: index of the mother of a baby born in the house, -1
     otherwise; child: the other way round. sensitive: labels that are true of the person's data
     (HIV, ETH, PSY) or of the person (VIP; EMP: works here). objects: signed that researchers may
@@ -53,6 +55,7 @@ class Person(msgspec.Struct, frozen=True):
     demographics: Demographics
     clinic_id: str = ""
     clinic_has_mrn: bool = False
+    clinic_knows: Demographics | None = None
     alias_mrn: str = ""
     mother: int = -1
     child: int = -1
@@ -74,7 +77,7 @@ def people(seed: int, count: int, from_us: int, rates: Rates) -> list[Person]:
     result: list[Person] = []
     while len(result) < count:
         rng = Random(f"{seed}/person/{len(result)}")
-        person = _person(rng, len(result), from_us, rates)
+        person = _person(rng, seed, len(result), from_us, rates)
         if person.archetype != "pregnancy":
             result.append(person)
             continue
@@ -84,21 +87,25 @@ def people(seed: int, count: int, from_us: int, rates: Rates) -> list[Person]:
     return result
 
 
-def _person(rng: Random, index: int, from_us: int, rates: Rates) -> Person:
+def _person(rng: Random, seed: int, index: int, from_us: int, rates: Rates) -> Person:
     kinds = list(ARCHETYPES)
     kind = rng.choices(kinds, [ARCHETYPES[k][0] for k in kinds])[0]
     _, youngest, oldest = ARCHETYPES[kind]
     birth_us = from_us - between(rng, youngest * YEAR + 30 * DAY, (oldest + 1) * YEAR)
     sex = "F" if kind == "pregnancy" else rng.choice("FM")
     has_clinic = rng.random() < 0.35
+    known = _demographics(rng, index, sex, birth_us, from_us, rates)
+    desk = Random(f"{seed}/second-desk/{index}")
+    anew = has_clinic and desk.random() < rates.other_hand
     return Person(
         index=index,
         mrn=mrn(index),
         archetype=kind,
         birth_us=birth_us,
-        demographics=_demographics(rng, index, sex, birth_us, from_us, rates),
+        demographics=known,
         clinic_id=f"ASC-{700000 + index}" if has_clinic else "",
-        clinic_has_mrn=has_clinic and rng.random() < 0.85,
+        clinic_has_mrn=has_clinic and rng.random() < 0.85 and not anew,
+        clinic_knows=elsewhere(desk, known) if anew else None,
         alias_mrn=f"SIM9{index:06d}" if rng.random() < rates.duplicate_registration else "",
         sensitive=_sensitive(index, kind),
         objects=has_clinic and index % 7 == 3,

@@ -31,6 +31,8 @@ class Rates(msgspec.Struct, frozen=True):
     rescheduled_appointment: float = 0.15  #: per appointment
     vaccine_refused: float = 0.05  #: per dose
     vaccine_deleted: float = 0.01  #: per dose: recorded in error
+    other_hand: float = 0.0  #: per person of the clinic: registered there anew, in other words
+    mixed_up: float = 0.0  #: per person: somebody else is typed over the record, and put right
     silent_stop: float = 0.25  #: per long-term prescription and year
     allergy_refuted: float = 0.15  #: per drug allergy
     partial_birth_date: float = 0.01  #: per person
@@ -38,6 +40,8 @@ class Rates(msgspec.Struct, frozen=True):
 
 #: Nothing goes wrong on the way and nobody errs.
 CLEAN: Final = Rates(**dict.fromkeys(Rates.__struct_fields__, 0.0))
+#: The usual, and more of what people must look at: who is whom.
+EVENTFUL: Final = Rates(other_hand=0.8, mixed_up=0.03)
 #: People err as usual, the wires are perfect.
 PERFECT_WIRES: Final = Rates(
     duplicate=0, conflict=0, late=0, out_of_order=0,

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from chartloom.domain.feed import Feed
 from chartloom.project import Project, feeds_by_name, write_site
-from chartloom.simulate import FEEDS, Due, Hospital
+from chartloom.simulate import EVENTFUL, FEEDS, Due, Hospital
 from chartloom.sources.send import SendOptions, SendReport, send_http, send_mllp
 from chartloom.wiring.demo_people import SIGN_IN_TOML, STAFF_TOML
 
@@ -126,6 +126,7 @@ class DemoDriver:
             start=state.start,
             history_days=_HISTORY_DAYS,
             bustle=_BUSTLE,
+            rates=EVENTFUL,
         )
         now_us = time.time_ns() // 1000
         due = hospital.live(self._speed, now_us=now_us, skip=state.accepted_count)

@@ -74,7 +74,8 @@ def _subject(scene: Scene) -> Json:
 
 
 def _patient(scene: Scene) -> Json:
-    person, d = scene.patient.person, scene.patient.demographics
+    person = scene.patient.person
+    d = person.clinic_knows or scene.patient.demographics
     identifiers: list[Json] = [
         {"use": "usual", "type": _mr(), "system": AUTHORITY, "value": person.clinic_id}
     ]

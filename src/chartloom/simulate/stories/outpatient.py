@@ -18,7 +18,7 @@ _CLINIC = {
 }  # fmt: skip
 _REASON = {
     "PULM": "asthma", "ENDO": "diabetes", "CARD": "hypertension", "OBGYN": "pregnancy",
-    "PEDC": "checkup", "FAMMED": "checkup",
+    "PEDC": "child_checkup", "FAMMED": "checkup",
 }  # fmt: skip
 
 

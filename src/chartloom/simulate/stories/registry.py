@@ -11,6 +11,7 @@ from chartloom.simulate.catalog import ALLERGENS, NO_KNOWN_ALLERGY
 from chartloom.simulate.facts import Allergy, Identifier, Problem
 from chartloom.simulate.house import AUTHORITY
 from chartloom.simulate.patient import Patient, Process, Wake
+from chartloom.simulate.second_desk import somebody_else
 from chartloom.simulate.stories import labs
 from chartloom.simulate.stories.visit import Visit
 from chartloom.simulate.times import DAY, HOUR, MINUTE, at_hour, between, local
@@ -94,6 +95,15 @@ def changes(patient: Patient, rng: Random, start_us: int) -> Process:
             who = replace(who, since_us=now_us)
             patient.emit(now_us, "adt", "ADT^A31", who)
         now_us = patient.after(rng, now_us, 300 * DAY)
+
+
+def mixed_up(patient: Patient, rng: Random, start_us: int) -> Process:
+    """A31: the wrong record was open when somebody else's words were typed; mended within hours."""
+    now_us = yield Wake(start_us + between(rng, 30 * DAY, 160 * DAY))
+    who = patient.demographics
+    patient.emit(now_us, "adt", "ADT^A31", somebody_else(rng, replace(who, since_us=now_us)))
+    now_us = yield Wake(now_us + between(rng, HOUR, 5 * HOUR))
+    patient.emit(now_us, "adt", "ADT^A31", replace(who, since_us=now_us))
 
 
 def second_record(patient: Patient, rng: Random, start_us: int) -> Process:
