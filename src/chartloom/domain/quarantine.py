@@ -49,7 +49,7 @@ register_codes(
         STORED_DAMAGED,
         Severity.FATAL,
         "A stored state or view that the message adds to is damaged.",
-        "Restore the store, or run 'chartloom rebuild', then retry the message from quarantine.",
+        "Restore the store, or run 'chartloom replay', then retry the message from quarantine.",
     ),
     IssueCode(
         WORKER_DIED,

@@ -26,7 +26,7 @@ def load_matching(project: Project) -> Parameters:
         raise ConfigurationError(
             f"There are {len(found)} sets of parameters of the matcher.",
             where=where,
-            cure="Keep one; another one takes effect with `chartloom rebuild`.",
+            cure="Keep one; another one takes effect with `chartloom replay`.",
         )
     try:
         return load(found[0].read_bytes(), where)

@@ -170,7 +170,7 @@ def _store(project: Project) -> Iterator[Result]:
     yield Result("store", True, "answers")
     yield Result("store size", True, _sizes_in_words(sizes))
     yield Result("waiting messages", waiting < 10_000, str(waiting), "Add workers in [engines].")
-    cure = "Run `chartloom rebuild`: decisions are made again, by the parameters of now."
+    cure = "Run `chartloom replay`: decisions are made again, by the parameters of now."
     seen = f"also by parameters {', '.join(others)}" if others else "all by the same parameters"
     yield Result("identity decisions", not others, seen, cure)
     cure = "See `chartloom quarantine`: each has its reason and cure."
