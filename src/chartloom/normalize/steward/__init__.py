@@ -2,9 +2,10 @@
 
 ``word`` writes the body of a decision about two records, ``arrival`` makes what is landed; the
 mapping reads it back as ``LinkEvent`` with ``by`` and ``reason``. Decisions about lists of a chart
-are further resource types of the same feed.
+and words about the directory are further resource types of the same feed.
 """
 
+from chartloom.normalize.steward.directory import SAYABLE, directory_word, sayable, word_in
 from chartloom.normalize.steward.linkage import RULE, SAID, word
 from chartloom.normalize.steward.lists import decision, decision_id, read_list
 from chartloom.normalize.steward.mapping import StewardMapping, arrival
@@ -30,6 +31,7 @@ __all__ = [
     "REASON",
     "RULE",
     "SAID",
+    "SAYABLE",
     "Reader",
     "Reading",
     "Reason",
@@ -40,9 +42,12 @@ __all__ = [
     "author_of",
     "decision",
     "decision_id",
+    "directory_word",
     "malformed",
     "patient_of",
     "read_list",
     "read_reasons",
+    "sayable",
     "word",
+    "word_in",
 ]

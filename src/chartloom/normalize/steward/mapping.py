@@ -25,6 +25,7 @@ from chartloom.formats.fhir import decode_json, pointers, validate
 from chartloom.normalize.code_version import fingerprint
 from chartloom.normalize.fhir_feed.loss import element_of
 from chartloom.normalize.fhir_feed.mapping import stated_us
+from chartloom.normalize.steward.directory import read_word
 from chartloom.normalize.steward.linkage import linkage_reader
 from chartloom.normalize.steward.lists import read_list
 from chartloom.normalize.steward.reasons import read_reasons
@@ -34,7 +35,7 @@ _BAD: Final = frozenset({Severity.ERROR, Severity.FATAL})
 
 
 def arrival(body: bytes, source_patient: str, received_at_us: int) -> Arrival:
-    """What to land for a decision. source_patient: the first record it is about.
+    """What to land for a decision. source_patient: the first record it is about; "" for none.
 
     The control id is made of the bytes: what is submitted twice lands once.
     """
@@ -59,6 +60,7 @@ class StewardMapping:
         self.readers: dict[str, Reader] = {
             "Linkage": linkage_reader(read_reasons(self.files)),
             "List": read_list,
+            "Basic": read_word,
         }
 
     def clear(self) -> None:

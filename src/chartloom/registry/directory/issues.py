@@ -10,6 +10,7 @@ LOCATION_UNRESOLVED = "location-unresolved"
 NPI_CHECK_DIGIT = "npi-check-digit"
 VALUES_DIFFER = "directory-values-differ"
 NUMBER_SHARED = "directory-number-shared"
+DUPLICATE_POSSIBLE = "directory-duplicate-possible"
 PART_UNKNOWN = "directory-part-unknown"
 
 register_codes(
@@ -17,8 +18,9 @@ register_codes(
         PRACTITIONER_UNRESOLVED,
         Severity.INFORMATION,
         "The message names a practitioner by a number that the site's directory does not know.",
-        "Add the practitioner to registry/directory/practitioners*.csv, or correct the number at "
-        "its source. `chartloom directory unresolved` lists all of them.",
+        "Add the practitioner to registry/directory/practitioners*.csv, say whose number it is "
+        "with `chartloom directory decide`, or correct it at its source. `chartloom directory "
+        "unresolved` lists all of them.",
     ),
     IssueCode(
         ORGANIZATION_UNRESOLVED,
@@ -42,13 +44,20 @@ register_codes(
         VALUES_DIFFER,
         Severity.INFORMATION,
         "Sources differ about a person or place, and no rule says who is right.",
-        "Add the source to registry/directory/survivorship.csv, or correct one of them.",
+        "Say which is right with `chartloom directory decide`, add the source to "
+        "registry/directory/survivorship.csv, or correct one of them.",
     ),
     IssueCode(
         NUMBER_SHARED,
         Severity.WARNING,
         "One number is given to people of quite different names.",
         "One of the sources has a wrong number; correct it there. Until then the two stay apart.",
+    ),
+    IssueCode(
+        DUPLICATE_POSSIBLE,
+        Severity.INFORMATION,
+        "Two records say the same of who or what they are, and have no number in common.",
+        "Say whether they are one, on the page Directory or with `chartloom directory decide`.",
     ),
     IssueCode(
         PART_UNKNOWN,

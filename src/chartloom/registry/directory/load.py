@@ -7,20 +7,23 @@ Files are CSV and begin with their kind: ``practitioners*.csv``, ``organizations
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from functools import cache
 from importlib.resources import files
 from typing import Final
 
+import msgspec
+
 from chartloom.domain.issues import Issue
 from chartloom.formats.tables import csv_rows, fingerprint, mistake
 from chartloom.registry.directory.issues import NPI_CHECK_DIGIT
-from chartloom.registry.directory.model import DirectoryKind, Identifier, Statement
+from chartloom.registry.directory.model import DirectoryKind, Identifier, Question, Statement
 from chartloom.registry.directory.npi import NPI_SYSTEM, is_npi
 from chartloom.registry.directory.nppes import read_nppes
 from chartloom.registry.directory.snapshot import Directory
 from chartloom.registry.directory.survive import RULES, Rule, Rules, golden_records
+from chartloom.registry.directory.words import Word, told_by
 
 _ALWAYS: Final = frozenset({"source", "key"})
 _COMMON: Final = frozenset({"at", "until", "identifiers"})
@@ -39,10 +42,37 @@ _KINDS: Final = {
 _LOCATION_KINDS: Final = ("site", "building", "department", "ward", "room", "bed")
 
 
-def load_directory(site: Mapping[str, bytes]) -> Directory:
-    """The directory of a site (file name -> content). Raises ``ConfigurationError``."""
+class Tables(msgspec.Struct, frozen=True):
+    """What the tables of a site say. fingerprint: of the files."""
+
+    statements: tuple[Statement, ...]
+    rules: Rules
+    issues: tuple[Issue, ...]
+    questions: tuple[Question, ...]
+    fingerprint: str
+
+
+def load_directory(site: Mapping[str, bytes], words: Iterable[Word] = ()) -> Directory:
+    """The directory of a site (file name -> content) with what stewards said of it.
+
+    Raises ``ConfigurationError``.
+    """
+    return directory_of(load_tables(site), words)
+
+
+def directory_of(tables: Tables, words: Iterable[Word] = ()) -> Directory:
+    """The golden records that tables and words make."""
+    told = told_by(words)
+    golden, questions = golden_records(tables.statements, tables.rules, told)
+    asked = (*questions, *tables.questions)
+    return Directory(golden, asked, tables.issues, tables.fingerprint, told)
+
+
+def load_tables(site: Mapping[str, bytes]) -> Tables:
+    """The tables of a site (file name -> content). Raises ``ConfigurationError``."""
     statements: list[Statement] = []
     issues: list[Issue] = []
+    questions: list[Question] = []
     own_rules: Rules = {}
     for name in sorted(site):
         if name == "survivorship.csv":
@@ -52,10 +82,15 @@ def load_directory(site: Mapping[str, bytes]) -> Directory:
             statements += found
             issues += wrong
         else:
-            statements += _statements(name, site[name], issues)
+            statements += _statements(name, site[name], issues, questions)
     _once(statements)
-    golden, questions = golden_records(statements, {**builtin_rules(), **own_rules})
-    return Directory(golden, tuple(questions), tuple(issues), fingerprint(dict(site)))
+    return Tables(
+        tuple(statements),
+        {**builtin_rules(), **own_rules},
+        tuple(issues),
+        tuple(questions),
+        fingerprint(dict(site)),
+    )
 
 
 @cache
@@ -82,7 +117,9 @@ def _rules(name: str, content: bytes) -> Rules:
     return found
 
 
-def _statements(name: str, content: bytes, issues: list[Issue]) -> Iterator[Statement]:
+def _statements(
+    name: str, content: bytes, issues: list[Issue], questions: list[Question]
+) -> Iterator[Statement]:
     table = next((t for t in _SAID if name.startswith(t) and name.endswith(".csv")), "")
     if not table:
         known = ", ".join(f"{t}*.csv" for t in (*_SAID, "nppes"))
@@ -96,25 +133,27 @@ def _statements(name: str, content: bytes, issues: list[Issue]) -> Iterator[Stat
         if table == "locations" and kind and kind not in _LOCATION_KINDS:
             what = f"There is no kind of place {kind!r}."
             raise mistake(where, what, f"Use one of: {', '.join(_LOCATION_KINDS)}.")
+        if (npi := row.get("npi", "")) and not is_npi(npi):
+            issues.append(Issue(NPI_CHECK_DIGIT, where))
+            id, at = f"{row['source']}|{row['key']}", (where,)
+            asked = Question(NPI_CHECK_DIGIT, _KINDS[table].value, id, "npi", at, (id,), npi)
+            questions.append(asked)
         yield Statement(
             where=where,
             source=row["source"],
             kind=_KINDS[table],
             key=row["key"],
-            identifiers=tuple(_identifiers(where, row, issues)),
+            identifiers=tuple(_identifiers(row)),
             attributes={a: row[a] for a in _SAID[table] if row[a]},
             at=_day(where, row["at"]),
             until=_day(where, row["until"]),
         )
 
 
-def _identifiers(where: str, row: dict[str, str], issues: list[Issue]) -> Iterator[Identifier]:
+def _identifiers(row: dict[str, str]) -> Iterator[Identifier]:
     """NPI, and ``system|value`` or ``value`` separated by spaces."""
-    npi = row.get("npi", "")
-    if npi and is_npi(npi):
+    if is_npi(npi := row.get("npi", "")):
         yield f"{NPI_SYSTEM}|{npi}"
-    elif npi:
-        issues.append(Issue(NPI_CHECK_DIGIT, where))
     for text in row["identifiers"].split():
         yield text if "|" in text else f"|{text}"
 

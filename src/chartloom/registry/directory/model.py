@@ -37,14 +37,33 @@ class Statement(msgspec.Struct, frozen=True):
     until: str = ""
 
 
+class Claim(msgspec.Struct, frozen=True):
+    """What one statement says of an attribute. holds: it says the same as what survived."""
+
+    source: str
+    at: str
+    text: str
+    where: str
+    holds: bool
+
+
 class Value(msgspec.Struct, frozen=True):
-    """An attribute of a golden record: who said it, when, and by which rule it survived."""
+    """An attribute of a golden record: who said it, when, and by which rule it survived.
+
+    rule: of ``survive.RULES``, or ``steward`` if somebody decided: then by and said_us say who and
+    when. claims: all that was said of it, what survived first. unsure: nothing but the alphabet
+    decided between different ones.
+    """
 
     text: str
     source: str
     at: str
     rule: str
     others: tuple[tuple[str, str], ...] = ()  #: (source, text) of those that did not survive
+    claims: tuple[Claim, ...] = ()
+    by: str = ""
+    said_us: int = 0
+    unsure: bool = False
 
 
 class Golden(msgspec.Struct, frozen=True):
@@ -68,7 +87,8 @@ class Question(msgspec.Struct, frozen=True, order=True):
     """Something that a steward has to look at.
 
     code: of an issue of this room. kind and id: the golden record concerned. attribute: of which
-    the sources differ, or "". where: the statements concerned (``file:line``).
+    the sources differ, or "". where: the statements concerned (``file:line``). items: what a
+    decision is about (``words.About``). text: a value that is in question. decided: by a steward.
     """
 
     code: str
@@ -76,3 +96,7 @@ class Question(msgspec.Struct, frozen=True, order=True):
     id: Identifier
     attribute: str
     where: tuple[str, ...]
+    items: tuple[Identifier, ...] = ()
+    text: str = ""
+    seen: str = ""
+    decided: bool = False

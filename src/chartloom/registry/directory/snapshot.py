@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from chartloom.domain.issues import Issue
 from chartloom.registry.directory.issues import PART_UNKNOWN
 from chartloom.registry.directory.model import DirectoryKind, Golden, Identifier, Question
 from chartloom.registry.directory.npi import NPI_SYSTEM, is_npi
+from chartloom.registry.directory.words import NOTHING_TOLD, About, Told
 
 #: Of places as PL names them: facility, ward, room, bed; folded.
 _Place = tuple[str, str, str, str]
@@ -24,13 +27,16 @@ class Directory:
         questions: tuple[Question, ...],
         issues: tuple[Issue, ...],
         fingerprint: str,
+        told: Told = NOTHING_TOLD,
     ) -> None:
+        self.told = told
         self.golden = tuple(golden)
         self.issues = issues
         self.fingerprint = fingerprint
         self._by_number: dict[tuple[DirectoryKind, Identifier], Golden] = {}
         self._by_value: dict[tuple[DirectoryKind, str], list[Golden]] = {}
         self._by_key: dict[tuple[DirectoryKind, str], Golden] = {}
+        self._by_member: dict[tuple[DirectoryKind, Identifier], Golden] = {}
         self._places: dict[_Place, Golden] = {}
         self._anywhere: dict[tuple[str, str, str], list[Golden]] = {}
         self._wards: set[str] = set()
@@ -44,6 +50,7 @@ class Directory:
                     carriers.append(one)
             for member in one.members:
                 self._by_key.setdefault((one.kind, member.partition("|")[2]), one)
+                self._by_member[one.kind, member] = one
             if one.kind is DirectoryKind.LOCATION:
                 place = _place(one)
                 self._places.setdefault(place, one)
@@ -61,6 +68,17 @@ class Directory:
         carriers = self._by_value.get((kind, value), [])
         bare = [g for g in carriers if not system or f"|{value}" in g.identifiers]
         return bare[0] if len(bare) == 1 else None
+
+    def holder(self, kind: str, name: Identifier) -> Golden | None:
+        """Who carries a number (``system|value``), or has a row known as ``source|key``."""
+        held = self._by_number.get((DirectoryKind(kind), name))
+        return held or self._by_member.get((DirectoryKind(kind), name))
+
+    def open_questions(self, day: str) -> tuple[Question, ...]:
+        """Those that nobody decided and nobody put off to after ``day`` (ISO)."""
+        return tuple(
+            q for q in self.questions if not q.decided and not self.told.put_off(about_of(q), day)
+        )
 
     def place(self, facility: str, ward: str, room: str = "", bed: str = "") -> Golden | None:
         """A place as PL (and PV1-3) names it; a bed or room that is not known is its ward.
@@ -122,7 +140,13 @@ class Directory:
                 continue
             top = self.path(one)[-1]
             if self._part_of(one) is None or top.text("part_of"):
-                yield Question(PART_UNKNOWN, one.kind.value, one.id, "part_of", one.members)
+                asked = Question(PART_UNKNOWN, one.kind.value, one.id, "part_of", one.members)
+                yield msgspec.structs.replace(asked, items=(one.id,), text=above)
+
+
+def about_of(question: Question) -> About:
+    """What a word about a question is about."""
+    return About(question.code, question.kind, question.attribute, question.items)
 
 
 def _place(one: Golden) -> _Place:

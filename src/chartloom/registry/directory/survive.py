@@ -1,6 +1,6 @@
-"""Golden records: which statements are about one, and whose value survives, attribute by attribute.
+"""Golden records: whose value survives, attribute by attribute.
 
-A function of the set of statements and rules: their order does not matter.
+A function of the set of statements, rules and words of stewards: their order does not matter.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from typing import Final
 
 import msgspec
 
-from chartloom.registry.directory.issues import NUMBER_SHARED, VALUES_DIFFER
+from chartloom.registry.directory.grouping import Groups, member_of
+from chartloom.registry.directory.issues import VALUES_DIFFER
 from chartloom.registry.directory.model import (
+    Claim,
     DirectoryKind,
     Golden,
     Identifier,
@@ -20,9 +22,12 @@ from chartloom.registry.directory.model import (
     Value,
 )
 from chartloom.registry.directory.npi import NPI_SYSTEM
+from chartloom.registry.directory.words import NOTHING_TOLD, Told, Word, seen_of
 from chartloom.registry.persons.folding import fold
 
 RULES: Final = ("source", "newest", "longest")
+#: The rule of a value that a steward chose; no table can name it.
+STEWARD: Final = "steward"
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -38,8 +43,13 @@ Rules = Mapping[tuple[DirectoryKind, str], Rule]
 _DEFAULT: Final = Rule("newest")
 
 
+def rule_of(rules: Rules, kind: DirectoryKind, attribute: str) -> Rule:
+    """The rule for an attribute."""
+    return rules.get((kind, attribute)) or rules.get((kind, "*")) or _DEFAULT
+
+
 def golden_records(
-    statements: Sequence[Statement], rules: Rules
+    statements: Sequence[Statement], rules: Rules, told: Told = NOTHING_TOLD
 ) -> tuple[list[Golden], list[Question]]:
     """All golden records, by kind and id, and what a steward has to look at."""
     questions: list[Question] = []
@@ -48,81 +58,43 @@ def golden_records(
         own = sorted(
             (s for s in statements if s.kind is kind), key=lambda s: (s.source, s.key, s.where)
         )
-        made += [_golden(kind, group, rules, questions) for group in _groups(own, questions)]
+        groups = Groups(own, told)
+        questions += groups.questions
+        made += [_golden(kind, group, rules, told, questions) for group in groups.statements()]
     return made, sorted(set(questions))
 
 
-def _groups(own: Sequence[Statement], questions: list[Question]) -> list[list[Statement]]:
-    """Statements that share an identifier, unless their names are those of two people."""
-    root = list(range(len(own)))
-
-    def find(i: int) -> int:
-        while root[i] != i:
-            root[i] = root[root[i]]
-            i = root[i]
-        return i
-
-    members: dict[int, list[int]] = {i: [i] for i in root}
-    carriers: dict[Identifier, list[int]] = {}
-    for i, statement in enumerate(own):
-        for number in (*statement.identifiers, f"{statement.source}|{statement.key}"):
-            carriers.setdefault(number, []).append(i)
-    for number in sorted(carriers):
-        heads: list[int] = []  # groups that carry the number and are strangers to each other
-        for i in carriers[number]:
-            mine = find(i)
-            if mine in heads:
-                continue
-            kin = next((h for h in heads if not _apart(own, members[h], members[mine])), None)
-            if kin is None:
-                heads.append(mine)
-                continue
-            one, two = sorted((kin, mine))
-            root[two] = one
-            members[one] += members.pop(two)
-            heads[heads.index(kin)] = one
-        if len(heads) > 1:
-            carried = [i for h in heads for i in members[h] if i in carriers[number]]
-            where = tuple(sorted(own[i].where for i in carried))
-            questions.append(Question(NUMBER_SHARED, own[0].kind.value, number, "", where))
-    return [[own[i] for i in sorted(members[r])] for r in sorted(members)]
-
-
-def _apart(own: Sequence[Statement], one: Sequence[int], other: Sequence[int]) -> bool:
-    return any(_strangers(own[a], own[b]) for a in one for b in other)
-
-
-def _strangers(a: Statement, b: Statement) -> bool:
-    """Whether two statements are surely about two people: no word of their names in common."""
-    if a.kind is not DirectoryKind.PRACTITIONER:
-        return False
-    one, other = _words(a), _words(b)
-    return bool(one) and bool(other) and not one & other
-
-
-def _words(s: Statement) -> set[str]:
-    text = f"{s.attributes.get('family', '')} {s.attributes.get('given', '')}"
-    return {w for w in fold(text).split() if len(w) > 1}
-
-
 def _golden(
-    kind: DirectoryKind, group: Sequence[Statement], rules: Rules, questions: list[Question]
+    kind: DirectoryKind,
+    group: Sequence[Statement],
+    rules: Rules,
+    told: Told,
+    questions: list[Question],
 ) -> Golden:
-    identifiers = tuple(sorted({n for s in group for n in s.identifiers}, key=_first_npi))
-    id = identifiers[0] if identifiers else f"{group[0].source}|{group[0].key}"
+    said_of = {n for s in group for n in (*s.identifiers, member_of(s))}
+    numbers = {n for s in group for n in s.identifiers}
+    if told.aliases:
+        numbers |= {n for name in said_of for n in told.aliases.get((kind.value, name), ())}
+    identifiers = tuple(sorted(numbers, key=_first_npi))
+    id = identifiers[0] if identifiers else member_of(group[0])
     attributes: dict[str, Value] = {}
     for name in sorted({name for s in group for name in s.attributes}):
         said = [s for s in group if s.attributes.get(name)]
-        if said:
-            rule = rules.get((kind, name)) or rules.get((kind, "*")) or _DEFAULT
-            attributes[name], unsure = _survivor(name, said, rule)
-            if unsure:
-                where = tuple(sorted(s.where for s in said))
-                questions.append(Question(VALUES_DIFFER, kind.value, id, name, where))
+        if not said:
+            continue
+        kept = _kept(told, kind, name, said_of)
+        value = _survivor(name, said, rule_of(rules, kind, name), kept)
+        attributes[name] = value
+        if value.unsure:
+            where = tuple(sorted(s.where for s in said))
+            seen = seen_of(s.attributes[name] for s in said)
+            decided = value.rule == STEWARD and kept is not None and kept.seen == seen
+            asked = Question(VALUES_DIFFER, kind.value, id, name, where, (id,), value.text, seen)
+            questions.append(msgspec.structs.replace(asked, decided=decided))
     ended = [s.until for s in group if s.until]
     newest = max((s.at for s in group if not s.until), default="")
     active = not ended or newest > max(ended)
-    members = tuple(sorted(f"{s.source}|{s.key}" for s in group))
+    members = tuple(sorted({member_of(s) for s in group}))
     return Golden(id, kind, identifiers, attributes, members, active)
 
 
@@ -130,8 +102,19 @@ def _first_npi(number: Identifier) -> tuple[bool, str]:
     return not number.startswith(NPI_SYSTEM), number
 
 
-def _survivor(name: str, said: Sequence[Statement], rule: Rule) -> tuple[Value, bool]:
-    """Whose value survives, and whether nothing but the alphabet decided between different ones."""
+def _kept(told: Told, kind: DirectoryKind, name: str, items: set[Identifier]) -> Word | None:
+    """What a steward chose for this attribute of this record; of several the latest."""
+    if not told.kept:
+        return None
+    found = [told.kept[w] for i in items if (w := (kind.value, name, i)) in told.kept]
+    return max(found, key=lambda w: (w.said_us, w.by, w.text), default=None)
+
+
+def _survivor(name: str, said: Sequence[Statement], rule: Rule, kept: Word | None) -> Value:
+    """Whose value survives, and whether nothing but the alphabet decided between different ones.
+
+    What a steward chose survives for as long as a source says it.
+    """
 
     def preference(s: Statement) -> tuple[int, int]:
         known = s.source in rule.sources
@@ -145,12 +128,23 @@ def _survivor(name: str, said: Sequence[Statement], rule: Rule) -> tuple[Value, 
             return (len(text), *preference(s), s.at)
         return (s.at, *preference(s))
 
-    best = max(said, key=lambda s: (rank(s), s.attributes[name], s.source))
+    in_order = sorted(said, key=lambda s: (rank(s), s.attributes[name], s.source), reverse=True)
+    best = in_order[0]
+    rivals = [s for s in said if rank(s) == rank(best)]
+    unsure = any(not _same(s.attributes[name], best.attributes[name]) for s in rivals)
+    chosen = [s for s in in_order if kept is not None and _same(s.attributes[name], kept.text)]
+    by, said_us, word = "", 0, rule.rule
+    if kept is not None and chosen:
+        best, word, by, said_us = chosen[0], STEWARD, kept.by, kept.said_us
+        unsure = unsure or any(not _same(s.attributes[name], kept.text) for s in said)
     text = best.attributes[name]
     rest = {(s.source, s.attributes[name]) for s in said if not _same(s.attributes[name], text)}
-    rivals = [s for s in said if rank(s) == rank(best)]
-    unsure = any(not _same(s.attributes[name], text) for s in rivals)
-    return Value(text, best.source, best.at, rule.rule, tuple(sorted(rest))), unsure
+    claims = tuple(
+        Claim(s.source, s.at, s.attributes[name], s.where, _same(s.attributes[name], text))
+        for s in (best, *(s for s in in_order if s is not best))
+    )
+    others = tuple(sorted(rest))
+    return Value(text, best.source, best.at, word, others, claims, by, said_us, unsure)
 
 
 def _same(a: str, b: str) -> bool:
