@@ -88,17 +88,26 @@ class Search(msgspec.Struct, frozen=True):
         return urlencode({k: v for k, v in (values | changes).items() if v})
 
 
+async def _charts(console: Console, request: Request, named: set[str]) -> frozenset[str]:
+    """Of those named on a page, whose chart it may lead the visitor to."""
+    principal = visitor_of(request).principal
+    patients = sorted(named - {""})
+    return await run_in_threadpool(console.authority.open_charts, principal, patients)
+
+
 def routes(console: Console) -> list[BaseRoute]:
     """``/messages``, ``/messages/{position}``, ``/messages/{position}/raw``."""
 
     async def search(request: Request) -> Response:
         asked = asked_of(console, request)
         found = await console.ask(request, needed(asked), find_rows, console, request, asked)
+        rows = found.rows if found else ()
         return console.page(
             request,
             "messages.html",
             search=asked,
-            rows=found.rows if found else (),
+            rows=rows,
+            charts=await _charts(console, request, {row.source_patient for row in rows}),
             nobody=found is None,
             before=found.before if found else 0,
             states=list(MessageState),
@@ -124,10 +133,7 @@ def routes(console: Console) -> list[BaseRoute]:
         explained = await console.ask(request, need, _explain, console, position)
         named = {explained["row"].source_patient}
         named |= {p for link in explained["detail"].links for p in (link.prior, link.surviving)}
-        principal = visitor_of(request).principal
-        charts = await run_in_threadpool(
-            console.authority.open_charts, principal, sorted(named - {""})
-        )
+        charts = await _charts(console, request, named)
         return console.page(request, "message.html", charts=charts, **explained)
 
     async def raw(request: Request) -> Response:
