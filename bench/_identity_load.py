@@ -2,17 +2,18 @@
 
 Records, keys, seals and subject keys are made as the worker makes them; only the rows go in by
 COPY, and the index of keys is built at the end. Decisions between records of one person are made
-and loaded too; those between records of different persons (a few reviews) are not.
+and loaded too; those between records of different persons (a few reviews) are not. Who is who is
+kept beside it (``bench.truth``), so that what the store decides later can be judged.
 """
 
 from __future__ import annotations
 
+import hashlib
 import struct
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 from uuid import UUID
 
-import msgspec
 import psycopg
 
 from chartloom.domain.ids import make_id
@@ -21,10 +22,12 @@ from chartloom.engines.postgres.deciding import Decider
 from chartloom.engines.postgres.matching import Changed, MatchIndex, key_numbers
 from chartloom.engines.postgres.queries_identity import PARAMETERS, PARAMETERS_PUT
 from chartloom.registry.persons import Outcome, decide, pair_of, standardise
-from chartloom.simulate.identity import PROFILES, Labelled, generate
+from chartloom.simulate.identity import PROFILES, Labelled, by_person
 
 NAMESPACE = UUID(int=4)
-WORLD = 20_000
+SEED: Final = 5_000
+#: Of persons, so many arrive once more, or for the first time, when all others are there.
+_LATER_MAX: Final = 25_000
 _CHUNK = 2_000
 #: Rows of two columns as COPY reads them; millions of them go in.
 _COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -32,35 +35,26 @@ _COPY_END = b"\xff\xff"
 _KEY_ROW = struct.Struct("!hiqii").pack
 
 
-def labelled(count: int, held_back: int) -> Iterator[tuple[list[Labelled], list[Labelled]]]:
-    """World after world until there are ``count`` records: (to load, to arrive later)."""
-    loaded, seed = 0, 5_000
-    worlds = max(1, count // int(WORLD * 1.6))
-    later = -(-held_back // worlds)
-    while loaded < count:
-        some = [_of_world(seed, x) for x in generate(seed, WORLD, PROFILES["desk"])]
-        now = some[: max(0, len(some) - later)][: count - loaded]
-        yield now, some[len(some) - later :]
+def labelled(records: int, noise: str) -> Iterator[tuple[list[Labelled], list[Labelled]]]:
+    """Person by person of one world, until there are ``records``: (to load, to arrive later)."""
+    loaded, people = 0, int(records * 0.62) + 50
+    one_of = max(6, people // _LATER_MAX)
+    for some in by_person(SEED, people, PROFILES[noise]):
+        later = some[-1:] if some and _hashed(some[-1].person) % one_of == 0 else []
+        now = some[: len(some) - len(later)]
+        yield now, later
         loaded += len(now)
-        seed += 1
+        if loaded >= records:
+            return
 
 
-def _of_world(seed: int, one: Labelled) -> Labelled:
-    """Systems number their patients from 1 on in every world; here the numbers are others."""
-    numbers = [_numbered(seed, i) for i in one.patient.get("identifier", ())]
-    return msgspec.structs.replace(one, patient={**one.patient, "identifier": numbers})
+def _hashed(person: str) -> int:
+    return int.from_bytes(hashlib.blake2b(person.encode(), digest_size=4).digest())
 
 
-def _numbered(seed: int, identifier: dict[str, Any]) -> dict[str, Any]:
-    codes = {c.get("code") for c in identifier.get("type", {}).get("coding", ())}
-    if codes.isdisjoint({"MR", "PI"}):
-        return identifier
-    return {**identifier, "value": f"{seed}-{identifier['value']}"}
-
-
-def patient_id(world: int, one: Labelled) -> str:
-    """As normalisation makes them."""
-    return make_id(NAMESPACE, "reg", "Patient", str(world), one.id)
+def patient_id(record_id: str) -> str:
+    """Of a record that was loaded."""
+    return make_id(NAMESPACE, "reg", "Patient", record_id)
 
 
 class Loader:
@@ -73,26 +67,28 @@ class Loader:
         self.number = 0
         self.decisions = 0
         self.keys = 0
+        self._waiting: list[list[Labelled]] = []
         self.conn.execute("SET synchronous_commit = off")
         self.conn.execute("ALTER TABLE match_key DROP CONSTRAINT match_key_pkey")
+        self.conn.execute("CREATE SCHEMA bench")
+        self.conn.execute('CREATE TABLE bench.truth (source_patient text COLLATE "C", person text)')
         fingerprint = (store.parameters.fingerprint,)
         self.conn.execute(PARAMETERS_PUT.encode(), fingerprint)
         row = self.conn.execute(PARAMETERS.encode(), fingerprint).fetchone()
         assert row is not None
         self._version = row[0]
 
-    def load(self, world: int, some: Sequence[Labelled]) -> None:
-        """Records of one world."""
-        some = sorted(some, key=lambda one: one.person)
-        for start in range(0, len(some), _CHUNK):
-            self._chunk(world, some[start : start + _CHUNK])
+    def put(self, records: list[Labelled]) -> None:
+        """Records of one person."""
+        self._waiting.append(records)
+        if len(self._waiting) >= _CHUNK:
+            self._chunk(self._waiting)
+            self._waiting = []
 
-    def _chunk(self, world: int, some: Sequence[Labelled]) -> None:
-        changed = [self._changed(patient_id(world, one), one) for one in some]
+    def _chunk(self, persons: Sequence[list[Labelled]]) -> None:
+        people = [[self._changed(one) for one in some] for some in persons]
+        changed = [c for some in people for c in some]
         self.store.guard.prepare([c.patient for c in changed], unseen=True)
-        persons: dict[str, list[Changed]] = {}
-        for one, c in zip(some, changed, strict=True):
-            persons.setdefault(one.person, []).append(c)
         seal = self.store._bodies.seal_match
         with self.conn.transaction():
             first = self.number + 1
@@ -112,16 +108,23 @@ class Loader:
                 copy.write(_COPY_HEAD + b"".join(rows) + _COPY_END)
                 self.keys += len(rows)
             self.number += len(changed)
-            self._people(persons.values())
+            self.told(one for some in persons for one in some)
+            self._people(people)
 
-    def _changed(self, patient: str, one: Labelled) -> Changed:
+    def told(self, some: Iterable[Labelled]) -> None:
+        """Keeps who they are."""
+        with self.conn.cursor().copy("COPY bench.truth FROM STDIN") as copy:
+            for one in some:
+                copy.write_row((patient_id(one.id), one.person))
+
+    def _changed(self, one: Labelled) -> Changed:
         record = standardise(one.patient)
         digest = self._index.digest(one.patient)
-        return Changed(patient, 1, digest, record, key_numbers(self.store.guard, record))
+        return Changed(patient_id(one.id), 1, digest, record, key_numbers(self.store.guard, record))
 
-    def _people(self, persons: Any) -> None:
+    def _people(self, people: Iterable[list[Changed]]) -> None:
         rows, clusters = [], []
-        for members in persons:
+        for members in people:
             linked = {c.patient: c.patient for c in members}
             for i, a in enumerate(members):
                 for b in members[i + 1 :]:
@@ -149,20 +152,26 @@ class Loader:
 
     def finish(self) -> None:
         """Index, statistics, numbers."""
-        self.conn.execute("SET maintenance_work_mem = '512MB'")
+        self._chunk(self._waiting)
+        self.conn.execute("SET maintenance_work_mem = '1GB'")
         self.conn.execute("ALTER TABLE match_key ADD PRIMARY KEY (key, number)")
         self.conn.execute(
             f"ALTER TABLE match_record ALTER COLUMN number RESTART WITH {self.number + 1}".encode()
         )
-        self.conn.execute("VACUUM ANALYZE match_record, match_key, identity_decision, person")
+        self.conn.execute("CREATE INDEX ON bench.truth (source_patient)")
+        self.conn.execute(
+            "VACUUM ANALYZE match_record, match_key, identity_decision, person, subject_key,"
+            " bench.truth"
+        )
         self.conn.execute("CHECKPOINT")
 
-    def sizes(self) -> dict[str, int]:
-        """Bytes of tables and indexes."""
-        query = """
-            SELECT relname, pg_total_relation_size(oid), pg_indexes_size(oid) FROM pg_class
-            WHERE relname IN ('match_record', 'match_key', 'identity_decision', 'subject_key')"""
-        found: dict[str, int] = {}
-        for name, total, indexes in self.conn.execute(query).fetchall():
-            found |= {f"{name}_mb": total // 1_000_000, f"{name}_indexes_mb": indexes // 1_000_000}
-        return found
+
+def sizes(conn: psycopg.Connection) -> dict[str, int]:
+    """Bytes of tables and indexes."""
+    query = """
+        SELECT relname, pg_total_relation_size(oid), pg_indexes_size(oid) FROM pg_class
+        WHERE relname IN ('match_record', 'match_key', 'identity_decision', 'subject_key')"""
+    found: dict[str, int] = {}
+    for name, total, indexes in conn.execute(query).fetchall():
+        found |= {f"{name}_mb": total // 1_000_000, f"{name}_indexes_mb": indexes // 1_000_000}
+    return found

@@ -1,13 +1,15 @@
-"""How long it takes until it is decided who a registration is, among many records.
+"""How long it takes until it is decided who a registration is, among many records; and how well.
 
-    nice .venv/bin/python -m bench.bench_identity_store [--records 100000] [--arrivals 2000]
+    nice .venv/bin/python -m bench.bench_identity_store --folder F [--records N] [--arrivals N]
 
-A fresh store on an embedded server of its own, fsync on, with a key per patient. Simulated records
-are loaded by the code that writes them one by one (``_identity_load``); then registrations that
-were held back come as FHIR Patients: landed, and applied by one worker in this process, ``alone``
-(one after the other, each in a transaction of its own) or up to 100 in one. A time is that of one
-transaction, from reading what is pending to the commit, in which record, keys, decisions, clusters,
-reviews, chart and the batch's audit event become durable. CPU: of this process and of PostgreSQL.
+A store on an embedded server of its own, fsync on, with a key per patient, kept in the folder: made
+when it is not there (``_identity_load``: records of one simulated world, loaded by the code that
+writes them one by one), used again when it is. Registrations that were held back then come as FHIR
+Patients: landed, and applied by one worker in this process, ``alone`` (one after the other, each in
+a transaction of its own) or up to 100 in one; every run takes those that come next. A time is that
+of one transaction, from reading what is pending to the commit, in which record, keys, decisions,
+clusters, reviews, chart and the batch's audit event become durable. CPU: of this process and of
+PostgreSQL. Links and reviews are held against the truth.
 """
 
 from __future__ import annotations
@@ -16,14 +18,13 @@ import argparse
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from bench._identity_load import NAMESPACE, Loader, labelled
+from bench._identity_load import NAMESPACE, Loader, labelled, patient_id, sizes
 from bench._report import Report
 from bench.bench_store import server_cpu_s
 
@@ -35,6 +36,7 @@ from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore
 from chartloom.guard import Guard, SystemClock
 from chartloom.guard.keys import FileKek
 from chartloom.normalize import load_mapping
+from chartloom.registry.persons import default_parameters
 
 FEED = Feed("reg", "Registration", "IT", "http", Format.FHIR, mapping="fhir")
 CLOCK = SystemClock()
@@ -45,23 +47,44 @@ def quantile(values: Sequence[float], share: float) -> float:
     return round(sorted(values)[min(len(values) - 1, int(len(values) * share))] * 1e3, 2)
 
 
+def load(store: PostgresStore, folder: Path, records: int, noise: str) -> dict[str, int]:
+    """Fills a fresh store; writes those who arrive later, in an order that says nothing."""
+    loader, later = Loader(store), []
+    started, cpu_s = time.monotonic(), time.process_time()
+    shown = 0
+    for now, arriving in labelled(records, noise):
+        loader.put(now)
+        later += arriving
+        if loader.number >= shown:
+            print(f"{loader.number:,} records, {time.monotonic() - started:.0f} s", flush=True)
+            shown += 50_000
+    loader.told(later)
+    loader.finish()
+    later.sort(key=lambda one: hashlib.blake2b(one.id.encode()).digest())
+    with (folder / "arrivals.jsonl").open("w") as file:
+        for one in later:
+            file.write(json.dumps({**one.patient, "id": one.id}) + "\n")
+    took_s, cpu_s = time.monotonic() - started, time.process_time() - cpu_s
+    about = {
+        "records": loader.number,
+        "keys": loader.keys,
+        "load_s": round(took_s),
+        "load_cpu_us_each": round(cpu_s / loader.number * 1e6),
+    }
+    (folder / "loaded.json").write_text(json.dumps(about))
+    return about
+
+
 class Bench:
     """The store with its worker."""
 
-    def __init__(self, store: PostgresStore, cluster: Path, records: int, arrivals: int) -> None:
-        self.store, self.cluster = store, cluster
+    def __init__(self, store: PostgresStore, cluster: Path, folder: Path) -> None:
+        self.store, self.cluster, self._next = store, cluster, folder / "next"
+        self.conn = psycopg.connect(store.dsn, autocommit=True)
         self.mapping = load_mapping("fhir")
-        self.later: list[dict[str, Any]] = []
-        self.loader = Loader(store)
-        started, cpu_s = time.monotonic(), time.process_time()
-        for world, (now, later) in enumerate(labelled(records, arrivals)):
-            self.loader.load(world, now)
-            self.later += [{**one.patient, "id": f"{world}-{one.id}"} for one in later]
-            print(f"{self.loader.number:,} records, {time.monotonic() - started:.0f} s", flush=True)
-        self.load_cpu_s = time.process_time() - cpu_s
-        self.loader.finish()
-        print(f"loaded in {time.monotonic() - started:.0f} s", flush=True)
-        self.landed = 0
+        done = int(self._next.read_text()) if self._next.exists() else 0
+        self.later = (folder / "arrivals.jsonl").read_text().splitlines()
+        self.landed = done
 
     def worker(self, batch_max: int) -> hot.Worker:
         mint = self.store.guard.mint
@@ -71,11 +94,10 @@ class Bench:
 
     def land(self, count: int) -> None:
         """Lands the next that were held back."""
-        some, arrivals = self.later[:count], []
-        del self.later[:count]
-        for patient in some:
+        arrivals = []
+        for text in self.later[self.landed : self.landed + count]:
             self.landed += 1
-            body = json.dumps(patient).encode()
+            body = text.encode()
             digest = hashlib.sha256(body).digest()
             control = f"R{self.landed}"
             probe = Message(1, FEED.name, body, CLOCK.now_us(), digest, 0, control, "Patient", "")
@@ -83,12 +105,20 @@ class Bench:
             arrivals.append(
                 Arrival(FEED.name, body, CLOCK.now_us(), digest, control, "Patient", whose)
             )
+            self.conn.execute(
+                "INSERT INTO bench.truth SELECT %s, person FROM bench.truth"
+                " WHERE source_patient = %s",
+                (whose, patient_id(json.loads(text)["id"])),
+            )
+        if len(arrivals) < count:
+            raise SystemExit("All that were held back have arrived: make the folder anew.")
         self.store.land(arrivals)
+        self._next.write_text(str(self.landed))
 
-    def run(self, count: int, batch_max: int) -> dict[str, float]:
+    def run(self, worker: hot.Worker, count: int, batch_max: int) -> dict[str, float]:
         """Times of batches, and CPU per registration in milliseconds."""
         self.land(count)
-        worker, times = self.worker(batch_max), []
+        times: list[float] = []
         cpu_s, server_s, began = time.process_time(), server_cpu_s(self.cluster), time.monotonic()
         done = 0
         while done < count:
@@ -114,62 +144,117 @@ class Bench:
 
     def server_functions(self) -> dict[str, str]:
         """Milliseconds of the store's functions per call, and calls, since this was last asked."""
-        conn = self.loader.conn
-        found = conn.execute(
+        found = self.conn.execute(
             "SELECT funcname, total_time / calls, calls FROM pg_stat_user_functions"
             " WHERE calls > 9 AND total_time > 1 ORDER BY total_time DESC LIMIT 8"
         ).fetchall()
-        conn.execute("SELECT pg_stat_reset()")
+        self.conn.execute("SELECT pg_stat_reset()")
         return {name: f"{ms:.2f} ms, {calls:,} calls" for name, ms, calls in found}
 
-    def outcome(self) -> dict[str, int]:
-        """What became of those that arrived."""
-        row = self.loader.conn.execute(
-            "SELECT (SELECT count(*) FROM outcome), (SELECT count(*) FROM identity_decision"
-            " WHERE position > 1 AND outcome = 'link'), (SELECT count(*) FROM identity_review),"
-            " (SELECT count(*) FROM membership WHERE cause <> 'first'),"
-            " (SELECT count(*) FROM audit_event)"
+    def outcome(self, after: int) -> dict[str, Any]:
+        """What became of those that arrived behind a position, held against the truth."""
+        row = self.conn.execute(
+            """
+            WITH said AS (
+                SELECT d.outcome, d.rule, a.person = b.person AS right FROM identity_decision d
+                JOIN bench.truth a ON a.source_patient = d.low
+                JOIN bench.truth b ON b.source_patient = d.high
+                WHERE d.position > greatest(%s, 1)
+            ), new AS (SELECT source_patient FROM outcome WHERE position > %s)
+            SELECT (SELECT count(*) FROM new),
+                (SELECT count(*) FROM said WHERE outcome = 'link'),
+                (SELECT count(*) FROM said WHERE outcome = 'link' AND NOT "right"),
+                (SELECT count(*) FROM said WHERE outcome = 'review'),
+                (SELECT count(*) FROM said WHERE outcome = 'review' AND NOT "right"),
+                (SELECT count(*) FROM identity_review WHERE position > %s AND state <> 'closed'),
+                (SELECT count(*) FROM new JOIN bench.truth t USING (source_patient)
+                 WHERE EXISTS (SELECT FROM bench.truth o JOIN person p USING (source_patient)
+                               JOIN person m ON m.source_patient = t.source_patient
+                               WHERE o.person = t.person AND o.source_patient <> t.source_patient)),
+                (SELECT count(*) FROM new JOIN bench.truth t USING (source_patient)
+                 JOIN person m USING (source_patient)
+                 WHERE EXISTS (SELECT FROM person p JOIN bench.truth o USING (source_patient)
+                               WHERE p.person_id = m.person_id
+                                   AND p.source_patient <> m.source_patient
+                                   AND o.person = t.person)),
+                (SELECT count(*) FROM new JOIN bench.truth t USING (source_patient)
+                 JOIN person m USING (source_patient)
+                 WHERE EXISTS (SELECT FROM person p JOIN bench.truth o USING (source_patient)
+                               WHERE p.person_id = m.person_id AND o.person <> t.person)),
+                (SELECT count(*) FROM audit_event)
+            """,
+            (after, after, after),
         ).fetchone()
         assert row is not None
-        names = ("applied", "links", "reviews", "moved", "audit_events")
+        names = (
+            "applied",
+            "links",
+            "links_wrong",
+            "decided_review",
+            "decided_review_two_persons",
+            "reviews_open",
+            "known_before",
+            "known_and_joined",
+            "in_a_wrong_cluster",
+            "audit_events",
+        )
         return dict(zip(names, row, strict=True))
 
 
 def main() -> None:
-    """Loads, measures, reports."""
+    """Loads unless that was done, measures, reports."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--noise", default="desk-hurried")
     parser.add_argument("--arrivals", type=int, default=2_000)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="identity-") as folder:
-        server = EmbeddedPostgres(Path(folder) / "pg")
-        guard = Guard.open(Path(folder) / "keys", CLOCK)
-        store = PostgresStore(server.start(), guard, CLOCK)
-        try:
-            store.migrate()
-            with psycopg.connect(server.dsn, autocommit=True) as conn:
-                conn.execute("ALTER SYSTEM SET track_functions = 'pl'")
-                conn.execute("SELECT pg_reload_conf()")
-            store.use_subject_keys(FileKek(Path(folder) / "kek", create=True))
-            bench = Bench(store, server._cluster, options.records, options.arrivals)
-            report = Report(
-                f"identity-store-{bench.loader.number // 1000}k",
-                records=bench.loader.number,
-                keys=bench.loader.keys,
-                load_cpu_us_each=round(bench.load_cpu_s / bench.loader.number * 1e6),
-                load_average=os.getloadavg(),
-                **bench.loader.sizes(),
-            )
-            bench.run(100, 1)  # warm
-            bench.server_functions()
-            report.row(what="alone", **bench.run(options.arrivals // 3, 1))
-            report.row(what="batch", **bench.run(options.arrivals // 3, 100))
-            report.about |= bench.outcome() | {"server_functions": bench.server_functions()}
-            print(report.about)
-            report.write()
-        finally:
-            store.close()
-            server.stop()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    server = EmbeddedPostgres(options.folder / "pg")
+    guard = Guard.open(options.folder / "keys", CLOCK)
+    parameters = default_parameters()
+    store = PostgresStore(server.start(), guard, CLOCK, parameters=parameters)
+    try:
+        store.migrate()
+        with psycopg.connect(server.dsn, autocommit=True) as conn:
+            conn.execute("ALTER SYSTEM SET track_functions = 'pl'")
+            conn.execute("SELECT pg_reload_conf()")
+        done = options.folder / "loaded.json"
+        store.use_subject_keys(FileKek(options.folder / "kek", create=not done.exists()))
+        if done.exists():
+            about = json.loads(done.read_text())
+        else:
+            about = load(store, options.folder, options.records, options.noise)
+        if options.arrivals:
+            measure(Bench(store, server._cluster, options.folder), options.arrivals, about)
+    finally:
+        store.close()
+        server.stop()
+
+
+def measure(bench: Bench, arrivals: int, about: dict[str, int]) -> None:
+    """Alone, then in batches."""
+    report = Report(
+        f"identity-store-{about['records'] // 1000}k",
+        **about,
+        parameters=bench.store.parameters.fingerprint,
+        load_average=os.getloadavg(),
+        **sizes(bench.conn),
+    )
+    row = bench.conn.execute("SELECT coalesce(max(position), 0) FROM landing").fetchone()
+    assert row is not None
+    worker = bench.worker(1)
+    bench.run(worker, 100, 1)  # warm
+    bench.server_functions()
+    report.row(what="alone", **bench.run(worker, arrivals // 2, 1))
+    report.about["server_functions_alone"] = bench.server_functions()
+    worker = bench.worker(100)
+    bench.run(worker, 300, 100)
+    report.row(what="batch", **bench.run(worker, arrivals - arrivals // 2, 100))
+    report.about |= bench.outcome(row[0]) | {"server_functions": bench.server_functions()}
+    print(json.dumps(report.about, indent=1))
+    print(json.dumps(report.rows, indent=1))
+    report.write()
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ def register(app: typer.Typer) -> None:
     group.command(
         epilog="Example:  chartloom identity make labelled.ndjson --people 10000 --noise desk"
     )(make)
+    group.command(epilog="Example:  chartloom identity records 1000000")(records)
     identity_review.register(group)
     app.add_typer(group)
 
@@ -151,6 +152,32 @@ def make(
             lines.write(encode(line) + b"\n")
             count += 1
     ERR.print(f"{count:,} records of {people:,} people; {out}", highlight=False)
+
+
+def records(
+    count: Annotated[
+        int, typer.Argument(help="About how many records of patients there are.", min=1_000)
+    ],
+    site: SiteOption = Path(),
+) -> None:
+    """Says how many records of patients there are, and with it how much has to agree before two
+    are linked or reviewed.
+
+    Decisions that were made before stay as they are until all of them are made anew.
+    """
+    from chartloom.project import load_project
+    from chartloom.project.identity import declare_records, load_matching
+
+    before = load_matching(load_project(site))
+    declare_records(site, count)
+    now = load_matching(load_project(site))
+    ERR.print(
+        f"Linked from {now.link:g} bits on ({before.link:g} before), reviewed from {now.review:g} "
+        f"on ({before.review:g}).",
+        highlight=False,
+    )
+    if now.fingerprint != before.fingerprint:
+        ERR.print("Restart the site, then run `chartloom rebuild`: all is decided anew.")
 
 
 def _columns(given: list[str] | None) -> dict[str, str]:

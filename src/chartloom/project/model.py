@@ -260,6 +260,20 @@ class AccessSettings(Strict):
     )
 
 
+class IdentitySettings(Strict):
+    """``[identity]``: who is one person."""
+
+    records: int = Field(
+        100_000,
+        ge=1_000,
+        le=1_000_000_000,
+        description="About how many records of patients there are, of all sources together. The "
+        "more there are, the more of them look alike by chance, and the more has to agree before "
+        "two are linked or reviewed. Four times fewer or more do no harm; `chartloom doctor` says "
+        "when it is no longer so. Set it with `chartloom identity records`.",
+    )
+
+
 class Settings(Strict):
     """``chartloom.toml``."""
 
@@ -274,3 +288,4 @@ class Settings(Strict):
     sign_in: SignInSettings = SignInSettings()
     doors: DoorSettings = DoorSettings()
     retention: RetentionSettings = RetentionSettings()
+    identity: IdentitySettings = IdentitySettings()

@@ -107,7 +107,7 @@ def create_app(
     registry_door = fhir.routes(
         console,
         ClientRegistry(store, doors.authority, domains or Domains()),
-        default_parameters().link,
+        (doors.identity.parameters if doors.identity else default_parameters)().link,
     )
     rooms = (
         *(entrance, feeds, messages, quarantine, lists, chart_pages, evidence, api, tokens),

@@ -20,6 +20,8 @@ import msgspec
 from chartloom.domain.errors import ChartloomError
 from chartloom.project import Project, read_project
 from chartloom.project.check import check_site
+from chartloom.project.identity import as_trained
+from chartloom.registry.persons import is_fit
 
 if TYPE_CHECKING:
     from chartloom.engines.postgres import PostgresStore
@@ -151,6 +153,7 @@ def _is_up(project: Project) -> bool:
 
 
 def _store(project: Project) -> Iterator[Result]:
+    from chartloom.serve import needs
     from chartloom.wiring.desk import FEEDS, open_desk
 
     if not (project.settings.store.dsn_env or _is_up(project)):
@@ -164,6 +167,7 @@ def _store(project: Project) -> Iterator[Result]:
             quarantined = sum(s.quarantined_count for s in statuses)
             sizes = desk.opened.store.sizes()
             others = _other_parameters(desk.opened.store)
+            records = desk.ask(needs.identity_queue(), desk.opened.store.figures).records
     except ChartloomError as e:
         yield Result("store", False, e.what, e.cure or "Start the site with `chartloom up`.")
         return
@@ -173,8 +177,23 @@ def _store(project: Project) -> Iterator[Result]:
     cure = "Run `chartloom replay`: decisions are made again, by the parameters of now."
     seen = f"also by parameters {', '.join(others)}" if others else "all by the same parameters"
     yield Result("identity decisions", not others, seen, cure)
+    yield identity_records(records, project.settings.identity.records, as_trained(project).records)
     cure = "See `chartloom quarantine`: each has its reason and cure."
     yield Result("quarantine", quarantined == 0, str(quarantined), cure)
+
+
+def identity_records(stored: int, declared: int, measured: int) -> Result:
+    """Whether thresholds for as many records as were declared do for those that are there."""
+    fits = is_fit(declared, stored, measured)
+    seen = f"{stored:,} records; thresholds are for {max(declared, measured):,}"
+    cure = f"Run `chartloom identity records {_rounded(max(stored, 1_000))}`, and what it says."
+    return Result("identity records", fits, seen, cure)
+
+
+def _rounded(number: int) -> int:
+    """To one digit: what is declared is about so many."""
+    unit = int(10 ** (len(str(number)) - 1))
+    return round(number / unit) * unit
 
 
 def _other_parameters(store: PostgresStore) -> list[str]:

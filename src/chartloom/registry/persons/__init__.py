@@ -18,6 +18,7 @@ from chartloom.registry.persons.decide import (
 from chartloom.registry.persons.index import Matcher, candidate_pairs, match_all
 from chartloom.registry.persons.keys import keys
 from chartloom.registry.persons.parameters import Parameters, default_parameters, dump, load
+from chartloom.registry.persons.population import among, is_fit
 from chartloom.registry.persons.record import Home, Kind, MatchRecord, Number
 from chartloom.registry.persons.standardise import standardise
 from chartloom.registry.persons.weigh import weigh
@@ -51,6 +52,7 @@ __all__ = [
     "Parameters",
     "Review",
     "Standing",
+    "among",
     "by_pair",
     "candidate_pairs",
     "cluster",
@@ -60,6 +62,7 @@ __all__ = [
     "default_parameters",
     "dump",
     "evidence",
+    "is_fit",
     "is_overlay",
     "keys",
     "last_words",

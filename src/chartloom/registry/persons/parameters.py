@@ -10,7 +10,7 @@ import hashlib
 from functools import cache, cached_property
 from importlib.resources import files
 from math import log2
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -25,7 +25,8 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
     with this (squeezed) name; usual_family, usual_given: the chance that two people chosen at
     random agree, which the weights of ``exact`` hold already. link, review: least weight in bits.
     household_max: most that home, telephone and mother's name may weigh together, for they come
-    together. carriers_max: a key that more records carry is no key.
+    together. carriers_max: a key that more records carry is no key. records: among about so many
+    the thresholds hold; see ``population.py`` for more.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
     review: float
     household_max: float = 12.0
     carriers_max: int = 60
+    records: Annotated[int, msgspec.Meta(ge=1)] = 100_000
 
     def __post_init__(self) -> None:
         for field, levels in LEVELS.items():
