@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from chartloom.domain.directory import Unknown
 from chartloom.domain.issues import Issue
 from chartloom.domain.labels import BIT, PERSON_MASK, Label
 
@@ -118,6 +119,7 @@ class Derived(msgspec.Struct, frozen=True):
     unread: labels of what the message says besides its contributions, by number of its part
     (``Message.parts``; -1: around the parts); what was refused is at least restricted.
     overlaid: source patients whose records it would turn into somebody else's; it is in quarantine.
+    unknown: whom, what place and what drug it names that the tables of the site do not have.
     """
 
     position: int
@@ -136,6 +138,7 @@ class Derived(msgspec.Struct, frozen=True):
     quarantine: str = ""
     unread: tuple[tuple[int, int], ...] = ()
     overlaid: tuple[str, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
 
     @property
     def labels(self) -> int:

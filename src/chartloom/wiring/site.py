@@ -39,9 +39,11 @@ class OpenSite:
         compiled once."""
         from chartloom.normalize import ResolvingMapping, load_mapping
         from chartloom.project.directory import load_site_directory
+        from chartloom.project.reconciliation import load_site_formulary
         from chartloom.project.sensitivity import load_labeller
 
         labeller = load_labeller(self.project)
+        formulary, _ = load_site_formulary(self.project)
         directory = load_site_directory(self.project)
         compiled: dict[str, Mapping] = {}
         result = {}
@@ -51,8 +53,7 @@ class OpenSite:
             elif feed.mapping not in compiled:
                 source = self.project.mappings[feed.mapping]
                 mapping = load_mapping(source.base, source.overlays, labeller)
-                known = ResolvingMapping(mapping, directory) if directory.kinds else mapping
-                compiled[feed.mapping] = known
+                compiled[feed.mapping] = ResolvingMapping(mapping, directory, formulary)
             result[feed.name] = (feed, compiled[feed.mapping])
         return result
 

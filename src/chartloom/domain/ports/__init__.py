@@ -5,6 +5,7 @@ argument and raises ``GrantRefused`` if the grant is missing, forged or expired.
 not cover is simply not there.
 """
 
+from chartloom.domain.ports.directory import DirectoryRecords
 from chartloom.domain.ports.identity import Identities
 from chartloom.domain.ports.parts import Clock, GrantCoverage, GrantVerifier, Sealer
 from chartloom.domain.ports.protection import (
@@ -25,6 +26,7 @@ __all__ = [
     "Charts",
     "Clock",
     "DataUses",
+    "DirectoryRecords",
     "GlassRecords",
     "GrantCoverage",
     "GrantVerifier",

@@ -19,6 +19,7 @@ from chartloom.engines.postgres.audit_log import transformation
 from chartloom.engines.postgres.bulk import Row
 from chartloom.engines.postgres.calls import BEGIN, COMMIT, Step, rolled_back
 from chartloom.engines.postgres.connect import Connection
+from chartloom.engines.postgres.directory import unknown
 from chartloom.engines.postgres.overlays import OverlayPart, set_free, stopped
 from chartloom.engines.postgres.persons import PersonIndex
 from chartloom.engines.postgres.refusals import refusals
@@ -119,7 +120,7 @@ class CommitPart(OverlayPart):
         ]
         if writes.care_again_of:
             steps.append(calls.care_again(writes.care_again_of, writes.care_again))
-        steps += stopped(batch)
+        steps += stopped(batch) + unknown(self._guard, batch, self._minutes.shard)
 
         def end(issues: Sequence[Row]) -> Step:
             return calls.end(self._prepared_epoch, entry, minutes, issues)

@@ -149,7 +149,8 @@ RETRY_FORGET_LINKS = "DELETE FROM link WHERE position = ANY(%b::int8[])"
 DERIVED_EMPTY = """
 TRUNCATE outcome, bundle, resource, view, person, record_number, link, identifier,
          care, person_label, feed_minute_out, issue_day, retry,
-         match_record, match_key, identity_decision, identity_review, membership, overlay_stop
+         match_record, match_key, identity_decision, identity_review, membership, overlay_stop,
+         unknown_reference
 RESTART IDENTITY"""
 TOTALS_EMPTY = """
 UPDATE feed_total SET

@@ -8,6 +8,7 @@ from chartloom.engines.postgres.charts import ChartsPart
 from chartloom.engines.postgres.cohort import CohortPart
 from chartloom.engines.postgres.commit import CommitPart
 from chartloom.engines.postgres.digest import DigestPart
+from chartloom.engines.postgres.directory import DirectoryPart
 from chartloom.engines.postgres.identities import IdentitiesPart
 from chartloom.engines.postgres.keeping import KeepingPart
 from chartloom.engines.postgres.landing import LandingPart
@@ -17,7 +18,14 @@ from chartloom.engines.postgres.seeking import SeekingPart
 from chartloom.engines.postgres.tidy import TidyPart
 
 if TYPE_CHECKING:
-    from chartloom.domain.ports import Charts, Identities, Landing, Lanes, Messages
+    from chartloom.domain.ports import (
+        Charts,
+        DirectoryRecords,
+        Identities,
+        Landing,
+        Lanes,
+        Messages,
+    )
 
 
 class PostgresStore(
@@ -32,6 +40,7 @@ class PostgresStore(
     SeekingPart,
     IdentitiesPart,
     KeepingPart,
+    DirectoryPart,
 ):
     """Implements ``Landing``, ``Lanes``, ``Charts``, ``Messages`` and ``Identities``.
 
@@ -44,5 +53,7 @@ class PostgresStore(
 
 if TYPE_CHECKING:
 
-    def _fits(store: PostgresStore) -> tuple[Landing, Lanes, Charts, Messages, Identities]:
-        return store, store, store, store, store
+    def _fits(
+        store: PostgresStore,
+    ) -> tuple[Landing, Lanes, Charts, Messages, Identities, DirectoryRecords]:
+        return store, store, store, store, store, store
