@@ -200,3 +200,30 @@ def test_the_feed_that_makes_a_person_large_is_told_once(
         with psycopg.connect(store.dsn) as conn:
             told = conn.execute("SELECT feed, code, sum(count) FROM issue_day GROUP BY 1, 2")
             assert told.fetchall() == ([("reg", "identity-large-person", 1)] if n >= 3 else [])
+
+
+def test_whoever_cannot_be_found_any_more_is_told_of(few: PostgresStore) -> None:
+    """A number that too many carry, or nothing but what too many share; not one common key among
+    others."""
+
+    def told() -> int:
+        with psycopg.connect(few.dsn) as conn:
+            row = conn.execute(
+                "SELECT coalesce(sum(count), 0) FROM issue_day WHERE code = 'identity-crowded'"
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    home = {"line": ["1 Shelter Road"], "city": "Fairhaven", "postalCode": "85003"}
+    for n in range(FEW):  # all at one address, of one name: nothing else is known of them
+        tell(few, Told(f"s{n}", {**person("Ann", "Moor", ""), "address": [home]}, n + 1))
+    assert told() == 0
+    tell(few, Told("s9", {**person("Ann", "Moor", ""), "address": [home]}, 11))
+    assert told() == 1
+    one = {**person("Ann", "Moor", "1961-03-04"), "address": [home]}
+    tell(few, Told("s10", one, 12))  # a date of birth: others can be found by that
+    assert told() == 1
+    for n in range(FEW + 1):
+        tell(few, Told(f"n{n}", person(f"Q{n}", f"Z{n}", f"19{n + 50}-03-04", mr="B100"), 20 + n))
+    assert told() == 2
+    few.close()

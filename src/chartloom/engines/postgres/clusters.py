@@ -66,11 +66,13 @@ class Why(NamedTuple):
 class Settled(NamedTuple):
     """What has to be written so that clusters, reviews and history are right again. opened:
     positions of the messages that brought a review into the queue, one for each; grown: of those
-    after which a person had ``RECORDS_TOLD`` records or more, and had fewer before."""
+    after which a person had ``RECORDS_TOLD`` records or more, and had fewer before; missed: of
+    those whose patient cannot be found by what is said of it, because too many share it."""
 
     steps: list[Step]
     opened: list[int]
     grown: Sequence[int] = ()
+    missed: Sequence[int] = ()
 
 
 class ReviewRow(NamedTuple):

@@ -100,6 +100,18 @@ class Met:
                 self.live[key] = numbers if len(numbers) <= carriers_max else []
 
 
+def crowded(met: Met, changed: Sequence[Changed]) -> list[str]:
+    """Whom others may be missed for: a number of theirs is carried by too many to mean anybody, or
+    all else by which they could be found is."""
+    found = []
+    for one in changed:
+        dead = [not met.live.get(key, True) for key in one.keys]
+        numbers = len({(n.issuer, n.value) for n in one.record.numbers})
+        if any(dead[:numbers]) or (dead[numbers:] and all(dead[numbers:])):
+            found.append(one.patient)
+    return found
+
+
 class Decider:
     """Decides about changed records, and keeps what was decided."""
 

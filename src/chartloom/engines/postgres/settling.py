@@ -15,7 +15,14 @@ from chartloom.engines.postgres.bodies import Bodies
 from chartloom.engines.postgres.calls import Prepared, Result, Step, rows
 from chartloom.engines.postgres.clusters import Reclusterer, Settled, Why
 from chartloom.engines.postgres.connect import Connection
-from chartloom.engines.postgres.deciding import Decider, Known, Met, leave_step, put_step
+from chartloom.engines.postgres.deciding import (
+    Decider,
+    Known,
+    Met,
+    crowded,
+    leave_step,
+    put_step,
+)
 from chartloom.engines.postgres.matching import Changed, MatchIndex
 from chartloom.guard import Guard
 from chartloom.registry.persons import MatchRecord, Pair, Parameters, pair_of
@@ -77,22 +84,25 @@ class Settler:
         known: dict[int, Known] = {}
         seeds: set[str] = set()
         steps: list[Step] = []
+        hidden: list[str] = []
         if found is not None:
             met = Met(rows(conn, found), self.parameters.carriers_max)
             known = self._known(grant, met, changed)
             kept = self._decider.decided(met, changed, known)
             steps, seeds = self._decider.steps(met, kept, self._version)
+            hidden = crowded(met, changed)
         why = _why(batch, changed)
+        missed = [why.changed[p] for p in hidden if p in why.changed]
         seeds.update(p for pair, *_ in why.words for p in pair)
         if not seeds and not steps:
-            return Settled([], [])
+            return Settled([], [], missed=missed)
         whole = self._reclusterer.whole(conn, seeds, steps)
         at_hand = {k.patient: k.record for k in known.values()}
 
         def read(patients: Sequence[str]) -> dict[str, MatchRecord]:
             return self._read(conn, grant, patients)
 
-        return self._reclusterer.changes(whole, at_hand, read, why)
+        return self._reclusterer.changes(whole, at_hand, read, why)._replace(missed=missed)
 
     # Erasing
 

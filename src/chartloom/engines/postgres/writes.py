@@ -22,7 +22,11 @@ from chartloom.engines.postgres.bulk import Row
 from chartloom.engines.postgres.clusters import Settled
 from chartloom.engines.postgres.landing import clean
 from chartloom.engines.postgres.revisions import Revisions
-from chartloom.registry.persons.issues import IDENTITY_LARGE, IDENTITY_REVIEW
+from chartloom.registry.persons.issues import (
+    IDENTITY_CROWDED,
+    IDENTITY_LARGE,
+    IDENTITY_REVIEW,
+)
 
 _DAY_US = 86_400_000_000
 _DIRECTORY_ITEMS_MAX = 10_000
@@ -319,7 +323,11 @@ def with_identity(issues: Sequence[Row], batch: Batch, settled: Settled, shard: 
     feed_of = {m.position: m.feed for m in batch.messages}
     day = batch.applied_at_us // _DAY_US
     found = list(issues)
-    brought = (IDENTITY_REVIEW, settled.opened), (IDENTITY_LARGE, settled.grown)
+    brought = (
+        (IDENTITY_REVIEW, settled.opened),
+        (IDENTITY_LARGE, settled.grown),
+        (IDENTITY_CROWDED, settled.missed),
+    )
     for code, positions in brought:
         feeds = Counter(feed_of[position] for position in positions if position in feed_of)
         found += [(feed, day, code, shard, n) for feed, n in sorted(feeds.items())]

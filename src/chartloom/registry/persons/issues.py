@@ -8,6 +8,7 @@ from chartloom.domain.issues import IssueCode, Severity, register_codes
 
 IDENTITY_REVIEW: Final = "identity-review"
 IDENTITY_LARGE: Final = "identity-large-person"
+IDENTITY_CROWDED: Final = "identity-crowded"
 
 register_codes(
     IssueCode(
