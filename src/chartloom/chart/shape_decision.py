@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from chartloom.chart.elements import first, plain_code
-from chartloom.domain.decisions import ACTOR, FLAG, LINE
+from chartloom.domain.decisions import ACTOR, CONTENT, FLAG, LINE
 
 _Json = dict[str, Any]
 
@@ -24,5 +25,16 @@ def decision(r: _Json) -> _Json:
         "by": by.get("value") if by.get("system") == ACTOR else None,
         "time": r.get("date"),
         "items": [str(e.get("item", {}).get("reference", "")).rpartition("/")[2] for e in entries],
+        "contents": _contents(entries),
         "text": r.get("title"),
+    }
+
+
+def _contents(entries: Sequence[_Json]) -> dict[str, str]:
+    """Resource id -> digest of what it said when it was decided about."""
+    return {
+        str(e.get("item", {}).get("reference", "")).rpartition("/")[2]: str(x.get("valueString"))
+        for e in entries
+        for x in e.get("extension", ())
+        if x.get("url") == CONTENT
     }

@@ -15,6 +15,8 @@ ACTOR: Final = "urn:chartloom:actor"
 FLAG: Final = "urn:chartloom:decision"
 #: Extension of a List: the key of the line.
 LINE: Final = "urn:chartloom:extension:line"
+#: Extension of an entry: digest of what its resource said when it was decided about.
+CONTENT: Final = "urn:chartloom:extension:content"
 
 #: Kind of list -> LOINC code of its ``List.code``.
 CODES: Final[dict[str, str]] = {

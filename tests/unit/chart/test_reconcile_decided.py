@@ -6,15 +6,18 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from tests.support import lists
 from tests.support import medication_lists as drugs
 
+from chartloom.chart import shape_decision
 from chartloom.chart.reconcile import (
     Decision,
     Line,
     ListKind,
     builtin_rules,
+    contents_of,
     reconcile_allergies,
     reconcile_problems,
 )
@@ -165,3 +168,43 @@ def test_a_decision_names_orders_before_doses() -> None:
         "MedicationRequest/o", "MedicationStatement/l", "MedicationAdministration/g0",
     ]  # fmt: skip
     assert len(named) < len(items)
+
+
+def _as_seen(told: Decision, seen: Line) -> Decision:
+    return msgspec.structs.replace(told, contents=contents_of(seen.facts))
+
+
+@pytest.mark.parametrize("day", ["2024-01-01", "2026-05-20"])
+def test_a_refuted_allergy_that_is_told_again_with_a_worse_reaction_comes_back(day: str) -> None:
+    seen = lists.allergy("a", "Penicillin", "2024-01-01")
+    (key,) = (known := _allergies(seen, decisions=()))
+    refuted = [_as_seen(_said(ListKind.ALLERGIES, key, "refuted", "a"), known[key])]
+    worse = lists.allergy(
+        "a", "Penicillin", day, said="2026-05-20", criticality="high",
+        reactions=[{"text": "Anaphylaxis", "severity": "severe"}],
+    )  # fmt: skip
+    line = _allergies(worse, decisions=refuted)[key]
+    assert (line.status, _stale(line)) == ("active", True)
+    again = lists.allergy("a", "Penicillin", "2024-01-01", said="2026-05-20")
+    assert _allergies(again, decisions=refuted)[key].status == "refuted"
+
+
+def test_a_resolved_problem_that_recurs_in_the_same_entry_comes_back() -> None:
+    seen = lists.problem("a", "I26.99", "2024-01-01")
+    (known,) = reconcile_problems(lists.chart(seen), RULES, lists.NOW_US).lines
+    resolved = [_as_seen(_said(ListKind.PROBLEMS, known.key, "resolved", "a"), known)]
+    for onset, stale in (("", False), ("2026-03-01", True)):
+        told = lists.problem("a", "I26.99", "2024-01-01", **({"onset": onset} if onset else {}))
+        chart = lists.chart(told)
+        (line,) = reconcile_problems(chart, RULES, lists.NOW_US, decisions=resolved).lines
+        assert _stale(line) == stale
+
+
+def test_what_was_seen_of_each_resource_is_kept_with_the_decision() -> None:
+    body = decision(
+        "allergies", "substance:peanut", "refuted", "p", [("AllergyIntolerance", "a")],
+        by="user:ada", text="Peanut", labels=0, said_us=5, contents={"a": "0f", "other": "1e"},
+    )  # fmt: skip
+    (entry,) = json.loads(body)["entry"]
+    assert entry["extension"] == [{"url": "urn:chartloom:extension:content", "valueString": "0f"}]
+    assert shape_decision.decision(json.loads(body))["contents"] == {"a": "0f"}

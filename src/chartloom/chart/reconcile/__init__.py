@@ -1,7 +1,7 @@
 """Reconciliation: one list of medications, allergies, problems and results, and why it is so."""
 
 from chartloom.chart.reconcile.allergies import reconcile_allergies
-from chartloom.chart.reconcile.decided import Decision, decisions_of
+from chartloom.chart.reconcile.decided import Decision, contents_of, decisions_of
 from chartloom.chart.reconcile.lines import (
     Confidence,
     Decided,
@@ -29,6 +29,7 @@ __all__ = [
     "Role",
     "Rules",
     "builtin_rules",
+    "contents_of",
     "decisions_of",
     "load_rules",
     "reconcile_allergies",

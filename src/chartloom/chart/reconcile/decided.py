@@ -9,6 +9,7 @@ is forgotten, and none hides what came later.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from hashlib import blake2b
 from typing import Final
 
 import msgspec
@@ -37,7 +38,7 @@ _KIND_OF: Final = {code: ListKind(kind) for kind, code in CODES.items()}
 class Decision(msgspec.Struct, frozen=True):
     """The last word of a person about one line. id: of its List; items: resources it was about.
 
-    said: ``""`` if it was taken back.
+    said: ``""`` if it was taken back. contents: of what was seen, by resource: ``contents_of``.
     """
 
     id: str
@@ -49,6 +50,23 @@ class Decision(msgspec.Struct, frozen=True):
     source_patient: str
     items: tuple[str, ...] = ()
     text: str = ""
+    contents: dict[str, str] = {}
+
+
+#: What of a fact's detail makes it another statement when it changes; the rest is words and visits.
+_CONTENT: Final = ("criticality", "severity", "reactions", "verification", "onset", "abated")
+
+
+def contents_of(facts: Iterable[Fact]) -> dict[str, str]:
+    """Resource id -> digest of what it says in these facts, so that a change is seen later."""
+    said: dict[str, list[str]] = {}
+    for fact in facts:
+        words = (fact.says, *(fact.detail.get(name, "") for name in _CONTENT))
+        said.setdefault(fact.resource_id, []).append("\x1f".join(words))
+    return {
+        id: blake2b("\x1e".join(sorted(told)).encode("utf-8", "replace"), digest_size=8).hexdigest()
+        for id, told in said.items()
+    }
 
 
 def decisions_of(chart: ChartSummary, speakers: Mapping[str, str]) -> tuple[Decision, ...]:
@@ -76,6 +94,7 @@ def decisions_of(chart: ChartSummary, speakers: Mapping[str, str]) -> tuple[Deci
             section.owner(entry["id"]),
             tuple(entry.get("items", ())),
             entry.get("text", ""),
+            dict(entry.get("contents", ())),
         )
         known = last.get((kind, found.key))
         if known is None or (known.at_us, known.id) < (found.at_us, found.id):
@@ -100,9 +119,13 @@ def later_or_unseen(
 
     A decision that names only the first of very many is taken not to have seen the rest. dated:
     says that count by their time alone: events, which contradict nothing that was decided after
-    them. repeated: says that are nothing new when a resource that was seen says them again.
+    them. repeated: says that are nothing new when a resource that was seen says them again;
+    one whose content changed since (a worse reaction, a new onset) was not seen as it is now.
     """
     seen = set(decision.items)
+    if repeated and decision.contents:
+        now = contents_of(line.facts)
+        seen -= {id for id, was in decision.contents.items() if now.get(id, was) != was}
     found = []
     for fact in line.facts:
         if fact.says not in against:

@@ -7,14 +7,14 @@ them stay in the log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
-from chartloom.domain.decisions import CODES, FLAG, LINE, STATUSES, WITHDRAWN
+from chartloom.domain.decisions import CODES, CONTENT, FLAG, LINE, STATUSES, WITHDRAWN
 from chartloom.domain.identity import STEWARD_FEED
 from chartloom.domain.ids import make_id
 from chartloom.domain.issues import Issue
@@ -63,13 +63,15 @@ def decision(
     text: str,
     labels: int,
     said_us: int,
+    contents: Mapping[str, str] | None = None,
 ) -> bytes:
     """The body of a message that says something about one line of a list.
 
     kind: ``medications``, ``allergies`` or ``problems``. key, text: of the line. said: a code of
     ``domain.decisions.STATUSES``, or ``withdrawn``. items: (type, id) of the resources behind the
     line; of more than ``ITEMS_MAX``, orders and listings are kept before events. labels: mask of
-    what they are labelled with; the decision is hidden as they are. by: actor id. Land it with
+    what they are labelled with; the decision is hidden as they are. by: actor id. contents: id ->
+    digest of what the resource said then (``chart.reconcile.contents_of``). Land it with
     ``arrival``.
     """
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=said_us)
@@ -80,8 +82,13 @@ def decision(
             {"system": SYSTEM[label], "code": str(label)} for label in sorted(labels_of(labels))
         ]
     flag = {"coding": [{"system": FLAG, "code": said}]}
+    seen = contents or {}
     entries: list[FhirJson] = [
-        {"flag": flag, "item": {"reference": f"{type}/{id}"}}
+        {
+            **({"extension": [{"url": CONTENT, "valueString": seen[id]}]} if id in seen else {}),
+            "flag": flag,
+            "item": {"reference": f"{type}/{id}"},
+        }
         for type, id in sorted(items, key=lambda item: item[0] not in _WORDS_FIRST)[:ITEMS_MAX]
     ]
     resource: FhirJson = {

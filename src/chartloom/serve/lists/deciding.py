@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from chartloom.chart import ChartSummary
-from chartloom.chart.reconcile import Decision, Line, ListKind
+from chartloom.chart.reconcile import Decision, Line, ListKind, contents_of
 from chartloom.domain.decisions import STATUSES, WITHDRAWN
 from chartloom.domain.grant import Grant
 from chartloom.domain.store import SearchHit
@@ -58,7 +58,7 @@ def decide(console: Console, request: Request, kind: ListKind) -> Response:
     items = dict.fromkeys((f.resource_type, f.resource_id) for f in line.facts)
     body = decision(
         kind.value, key, said, patient, list(items), by=actor, text=line.text,
-        labels=_labels(line, chart, known), said_us=now_us,
+        labels=_labels(line, chart, known), said_us=now_us, contents=contents_of(line.facts),
     )  # fmt: skip
     (receipt,) = log.land([arrival(body, patient, now_us)])
     _settle(grant, console, id, receipt.position)
