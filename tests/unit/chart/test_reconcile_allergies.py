@@ -172,7 +172,9 @@ def test_a_coded_denial_does_not_hide_the_exception_in_its_words(text: str, foun
         ("No known allergies (NKA)", "No known allergies"),
         ("No documented drug allergies", "No known drug allergies"),
         ("no known allergies to food", "No known food allergies"),
-        ("No known latex allergy", "No known environmental allergies"),
+        ("No known latex allergy", "No known latex allergy"),
+        ("no allergy to latex", "No known latex allergy"),
+        ("No known food or latex allergies", "No known food allergies"),
         ("No known drug allergies, no known food allergies", "No known drug allergies"),
     ],
 )
@@ -310,3 +312,14 @@ def test_decisions_come_from_the_feed_of_people_only() -> None:
     taken_back = chart({**entry, "said": "withdrawn"})
     assert decisions_of(taken_back, {"d": "steward"})[0].said == ""
     assert decisions_of(chart({**entry, "said": "explode"}), {"d": "steward"}) == ()
+
+
+def test_a_denial_of_latex_denies_nothing_else() -> None:
+    told = made(
+        allergy("a", "Latex", "2020-01-01"),
+        allergy("b", "Bee venom", "2020-01-01"),
+        allergy("n", "no allergy to latex", "2026-01-01"),
+    )
+    assert "listed-and-denied" in misfits(line(told, "Latex"))
+    (bee,) = (x for x in told.lines if x.text.casefold().startswith("bee"))
+    assert misfits(bee) == set()

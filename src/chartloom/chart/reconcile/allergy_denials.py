@@ -27,6 +27,8 @@ _KINDS: Final = {
     "none-known-food": ("food",),
     "none-known-environment": ("environment", "contact"),
 }
+#: What is denied of one substance alone says nothing of others of its kind.
+_ONE: Final = {"none-known-latex": "latex"}
 _CATEGORY: Final = {
     "medication": "drug",
     "biologic": "drug",
@@ -74,7 +76,10 @@ def against_denials(
 
 def in_scope(denial: str, line: Line) -> bool:
     """Whether an allergy is of the kind that a denial (its key) is about."""
-    kinds = _KINDS.get(denial.removeprefix("substance:"))
+    denied = denial.removeprefix("substance:")
+    if denied in _ONE:
+        return line.key == f"substance:{_ONE[denied]}"
+    kinds = _KINDS.get(denied)
     return kinds is None or _kind_of(line) in kinds
 
 

@@ -20,7 +20,8 @@ _ABOUT: Final = re.compile(r"allerg|hypersensitiv|intoleran|sensitivit")
 _SCOPES: Final = {
     "none-known-drug": "drug drugs medication medications medicine medicines medicinal nkda",
     "none-known-food": "food foods nkfa",
-    "none-known-environment": "environment environmental latex nkea",
+    "none-known-environment": "environment environmental nkea",
+    "none-known-latex": "latex",
 }
 _SCOPE_OF: Final = {word: key for key, words in _SCOPES.items() for word in words.split()}
 #: Words that say how, when and by whom it was said, never of what.
@@ -51,7 +52,8 @@ def denied_scope(text: str) -> str:
     if not all(_understood(words) for words in statements):
         return ""
     scopes = [_SCOPE_OF[w] for words in statements for w in words if w in _SCOPE_OF]
-    return scopes[0] if scopes else "none-known"
+    wider = [scope for scope in scopes if scope != "none-known-latex"]
+    return next(iter(wider or scopes), "none-known")
 
 
 def denies(text: str) -> bool:
