@@ -227,7 +227,7 @@ def test_a_server_too_old_and_a_store_too_new_are_left_alone(
 
     def execute(text: object, *_: object) -> Any:
         ran.append(str(text))
-        return SimpleNamespace(fetchone=lambda: (schema,))
+        return SimpleNamespace(fetchall=lambda: [(schema, "future", None)])
 
     conn: Any = SimpleNamespace(
         info=SimpleNamespace(server_version=server), transaction=nullcontext, execute=execute

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.resources
 import re
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import psycopg
 
@@ -23,38 +27,74 @@ _DAY_US = 86_400_000_000
 
 
 def migrations() -> list[tuple[int, str, str]]:
-    """(number, name, SQL), in order."""
+    """(number, name, SQL), in order. No two have one number."""
     folder = importlib.resources.files("chartloom.engines.postgres").joinpath("sql")
     found = [(m, f) for f in folder.iterdir() if (m := _NAME.fullmatch(f.name))]
-    return sorted((int(m[1]), m[2], f.read_text("utf-8")) for m, f in found)
+    known = sorted((int(m[1]), m[2], f.read_text("utf-8")) for m, f in found)
+    for (number, name, _), (following, other, _) in pairwise(known):
+        if number == following:
+            raise ConfigurationError(
+                f"two migrations have the number {number:04}: {name} and {other}.",
+                cure="Install Chartloom again.",
+            )
+    return known
 
 
 def migrate(conn: Connection, guard: Guard, lanes: int, now_us: int) -> None:
     """Brings the schema up to date; safe to run from several processes at once.
 
+    Every migration that is not on record is applied, in the order of their numbers, wherever its
+    number stands among those that are: branches land in any order. All of it, or nothing.
+
     Raises ``ConfigurationError`` when the server is too old, the schema is newer than this
-    version, or the store was made with other keys.
+    version, a migration on record is not the one that this version has, or the store was made
+    with other keys.
     """
     if conn.info.server_version < SERVER_VERSION_MIN:
         raise ConfigurationError("the PostgreSQL server is older than 15.", cure="Upgrade it.")
     with conn.transaction():
         conn.execute("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
         conn.execute(queries.VERSION_TABLE)
-        row = conn.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()
-        current: int = row[0] if row else 0
+        conn.execute(queries.VERSION_CHECKSUMS)
         known = migrations()
-        if current > known[-1][0]:
-            raise ConfigurationError(
-                "the store was made by a newer version of Chartloom.", cure="Upgrade Chartloom."
-            )
+        recorded = conn.execute(queries.VERSIONS).fetchall()
+        _check_recorded(recorded, known)
+        held = {number: digest for number, _, digest in recorded}
         for number, name, text in known:
-            if number > current:
+            if number not in held:
                 conn.execute(text.encode())
-                conn.execute("INSERT INTO schema_version VALUES (%s, %s)", (number, name))
+            if held.get(number) is None:
+                conn.execute(queries.VERSION_PUT, (number, name, checksum(text)))
         _settle_site(conn, guard, lanes, now_us)
         protection.install(conn, guard)
         conn.execute(BEGIN_ACCESS, ServiceClaims(guard, "migration").current())
         keep_partitions(conn, now_us // _DAY_US)
+
+
+def checksum(text: str) -> bytes:
+    """By which a migration is told from another of the same number."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _check_recorded(
+    recorded: Sequence[Sequence[Any]], known: Sequence[tuple[int, str, str]]
+) -> None:
+    """Raises ``ConfigurationError`` when a row (number, name, checksum or None) of the record is
+    not among ``known``."""
+    mine = {number: (name, checksum(text)) for number, name, text in known}
+    for number, name, digest in recorded:
+        if number not in mine:
+            raise ConfigurationError(
+                f"the store was made by a newer version of Chartloom: it has {number:04} {name}.",
+                cure="Upgrade Chartloom.",
+            )
+        here, content = mine[number]
+        if here != name or (digest is not None and bytes(digest) != content):
+            raise ConfigurationError(
+                f"migration {number:04} ({name}) of the store is not the one of this version"
+                f" ({here}).",
+                cure="Use the version of Chartloom that the store was last used with, or a newer.",
+            )
 
 
 def _settle_site(conn: Connection, guard: Guard, lanes: int, now_us: int) -> None:

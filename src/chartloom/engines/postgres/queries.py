@@ -17,8 +17,18 @@ VERSION_TABLE = """
 CREATE TABLE IF NOT EXISTS schema_version (
     version    integer PRIMARY KEY,
     name       text NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT now()
+    applied_at timestamptz NOT NULL DEFAULT now(),
+    checksum   bytea
 )"""
+
+#: In stores of the versions that kept no checksums it is null.
+VERSION_CHECKSUMS = "ALTER TABLE schema_version ADD COLUMN IF NOT EXISTS checksum bytea"
+
+VERSIONS = "SELECT version, name, checksum FROM schema_version ORDER BY version"
+
+VERSION_PUT = """
+INSERT INTO schema_version (version, name, checksum) VALUES (%s, %s, %s)
+ON CONFLICT (version) DO UPDATE SET checksum = EXCLUDED.checksum"""
 
 PARTITIONS = "SELECT keep_partitions(%s::int4)"
 
