@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from chartloom.domain.errors import ConfigurationError
 from chartloom.registry.directory import (
     NPI_SYSTEM,
+    NUMBER_SHARED,
     Directory,
     DirectoryKind,
     builtin_rules,
@@ -191,3 +192,33 @@ def test_an_npi_with_a_wrong_digit_identifies_nobody() -> None:
     found = directory(practitioners=b"source,key,npi\nhr,1,1234567890\n")
     assert [i.code for i in found.issues] == ["npi-check-digit"]
     assert found.golden[0].identifiers == ()
+
+
+@pytest.mark.parametrize(
+    ("file", "rows"),
+    [
+        (
+            "practitioners",
+            "source,key,family,given,identifiers\nehr,1,Lopez,Maria,{0}\nlab,9,Kim,Maria,{0}\n",
+        ),
+        (
+            "locations",
+            "source,key,name,identifiers\nehr,1,Intensive care,{0}\nlab,9,Cafeteria,{0}\n",
+        ),
+    ],
+)
+def test_a_number_in_common_joins_nobody_of_another_name(file: str, rows: str) -> None:
+    kind = DirectoryKind.PRACTITIONER if file == "practitioners" else DirectoryKind.LOCATION
+    for number, asked in (("1001", 0), ("urn:house|1001", 1)):
+        found = load_directory({f"{file}.csv": rows.format(number).encode()})
+        assert [len(g.members) for g in found.golden] == [1, 1]
+        assert len({g.id for g in found.golden}) == 2
+        assert len([q for q in found.questions if q.code == NUMBER_SHARED]) == asked
+        if not asked:
+            assert found.find(kind, "", "1001") is None, "of two who have it, none is meant"
+
+
+def test_who_marries_keeps_the_npi() -> None:
+    rows = "source,key,family,given,npi\nehr,1,Lopez,Maria,1234567893\nlab,9,Kim,Maria,1234567893\n"
+    (one,) = load_directory({"practitioners.csv": rows.encode()}).golden
+    assert one.members == ("ehr|1", "lab|9")

@@ -81,7 +81,7 @@ def test_who_is_called_the_same_may_be_one() -> None:
 
 
 def test_what_was_parted_is_not_joined_by_a_number_either() -> None:
-    rows = b"source,key,identifiers,family,given\na,1,x,Roe,Jan\nb,2,x,Roe,Jan\n"
+    rows = b"source,key,identifiers,family,given\na,1,u|x,Roe,Jan\nb,2,u|x,Roe,Jan\n"
     assert len(load_directory({"practitioners.csv": rows}).golden) == 1
     about = About(DUPLICATE_POSSIBLE, "Practitioner", "", ("a|1", "b|2"))
     found = load_directory({"practitioners.csv": rows}, [Word(about, Said.DIFFERENT, "u", 1)])

@@ -36,7 +36,7 @@ class Groups:
         self._told_one: set[int] = set()
         self._carriers: dict[Identifier, list[int]] = {}
         for i, statement in enumerate(own):
-            for number in (*statement.identifiers, member_of(statement)):
+            for number in (*map(_scoped(statement), statement.identifiers), member_of(statement)):
                 self._carriers.setdefault(number, []).append(i)
         self._join_told()
         for number in sorted(self._carriers):
@@ -137,7 +137,7 @@ class Groups:
         one, two = ([self._own[i] for i in self._members[h]] for h in (a, b))
         if self._told_one & {a, b}:  # among them are several names of one
             return _strangers(set().union(*map(_words, one)), set().union(*map(_words, two)))
-        return any(_strangers(_words(x), _words(y)) for x in one for y in two)
+        return any(_differ(x, y) for x in one for y in two)
 
     def _two_npis(self, a: int, b: int) -> bool:
         one, two = (
@@ -156,11 +156,40 @@ def _strangers(one: set[str], other: set[str]) -> bool:
     return bool(one) and bool(other) and not one & other
 
 
+def _differ(one: Statement, other: Statement) -> bool:
+    """Whether a number in common does not make them one.
+
+    Who marries keeps the NPI and the given name; any other number is some system's own, and goes
+    with the family name.
+    """
+    if _strangers(_words(one), _words(other)):
+        return True
+    if one.kind is not DirectoryKind.PRACTITIONER or _npis(one) & _npis(other):
+        return False
+    return _strangers(_family(one), _family(other))
+
+
+def _scoped(s: Statement) -> Callable[[Identifier], Identifier]:
+    """A number of no system is known within its source only."""
+    return lambda number: f"{s.source}{number}" if number.startswith("|") else number
+
+
+def _npis(s: Statement) -> set[Identifier]:
+    return {n for n in s.identifiers if _is_npi(n)}
+
+
+def _folded(*texts: str) -> set[str]:
+    return {w for w in fold(" ".join(texts)).split() if len(w) > 1}
+
+
+def _family(s: Statement) -> set[str]:
+    return _folded(s.attributes.get("family", ""))
+
+
 def _words(s: Statement) -> set[str]:
-    if s.kind is not DirectoryKind.PRACTITIONER:
-        return set()
-    text = f"{s.attributes.get('family', '')} {s.attributes.get('given', '')}"
-    return {w for w in fold(text).split() if len(w) > 1}
+    if s.kind is DirectoryKind.PRACTITIONER:
+        return _folded(s.attributes.get("family", ""), s.attributes.get("given", ""))
+    return _folded(s.attributes.get("name", ""))
 
 
 def _person(s: Statement) -> str:

@@ -67,7 +67,8 @@ class Value(msgspec.Struct, frozen=True):
 
 
 class Golden(msgspec.Struct, frozen=True):
-    """One person or place. id: the smallest of its identifiers. active: no source ended it, or a
+    """One person or place. id: the smallest of its identifiers that nobody
+    else has, else its source and key. active: no source ended it, or a
     later one has it still. members: the statements behind it, as ``source|key``."""
 
     id: Identifier

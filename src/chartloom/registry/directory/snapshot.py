@@ -43,7 +43,8 @@ class Directory:
         self.kinds = frozenset(g.kind for g in self.golden)
         for one in self.golden:
             for number in one.identifiers:
-                self._by_number[one.kind, number] = one
+                if not number.startswith("|"):  # of no system: by its value, if nobody else has it
+                    self._by_number[one.kind, number] = one
                 value = number.partition("|")[2]
                 carriers = self._by_value.setdefault((one.kind, value), [])
                 if one not in carriers:

@@ -5,6 +5,7 @@ A function of the set of statements, rules and words of stewards: their order do
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -60,7 +61,10 @@ def golden_records(
         )
         groups = Groups(own, told)
         questions += groups.questions
-        made += [_golden(kind, group, rules, told, questions) for group in groups.statements()]
+        found = list(groups.statements())
+        carried = Counter(n for group in found for n in {n for s in group for n in s.identifiers})
+        shared = {n for n, count in carried.items() if count > 1 or n.startswith("|")}
+        made += [_golden(kind, group, rules, told, questions, shared) for group in found]
     return made, sorted(set(questions))
 
 
@@ -70,13 +74,16 @@ def _golden(
     rules: Rules,
     told: Told,
     questions: list[Question],
+    shared: set[Identifier],
 ) -> Golden:
+    """shared: numbers by which no record can be told from another."""
     said_of = {n for s in group for n in (*s.identifiers, member_of(s))}
     numbers = {n for s in group for n in s.identifiers}
     if told.aliases:
         numbers |= {n for name in said_of for n in told.aliases.get((kind.value, name), ())}
     identifiers = tuple(sorted(numbers, key=_first_npi))
-    id = identifiers[0] if identifiers else member_of(group[0])
+    unique = (n for n in identifiers if n not in shared)
+    id = next(unique, member_of(group[0]))
     attributes: dict[str, Value] = {}
     for name in sorted({name for s in group for name in s.attributes}):
         said = [s for s in group if s.attributes.get(name)]
