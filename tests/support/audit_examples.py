@@ -70,6 +70,9 @@ def every_kind() -> dict[str, dict[str, Any]]:
         Kind.STOPPED,
     ):
         found[kind] = events.change(c, kind, "thing-1", generation="2")
+    found[Kind.DIRECTORY_SAID] = events.directory_said(
+        c, "0123456789abcdef", "keep", "directory-values-differ"
+    )
     found[Kind.IDENTITY_SAID] = events.identity_said(
         c, (PATIENT, "pat-2"), "different", reason="relatives"
     )

@@ -228,6 +228,16 @@ MATRIX: list[tuple[Request, str | None]] = [
     (ask("data_steward", A.VIEW_CHART, TREAT, person("attending")), None),
     (ask("data_steward clinician", A.VIEW_CHART, TREAT, person("department", labels="ETH")), ""),
     (ask("local_operator", A.SAY_IDENTITY, OPS, person()), ""),
+    # People, places and drugs of the hospital
+    (ask("clinician", A.VIEW_DIRECTORY, TREAT), ""),
+    (ask("clinician", A.VIEW_DIRECTORY, OPS), None),
+    (ask("integration_engineer", A.VIEW_DIRECTORY, OPS), ""),
+    (ask("analyst", A.VIEW_DIRECTORY, OPS), None),
+    (ask("data_steward", A.STEWARD_DIRECTORY, OPS), ""),
+    (ask("local_operator", A.STEWARD_DIRECTORY, OPS), ""),
+    (ask("data_steward", A.STEWARD_DIRECTORY, TREAT), None),
+    (ask("integration_engineer", A.STEWARD_DIRECTORY, OPS), None),
+    (ask("clinician", A.STEWARD_DIRECTORY, TREAT), None),
     # Lists of a chart
     (ask("clinician", A.RECONCILE, TREAT, person("attending", labels=LABELLED)), LABELLED),
     (ask("clinician", A.RECONCILE, TREAT, person("department")), ""),

@@ -31,6 +31,19 @@ KEYS: Final = Need(((Action.MANAGE_KEYS, _OPERATE),), what=("site/keys",))
 SESSIONS: Final = Need(((Action.VIEW_SESSIONS, _OPERATE),), what=("site/sessions",))
 END_SESSIONS: Final = Need(((Action.END_SESSIONS, _OPERATE),), what=("site/end-sessions",))
 
+_DIRECTORY: Final = (Action.VIEW_DIRECTORY, _OPERATE), (Action.VIEW_DIRECTORY, _TREAT)
+DIRECTORY_WORD: Final = Need(((Action.STEWARD_DIRECTORY, _OPERATE),), what=("directory/word",))
+
+
+def directory(part: str) -> Need:
+    """People, places and drugs of the hospital. part: a word of ours."""
+    return Need(_DIRECTORY, what=(f"directory/{part}",))
+
+
+def directory_questions(part: str = "questions") -> Need:
+    """What is to be settled in the directory, and what was said of it."""
+    return Need(_DIRECTORY[:1], what=(f"directory/{part}",))
+
 
 def chart(person: str, part: str = "summary", *, may_miss: bool = False) -> Need:
     """A chart, or a part of it. part: a word of ours, never what somebody typed. may_miss: the part

@@ -253,6 +253,15 @@ def reconciled(about: Context, patient: str, resource: str, kind: str, word: str
     return _detailed(event, word=word, list=kind, resource=resource)
 
 
+def directory_said(about: Context, key: str, word: str, code: str) -> Event:
+    """A steward said something about the directory; it is about no patient. key: names what it is
+    about. word: ``same``, ``different``, ``keep``, ``ignore`` or ``withdraw``. code: of the
+    question."""
+    event = _event(about, Kind.DIRECTORY_SAID, v.PROFILES[Kind.DIRECTORY_SAID])
+    _entities(event).append(_data(f"directory/{key}"))
+    return _detailed(event, word=word, question=code)
+
+
 def key_shredded(about: Context, patient: str, reason: str) -> Event:
     """A patient's key was destroyed."""
     event = _event(about, Kind.KEY_SHREDDED)

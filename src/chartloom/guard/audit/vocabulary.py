@@ -48,6 +48,7 @@ class Kind(StrEnum):
     USE_DECIDED = "data-use-decided"
     IDENTITY_SAID = "identity-said"
     RECONCILED = "reconciled"
+    DIRECTORY_SAID = "directory-said"
     STARTED = "started"
     STOPPED = "stopped"
 
@@ -77,6 +78,7 @@ CODES: Final[dict[Kind, tuple[str, str, str, str]]] = {
     Kind.USE_DECIDED: (DCM, "110113", DCM, "110135"),
     Kind.IDENTITY_SAID: (TYPE, "rest", RESTFUL, "update"),
     Kind.RECONCILED: (TYPE, "rest", RESTFUL, "update"),
+    Kind.DIRECTORY_SAID: (TYPE, "rest", RESTFUL, "update"),
     Kind.STARTED: (DCM, "110100", DCM, "110120"),
     Kind.STOPPED: (DCM, "110100", DCM, "110121"),
 }
@@ -99,6 +101,7 @@ ACTIONS: Final[dict[Kind, str]] = {
     Kind.USE_DECIDED: "U",
     Kind.IDENTITY_SAID: "U",
     Kind.RECONCILED: "U",
+    Kind.DIRECTORY_SAID: "U",
 }
 
 #: BALP profile by kind, where there is one.
@@ -108,6 +111,7 @@ PROFILES: Final[dict[Kind, str]] = {
     Kind.DISCLOSURE: "PrivacyDisclosure.Source",
     Kind.IDENTITY_SAID: "Update",
     Kind.RECONCILED: "Update",
+    Kind.DIRECTORY_SAID: "Update",
 }
 #: BALP profile of a search within one patient's record.
 PATIENT_QUERY: Final = "PatientQuery"

@@ -49,6 +49,8 @@ class Action(StrEnum):
     REVIEW_IDENTITY = "review_identity"
     SAY_IDENTITY = "say_identity"
     RECONCILE = "reconcile"
+    VIEW_DIRECTORY = "view_directory"
+    STEWARD_DIRECTORY = "steward_directory"
 
 
 class PersonFacts(msgspec.Struct, frozen=True):
