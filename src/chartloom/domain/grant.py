@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from chartloom.domain.withholding import Withholding
+
 
 class Purpose(StrEnum):
     """Purpose of use (codes of HL7 v3 PurposeOfUse where there is one)."""
@@ -25,6 +27,7 @@ class Grant(msgspec.Struct, frozen=True):
     """Who may see what, why, and until when. Minted and signed by ``guard``, checked by the store.
 
     persons: source patient ids covered, or :data:`EVERYONE`. labels: sensitivity labels covered.
+    withheld: what of that is not shown all the same, since its patient withholds it.
     mac: HMAC-SHA256 over the other fields with the site's grant key.
     """
 
@@ -36,3 +39,4 @@ class Grant(msgspec.Struct, frozen=True):
     grant_id: str
     policy_version: str = ""
     mac: bytes = b""
+    withheld: tuple[Withholding, ...] = ()

@@ -15,13 +15,13 @@ from chartloom.domain.access import DataUse, KnownOfPerson, Target
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import EVERYONE, Grant, Purpose
 from chartloom.domain.identity import Pair
-from chartloom.domain.labels import OF_THE_PERSON
 from chartloom.domain.ports import AccessFacts, Clock, DataUses, GlassRecords
 from chartloom.guard.audit import Actor, Context, Recorder, events
 from chartloom.guard.audit.events import term_fingerprint
 from chartloom.guard.facts import Gatherer, Minter, OwnGrants, Who, actor_of
+from chartloom.guard.heeding import heeding
 from chartloom.guard.identifying import identifiable
-from chartloom.guard.listing import listable, open_charts, open_pairs
+from chartloom.guard.listing import findable, listable, open_charts, open_pairs
 from chartloom.guard.permit import SEARCHES, AccessDenied, Asking, Need, Permit, wait_for
 from chartloom.guard.policy import Action, Decision, PersonFacts, Policies, Request, Windows
 from chartloom.guard.several import Several
@@ -243,7 +243,7 @@ class Authority:
             data_use=use is not None and use.in_force(who.actor, purpose, self._clock.now_us()),
         )
         if action is Action.SEARCH_PERSONS:
-            return self._decide_search(who, request)
+            return findable(self.gatherer, self.policies, who, request)
         decision = self.policies.decide(request)
         if not decision.allowed or person is None:
             return decision
@@ -251,27 +251,7 @@ class Authority:
         (heard,) = self.gatherer.with_consent(who, [person], purpose)
         if heard is person:  # there are none
             return decision
-        return self.policies.decide(msgspec.structs.replace(request, person=heard))
-
-    def _decide_search(self, who: Who, request: Request) -> Decision:
-        """Findable is whose chart could be opened; nobody else is hinted at."""
-        decision = self.policies.decide(request)
-        if not decision.allowed:
-            return decision
-        persons = self.gatherer.own_persons(who)
-        findable: list[str] = []
-        labels: set[str] = set()
-        for person in self.gatherer.with_consent(who, persons, request.purpose):
-            opened = self.policies.decide(
-                Request(who.principal, Action.VIEW_CHART, request.purpose, person)
-            )
-            of_person = {label.value for label in person.labels & OF_THE_PERSON}
-            if opened.allowed and of_person <= set(opened.labels):
-                findable += person.source_patients
-                labels |= of_person
-        return msgspec.structs.replace(
-            decision, persons=tuple(findable), labels=tuple(sorted(labels))
-        )
+        return heeding(self.policies, msgspec.structs.replace(request, person=heard))
 
     def _use(self, use_id: str) -> DataUse | None:
         if not use_id:
@@ -302,6 +282,7 @@ class Authority:
             decision.labels,
             decision.ttl_s,
             decision.policy_version,
+            decision.withheld,
         )
         about = self.context(who.principal, purpose, asking, grant)
         describe = self._describe(need, action)

@@ -20,7 +20,8 @@ from chartloom.domain.grant import EVERYONE, Grant, Purpose
 from chartloom.domain.labels import labels_of
 from chartloom.domain.ports import AccessFacts, Clock, GlassRecords
 from chartloom.domain.resource import FhirJson
-from chartloom.guard.consent import EVERYTHING, consent_facts
+from chartloom.domain.withholding import Withholding
+from chartloom.guard.consent import consent_facts
 from chartloom.guard.policy import PersonFacts, Windows, counts, relations_now
 from chartloom.guard.staff import Principal, resolve
 
@@ -43,6 +44,7 @@ class Minter(Protocol):
         labels: Sequence[str] = ("*",),
         ttl_s: float = 900,
         policy_version: str = "",
+        withheld: Sequence[Withholding] = (),
     ) -> Grant:
         """A signed grant."""
         ...
@@ -174,8 +176,8 @@ class Gatherer:
     ) -> list[PersonFacts]:
         """The same with what the patients' consents say about this question.
 
-        Nothing but whole labels and everything can be withheld from a grant, so a consent that
-        withholds a class of data withholds everything.
+        What is withheld by class stands in ``withheld``: it is no matter of the policies, but of
+        what reads under the grant.
         """
         wanted = [p for person in persons for p in person.source_patients]
         of: dict[str, list[FhirJson]] = {}
@@ -189,9 +191,15 @@ class Gatherer:
         for person in persons:
             # One that names nobody is believed to be about whoever it came with.
             consents = [c for p in (*person.source_patients, "") for c in of.get(p, ())]
-            said = consent_facts(consents, ids, purpose, now_us)
-            denied = said.denied | {EVERYTHING} if said.hidden_types else said.denied
-            answers.append(msgspec.structs.replace(person, denied=denied, permitted=said.permitted))
+            said = consent_facts(consents, ids, purpose, now_us, person.source_patients)
+            answers.append(
+                msgspec.structs.replace(
+                    person,
+                    denied=said.denied,
+                    permitted=said.permitted,
+                    withheld=said.withheld,
+                )
+            )
         return answers
 
     def glass_until(self, who: Who, source_patients: Sequence[str]) -> int:

@@ -18,6 +18,7 @@ from chartloom.domain.errors import GrantRefused, StoreDamaged
 from chartloom.domain.grant import EVERYONE, Grant, Purpose
 from chartloom.domain.keys import DIRECTORY_SUBJECT
 from chartloom.domain.ports import Clock
+from chartloom.domain.withholding import Withholding
 from chartloom.guard.clock import SystemClock
 from chartloom.guard.keyfiles import SiteKeys, load_or_create
 from chartloom.guard.keyring import KeyRing
@@ -93,6 +94,7 @@ class Guard:
         labels: Sequence[str] = ("*",),
         ttl_s: float = 900,
         policy_version: str = "",
+        withheld: Sequence[Withholding] = (),
     ) -> Grant:
         """A signed grant for ``ttl_s`` seconds. Raises ``GrantRefused`` without an actor."""
         if not actor.strip():
@@ -105,6 +107,7 @@ class Guard:
             expires_at_us=self._clock.now_us() + int(ttl_s * 1e6),
             grant_id=uuid4().hex,
             policy_version=policy_version,
+            withheld=tuple(withheld),
         )
         return msgspec.structs.replace(grant, mac=self._mac(grant))
 
@@ -142,7 +145,7 @@ class Guard:
 
     def _mac(self, grant: Grant) -> bytes:
         fields = (
-            "chartloom grant 1",
+            "chartloom grant 2",
             grant.actor,
             grant.purpose,
             grant.persons,
@@ -150,6 +153,7 @@ class Guard:
             grant.expires_at_us,
             grant.grant_id,
             grant.policy_version,
+            grant.withheld,
         )
         return hmac.digest(self._grant_key, _pack(fields), "sha256")
 

@@ -14,6 +14,7 @@ from chartloom.domain.labels import OF_THE_PERSON, labels_of
 from chartloom.guard.facts import Gatherer
 from chartloom.guard.policy import Action, PersonFacts, Policies, Request
 from chartloom.guard.staff import Principal
+from chartloom.guard.withholding import hides_patient
 
 
 def identifiable(
@@ -39,6 +40,7 @@ def identifiable(
     for person in heard:
         decision = policies.decide(Request(who.principal, Action.IDENTIFY_PERSON, purpose, person))
         of_person = {label.value for label in person.labels & OF_THE_PERSON}
-        if decision.allowed and of_person <= set(decision.labels):
+        told = not hides_patient(person.withheld, person.source_patients)
+        if decision.allowed and told and of_person <= set(decision.labels):
             allowed.update(person.source_patients)
     return frozenset(allowed.intersection(source_patients))

@@ -6,14 +6,46 @@ lists ask about every row what its page would ask, for all rows of a page at onc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import msgspec
 
 from chartloom.domain.access import KnownOfPerson, Target
 from chartloom.domain.grant import Purpose
 from chartloom.domain.identity import Pair
+from chartloom.domain.labels import OF_THE_PERSON
+from chartloom.domain.withholding import Withholding
 from chartloom.guard.facts import Gatherer, Who
-from chartloom.guard.policy import Action, PersonFacts, Policies, Request
+from chartloom.guard.heeding import heeding
+from chartloom.guard.policy import Action, Decision, PersonFacts, Policies, Request
 from chartloom.guard.staff import Principal
+from chartloom.guard.withholding import hides_patient
+
+
+def findable(gatherer: Gatherer, policies: Policies, who: Who, request: Request) -> Decision:
+    """The decision on a search: findable is whose chart could be opened; nobody else is hinted
+    at."""
+    decision = policies.decide(request)
+    if not decision.allowed:
+        return decision
+    found: list[str] = []
+    labels: set[str] = set()
+    withheld: list[Withholding] = []
+    for person in gatherer.with_consent(who, gatherer.own_persons(who), request.purpose):
+        asked = Request(who.principal, Action.VIEW_CHART, request.purpose, person)
+        opened = heeding(policies, asked)
+        of_person = {label.value for label in person.labels & OF_THE_PERSON}
+        told = not hides_patient(opened.withheld, person.source_patients)
+        if opened.allowed and told and of_person <= set(opened.labels):
+            found += person.source_patients
+            labels |= of_person
+            withheld += opened.withheld
+    return msgspec.structs.replace(
+        decision,
+        persons=tuple(found),
+        labels=tuple(sorted(labels)),
+        withheld=tuple(withheld),
+    )
 
 
 def listable(
@@ -38,9 +70,13 @@ def listable(
         known = gatherer.facts.known_of_all(grant, patients) if patients else []
         persons = {k.source_patients: gatherer.person(who, k, glass=False) for k in known}
         heard: dict[tuple[Action, Purpose], set[str]] = {}
+        rules: dict[str, tuple[Withholding, ...]] = {}
         for action, purpose in options:
             opened = _open(gatherer, policies, who, list(persons.values()), action, purpose)
             heard[action, purpose] = {p for person in opened for p in person.source_patients}
+            for person in opened:
+                for patient in person.source_patients if person.withheld else ():
+                    rules[patient] = rules.get(patient, ()) + person.withheld
     of = {p: k for k in known for p in k.source_patients}
     unknown = {
         option
@@ -58,7 +94,22 @@ def listable(
             return bool(unknown)  # of somebody in a message that was not applied yet
         return any(some.issuperset(target.source_patients) for some in heard.values())
 
-    return frozenset(p for p in positions if p in targets and may(targets[p]))
+    seen = frozenset(p for p in positions if p in targets and may(targets[p]))
+    return seen - _withheld(gatherer, seen, targets, rules)
+
+
+def _withheld(
+    gatherer: Gatherer,
+    positions: frozenset[int],
+    targets: Mapping[int, Target],
+    rules: Mapping[str, tuple[Withholding, ...]],
+) -> frozenset[int]:
+    """Those of which something is about what a patient withholds by class."""
+    about = {p for p in positions if not rules.keys().isdisjoint(targets[p].source_patients)}
+    if not about:
+        return frozenset()
+    said = tuple(dict.fromkeys(w for some in rules.values() for w in some))
+    return gatherer.facts.messages_withheld(gatherer.grant(), sorted(about), said)
 
 
 def open_pairs(
@@ -82,7 +133,12 @@ def open_pairs(
         found: set[Pair] = set()
         for action, purpose in options:
             opened = _open(gatherer, policies, who, persons, action, purpose)
-            may = {p for person in opened for p in person.source_patients}
+            may = {
+                p
+                for person in opened
+                if not hides_patient(person.withheld, person.source_patients)
+                for p in person.source_patients
+            }
             found.update(pair for pair in pairs if may.issuperset(pair))
     return frozenset(found)
 

@@ -43,4 +43,5 @@ class Several:
             labels=tuple(sorted(labels - closed)),
             ttl_s=min(d.ttl_s for d in decisions),
             policy_version=first.policy_version,
+            withheld=tuple(w for d in decisions for w in d.withheld),
         )

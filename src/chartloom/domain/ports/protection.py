@@ -19,6 +19,7 @@ from chartloom.domain.audit import AuditEntry, LogEnd, LoggedEvent
 from chartloom.domain.grant import Grant
 from chartloom.domain.keys import Tombstone, WrappedKey
 from chartloom.domain.resource import FhirJson
+from chartloom.domain.withholding import Withholding
 
 
 class SubjectKeys(Protocol):
@@ -141,6 +142,12 @@ class AccessFacts(Protocol):
 
     def targets_of_messages(self, grant: Grant, positions: Sequence[int]) -> dict[int, Target]:
         """The same for many; those that are not there are left out."""
+        ...
+
+    def messages_withheld(
+        self, grant: Grant, positions: Sequence[int], withheld: Sequence[Withholding]
+    ) -> frozenset[int]:
+        """Those of ``positions`` that may say something of what is withheld."""
         ...
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import Lock, local
 
 from chartloom.domain.errors import ConfigurationError, GrantRefused
 from chartloom.domain.grant import Grant
 from chartloom.domain.ports import Clock
+from chartloom.domain.withholding import Withholding
 from chartloom.engines.postgres import migrate, protection
 from chartloom.engines.postgres.access import Claim, ServiceClaims, claim, entered
 from chartloom.engines.postgres.bodies import Bodies
@@ -21,6 +22,7 @@ from chartloom.engines.postgres.connect import (
     our_errors,
 )
 from chartloom.engines.postgres.protection_rules import Role
+from chartloom.engines.postgres.withheld import Withheld
 from chartloom.guard import Guard
 from chartloom.registry.persons import Parameters, default_parameters
 
@@ -143,6 +145,15 @@ class StoreBase:
         """The same for what is kept beside the chart: sessions, glass, data uses, facts."""
         with self._reading(grant) as conn:
             yield conn
+
+    def _withheld(self, conn: Connection, grant: Grant) -> Withheld:
+        """What the grant leaves out by class; asks nothing if there is nothing."""
+        return self.withheld(conn, grant, grant.withheld)
+
+    def withheld(self, conn: Connection, grant: Grant, withheld: Sequence[Withholding]) -> Withheld:
+        """What would be left out, read under a grant that shows it (``conn`` is in its
+        transaction)."""
+        return Withheld(grant, withheld, self._bodies, conn)
 
     @contextmanager
     def _serving(self) -> Iterator[Connection]:

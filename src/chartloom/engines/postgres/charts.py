@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from chartloom.domain.chart import PlacedState, Section, SectionView
+from chartloom.domain.chart import PlacedState, Section, SectionView, ViewKey
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
 from chartloom.domain.resource import ResourceState
@@ -15,6 +15,7 @@ from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.compartments import forbidden
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.persons import blinds
+from chartloom.engines.postgres.withheld import placed
 
 #: The fields by which a person can be looked up, beside ``any``.
 SEARCH_FIELDS = ("identifier", "family", "given", "birthdate")
@@ -72,7 +73,10 @@ class ChartsPart(StoreBase):
                 "forbidden": forbidden(grant),
                 "limit": limit * 4,
             }
-            ids = [row[0] for row in conn.execute(queries_read.RECENT, values).fetchall()]
+            found = [row[0] for row in conn.execute(queries_read.RECENT, values).fetchall()]
+            # That something changed may be told by what is withheld alone.
+            partly = self._withheld(conn, grant).concerns(found)
+            ids = [id for id in found if id not in partly]
             hits = self._hits(conn, grant, ids)
         place = {id: i for i, id in enumerate(ids)}
         hits.sort(key=lambda h: min(place.get(p, len(ids)) for p in h.source_patients))
@@ -101,9 +105,14 @@ class ChartsPart(StoreBase):
         if not covered:
             return []
         with self._reading(grant) as conn:
-            asked = (covered, forbidden(grant))
+            withheld = self._withheld(conn, grant)
+            partly = withheld.concerns(covered)
+            whole = [p for p in covered if p not in partly]
+            asked = (whole, forbidden(grant))
             rows = conn.execute(queries_read.SECTIONS, asked, binary=True).fetchall()
-        return [self._bodies.open_view(grant, *row) for row in rows]
+            rest = withheld.sections(partly) if partly else []
+        views = [self._bodies.open_view(grant, *row) for row in rows]
+        return sorted([*views, *rest], key=lambda view: _order(view.key)) if rest else views
 
     def speakers(
         self,
@@ -120,7 +129,11 @@ class ChartsPart(StoreBase):
         wanted, ids = [int(s) for s in sections] or _EVERY_SECTION, list(resource_ids)
         asked = (covered, wanted, forbidden(grant), ids, ids)
         with self._reading(grant) as conn:
-            return dict(conn.execute(queries_read.SPEAKERS, asked, binary=True).fetchall())
+            found = dict(conn.execute(queries_read.SPEAKERS, asked, binary=True).fetchall())
+            withheld = self._withheld(conn, grant)
+            if withheld.concerns(covered):
+                found = {id: feed for id, feed in found.items() if id not in withheld.gone}
+            return found
 
     def made_anew(self, grant: Grant) -> bool:
         """Whether charts are not whole yet, since messages are applied again."""
@@ -141,12 +154,13 @@ class ChartsPart(StoreBase):
             return {}
         with self._reading(grant) as conn:
             rows = conn.execute(queries.STATES, (list(resource_ids),), binary=True).fetchall()
-        rows = [
-            row
-            for row in rows
-            if row[2] or (self._guard.covers(grant, row[1]) and not row[5] & forbidden(grant))
-        ]
-        return {state.id: state for state in self._bodies.open_states(grant, rows)}
+            rows = [
+                row
+                for row in rows
+                if row[2] or (self._guard.covers(grant, row[1]) and not row[5] & forbidden(grant))
+            ]
+            states = self._withheld(conn, grant).states(self._bodies.open_states(grant, rows))
+        return {state.id: state for state in states}
 
     def open_state(self, grant: Grant, row: tuple[Any, ...]) -> ResourceState:
         """A state from its columns, as :mod:`chartloom.engines.postgres.facts` reads them."""
@@ -180,16 +194,27 @@ class ChartsPart(StoreBase):
             "series": series,
         }
         query = queries_read.SERIES if series else queries_read.TIMELINE
+        found: list[PlacedState] = []
         with self._reading(grant) as conn:
-            rows = conn.execute(query, values, binary=True).fetchall()
+            withheld = self._withheld(conn, grant)
+            while True:
+                page = self._page(conn, grant, query, values)
+                found += withheld.placed(page)
+                if len(page) < limit or len(found) >= limit:
+                    return found[:limit]
+                # Some of the page is withheld: what comes after it moves up.
+                values |= {"before": page[-1].sort_us, "before_id": page[-1].state.id}
+
+    def _page(
+        self, conn: Connection, grant: Grant, query: str, values: dict[str, Any]
+    ) -> list[PlacedState]:
+        rows = conn.execute(query, values, binary=True).fetchall()
         states = self._bodies.open_states(grant, [row[: queries.STATE_WIDTH] for row in rows])
         return [
-            _placed(state, *row[queries.STATE_WIDTH :])
+            placed(state, *row[queries.STATE_WIDTH :])
             for state, row in zip(states, rows, strict=True)
         ]
 
 
-def _placed(
-    state: ResourceState, section: int, part: int, sort_us: int, series: str, hidden: bool
-) -> PlacedState:
-    return PlacedState(state, Section(section), part, sort_us, series, hidden, state.labels)
+def _order(key: ViewKey) -> tuple[str, int, int, int]:
+    return key.source_patient, int(key.section), key.part, key.labels

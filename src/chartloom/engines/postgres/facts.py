@@ -18,6 +18,7 @@ from chartloom.domain.access import KnownOfPerson, Relation, Target
 from chartloom.domain.grant import Grant
 from chartloom.domain.labels import BIT, Label
 from chartloom.domain.resource import FhirJson, ResourceState
+from chartloom.domain.withholding import Withholding
 from chartloom.engines.postgres.access import claim
 from chartloom.engines.postgres.care import labels_of_persons, patients_of, relations_of
 from chartloom.engines.postgres.connect import Connection
@@ -170,6 +171,13 @@ class PostgresFacts:
             about = {position: some - {""} for position, some in found.items()}
             gone = self._shredded(conn, grant, {p for a in about.values() if len(a) > 1 for p in a})
         return {p: Target(True, tuple(sorted(some - gone or some))) for p, some in about.items()}
+
+    def messages_withheld(
+        self, grant: Grant, positions: Sequence[int], withheld: Sequence[Withholding]
+    ) -> frozenset[int]:
+        """Those of ``positions`` that may say something of what is withheld."""
+        with self._store.entered(grant) as conn:
+            return self._store.withheld(conn, grant, withheld).messages(positions)
 
     def _shredded(self, conn: Connection, grant: Grant, some: set[str]) -> set[str]:
         if not some:

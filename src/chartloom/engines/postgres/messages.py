@@ -55,11 +55,17 @@ class MessagesPart(StoreBase):
         with self._reading(grant) as conn:
             everyone = "*" in grant.persons
             table = "m" if everyone and waiting and not where.source_patients else "o"
-            conditions, values = self._conditions(conn, grant, where, table)
             query = queries_read.SEARCH_LANDING if table == "m" else queries_read.SEARCH_OUTCOME
-            text = query.format(where=" AND ".join(conditions) or "true")
-            rows = conn.execute(text.encode(), values).fetchall()
-        return [message_row(row) for row in rows]
+            withheld = self._withheld(conn, grant)
+            found: list[MessageRow] = []
+            while True:
+                conditions, values = self._conditions(conn, grant, where, table)
+                text = query.format(where=" AND ".join(conditions) or "true")
+                rows = [message_row(r) for r in conn.execute(text.encode(), values).fetchall()]
+                found += withheld.rows(rows)
+                if len(rows) < where.limit or len(found) >= where.limit:
+                    return found[: where.limit]
+                where = msgspec.structs.replace(where, before=rows[-1].position)
 
     def _conditions(
         self, conn: Connection, grant: Grant, where: MessageFilter, table: str
@@ -123,8 +129,10 @@ class MessagesPart(StoreBase):
             found = conn.execute(queries_read.DETAIL, (position,), binary=True)
             parts = conn.execute(queries_read.BUNDLES, (position,), binary=True)
             row, bundles = found.fetchone(), parts.fetchall()
+        withheld, bundles = self._heard(grant, position, bundles)
         if (
             row is None
+            or withheld
             or not self._guard.covers(grant, row[15])
             or of_message(row[-1]) & forbidden(grant)
         ):
@@ -135,6 +143,18 @@ class MessagesPart(StoreBase):
         stored = (position, shown[1], shown[4], lane, control, kind, patient, conflict, sealed)
         message = trouble.message(self._bodies, grant, stored)
         return self._with_bundles(grant, message_row(tuple(shown)), message, fingerprint, bundles)
+
+    def _heard(
+        self, grant: Grant, position: int, bundles: list[tuple[Any, ...]]
+    ) -> tuple[bool, list[tuple[Any, ...]]]:
+        """Whether something in a message is withheld, and the bundles of whom nothing is."""
+        if not grant.withheld:
+            return False, bundles
+        with self._reading(grant) as conn:
+            withheld = self._withheld(conn, grant)
+            if not withheld.messages([position]):
+                return False, bundles
+        return True, [b for b in bundles if not withheld.concerns([b[1]])]
 
     def _with_bundles(
         self,
@@ -192,6 +212,9 @@ class MessagesPart(StoreBase):
             if place is None:
                 return []
             patient, directory, version = place
+            withheld = self._withheld(conn, grant)
+            if withheld.concerns([patient]) and resource_id in withheld.gone:
+                return []
             parts: dict[int, BundleBody] = {}
             if directory:
                 positions = [version]
@@ -203,8 +226,11 @@ class MessagesPart(StoreBase):
             text = queries_read.SEARCH_OUTCOME.format(where="o.position = ANY(%(positions)s)")
             values = {"positions": positions, "limit": _HISTORY_MAX}
             rows = conn.execute(text.encode(), values).fetchall()
-        found = {row[0]: message_row(row) for row in rows}
-        for position, part in parts.items():  # what is about others too has no row for this grant
+            gone = withheld.messages(positions) if withheld.patients else frozenset()
+        found = {row[0]: message_row(row) for row in rows if row[0] not in gone}
+        for position, part in (
+            parts.items() if not gone else ()
+        ):  # what is about others too has no row for this grant
             if position not in found and part.excerpt is not None:
                 found[position] = excerpts.row(part.excerpt, position, patient)
         return [found[position] for position in sorted(found, reverse=True)]

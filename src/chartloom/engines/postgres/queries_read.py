@@ -43,11 +43,12 @@ WHERE r.source_patient = ANY(%b::text[]) AND r.section = ANY(%b::int2[]) AND r.s
     AND NOT r.hidden AND r.labels & %s::int4 = 0
     AND (%b::text[] = '{}' OR r.id = ANY(%b::text[]))"""
 
-_PLACED = f"{STATE}, section, part, sort_us, series, hidden"
+#: A state with where it stands.
+PLACED = f"{STATE}, section, part, sort_us, series, hidden"
 
 #: The rows are chosen by index; only those that are shown are then read whole.
 TIMELINE = f"""
-SELECT {_PLACED} FROM (
+SELECT {PLACED} FROM (
     SELECT newest.id FROM unnest(%(patients)b::text[]) p
     CROSS JOIN unnest(%(sections)b::int2[]) s
     CROSS JOIN LATERAL (
@@ -60,7 +61,7 @@ SELECT {_PLACED} FROM (
 ) chosen JOIN resource USING (id) ORDER BY sort_us DESC, id DESC"""
 
 SERIES = f"""
-SELECT {_PLACED} FROM (
+SELECT {PLACED} FROM (
     SELECT newest.id FROM unnest(%(patients)b::text[]) p
     CROSS JOIN LATERAL (
         SELECT r.id, r.sort_us FROM resource r
@@ -162,7 +163,7 @@ UPDATE log_head SET generation = generation + 1, replay_until = position"""
 
 # Digest
 
-DIGEST_STATES = f"SELECT {_PLACED}, rank, event_us, version FROM resource"
+DIGEST_STATES = f"SELECT {PLACED}, rank, event_us, version FROM resource"
 # An empty view says the same as none; which of the two there is depends on batching.
 DIGEST_VIEWS = """
 SELECT source_patient, section, part, total, revision, body, labels FROM view

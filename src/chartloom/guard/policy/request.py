@@ -8,6 +8,7 @@ import msgspec
 
 from chartloom.domain.grant import Purpose
 from chartloom.domain.labels import Label
+from chartloom.domain.withholding import Withholding
 from chartloom.guard.staff import Principal
 
 
@@ -59,7 +60,8 @@ class PersonFacts(msgspec.Struct, frozen=True):
     source_patients: what a grant will cover; never shown to the policies. relations: kinds that
     count now (:func:`~chartloom.guard.policy.windows.relations_now`). labels: of the person and of
     the data there is. denied, permitted: from the patient's consent; ``"*"`` denies everything.
-    glass: broken by this user and still open. own: the user is this patient.
+    withheld: what the patient withholds by class; the policies say whether that binds, and do not
+    see it. glass: broken by this user and still open. own: the user is this patient.
     """
 
     source_patients: tuple[str, ...]
@@ -69,6 +71,7 @@ class PersonFacts(msgspec.Struct, frozen=True):
     permitted: frozenset[str] = frozenset()
     glass: bool = False
     own: bool = False
+    withheld: tuple[Withholding, ...] = ()
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -94,7 +97,8 @@ class Decision(msgspec.Struct, frozen=True):
     """The answer, ready to become a Grant.
 
     reasons: ids of the policies that decided. persons, labels: for ``Grant.persons`` and
-    ``Grant.labels``. fault: a policy could not be evaluated; that is always a denial.
+    ``Grant.labels``. withheld: for ``Grant.withheld``. fault: a policy could not be
+    evaluated; that is always a denial.
     """
 
     allowed: bool
@@ -104,3 +108,4 @@ class Decision(msgspec.Struct, frozen=True):
     ttl_s: float = 0.0
     policy_version: str = ""
     fault: bool = False
+    withheld: tuple[Withholding, ...] = ()

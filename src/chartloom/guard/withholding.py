@@ -1,0 +1,246 @@
+"""Which resources a patient's Consents withhold: the rules of a Consent, applied to one resource.
+
+R4 (6.2.10): a provision holds for what meets all its conditions, and each provision within is an
+exception to it, for what also meets the conditions outside. Of exceptions side by side a denial
+wins. What cannot be told (a resource without a time, a code in another element than the one that
+says what it is) counts for denials and not for permits, nor for permits within such denials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from enum import IntEnum
+from typing import Any, Final
+
+import msgspec
+
+from chartloom.chart.place import PLACES
+from chartloom.chart.times import to_us
+from chartloom.domain.labels import PERSON_MASK, labels_of
+from chartloom.domain.resource import FhirJson
+from chartloom.domain.withholding import DENY, NONE, OPEN, PERMIT, Rule, Withholding
+
+_NORMAL: Final = ""
+_FOREVER_US: Final = 2**62
+#: The element that says what a resource is.
+_WHAT: Final[dict[str, str]] = {
+    **dict.fromkeys(
+        ("AllergyIntolerance", "Condition", "Observation", "DiagnosticReport", "Procedure",
+         "ServiceRequest", "Medication", "ChargeItem"),
+        "code",
+    ),
+    **dict.fromkeys(
+        ("MedicationRequest", "MedicationStatement", "MedicationAdministration",
+         "MedicationDispense"),
+        "medicationCodeableConcept",
+    ),
+    **dict.fromkeys(("DocumentReference", "Composition"), "type"),
+    "Immunization": "vaccineCode",
+}  # fmt: skip
+#: Classifications in which a code stands for all that begin with it.
+_BY_PREFIX: Final = ("icd-10", "icd10", "I10", "icd-9", "I9")
+
+
+class _Meets(IntEnum):
+    NO = 0
+    MAYBE = 1
+    YES = 2
+
+
+class _Thing(msgspec.Struct, frozen=True):
+    """A resource, with all codings and references in it."""
+
+    resource: FhirJson
+    codings: frozenset[tuple[str, str]]
+    refers_to: frozenset[str]
+
+
+def withholds(
+    withheld: Sequence[Withholding], source_patient: str, resource: FhirJson, labels: int
+) -> bool:
+    """Whether a resource of a source patient is withheld. labels: its mask."""
+    mine = [w for w in withheld if source_patient in w.source_patients]
+    if not mine:
+        return False
+    thing = _thing(resource)
+    cells = [label.value for label in labels_of(labels & ~PERSON_MASK)] or [_NORMAL]
+    return any(_effect(w, cell, thing) == DENY for w in mine for cell in cells)
+
+
+def hides_patient(withheld: Sequence[Withholding], source_patients: Sequence[str]) -> bool:
+    """Whether one does not learn from the chart who one of these is."""
+    return any(
+        withholds(withheld, patient, {"resourceType": "Patient", "id": patient}, 0)
+        for patient in source_patients
+    )
+
+
+def effect_on_cell(said: Withholding, cell: str) -> str:
+    """What holds for a label (``""``: for what has none) as a whole."""
+    return _effect(said, cell, None)
+
+
+def _effect(said: Withholding, cell: str, thing: _Thing | None) -> str:
+    found = [_of(rule, cell, thing, sure=True) for rule in said.rules]
+    return _strictest(found) or said.base
+
+
+def _of(rule: Rule, cell: str, thing: _Thing | None, *, sure: bool) -> str:
+    meets = _meets(rule, cell, thing)
+    if meets is _Meets.NO:
+        return NONE
+    sure = sure and rule.certain and meets is _Meets.YES
+    excepted = _strictest([_of(inner, cell, thing, sure=sure) for inner in rule.inner])
+    if excepted:
+        return excepted
+    return rule.effect if sure or rule.effect == DENY else NONE
+
+
+def _strictest(effects: Sequence[str]) -> str:
+    return next((e for e in (DENY, PERMIT, OPEN) if e in effects), NONE)
+
+
+def _meets(rule: Rule, cell: str, thing: _Thing | None) -> _Meets:
+    if rule.labels is not None and cell not in rule.labels:
+        return _Meets.NO
+    if not rule.fine:
+        return _Meets.YES
+    if thing is None:
+        return _Meets.NO  # it is about some of it only
+    return min(check(rule, thing) for check in _CONDITIONS)
+
+
+def _types(rule: Rule, thing: _Thing) -> _Meets:
+    if rule.types is None or thing.resource["resourceType"] in rule.types:
+        return _Meets.YES
+    within = thing.resource.get("contained", ())
+    some = any(isinstance(c, dict) and c.get("resourceType") in rule.types for c in within)
+    return _Meets.MAYBE if some else _Meets.NO
+
+
+def _codes(rule: Rule, thing: _Thing) -> _Meets:
+    if rule.codes is None:
+        return _Meets.YES
+    name = _WHAT.get(thing.resource["resourceType"], "")
+    own = set(_codings(thing.resource.get(name))) if name else set()
+    if own.intersection(rule.codes):
+        return _Meets.YES
+    if any(_like(said, found) for said in rule.codes for found in thing.codings):
+        return _Meets.MAYBE
+    return _Meets.MAYBE if name and not own else _Meets.NO  # in words only
+
+
+def _like(said: tuple[str, str], found: tuple[str, str]) -> bool:
+    """Whether a code in a resource may be one that was said."""
+    if said[0] and found[0] and said[0] != found[0]:
+        return False
+    if said[1].casefold() == found[1].casefold():
+        return True
+    system = said[0] or found[0]
+    return any(word in system for word in _BY_PREFIX) and found[1].startswith(said[1])
+
+
+def _data(rule: Rule, thing: _Thing) -> _Meets:
+    if rule.data is None:
+        return _Meets.YES
+    best = _Meets.NO
+    for meaning, id in rule.data:
+        if thing.resource.get("id") == id:
+            return _Meets.YES
+        if meaning != "instance" and id in thing.refers_to:
+            best = max(best, _Meets.YES if meaning == "dependents" else _Meets.MAYBE)
+    return best
+
+
+def _span(rule: Rule, thing: _Thing) -> _Meets:
+    if rule.span is None:
+        return _Meets.YES
+    if thing.resource["resourceType"] == "Patient":
+        return _Meets.NO  # who somebody is, is of no time
+    times = _times(thing.resource)
+    if times is None:
+        return _Meets.MAYBE
+    (start, end), (perhaps, surely, surely_until, perhaps_until) = times, rule.span
+    if end < perhaps or start > perhaps_until:
+        return _Meets.NO
+    return _Meets.YES if start >= surely and end <= surely_until else _Meets.MAYBE
+
+
+_CONDITIONS: Final[tuple[Callable[[Rule, _Thing], _Meets], ...]] = (_types, _codes, _data, _span)
+
+
+def _times(resource: FhirJson) -> tuple[int, int] | None:
+    """From when to when a resource is about, as the chart places it; ``None`` if nobody knows."""
+    place = PLACES.get(resource["resourceType"])
+    for path in place.times if place else ():
+        value: Any = resource
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        at_us = to_us(value)
+        if not at_us:
+            continue
+        last_us = at_us if len(value) > 10 else _end_of(value, at_us)
+        if path[-1] != "start":
+            return at_us, last_us
+        end = resource[path[0]].get("end")
+        end_us = to_us(end)
+        return at_us, _end_of(end, end_us) if end_us else _FOREVER_US
+    return None
+
+
+def _end_of(text: str, at_us: int) -> int:
+    """The last moment that a date may stand for."""
+    days = {4: 366, 7: 31, 10: 1}.get(len(text), 0)
+    return at_us + max(days * 86_400_000_000 - 1, 0)
+
+
+def _thing(resource: FhirJson) -> _Thing:
+    return _Thing(
+        resource,
+        frozenset(_codings(resource)),
+        frozenset(text.rpartition("/")[2] for text in _references(resource)),
+    )
+
+
+def _codings(value: Any) -> Iterator[tuple[str, str]]:
+    """All codings in a value, as (system, code)."""
+    if isinstance(value, dict):
+        system, code = value.get("system", ""), value.get("code")
+        if isinstance(code, str) and isinstance(system, str):
+            yield system, code
+        for name, child in value.items():
+            if name != "meta":
+                yield from _codings(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from _codings(child)
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        text = value.get("reference")
+        if isinstance(text, str):
+            yield text
+        for child in value.values():
+            yield from _references(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from _references(child)
+
+
+def without_references(value: Any, gone: Callable[[str], bool]) -> Any:
+    """A resource without its references to what is withheld, and what they are called there.
+
+    gone: whether a reference (``Type/id``) leads to something withheld.
+    """
+    if isinstance(value, dict):
+        if isinstance(text := value.get("reference"), str) and gone(text):
+            return None
+        kept = {k: without_references(v, gone) for k, v in value.items()}
+        return {k: v for k, v in kept.items() if v is not None or value[k] is None} or None
+    if isinstance(value, list):
+        found = [without_references(v, gone) for v in value]
+        return [v for v, was in zip(found, value, strict=True) if v is not None or was is None] or (
+            None if value else []
+        )
+    return value
