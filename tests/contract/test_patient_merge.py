@@ -14,6 +14,7 @@ from tests.support.site import serving
 
 from chartloom.domain.codec import encode
 from chartloom.domain.resource import LinkKind
+from chartloom.guard.audit import read_events
 
 __all__ = ["postgres_server"]
 
@@ -160,3 +161,30 @@ def test_nobody_opens_two_strangers_by_their_own_word(house: House, sign_in: Sig
     assert [w.kind for w in house.words(pair)] == [LinkKind.MERGE, LinkKind.WITHDRAW]
     assert client.ask(page)[0] == 404
     assert sign_in("mina").ask(page)[0] == 200  # somebody else spoke: that is a question
+
+
+def test_every_answer_is_one_event_about_both(house: House, sign_in: SignIn) -> None:
+    source, target = house.ids["thin-a"], house.ids["thin-b"]
+    client = sign_in("yusuf")
+    client.csrf("/me")
+    asked = (
+        ("merge", {"preview": True}, "read", ""),
+        ("unmerge", {}, "read", ""),  # they said nothing, and both are told
+        ("merge", {}, "identity-said", ""),
+        ("merge", {}, "read", ""),  # that was said before
+        ("unmerge", {}, "identity-said", ""),
+        ("unmerge", {}, "read", ""),
+    )
+    for operation, more, kind, denied in asked:
+        before = house.site.audit.end().size
+        status, answer = ask(client, source, target, operation, **more)
+        assert status in (200, 202)
+        assert part(answer, "result")["name"]
+        seen = [e for e in read_events(house.site.audit.read(before, 100)) if e.patients]
+        assert [(e.actor, e.kind, e.denied) for e in seen] == [("yusuf", kind, denied)], operation
+        assert set(seen[0].patients) == {source, target}
+    # What is denied for want of a question is on record as denied, with no id.
+    before = house.site.audit.end().size
+    assert ask(client, source, house.ids["same-b"], "unmerge")[0] == 404
+    seen = [e for e in read_events(house.site.audit.read(before, 100)) if e.denied]
+    assert [(e.actor, e.denied, e.patients) for e in seen] == [("yusuf", "denied", ())]

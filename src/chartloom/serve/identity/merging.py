@@ -25,6 +25,7 @@ from chartloom.guard.authority import AccessDenied
 from chartloom.guard.facts import actor_of
 from chartloom.serve import needs
 from chartloom.serve.console import Console, asking_of, form_of, visitor_of
+from chartloom.serve.denials import denied
 from chartloom.serve.identity.door import IdentityDoor
 from chartloom.serve.identity.pairs import in_question, pair_of
 from chartloom.serve.identity.saying import speak
@@ -84,17 +85,25 @@ def _answer(console: Console, door: IdentityDoor, request: Request, kind: LinkKi
         permit = console.authority.permit(visitor.principal, need, asking)
         if asked.preview:
             return permit.run(_preview, console, door, asked, actor)
-        about = console.authority.context(visitor.principal, permit.purpose, asking, permit.grant)
+    except AccessDenied:
+        if visitor.session is not None:
+            raise
+        return _fhir(outcome("error", "forbidden", "Only people who signed in may merge."), 403)
+    about = console.authority.context(visitor.principal, permit.purpose, asking, permit.grant)
+    try:
         answer = _Answer(permit.grant, console, door, asked, actor)
         said = speak(
             permit.grant, console.authority, about, door, console.clock, asked.pair, kind,
             actor, asked.reason, strangers=True, surviving=asked.target,
         )  # fmt: skip
     except AccessDenied:
-        if visitor.session is not None:
-            raise
-        return _fhir(outcome("error", "forbidden", "Only people who signed in may merge."), 403)
-    return answer.undone(said=said) if kind is LinkKind.WITHDRAW else answer.done(said=said)
+        raise denied(console, request, need) from None
+
+    def told(_: Grant) -> Response:
+        return answer.undone(said=said) if kind is LinkKind.WITHDRAW else answer.done(said=said)
+
+    # What was said is on record with both records. Otherwise this is a look at them, and one event.
+    return told(permit.grant) if said else permit.run(told)
 
 
 def _preview(
