@@ -177,7 +177,7 @@ def records(
         highlight=False,
     )
     if now.fingerprint != before.fingerprint:
-        ERR.print("Restart the site, then run `chartloom rebuild`: all is decided anew.")
+        ERR.print("Restart the site, then run `chartloom replay`: all is decided anew.")
 
 
 def _columns(given: list[str] | None) -> dict[str, str]:
