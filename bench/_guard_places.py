@@ -33,12 +33,16 @@ GUARDS = (
 #: Here checks stand between much else: only those count that end in an error or are a call.
 DOORS = (
     "serve/*.py", "sources/options.py", "sources/server.py", "sources/fhir_rest/app.py",
-    "sources/mllp/source.py",
+    "serve/client_registry/*.py", "serve/identity/*.py", "serve/lists/*.py",
+    "sources/mllp/source.py", "sources/mllp/questions.py",
+    "engines/postgres/identities.py", "engines/postgres/overlays.py",
+    "engines/postgres/settling.py",
     "engines/postgres/charts.py", "engines/postgres/messages.py", "engines/postgres/persons.py",
     "engines/postgres/landing.py", "engines/postgres/lanes.py", "engines/postgres/connect.py",
     "engines/postgres/migrate.py", "engines/postgres/cohort.py", "engines/postgres/tidy.py",
     "wiring/export.py", "wiring/auditing.py", "wiring/keeping.py", "wiring/keys.py",
-    "wiring/internal_ca.py", "wiring/site.py", "project/tls.py",
+    "wiring/internal_ca.py", "wiring/site.py",
+    "wiring/identity_door.py", "project/tls.py",
 )  # fmt: skip
 
 #: Tests of the map (``_reached``): those that run in the process and may reach a check.
@@ -51,12 +55,14 @@ QUICK_TESTS = (
 #: The same, and those that build a whole site first.
 TESTS = (
     *QUICK_TESTS, "tests/browser", "tests/scenario/test_command_line.py",
-    "tests/scenario/test_export.py", "tests/scenario/test_files_source.py",
-    "tests/scenario/test_guarded_http.py", "tests/scenario/test_http_source.py",
+    "tests/scenario/test_export.py", "tests/scenario/test_fhir_identity_door.py",
+    "tests/scenario/test_files_source.py", "tests/scenario/test_guarded_http.py",
+    "tests/scenario/test_http_source.py", "tests/scenario/test_identity_door_of_a_site.py",
     "tests/scenario/test_internal_tls.py", "tests/scenario/test_keys_and_audit_commands.py",
     "tests/scenario/test_landing_refusals.py", "tests/scenario/test_lost_keys.py",
     "tests/scenario/test_mllp_batches_and_tls.py", "tests/scenario/test_operator_on_record.py",
-    "tests/scenario/test_shredding.py", "tests/scenario/test_token_to_feed.py",
+    "tests/scenario/test_overlays.py", "tests/scenario/test_shredding.py",
+    "tests/scenario/test_token_to_feed.py", "tests/scenario/test_v2_identity_door.py",
 )  # fmt: skip
 #: Tests about how PostgreSQL is run: they take long and reach no check.
 LEFT_OUT = frozenset({"tests/contract/test_embedded_postgres.py"})

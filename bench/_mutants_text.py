@@ -104,7 +104,7 @@ def _of_sql(path: str, text: str) -> Iterator[Mutant]:
 def _in_function(body: str) -> Iterator[tuple[int, int, str, str]]:
     """(start, end, kind, what is put there)."""
     for found in _IF.finditer(body):
-        refuses = re.match(r"\s*(RAISE\b|RETURN( NULL| false)?;)", body[found.end() :])
+        refuses = re.match(r"\s*(RAISE\b|RETURN( NULL| false| 0)?;)", body[found.end() :])
         yield (*found.span(1), "never refuses" if refuses else "always",
                " false " if refuses else " true ")  # fmt: skip
         for start, end in _split(body, *found.span(1), "OR" if refuses else "AND"):
