@@ -37,7 +37,7 @@ def test_reads_share_a_transaction_and_grants_do_not(two: PostgresStore) -> None
             with pytest.raises(NotFound):
                 two.person(other, "p1")
             assert two.person(one, "p1").source_patients == ("p1",)
-        with two.entered(one) as first, two.entered(one) as second:
+        with two.entered(one) as first, two.together(one), two.entered(one) as second:
             assert first is second
     with two.entered(one) as later, two.entered(other) as beside:
         assert later is not beside

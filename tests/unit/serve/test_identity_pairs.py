@@ -8,12 +8,18 @@ import pytest
 
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
-from chartloom.domain.identity import IdentityDecision, IdentityReview, Membership
+from chartloom.domain.identity import (
+    IdentityDecision,
+    IdentityReview,
+    IdentityWord,
+    LinkKind,
+    Membership,
+)
 from chartloom.domain.message import MessageState
 from chartloom.domain.resource import ResourceState, Stamp
 from chartloom.domain.store import MessageRow
 from chartloom.registry.persons import default_parameters
-from chartloom.serve.identity.pairs import PROTECTED, pair_of, read_pair
+from chartloom.serve.identity.pairs import PROTECTED, _raised, pair_of, read_pair
 
 PAIR = ("a", "b")
 GRANT: Any = object()
@@ -90,3 +96,25 @@ def test_two_people_about_whom_there_is_no_question_are_not_there(outcome: str) 
 def test_two_that_were_joined_are_one_person_now() -> None:
     assert read(Who("link")).one_person
     assert pair_of("b", "a") == pair_of("a", "b") == PAIR
+
+
+@pytest.mark.parametrize("there", [(), ("a",), ("b",)])
+def test_a_pair_of_which_one_is_not_there_is_not_there(there: tuple[str, ...]) -> None:
+    """Not as a page with half of what there is to compare."""
+    store: Any = Store()
+    all_of = store.states
+    store.states = lambda grant, ids: {i: s for i, s in all_of(grant, ids).items() if i in there}
+    who: Any = Who("review")
+    with pytest.raises(NotFound, match="not there"):
+        read_pair(GRANT, store, who, PAIR, "me", default_parameters())
+
+
+def test_what_somebody_said_makes_no_question_of_their_own() -> None:
+    """A review counts if it stood before the first word of who asks; other people's words do."""
+    mine = IdentityWord(PAIR, LinkKind.LINK, 50, 9, "said", by="me")
+    for since_us, raised in ((49, True), (50, False), (51, False)):
+        review = IdentityReview(PAIR, 1.0, "score", since_us)
+        assert _raised(review, (mine,), "me") is raised
+        assert _raised(review, (), "me")
+    assert not _raised(None, (mine,), "me")
+    assert not _raised(None, (), "me")

@@ -1,0 +1,116 @@
+"""What other systems may ask the doors of identity: each thing that is refused, by itself."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chartloom.serve.client_registry import fhir
+from chartloom.serve.client_registry.domains import Domain, Domains
+from chartloom.serve.client_registry.fhir_params import read_parameters
+from chartloom.serve.client_registry.registry import Declined
+
+TEST = Domain("TEST", "1.2.3", "http://test.example/ids")
+NAMED = Domains([TEST])
+
+
+def code_of(*pairs: tuple[str, str]) -> str:
+    """Why a search is refused; "" if it is not."""
+    try:
+        read_parameters(pairs, NAMED)
+    except Declined as declined:
+        return declined.code
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("family", "Weber", ""), ("family:exact", "Weber", ""),
+        ("family:contains", "Weber", "not-supported"), ("family:missing", "true", "not-supported"),
+        ("gender:exact", "male", "not-supported"), ("identifier:exact", "7", "not-supported"),
+        ("phone", "1", "not-supported"), ("_sort", "family", "not-supported"),
+        ("gender", "male", ""), ("gender", "m", "code-invalid"), ("gender", "Male", "code-invalid"),
+        ("active", "true", ""), ("active", "false", ""), ("active", "yes", "invalid"),
+        ("active", "True", "invalid"), ("active", "1", "invalid"),
+        ("identifier", "http://test.example/ids|7", ""), ("identifier", "7", ""),
+        ("identifier", "urn:oid:1.2.3|7", ""),
+        ("identifier", "http://other.example|7", "unknown-domain"),
+        ("identifier", "http://test.example/ids|", ""),
+        ("identifier", "http://other.example|", "unknown-domain"),
+        ("identifier", "|", "invalid"), ("identifier", "http://test.example/ids| ", ""),
+        ("identifier", "http://test.example/ids|7,http://test.example/ids|", "invalid"),
+        ("birthdate", "1984-02", ""), ("birthdate", "soon", "invalid"),
+        ("birthdate", "1984-13", "invalid"), ("birthdate", "", "invalid"),
+        ("_count", "1", ""), ("_count", "999999", ""), ("_count", "1000000", "invalid"),
+        ("_count", "0", "invalid"), ("_count", "-1", "invalid"), ("_count", "", "invalid"),
+        ("_count", "\u0667", "invalid"), ("_count", "x", "invalid"), ("_count", "1e3", "invalid"),
+        ("family", "", "invalid"), ("family", "a,,b", "invalid"), ("family", ",", "invalid"),
+        ("given", ",".join("a" * 20), ""), ("given", ",".join("a" * 21), "invalid"),
+        ("given", "a" * 200, ""), ("given", "a" * 201, "too-long"),
+        ("_id", "a" * 4001, "invalid"), ("_id", "a,b", ""), ("_id", "", "invalid"),
+    ],
+)  # fmt: skip
+def test_parameters_of_a_search(name: str, value: str, code: str) -> None:
+    assert code_of((name, value)) == code
+
+
+def request(body: bytes) -> Any:
+    return SimpleNamespace(scope={"chartloom.body": body})
+
+
+@pytest.mark.parametrize("body", [
+    b"", b"[]", b"7", b'"x"', b"{", b'{"resourceType": "Parameters", "resourceType": "Parameters"}',
+    b'{"resourceType": "Patient"}', b"{}", b'{"resourceType": "Parameters", "parameter": "x"}',
+    b'{"resourceType": "Parameters", "parameter": [{"valueString": "x"}]}',
+    b'{"resourceType": "Parameters", "parameter": [{"name": "x"}]}',
+    b'{"resourceType": "Parameters", "parameter": '
+    b'[{"name": "x", "valueString": "a", "resource": {"resourceType": "Patient"}}]}',
+])  # fmt: skip
+def test_a_body_that_is_no_question(body: bytes) -> None:
+    good = b'{"resourceType": "Parameters", "parameter": [{"name": "x", "valueString": "a"}]}'
+    assert fhir._parameters(request(good)) == {"x": ["a"]}
+    with pytest.raises(Declined) as declined:
+        fhir._parameters(request(body))
+    assert declined.value.code == "structure"
+
+
+PATIENT = {"resourceType": "Patient"}
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({}, "required"), ({"resource": []}, "required"), ({"resource": ["x"]}, "required"),
+        ({"resource": [PATIENT, PATIENT]}, "required"), ({"resource": [{}]}, "structure"),
+        ({"resource": [{"resourceType": "Person"}]}, "structure"),
+        ({"resource": [PATIENT], "everybody": [True]}, "not-supported"),
+    ],
+)  # fmt: skip
+def test_who_is_to_be_matched(given: dict[str, list[object]], code: str) -> None:
+    assert fhir._patient({"resource": [PATIENT], "count": [1]}) == PATIENT
+    with pytest.raises(Declined) as declined:
+        fhir._patient(given)
+    assert declined.value.code == code
+
+
+@pytest.mark.parametrize("values", [[], ["true"], [1], [0], [None], [True, True], [False, True]])
+def test_what_is_neither_true_nor_false(values: list[object]) -> None:
+    assert fhir._boolean({"x": [True]}, "x") is True
+    assert fhir._boolean({"x": [False]}, "x") is fhir._boolean({}, "x") is False
+    with pytest.raises(Declined):
+        fhir._boolean({"x": values}, "x")
+
+
+@pytest.mark.parametrize("values", [[], ["1"], [0], [-1], [1.0], [None], [1, 1], [1, 2]])
+def test_what_is_no_number(values: list[object]) -> None:
+    assert (fhir._number({"x": [1]}, "x", 7), fhir._number({}, "x", 7)) == (1, 7)
+    with pytest.raises(Declined):
+        fhir._number({"x": values}, "x", 7)
+
+
+def test_ids_have_the_form_of_fhir() -> None:
+    assert all(map(fhir._is_id, ("a", "A.7-z", "x" * 64)))
+    assert not any(map(fhir._is_id, ("", "x" * 65, "a b", "a/b", "\u00e4", "a_b", "a\n")))
