@@ -12,10 +12,13 @@ from tests.support.memory_audit import MemoryAudit
 
 from chartloom.domain.grant import Purpose
 from chartloom.guard.audit import Actor, Context, entry, events
+from chartloom.guard.authority import AccessDenied
+from chartloom.guard.staff import Principal, Staff
 from chartloom.serve import LogCheck
 from chartloom.serve import audit as page
 from chartloom.serve.audit import Answer, Search
 from chartloom.serve.people import is_our_id
+from chartloom.serve.sessions import Visitor
 
 HOUR_US = 3_600_000_000
 T0 = int(datetime(2026, 3, 1, tzinfo=UTC).timestamp()) * 1_000_000
@@ -129,3 +132,35 @@ def test_who_is_gone(known: tuple[str, ...], destroyed: bool) -> None:
     doors = SimpleNamespace(is_destroyed=lambda _: destroyed)
     console: Any = SimpleNamespace(authority=SimpleNamespace(gatherer=gatherer), doors=doors)
     assert page._is_gone(console, PATIENT) is (destroyed and not known)
+
+
+@pytest.mark.parametrize(
+    ("person", "gone", "may", "page_shown"),
+    [(PATIENT, False, True, True), (PATIENT, False, False, False), (PATIENT, True, True, False),
+     ("", False, True, False), ("", False, False, False)],
+)  # fmt: skip
+def test_only_who_may_see_the_log_is_told_that_a_person_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, person: str, gone: bool, may: bool, page_shown: bool
+) -> None:
+    """All others are denied as for a person who is there."""
+
+    def permit(*_: object) -> None:
+        raise AccessDenied
+
+    monkeypatch.setattr(page, "meant", lambda *_: person)
+    monkeypatch.setattr(page, "_is_gone", lambda *_: gone)
+    visitor = Visitor(Principal("ann"))
+    scope = {"chartloom.visitor": visitor, "chartloom.request_id": "r"}
+    request: Any = SimpleNamespace(
+        scope=scope, query_params={}, client=None, headers={}, method="GET"
+    )
+    console: Any = SimpleNamespace(
+        handles=SimpleNamespace(reveal=lambda *_: {}), may=lambda *_: may,
+        doors=SimpleNamespace(staff=Staff), authority=SimpleNamespace(permit=permit),
+        page=lambda request, template, status=200, **shown: status,
+    )  # fmt: skip
+    if page_shown:
+        assert page._page(console, request) == 404  # type: ignore[comparison-overlap]
+    else:
+        with pytest.raises(AccessDenied):
+            page._page(console, request)

@@ -1,4 +1,4 @@
-"""What pages are given of a request and of a visitor: nothing of nobody, and nothing that is none."""
+"""What pages are given of a request and a visitor: nothing of nobody, and nothing that is none."""
 
 from __future__ import annotations
 

@@ -12,11 +12,10 @@ from chartloom.domain.identity import (
     IdentityDecision,
     IdentityReview,
     IdentityWord,
-    LinkKind,
     Membership,
 )
 from chartloom.domain.message import MessageState
-from chartloom.domain.resource import ResourceState, Stamp
+from chartloom.domain.resource import LinkKind, ResourceState, Stamp
 from chartloom.domain.store import MessageRow
 from chartloom.registry.persons import default_parameters
 from chartloom.serve.identity.pairs import PROTECTED, _raised, pair_of, read_pair
