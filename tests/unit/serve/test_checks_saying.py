@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from tests.support.clock import FakeClock
 
-
 from chartloom.domain.grant import Purpose
 from chartloom.domain.identity import IdentityReview, IdentityWord, ReviewState
 from chartloom.domain.resource import LinkKind
