@@ -173,18 +173,18 @@ def _times(resource: FhirJson) -> tuple[int, int] | None:
     """From when to when a resource is about, as the chart places it; ``None`` if nobody knows."""
     place = PLACES.get(resource["resourceType"])
     for path in place.times if place else ():
-        value: Any = resource
-        for name in path:
-            value = value.get(name) if isinstance(value, dict) else None
+        holder: Any = resource
+        for name in path[:-1]:
+            holder = holder.get(name) if isinstance(holder, dict) else None
+        value = holder.get(path[-1]) if isinstance(holder, dict) else None
         at_us = to_us(value)
         if not at_us:
             continue
-        last_us = at_us if len(value) > 10 else _end_of(value, at_us)
         if path[-1] != "start":
-            return at_us, last_us
-        end = resource[path[0]].get("end")
+            return at_us, _end_of(str(value), at_us)
+        end = holder.get("end")
         end_us = to_us(end)
-        return at_us, _end_of(end, end_us) if end_us else _FOREVER_US
+        return at_us, _end_of(str(end), end_us) if end_us else _FOREVER_US
     return None
 
 

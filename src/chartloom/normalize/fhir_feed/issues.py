@@ -26,6 +26,14 @@ register_codes(
         "Nothing, unless something was expected.",
     ),
     IssueCode(
+        "consent-not-understood",
+        _W,
+        "A condition in a patient's consent is not understood: what it stands in withholds more "
+        "for it, up to the whole chart, and opens nothing.",
+        "Ask the sender for classes that are resource types, coded conditions, and references to "
+        "resources of this feed (docs/howto/access.md); then send the Consent again.",
+    ),
+    IssueCode(
         "fhir-entry-rejected",
         _E,
         "A resource is not valid R4 and was not used; the other entries were.",
