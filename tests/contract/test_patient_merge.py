@@ -167,7 +167,7 @@ def test_every_answer_is_one_event_about_both(house: House, sign_in: SignIn) -> 
     source, target = house.ids["thin-a"], house.ids["thin-b"]
     client = sign_in("yusuf")
     client.csrf("/me")
-    asked = (
+    asked: tuple[tuple[str, dict[str, Any], str, str], ...] = (
         ("merge", {"preview": True}, "read", ""),
         ("unmerge", {}, "read", ""),  # they said nothing, and both are told
         ("merge", {}, "identity-said", ""),

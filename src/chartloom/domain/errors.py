@@ -19,6 +19,17 @@ class StoreUnavailable(ChartloomError):
     """The store cannot be reached or does not answer in time; nothing was acknowledged."""
 
 
+class MadeAnew(StoreUnavailable):
+    """All that is derived is being made anew: what is not there may yet come, so that nothing is
+    answered that would tell who or what is not there, and nothing is decided by it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "charts are being made anew.",
+            cure="Ask again in some minutes.",
+        )
+
+
 class StoreDamaged(ChartloomError):
     """Something stored cannot be read: it is damaged, or was sealed with other keys."""
 

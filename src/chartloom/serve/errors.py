@@ -10,6 +10,7 @@ from chartloom.domain.audit import AuditUnavailable
 from chartloom.domain.errors import (
     GrantRefused,
     LimitExceeded,
+    MadeAnew,
     NotFound,
     StoreDamaged,
     StoreDefect,
@@ -70,16 +71,38 @@ PAGES: dict[int, tuple[str, str, str]] = {
 }
 
 
-def answer(console: Console, request: Request, status: int, cure: str = "") -> Response:
-    """The page, or the JSON object for ``/api``, for a status."""
-    title, sentence, standard = PAGES.get(status, PAGES[500])
+#: Of a question that cannot be answered, or a word that cannot be said, for some minutes.
+_ANEW: tuple[str, str, str] = (
+    "Charts are being made anew",
+    "Not everything is there yet, so this is not answered and nothing is decided.",
+    "Go back and try again in some minutes.",
+)
+_ANEW_RETRY_S = 30
+
+
+def answer(
+    console: Console,
+    request: Request,
+    status: int,
+    cure: str = "",
+    page: tuple[str, str, str] | None = None,
+) -> Response:
+    """The page, or the JSON object for ``/api``, for a status. page: instead of the usual words."""
+    title, sentence, standard = page or PAGES.get(status, PAGES[500])
     cure = cure or standard
     if request.url.path.startswith("/fhir/"):
         return outcome(status, f"{title}. {sentence}")
     if request.url.path.startswith("/api/") or request.url.path == "/token":
         return JSONResponse({"error": title, "why": sentence, "cure": cure}, status)
     return console.page(
-        request, "error.html", status, status=status, title=title, sentence=sentence, cure=cure
+        request,
+        "error.html",
+        status,
+        status=status,
+        title=title,
+        sentence=sentence,
+        cure=cure,
+        reload=page is None,
     )
 
 
@@ -105,6 +128,12 @@ class Handlers:
     def store_down(self, request: Request, error: Exception) -> Response:
         """``StoreUnavailable``."""
         return answer(self._console, request, 503)
+
+    def anew(self, request: Request, error: Exception) -> Response:
+        """``MadeAnew``."""
+        response = answer(self._console, request, 503, page=_ANEW)
+        response.headers["retry-after"] = str(_ANEW_RETRY_S)
+        return response
 
     def limit(self, request: Request, error: Exception) -> Response:
         """``LimitExceeded``."""
@@ -133,6 +162,7 @@ class Handlers:
             NotFound: self.not_found,
             AccessDenied: self.not_found,
             AuditUnavailable: self.store_down,
+            MadeAnew: self.anew,
             GrantRefused: self.refused,
             StoreUnavailable: self.store_down,
             LimitExceeded: self.limit,

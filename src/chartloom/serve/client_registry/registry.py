@@ -3,13 +3,13 @@ decision, one grant and one event; what may not be seen is as if it were not the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from chartloom.domain.errors import ChartloomError
+from chartloom.domain.errors import ChartloomError, MadeAnew
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.ports import Charts, Identities
 from chartloom.domain.resource import FhirJson, ResourceState
@@ -29,6 +29,7 @@ _CHUNKS_MAX: Final = 10
 _MATCHES_MAX: Final = 50
 
 
+T = TypeVar("T")
 #: Persons, their records, and which of those were merged into which.
 _Read = tuple[Sequence[SearchHit], dict[str, ResourceState], dict[str, str]]
 
@@ -69,7 +70,8 @@ class Match(msgspec.Struct, frozen=True):
 
 
 class ClientRegistry:
-    """Thread-safe; every call takes the one who asks and raises ``AccessDenied``."""
+    """Thread-safe; every call takes the one who asks and raises ``AccessDenied``, and ``MadeAnew``
+    while not everybody is there: "nobody" would be believed."""
 
     def __init__(self, store: Reads, authority: Authority, domains: Domains) -> None:
         self._store, self.authority, self.domains = store, authority, domains
@@ -103,7 +105,7 @@ class ClientRegistry:
         terms = {"identifier": folded(value)}
         need = self._need(asker, transaction, terms)
         permit = self.authority.permit(asker.principal, need, asker.asking)
-        return permit.search(lambda answer: _patients([answer[0]]), work)
+        return permit.search(lambda answer: _patients([answer[0]]), self._whole, work)
 
     def search(
         self, asker: Asker, search: Search, transaction: str, *, after: str = "", limit: int = 50
@@ -127,7 +129,7 @@ class ClientRegistry:
 
         need = self._need(asker, transaction, terms_of(search))
         permit = self.authority.permit(asker.principal, need, asker.asking)
-        return permit.search(lambda page: _patients(page.persons), work)
+        return permit.search(lambda page: _patients(page.persons), self._whole, work)
 
     def match(
         self, asker: Asker, patient: FhirJson, transaction: str, *, certain: bool, limit: int
@@ -150,13 +152,25 @@ class ClientRegistry:
 
         need = self._need(asker, transaction, match_terms(patient))
         permit = self.authority.permit(asker.principal, need, asker.asking)
-        return permit.search(lambda some: _patients([m.person for m in some]), work)
+        return permit.search(lambda some: _patients([m.person for m in some]), self._whole, work)
 
     def decline(self, asker: Asker, transaction: str) -> None:
         """Puts a question on record that says nothing that could be looked for."""
         need = self._need(asker, transaction, {})
         promise: Future[None] = self.authority.permit(asker.principal, need, asker.asking).submit()
         promise.result()
+
+    def _whole(self, grant: Grant, work: Callable[[Grant], T]) -> T:
+        """The answer of ``work``, if everybody was there when it began and still is."""
+        self._look(grant)
+        try:
+            return work(grant)
+        finally:  # whoever is not found may have gone meanwhile
+            self._look(grant)
+
+    def _look(self, grant: Grant) -> None:
+        if self._store.made_anew(grant):
+            raise MadeAnew
 
     def _need(self, asker: Asker, transaction: str, terms: dict[str, str]) -> Need:
         options = ((Action.IDENTIFY_PERSON, asker.purpose),)

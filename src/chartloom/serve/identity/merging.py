@@ -79,6 +79,7 @@ def _answer(console: Console, door: IdentityDoor, request: Request, kind: LinkKi
     visitor, asking = visitor_of(request), asking_of(request)
     if isinstance(asked, str):
         return _fhir(outcome("error", "invalid", asked), 400)
+    console.must_be_whole()
     need = needs.identity_pair(asked.pair) if asked.preview else needs.identity_word(asked.pair)
     actor = actor_of(visitor.principal)
     try:

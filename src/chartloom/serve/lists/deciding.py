@@ -35,6 +35,7 @@ def decide(console: Console, request: Request, kind: ListKind) -> Response:
     any_id, form, visitor = request.path_params["person"], form_of(request), visitor_of(request)
     need = needs.reconcile(any_id, kind.value)
     asking = asking_of(request)
+    console.must_be_whole()
     permit = console.authority.permit(visitor.principal, need, asking)
     key, said = first(form, "line", 300), first(form, "said", 40)
     log = console.doors.lists.log
