@@ -35,6 +35,9 @@ JANE_MARRIED = {5: "HARPER^JANE", 7: "19700101", 8: "F"}
 JANE_TYPO = {5: "MUELLER^JANE", 7: "19700110", 8: "F"}
 PETER = {5: "KOVACS^PETER", 7: "19430317", 8: "M"}
 MARIA = {5: "SANTOS^MARIA", 7: "19991231", 8: "F"}
+#: Nobody asked them when they were born.
+NEW_YEARS_JOHN = {5: "SMITH^JOHN", 7: "19800101", 8: "M"}
+NEW_YEARS_ROSA = {5: "LOPEZ^ROSA", 7: "19800101", 8: "F"}
 UNNAMED = {5: "", 7: "", 8: ""}
 
 
@@ -78,7 +81,20 @@ def family(store: MemoryLanes, number: str) -> str:
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_batches_do_not_matter(data: st.DataObject) -> None:
-    people = st.sampled_from([JANE, JANE, JANE_MARRIED, JANE_TYPO, PETER, PETER, MARIA, UNNAMED])
+    people = st.sampled_from(
+        [
+            NEW_YEARS_JOHN,
+            NEW_YEARS_ROSA,
+            JANE,
+            JANE,
+            JANE_MARRIED,
+            JANE_TYPO,
+            PETER,
+            PETER,
+            MARIA,
+            UNNAMED,
+        ]
+    )
     kinds = st.sampled_from([LinkKind.LINK, LinkKind.LINK, LinkKind.UNLINK, LinkKind.WITHDRAW])
     log = []
     for position in range(1, data.draw(st.integers(2, 12)) + 1):
@@ -135,3 +151,9 @@ def test_somebody_else_stays_where_it_is() -> None:
 def test_an_older_message_about_somebody_else_is_stopped_too() -> None:
     store = applied([said(1, "1", JANE, day=20), said(2, "1", PETER, day=3)])
     assert stopped(store) == [2]
+
+
+def test_somebody_else_with_the_same_made_up_birth_date_is_stopped() -> None:
+    store = applied([said(1, "1", NEW_YEARS_JOHN), said(2, "1", NEW_YEARS_ROSA)])
+    assert stopped(store) == [2]
+    assert family(store, "1") == "SMITH"

@@ -9,7 +9,7 @@ alike, so that it does not matter where one batch ends and the next begins.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from chartloom.chart.merge import merge_all
 from chartloom.domain.issues import Issue
@@ -141,7 +141,14 @@ def _same(before: FhirJson, said: FhirJson) -> bool:
         return False
     if name is None:
         return True
-    born = said.get("birthDate")
-    if born is not None and born == before.get("birthDate"):
-        return True
-    return bool(name == before.get("name"))
+    known = before.get("name")
+    return bool(name == known) or _calls_alike(name, known)
+
+
+def _calls_alike(said: Any, known: Any) -> bool:
+    """Whether the only name has the given name of the only one that is known: then it is no other
+    person, whatever else is said. (A date of birth is no such sign: many have one.)"""
+    try:
+        return len(said) == len(known) == 1 and bool(said[0]["given"][0] == known[0]["given"][0])
+    except (KeyError, IndexError, TypeError):
+        return False

@@ -187,6 +187,43 @@ def test_an_update_that_makes_somebody_else(change: dict[str, Any], expected: bo
     assert is_overlay(before, after, default_parameters()) is expected
 
 
+_OTHER_SSN = ssn("541229917")["identifier"]
+
+
+@pytest.mark.parametrize("born", ["1980-01-01", "1980-05-07", "1980-05-17", "1980-07-05"])
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({**name("Lopez", "Maria"), "gender": "female", "identifier": _OTHER_SSN}, True),
+        ({**name("Lopez", "Maria"), "gender": "female", "identifier": []}, True),
+        ({**name("Lopez", "Carlos"), "identifier": _OTHER_SSN}, True),
+        ({**name("Smith", "Ella"), "gender": "female", "identifier": _OTHER_SSN}, True),  # a twin
+        ({**name("Lopez", "John"), "gender": "female", "identifier": _OTHER_SSN}, False),
+        ({**name("Smith", "Mary"), "gender": "female", "identifier": []}, False),
+        ({"gender": "female", "identifier": _OTHER_SSN}, False),
+        (name("Smith", "Jack"), False),
+    ],
+)
+def test_somebody_else_of_the_same_or_a_near_birth_date(
+    born: str, change: dict[str, Any], expected: bool
+) -> None:
+    """A date of birth proves nothing where the rest is another's: many are born on 1 January."""
+    john = {**BASE, **name("Smith", "John"), **ssn("912345671"), "gender": "male"}
+    first = "1980-01-01" if born == "1980-01-01" else "1980-05-07"
+    before = standardise({**john, "birthDate": first})
+    after = standardise({**john, "birthDate": born, **change})
+    assert is_overlay(before, after, default_parameters()) is expected
+    # A record number that two feeds use for these two does not join them either.
+    told = [{"type": {"coding": [{"code": "MR"}]}, "system": "urn:here", "value": "77"}]
+    one, other = (
+        standardise({**x, "identifier": [*x["identifier"], *told]})
+        for x in ({**john, "birthDate": first}, {**john, "birthDate": born, **change})
+    )
+    decision = decide(one, other, default_parameters())
+    assert (decision.guard == "overlay") is expected
+    assert (decision.outcome is Outcome.REVIEW) is expected
+
+
 def test_parameters_survive_being_written() -> None:
     parameters = default_parameters()
     again = load(dump(parameters))

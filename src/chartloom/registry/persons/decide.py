@@ -14,6 +14,7 @@ from chartloom.registry.persons.guards import (
     GIVEN_AGREES,
     OVERLAY,
     Guard,
+    all_anew,
     guard,
 )
 from chartloom.registry.persons.parameters import Parameters
@@ -117,7 +118,8 @@ def is_overlay(before: MatchRecord, after: MatchRecord, parameters: Parameters) 
     """Whether an update turns a source patient's record into somebody else.
 
     Only what one source says of one of its patients at two times is asked about. People marry,
-    move, are corrected; nobody changes given name and date of birth at once.
+    move, are corrected; nobody changes given name and date of birth at once, or both names and
+    sex, or both names and the number that a state gave them.
     """
     if not before.givens or not after.givens or before.kind != after.kind:
         return False
@@ -126,6 +128,8 @@ def is_overlay(before: MatchRecord, after: MatchRecord, parameters: Parameters) 
         return True
     if c.given not in ("different", "similar"):
         return False
+    if all_anew(c) and not (c.national == "same" and c.birth == "exact"):
+        return True
     if c.national == "same":
         # A number that was not written over with the rest does not make one person of two.
         return c.birth == "different" and c.family == "different" and c.given == "different"

@@ -74,6 +74,13 @@ def household(c: Comparison) -> bool:
     return c.home == "same" or c.phone == "same" or c.mother == "same"
 
 
+def all_anew(c: Comparison) -> bool:
+    """Whether what belongs to one person is another's, be the date of birth the same: half of the
+    dates that clerks make up are one day, and a date may stay where the rest is written over."""
+    others = (c.family == "different") + (c.sex == "different") + (c.national == "different")
+    return c.given == "different" and others > 1
+
+
 def guard(a: MatchRecord, b: MatchRecord, c: Comparison) -> Guard | None:
     """The first guard that speaks about a pair, or None. Symmetric."""
     if a.kind is Kind.UNKNOWN or b.kind is Kind.UNKNOWN:
@@ -103,6 +110,8 @@ def _same_record(c: Comparison) -> Guard | None:
         c.given == "initial" and c.sex == "different"
     )
     birth_apart = c.birth in ("different", "year")
+    if all_anew(c) and not (c.national == "same" and c.birth == "exact"):
+        return OVERLAY
     if given_apart and (birth_apart or (c.family == "different" and c.birth == "missing")):
         return OVERLAY
     if birth_apart and c.years >= GENERATION and c.suffix == "different":
