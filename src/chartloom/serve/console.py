@@ -19,7 +19,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from chartloom.domain.errors import MadeAnew
 from chartloom.domain.feed import Feed
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.message import Message
@@ -164,11 +163,6 @@ class Console:
         if monotonic() - self._anew[0] >= _ANEW_S:
             grant = self.authority.gatherer.grant()
             self._anew = (monotonic(), self.store.made_anew(grant))
-
-    def must_be_whole(self) -> None:
-        """Before something is decided: raises ``MadeAnew`` while charts are not whole."""
-        if self.store.made_anew(self.authority.gatherer.grant()):
-            raise MadeAnew
 
     def may(self, request: Request, action: Action, *purposes: Purpose) -> bool:
         """Whether something about the site is permitted to the visitor, for menus and buttons."""

@@ -25,7 +25,7 @@ from chartloom.guard.authority import AccessDenied
 from chartloom.guard.facts import actor_of
 from chartloom.serve import needs
 from chartloom.serve.console import Console, asking_of, form_of, visitor_of
-from chartloom.serve.denials import denied
+from chartloom.serve.denials import denied, must_be_whole
 from chartloom.serve.identity.door import IdentityDoor
 from chartloom.serve.identity.pairs import in_question, pair_of
 from chartloom.serve.identity.saying import speak
@@ -79,7 +79,7 @@ def _answer(console: Console, door: IdentityDoor, request: Request, kind: LinkKi
     visitor, asking = visitor_of(request), asking_of(request)
     if isinstance(asked, str):
         return _fhir(outcome("error", "invalid", asked), 400)
-    console.must_be_whole()
+    must_be_whole(console)
     need = needs.identity_pair(asked.pair) if asked.preview else needs.identity_word(asked.pair)
     actor = actor_of(visitor.principal)
     try:

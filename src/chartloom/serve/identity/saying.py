@@ -18,7 +18,7 @@ from chartloom.guard.facts import actor_of
 from chartloom.normalize.steward import arrival, word
 from chartloom.serve import needs
 from chartloom.serve.console import Console, asking_of, first, form_of, visitor_of
-from chartloom.serve.denials import denied
+from chartloom.serve.denials import denied, must_be_whole
 from chartloom.serve.identity import queue
 from chartloom.serve.identity.addresses import open_pairs, pair_path
 from chartloom.serve.identity.door import WORDS, IdentityDoor, reason_for
@@ -37,7 +37,7 @@ def say(console: Console, door: IdentityDoor, request: Request, choice: Choice) 
     form, visitor, asking = form_of(request), visitor_of(request), asking_of(request)
     kind = WORDS.get(first(form, "word", 20))
     need = needs.identity_word(pair)
-    console.must_be_whole()
+    must_be_whole(console)
     permit = console.authority.permit(visitor.principal, need, asking)
     actor = actor_of(visitor.principal)
     about = console.authority.context(visitor.principal, permit.purpose, asking, permit.grant)

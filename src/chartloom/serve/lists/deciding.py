@@ -18,7 +18,7 @@ from chartloom.guard.facts import actor_of
 from chartloom.normalize.steward import arrival, decision, decision_id
 from chartloom.serve import chart_pages, needs
 from chartloom.serve.console import Console, asking_of, first, form_of, visitor_of
-from chartloom.serve.denials import denied
+from chartloom.serve.denials import denied, must_be_whole
 from chartloom.serve.lists.reading import read_lists
 from chartloom.serve.lists.shown import row_of, seen_of
 
@@ -35,7 +35,7 @@ def decide(console: Console, request: Request, kind: ListKind) -> Response:
     any_id, form, visitor = request.path_params["person"], form_of(request), visitor_of(request)
     need = needs.reconcile(any_id, kind.value)
     asking = asking_of(request)
-    console.must_be_whole()
+    must_be_whole(console)
     permit = console.authority.permit(visitor.principal, need, asking)
     key, said = first(form, "line", 300), first(form, "said", 40)
     log = console.doors.lists.log
