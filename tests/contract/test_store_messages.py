@@ -165,6 +165,8 @@ def test_project_versions_are_kept(store: PostgresStore) -> None:
     assert store.project_version(grant, "abc") == files
     with pytest.raises(NotFound):
         store.project_version(grant, "f" * 64)  # used by a worker, never saved
+    with pytest.raises(NotFound):
+        store.project_version(grant, "0" * 64)  # of which nobody ever heard
     store.save_project_version("f" * 64, files)
     assert store.project_version(grant, "f" * 64) == files
 

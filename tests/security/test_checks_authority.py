@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tests.security.test_every_check_counts import DOCTOR, NOW_US, OPERATE, TREAT, Facts
@@ -10,7 +12,7 @@ from tests.support.clock import FakeClock
 from tests.support.memory_audit import DOWN, MemoryAudit
 from tests.support.memory_doors import MemoryGlass, MemoryUses
 
-from chartloom.domain.access import GLASS_SUBJECT, Glass
+from chartloom.domain.access import GLASS_SUBJECT, Glass, KnownOfPerson
 from chartloom.domain.audit import AuditUnavailable
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Purpose
@@ -155,3 +157,30 @@ def test_of_several_persons_a_label_is_open_that_is_open_of_all_who_have_it() ->
     assert both(("HIV",), ()) == ()
     assert both((), ()) == ()
     assert both(("HIV", "PSY"), ("HIV",)) == ("HIV", "PSY")  # who has no such data hides none
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_ids_of_nobody_that_were_typed_stand_nowhere(typed: bool) -> None:
+    """What a message names is known to be there; what somebody typed is not."""
+    facts = SimpleNamespace(
+        known_of_all=lambda grant, ids: [KnownOfPerson(("one", "uno"))] if "one" in ids else []
+    )
+    gatherer: Any = SimpleNamespace(facts=facts, grant=lambda: None)
+    both = Several(gatherer, ("one", "nobody"), typed=typed)
+    assert both.source_patients == (("one",) if typed else ("one", "nobody"))
+    assert not both.complete
+    assert Several(gatherer, ("one",), typed=typed).complete
+    assert not Several(gatherer, (), typed=typed).complete
+
+
+def test_what_is_about_the_site_is_on_record_as_nobodys(house: House) -> None:
+    """Compartments of the site (glass, sessions, ...) are no patients of anybody."""
+    steward = Principal("s", roles=frozenset({"data_steward"}))
+    need = Need(((Action.REVIEW_IDENTITY, OPERATE),), candidates=("site:identity", "one"),
+                may_miss=True)  # fmt: skip
+    permit = house.authority.permit(steward, need, Asking())
+    assert set(permit.grant.persons) == {"site:identity", "one"}
+    assert permit._missed is not None
+    missed = repr(permit._missed())
+    assert "site:identity" not in missed
+    assert "Patient/one" in missed

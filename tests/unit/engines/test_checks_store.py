@@ -245,6 +245,9 @@ def test_a_store_that_is_not_protected_is_not_worked_with(
     monkeypatch.setattr(protection, "problems", lambda conn, guard: [f"p{n}" for n in range(7)])
     with pytest.raises(ConfigurationError, match="p4 and 2 more"):
         protection.verify_protection(_one(None), guard)
+    monkeypatch.setattr(protection, "problems", lambda conn, guard: [f"p{n}" for n in range(5)])
+    with pytest.raises(ConfigurationError, match=r"p4(?! and)"):
+        protection.verify_protection(_one(None), guard)
 
 
 def test_who_comes_first_looks_whether_all_is_well(

@@ -70,6 +70,17 @@ EXPECTED: dict[str, tuple[Need, PersonFacts | None, set[Role]]] = {
     "SESSIONS": (needs.SESSIONS, None, {ADMINISTRATOR, OFFICER}),
     "END_SESSIONS": (needs.END_SESSIONS, None, {ADMINISTRATOR, OFFICER}),
     "shreddings": (needs.shreddings(), None, {ADMINISTRATOR, OFFICER}),
+    "directory": (
+        needs.directory("person"),
+        None,
+        {CLINICIAN, STEWARD, ENGINEER, ADMINISTRATOR, HEAD},
+    ),
+    "directory_questions": (
+        needs.directory_questions(),
+        None,
+        {STEWARD, ENGINEER, ADMINISTRATOR, HEAD},
+    ),
+    "DIRECTORY_WORD": (needs.DIRECTORY_WORD, None, {STEWARD}),
 }
 
 

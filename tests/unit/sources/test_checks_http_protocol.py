@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from chartloom.domain.errors import ConfigurationError
 from chartloom.sources.guarded_http import HttpLimits, guarded_http
 
 GOOD = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
@@ -23,7 +26,12 @@ class Wire(asyncio.Transport):
         self.written: list[bytes] = []
         self.closed = False
 
+    #: The certificate that the other side showed.
+    shown: bytes | None = None
+
     def get_extra_info(self, name: str, default: Any = None) -> Any:
+        if name == "ssl_object" and self.shown is not None:
+            return SimpleNamespace(getpeercert=lambda binary_form: self.shown)
         return {"sockname": ("127.0.0.1", 1), "peername": ("127.0.0.1", 2)}.get(name, default)
 
     def write(self, data: Any) -> None:
@@ -165,3 +173,31 @@ def test_an_endless_head_is_refused_before_it_ends() -> None:
     assert talk(drip, head_bytes_max=300).answers() == [
         b"HTTP/1.1 431 Request Header Fields Too Large"
     ]
+
+
+@pytest.mark.parametrize(
+    ("shown", "list_fails", "reached"),
+    [(b"good", False, True), (b"", False, True), (b"bad", False, False), (b"good", True, False)],
+)
+def test_whose_certificate_is_denied_is_turned_away_at_once(
+    monkeypatch: pytest.MonkeyPatch, shown: bytes, list_fails: bool, reached: bool
+) -> None:
+    """Also while the list of denied certificates cannot be read."""
+
+    def denied(certificate: bytes) -> bool:
+        if list_fails:
+            raise ConfigurationError("cannot be read")
+        return certificate == b"bad"
+
+    made_with = guarded_http
+    monkeypatch.setattr(Wire, "shown", shown)
+    monkeypatch.setattr(sys.modules[__name__], "guarded_http",
+                        lambda limits: made_with(limits, denied))  # fmt: skip
+    made = talk(lambda t: t.say(GOOD))
+    assert made.bodies == ([b"hi"] if reached else [])
+    assert made.answers()[0].split()[1] == (b"204" if reached else b"403")
+
+
+def test_without_a_list_nobody_is_denied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Wire, "shown", b"any")
+    assert talk(lambda t: t.say(GOOD)).bodies == [b"hi"]
