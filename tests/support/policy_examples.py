@@ -232,6 +232,7 @@ MATRIX: list[tuple[Request, str | None]] = [
     (ask("clinician", A.VIEW_DIRECTORY, TREAT), ""),
     (ask("clinician", A.VIEW_DIRECTORY, OPS), None),
     (ask("integration_engineer", A.VIEW_DIRECTORY, OPS), ""),
+    (ask("integration_engineer", A.VIEW_DIRECTORY, TREAT), None),
     (ask("analyst", A.VIEW_DIRECTORY, OPS), None),
     (ask("data_steward", A.STEWARD_DIRECTORY, OPS), ""),
     (ask("local_operator", A.STEWARD_DIRECTORY, OPS), ""),

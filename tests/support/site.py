@@ -40,7 +40,17 @@ from chartloom.guard.tokens import MemoryUsedTokens
 from chartloom.hot import Worker
 from chartloom.normalize import Mapping, load_mapping
 from chartloom.normalize.steward import arrival, word
-from chartloom.serve import Door, Doors, IdentityDoor, ProjectInfo, Rate, create_app, sign_in_path
+from chartloom.registry.directory import load_tables
+from chartloom.serve import (
+    DirectoryDoor,
+    Door,
+    Doors,
+    IdentityDoor,
+    ProjectInfo,
+    Rate,
+    create_app,
+    sign_in_path,
+)
 from chartloom.serve.lists.tables import ListTables
 from chartloom.serve.sessions import SessionBook
 from chartloom.simulate import FEEDS, Hospital
@@ -179,6 +189,9 @@ class Site:
             "shreddings": self.shreddings,
             "identity": IdentityDoor(
                 self.store, self.store, lambda: self.store.parameters, self.settle_s
+            ),
+            "directory": DirectoryDoor(
+                self.store, self.store, lambda: load_tables({}), settle_s=self.settle_s
             ),
             "audit": self.audit,
             "staff": lambda: self.staff,

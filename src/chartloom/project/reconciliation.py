@@ -9,6 +9,7 @@ from typing import Final
 from chartloom.chart.reconcile.rules import Rules, load_rules
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.issues import Issue
+from chartloom.project.directory import Fresh
 from chartloom.project.read import Finding, Project
 from chartloom.registry.formulary import Formulary, builtin_formulary, load_formulary
 
@@ -28,6 +29,12 @@ def load_site_formulary(project: Project) -> tuple[Formulary, list[Issue]]:
     """
     own = _files(project.folder / FORMULARY_FOLDER, "*.csv")
     return load_formulary(own) if own else (builtin_formulary(), [])
+
+
+def fresh_formulary(project: Project) -> Fresh[Formulary]:
+    """The formulary as it stands in the site's folder. Raises ``ConfigurationError`` at first."""
+    folder = project.folder / FORMULARY_FOLDER
+    return Fresh(lambda: sorted(folder.glob("*.csv")), lambda: load_site_formulary(project)[0])
 
 
 def reconciliation_findings(project: Project) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from chartloom.serve.access import sign_in_path
 from chartloom.serve.app import LOCAL_HOSTS, create_app
 from chartloom.serve.console import ProjectInfo
+from chartloom.serve.directory import DirectoryDoor
 from chartloom.serve.doors import Doors, GlassRules, KeyStatus, LogCheck, Services
 from chartloom.serve.earlier import earlier_mapping
 from chartloom.serve.identity import IdentityDoor
@@ -13,6 +14,7 @@ from chartloom.serve.trouble import StoreWatch
 
 __all__ = [
     "LOCAL_HOSTS",
+    "DirectoryDoor",
     "Door",
     "Doors",
     "GlassRules",

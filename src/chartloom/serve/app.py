@@ -40,6 +40,7 @@ from chartloom.serve import (
 from chartloom.serve.access import Handles
 from chartloom.serve.client_registry import ClientRegistry, Domains, fhir
 from chartloom.serve.console import Console, ProjectInfo, Store, Tracer, asking_of
+from chartloom.serve.directory import pages as directory
 from chartloom.serve.doors import Doors
 from chartloom.serve.earlier import earlier_mapping
 from chartloom.serve.errors import Handlers, answer
@@ -111,7 +112,7 @@ def create_app(
     )
     rooms = (
         *(entrance, feeds, messages, quarantine, lists, chart_pages, evidence, api, tokens),
-        *(mine, glass, uses, shreddings, audit, keys, open_sessions, identity),
+        *(mine, glass, uses, shreddings, audit, keys, open_sessions, identity, directory),
     )
     return Starlette(
         routes=[route for room in rooms for route in room.routes(console)]

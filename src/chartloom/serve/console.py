@@ -272,6 +272,7 @@ _ROOMS: tuple[tuple[str, str, Action, tuple[Purpose, ...]], ...] = (
     ("/messages", "Messages", Action.VIEW_MESSAGE, (Purpose.OPERATIONS,)),
     ("/quarantine", "Quarantine", Action.MANAGE_QUARANTINE, (Purpose.OPERATIONS,)),
     ("/identity", "Identity", Action.REVIEW_IDENTITY, (Purpose.OPERATIONS,)),
+    ("/directory", "Directory", Action.VIEW_DIRECTORY, (Purpose.OPERATIONS, Purpose.TREATMENT)),
     ("/glass", "Break the glass", Action.FIND_PERSON, (Purpose.BREAK_GLASS,)),
     ("/review", "Glass review", Action.REVIEW_GLASS, (Purpose.OPERATIONS,)),
     ("/audit", "Audit", Action.VIEW_AUDIT, (Purpose.OPERATIONS,)),
@@ -288,6 +289,8 @@ def rooms_of(console: Console, request: Request) -> list[tuple[str, str]]:
     rooms = [(a, label) for a, label, action, ps in _ROOMS if console.may(request, action, *ps)]
     if console.doors.identity is None:
         rooms = [room for room in rooms if room[0] != "/identity"]
+    if console.doors.directory is None:
+        rooms = [room for room in rooms if room[0] != "/directory"]
     secondary = (Purpose.QUALITY, Purpose.RESEARCH)
     if console.may(request, Action.REQUEST_DATA_USE, *secondary) or console.may(
         request, Action.VIEW_DATA_USES, Purpose.OPERATIONS

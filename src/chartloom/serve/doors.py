@@ -21,6 +21,7 @@ from chartloom.guard.authority import Authority
 from chartloom.guard.facts import Minter
 from chartloom.guard.staff import Staff
 from chartloom.guard.tokens import AccessVerifier, RelyingParty, TokenEndpoint
+from chartloom.serve.directory import DirectoryDoor
 from chartloom.serve.identity import IdentityDoor
 from chartloom.serve.limits import Door, Rate
 from chartloom.serve.lists.tables import ListTables
@@ -109,3 +110,4 @@ class Doors:
     is_destroyed: Callable[[str], bool] = lambda _: False
     lists: ListTables = field(default_factory=ListTables)
     identity: IdentityDoor | None = None
+    directory: DirectoryDoor | None = None

@@ -40,9 +40,15 @@ from chartloom.guard.tokens import (
 from chartloom.project import Project
 from chartloom.project.access import load_policies, windows
 from chartloom.project.clients import load_clients
+from chartloom.project.directory import fresh_tables
 from chartloom.project.model_doors import DoorSettings
-from chartloom.project.reconciliation import load_reconciliation_rules, load_site_formulary
+from chartloom.project.reconciliation import (
+    fresh_formulary,
+    load_reconciliation_rules,
+    load_site_formulary,
+)
 from chartloom.serve import (
+    DirectoryDoor,
     Door,
     Doors,
     GlassRules,
@@ -124,7 +130,15 @@ def open_doors(opened: OpenSite) -> Iterator[Doors]:
             is_destroyed=lambda subject: _is_destroyed(opened, subject),
             identity=IdentityDoor(store, store, lambda: store.parameters),
             lists=_lists(opened),
+            directory=directory_door(opened),
         )
+
+
+def directory_door(opened: OpenSite) -> DirectoryDoor:
+    """The directory: its tables and the formulary as they stand in the folder of the site."""
+    return DirectoryDoor(
+        opened.store, opened.store, fresh_tables(opened.project), fresh_formulary(opened.project)
+    )
 
 
 def _lists(opened: OpenSite) -> ListTables:

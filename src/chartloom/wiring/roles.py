@@ -108,6 +108,7 @@ def _worker(opened: OpenSite, name: str) -> None:
     mappings = opened.load_mappings()
     for _, mapping in mappings.values():
         opened.store.save_project_version(mapping.fingerprint, mapping.files)
+    opened.keep_directory()
     if opened.guard.broker is not None:
         for _, mapping in mappings.values():
             opened.guard.broker.when_forgetting(mapping.clear)

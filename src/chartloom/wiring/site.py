@@ -57,6 +57,14 @@ class OpenSite:
             result[feed.name] = (feed, compiled[feed.mapping])
         return result
 
+    def keep_directory(self) -> None:
+        """Keeps the tables of the directory as they are now, for its history."""
+        from chartloom.project.directory import site_tables
+        from chartloom.registry.directory import load_tables
+
+        if files := site_tables(self.project):
+            self.store.save_directory(load_tables(files).fingerprint, files)
+
 
 def dsn_of(project: Project) -> str:
     """Where the store is: the DSN that ``[store] dsn_env`` names, or the embedded server's.

@@ -28,7 +28,7 @@ from chartloom.registry.directory.model import (
     Value,
 )
 from chartloom.registry.directory.npi import NPI_SYSTEM, is_npi
-from chartloom.registry.directory.nppes import NPPES, nppes_rows, read_nppes
+from chartloom.registry.directory.nppes import NPPES, nppes_rows, read_nppes, taken_rows
 from chartloom.registry.directory.snapshot import Directory, about_of
 from chartloom.registry.directory.survive import STEWARD, Rule, Rules, golden_records, rule_of
 from chartloom.registry.directory.words import (
@@ -90,5 +90,6 @@ __all__ = [
     "record_on",
     "rule_of",
     "seen_of",
+    "taken_rows",
     "told_by",
 ]

@@ -66,16 +66,58 @@ def read_nppes(
     return found, issues
 
 
+def taken_rows(
+    name: str, lines: Iterable[str], only: Collection[str]
+) -> Iterator[tuple[int, str, list[str]]]:
+    """(rows read so far, NPI, cells) of the header (NPI "") and of the rows of these NPIs; at the
+    end once more how many rows there were, without cells.
+
+    Only the lines of these NPIs are taken apart: a file has millions, of 330 columns. Raises
+    ``ConfigurationError`` if it is none of NPPES.
+    """
+    rows, count = iter(lines), 0
+    header = next(csv.reader([next(rows, "")]), [])
+    _check_header(name, header)
+    yield 0, "", header
+    # NPI is the first column of every file of NPPES, in quotes or not; a cell with a line break,
+    # or another order of columns, takes the careful way.
+    plain = header[0] == _NPI
+    at = header.index(_NPI)
+    if not plain:
+        for count, cells in enumerate(csv.reader(rows), 1):
+            if len(cells) > at and cells[at] in only:
+                yield count, cells[at], cells
+    else:
+        for line in rows:
+            start = 1 if line[:1] == '"' else 0
+            npi = line[start : start + 10]
+            if npi.isdigit():
+                count += 1
+            if npi in only:
+                whole = line
+                while whole.count('"') % 2:  # a line break within quotes
+                    more = next(rows, "")
+                    if not more:
+                        break
+                    whole += more
+                yield count, npi, next(csv.reader([whole], strict=False))
+    yield count, "", []
+
+
 def nppes_rows(name: str, lines: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:
     """(``file:line``, cells by column) of each row."""
     reader = csv.reader(lines)
     header = next(reader, [])
-    if _NPI not in header or _TYPE not in header:
-        what = f"This is no file of NPPES: the columns {_NPI!r} and {_TYPE!r} are not there."
-        raise mistake(f"{name}:1", what, "Take npidata_pfile_*.csv, or rows of it with its header.")
+    _check_header(name, header)
     for cells in reader:
         if cells:
             yield f"{name}:{reader.line_num}", dict(zip(header, cells, strict=False))
+
+
+def _check_header(name: str, header: list[str]) -> None:
+    if _NPI not in header or _TYPE not in header:
+        what = f"This is no file of NPPES: the columns {_NPI!r} and {_TYPE!r} are not there."
+        raise mistake(f"{name}:1", what, "Take npidata_pfile_*.csv, or rows of it with its header.")
 
 
 def _statement(where: str, npi: str, row: dict[str, str]) -> Statement | None:

@@ -38,6 +38,7 @@ class Formulary:
         self._by_code = {f"{RXNORM}|{i.code}": i for i in ingredients.values() if i.code}
         self._systems = frozenset(k.partition("|")[0] for k in drugs) | ({NDC} if ndc else set())
         self._resolved: dict[tuple[object, ...], Drug] = {}
+        self._ndc_by_drug: dict[str, tuple[str, ...]] | None = None  # made when first asked for
 
     def resolve(
         self, codes: Sequence[str] = (), text: str = "", form: str = "", route: str = ""
@@ -60,6 +61,15 @@ class Formulary:
     def ndc_count(self) -> int:
         """How many NDC it knows."""
         return len(self._ndc)
+
+    def ndc_of(self, key: str) -> tuple[str, ...]:
+        """The NDC (eleven digits) of a drug by its ``system|code``."""
+        if self._ndc_by_drug is None:
+            found: dict[str, list[str]] = {}
+            for ndc, drug in self._ndc.items():
+                found.setdefault(drug, []).append(ndc)
+            self._ndc_by_drug = {drug: tuple(sorted(some)) for drug, some in found.items()}
+        return self._ndc_by_drug.get(key, ())
 
     def unresolved(self, codes: Iterable[str]) -> list[str]:
         """Codes that this formulary should know (it has others of their systems) and does not."""
