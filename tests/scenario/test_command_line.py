@@ -41,6 +41,8 @@ def test_from_message_to_chart(site: Path, tmp_path: Path) -> None:
     [stay] = chart["sections"]["encounters"]["entries"]
     assert stay["status"] == "in-progress"
     lists = json.loads(chartloom("chart", "100001", "--reconciled", "--site", str(site), "--json"))
+    assert chart["complete"] is True
+    assert lists.pop("complete") is True
     assert set(lists) == {"medications", "allergies", "problems", "results"}
     assert lists["results"]["lines"][0]["facts"][0]["source"] == "lab"
     shown = chartloom("chart", "100001", "--site", str(site))

@@ -17,13 +17,21 @@ _Json = dict[str, Any]
 _SHOWN_MAX = 15
 
 
-def chart_json(hit: SearchHit, views: Iterable[SectionView], now_us: int) -> _Json:
-    """The summary for machines."""
+NOT_WHOLE = (
+    "Charts are being made anew: what is not there may yet come. Look again in some minutes."
+)
+
+
+def chart_json(
+    hit: SearchHit, views: Iterable[SectionView], now_us: int, *, complete: bool = True
+) -> _Json:
+    """The summary for machines. complete: whether charts are not being made anew."""
     made = summary(views, now_us)
     return {
         "person": hit.person_id,
         "sourcePatients": hit.source_patients,
         "madeAtUs": made.made_at_us,
+        "complete": complete,
         "patient": made.patient,
         "contacts": made.contacts,
         "sections": {

@@ -232,7 +232,7 @@ def chart(
     An operator cares for nobody: the chart opens with a reason, as in an emergency, for as long as
     \\[access] glass_hours says. That is on record, and reviewed in the console.
     """
-    from chartloom.cli.chart import chart_json, print_chart
+    from chartloom.cli.chart import NOT_WHOLE, chart_json, print_chart
     from chartloom.domain.grant import Purpose
 
     with _open(site) as desk:
@@ -249,6 +249,9 @@ def chart(
         permit = desk.chart(hits[0].person_id, reason)
         views = permit.run(desk.opened.store.sections, hits[0].source_patients)
         now_us = desk.opened.clock.now_us()
+        anew = desk.opened.store.made_anew(permit.grant)
+        if anew:
+            ERR.print(f"[yellow]{NOT_WHOLE}[/yellow]")
         if reconciled:
             from chartloom.chart import summary
             from chartloom.cli.reconciled import SPOKEN_SECTIONS, show_lists
@@ -257,8 +260,8 @@ def chart(
             speakers = permit.run(
                 desk.opened.store.speakers, hits[0].source_patients, SPOKEN_SECTIONS
             )
-            show_lists(desk.opened.project, made, speakers, json)
+            show_lists(desk.opened.project, made, speakers, json, complete=not anew)
         elif json:
-            print_json(chart_json(hits[0], views, now_us))
+            print_json(chart_json(hits[0], views, now_us, complete=not anew))
         else:
             print_chart(views, now_us)

@@ -40,7 +40,12 @@ _STYLES = {"active": "bold", "unknown": "yellow"}
 
 
 def show_lists(
-    project: Project, chart: ChartSummary, speakers: Mapping[str, str], json: bool
+    project: Project,
+    chart: ChartSummary,
+    speakers: Mapping[str, str],
+    json: bool,
+    *,
+    complete: bool = True,
 ) -> None:
     """All lists of a chart, by the site's rules and formulary, under what clinicians decided."""
     from chartloom.project.reconciliation import load_reconciliation_rules, load_site_formulary
@@ -57,7 +62,7 @@ def show_lists(
     ]
     if json:
         lists.append(reconcile_results(chart, rules, now_us, speakers=speakers))
-        print_json({found.kind.value: list_json(found) for found in lists})
+        print_json({"complete": complete} | {found.kind.value: list_json(found) for found in lists})
         return
     for found in lists:
         print_list(found)

@@ -17,6 +17,7 @@ from chartloom.serve.chart_pages import read_person
 from chartloom.serve.console import Console, whole_number
 from chartloom.serve.freshness import judge
 from chartloom.serve.messages import asked_of, find_rows, known, needed
+from chartloom.serve.wholeness import heard_of, marked, told
 
 
 def routes(console: Console) -> list[BaseRoute]:
@@ -42,17 +43,19 @@ def routes(console: Console) -> list[BaseRoute]:
         asked = asked_of(console, request)
         found = await console.ask(request, needed(asked), find_rows, console, request, asked)
         rows, before = (found.rows, found.before) if found else ((), 0)
-        return _json({"messages": rows, "before": before or None})
+        answer = _json({"messages": rows, "before": before or None})
+        return marked(answer, console.made_anew)
 
     async def message(request: Request) -> Response:
         position = whole_number(request.path_params["position"])
         need = needs.message(known(position))
         detail = await console.ask(request, need, console.store.detail, position)
-        return _json(_detail(detail))
+        return marked(_json(_detail(detail)), console.made_anew)
 
     async def chart(request: Request) -> Response:
         any_id = request.path_params["person"]
-        return _json(await console.ask(request, needs.chart(any_id), _chart, console, any_id))
+        found = await console.ask(request, needs.chart(any_id), _chart, console, any_id)
+        return marked(_json(found), console.made_anew)
 
     return [
         Route("/api/feeds", feeds),
@@ -63,8 +66,11 @@ def routes(console: Console) -> list[BaseRoute]:
 
 
 def _chart(grant: Grant, console: Console, any_id: str) -> dict[str, Any]:
-    hit, chart = read_person(grant, console, any_id)
-    return {"person_id": hit.person_id, **msgspec.structs.asdict(chart)}
+    with console.store.together(grant):
+        hit, chart = read_person(grant, console, any_id)
+        labels, _ = heard_of(grant, console, hit)
+    whole = told(console.look_for_gaps(), labels)
+    return {"person_id": hit.person_id, **whole, **msgspec.structs.asdict(chart)}
 
 
 def _detail(detail: MessageDetail) -> dict[str, Any]:

@@ -22,20 +22,20 @@ from chartloom.chart.shape import ENTRIES, POINTS, entry_of, point_of
 from chartloom.domain.chart import PlacedState, Section
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
-from chartloom.domain.store import MessageFilter, MessageRow, SearchHit
+from chartloom.domain.store import MessageRow, SearchHit
 from chartloom.serve import marks, needs, people, results, svg, words
 from chartloom.serve.chart_words import dosage_words, doses_alone, shown_total
 from chartloom.serve.console import Console, first, form_of, purpose_of
 from chartloom.serve.denials import denied
-from chartloom.serve.freshness import FreshnessLabel, judge, worst
+from chartloom.serve.freshness import FreshnessLabel, worst
 from chartloom.serve.identity.chart_card import with_card
 from chartloom.serve.lists.glance import active_allergies, current, reason_of
 from chartloom.serve.lists.reading import Lists, read_lists
 from chartloom.serve.tracing import evidence_href
+from chartloom.serve.wholeness import heard_of
 
 _SERIES_MAX = 500
 _TIMELINE_ROWS = 60
-_MESSAGES_FOR_FEEDS = 200
 _TEXT_BYTES_MAX = 2_000_000
 
 #: Sections in the order a reader needs them, with their titles.
@@ -267,20 +267,10 @@ def person_page(
     these tell which feed said what."""
     with console.store.together(grant):
         hit, chart = read_person(grant, console, any_id)
-        heard = console.store.search(
-            grant, MessageFilter(source_patients=hit.source_patients, limit=_MESSAGES_FOR_FEEDS)
-        )
-        statuses = console.statuses(grant)
+        labels, newest = heard_of(grant, console, hit)
         wanted = {ListKind.ALLERGIES, *kinds}
         lists = read_lists(grant, console, hit, chart, wanted, sources=sources)
-    speaking = {row.feed for row in heard}
-    now_us = console.clock.now_us()
-    labels = tuple(
-        judge(feed, statuses.get(feed.name), now_us)
-        for feed in console.project.feeds
-        if feed.name in speaking and not feed.internal
-    )
-    return PersonPage(hit, _softened(chart), labels, heard[0] if heard else None, chart, lists)
+    return PersonPage(hit, _softened(chart), labels, newest, chart, lists)
 
 
 def _series(grant: Grant, console: Console, any_id: str, series: str) -> dict[str, Any]:

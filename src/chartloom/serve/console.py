@@ -155,14 +155,20 @@ class Console:
         need = msgspec.structs.replace(need, options=options)
         permit = self.authority.permit(visitor.principal, need, asking_of(request))
         request.scope["chartloom.permit"] = permit
-        self._look_for_gaps()
+        self.look_for_gaps()
         return permit
 
-    def _look_for_gaps(self) -> None:
+    def look_for_gaps(self) -> bool:
         """Whether charts are being made anew; in the thread pool, every few seconds."""
         if monotonic() - self._anew[0] >= _ANEW_S:
             grant = self.authority.gatherer.grant()
             self._anew = (monotonic(), self.store.made_anew(grant))
+        return self._anew[1]
+
+    @property
+    def made_anew(self) -> bool:
+        """What was last seen of that."""
+        return self._anew[1]
 
     def may(self, request: Request, action: Action, *purposes: Purpose) -> bool:
         """Whether something about the site is permitted to the visitor, for menus and buttons."""

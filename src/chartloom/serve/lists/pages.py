@@ -20,6 +20,7 @@ from chartloom.serve.lists import result_rows
 from chartloom.serve.lists.deciding import decide, done_purpose
 from chartloom.serve.lists.reading import read_lists
 from chartloom.serve.lists.shown import SAID_WORDS, ShownList, shown
+from chartloom.serve.wholeness import heard_of, marked, told
 
 #: What a list may be narrowed to; the first is shown unasked.
 SHOWS: Final = ("current", "check", "all")
@@ -70,7 +71,8 @@ def routes(console: Console) -> list[BaseRoute]:
     async def api(request: Request) -> Response:
         any_id = request.path_params["person"]
         answer = await console.ask(request, needs.chart(any_id, "lists"), _api, console, any_id)
-        return Response(codec.encode(answer), media_type="application/json")
+        made = Response(codec.encode(answer), media_type="application/json")
+        return marked(made, console.made_anew)
 
     found: list[BaseRoute] = [Route("/api/chart/{person}/lists", api)]
     for kind in ListKind:
@@ -91,8 +93,10 @@ def _api(grant: Grant, console: Console, any_id: str) -> dict[str, Any]:
     with console.store.together(grant):
         hit, chart = chart_pages.read_person(grant, console, any_id)
         lists = read_lists(grant, console, hit, chart, list(ListKind))
+        labels, _ = heard_of(grant, console, hit)
     return {
         "person_id": hit.person_id,
+        **told(console.look_for_gaps(), labels),
         "made_at_us": chart.made_at_us,
         "lists": {kind.value: made for kind, made in lists.of.items()},
     }
