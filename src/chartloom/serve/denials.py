@@ -11,7 +11,7 @@ from chartloom.serve.console import Console, asking_of, visitor_of
 
 
 def denied(console: Console, request: Request, need: Need) -> AccessDenied:
-    """Puts a try that is denied on record, once, and gives what to raise: the answer that everybody gets.
+    """Puts a try that is denied on record, once; gives what to raise: the answer of everybody.
 
     For what is somebody else's or not there, and for forms that one may not use. No id that was
     asked for is believed, so none is recorded.

@@ -11,6 +11,7 @@ import msgspec
 
 from chartloom.domain.errors import ChartloomError, MadeAnew
 from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.identity import IdentityMatch
 from chartloom.domain.ports import Charts, Identities
 from chartloom.domain.resource import FhirJson, ResourceState
 from chartloom.domain.store import SearchHit
@@ -26,7 +27,6 @@ from chartloom.serve.client_registry.people import Known, Number
 #: Candidates that are read at a time, and at most for one answer.
 _CHUNK: Final = 50
 _CHUNKS_MAX: Final = 10
-_MATCHES_MAX: Final = 50
 
 
 T = TypeVar("T")
@@ -134,25 +134,42 @@ class ClientRegistry:
     def match(
         self, asker: Asker, patient: FhirJson, transaction: str, *, certain: bool, limit: int
     ) -> list[Match]:
-        """Who somebody described may be, the likeliest first. certain: only who it is."""
+        """Who somebody described may be, the likeliest first. certain: only who it is; then there
+        are two if it may be two, whatever the limit.
+
+        What is cut is what would be told: who may not be told of takes nobody's place.
+        """
+        limit = max(limit, 2) if certain else limit
 
         def work(grant: Grant) -> list[Match]:
             with self._store.together(grant):
-                candidates = self._store.match(grant, patient, min(limit, _MATCHES_MAX))
+                candidates = self._store.match(grant, patient, _CHUNK * _CHUNKS_MAX)
                 wanted = [c for c in candidates if c.outcome == "link" or not certain]
-                read = self._read(
-                    grant, self._store.persons_of(grant, [c.person_id for c in wanted])
-                )
-            persons = {p.person_id: p for p in self._told(asker, *read)}
-            return [
-                Match(persons[c.person_id], c.outcome, c.weight)
-                for c in wanted
-                if c.person_id in persons
-            ]
+                read = self._read_matches(grant, wanted[:_CHUNK])
+            found = self._told_matches(asker, wanted[:_CHUNK], read)
+            for start in range(_CHUNK, len(wanted), _CHUNK):
+                if len(found) >= limit:
+                    break
+                some = wanted[start : start + _CHUNK]
+                with self._store.together(grant):
+                    read = self._read_matches(grant, some)
+                found += self._told_matches(asker, some, read)
+            return found[:limit]
 
         need = self._need(asker, transaction, match_terms(patient))
         permit = self.authority.permit(asker.principal, need, asker.asking)
         return permit.search(lambda some: _patients([m.person for m in some]), self._whole, work)
+
+    def _read_matches(self, grant: Grant, some: Sequence[IdentityMatch]) -> _Read:
+        return self._read(grant, self._store.persons_of(grant, [c.person_id for c in some]))
+
+    def _told_matches(
+        self, asker: Asker, some: Sequence[IdentityMatch], read: _Read
+    ) -> list[Match]:
+        persons = {p.person_id: p for p in self._told(asker, *read)}
+        return [
+            Match(persons[c.person_id], c.outcome, c.weight) for c in some if c.person_id in persons
+        ]
 
     def decline(self, asker: Asker, transaction: str) -> None:
         """Puts a question on record that says nothing that could be looked for."""
