@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,13 @@ _PARAMETERS = Annotated[
 ]
 
 
+class Trainer(StrEnum):
+    """Who estimates the weights."""
+
+    OWN = "own"
+    SPLINK = "splink"
+
+
 def register(app: typer.Typer) -> None:
     """Adds the group ``identity``."""
     group = typer.Typer(
@@ -41,7 +49,8 @@ def register(app: typer.Typer) -> None:
     )(evaluate)
     group.command(
         epilog="Examples:  chartloom identity train patients.ndjson --out matcher.json  ·"
-        "  chartloom identity train --reviewed --out matcher.json"
+        "  chartloom identity train --reviewed --out matcher.json  ·"
+        "  chartloom identity train patients.csv --trainer splink --out control.json"
     )(train)
     group.command(
         epilog="Example:  chartloom identity make labelled.ndjson --people 10000 --noise desk"
@@ -100,6 +109,9 @@ def train(
     column: _COLUMN = None,
     parameters: _PARAMETERS = None,
     name: Annotated[str, typer.Option(help="Name of the set.")] = "",
+    trainer: Annotated[
+        Trainer, typer.Option(help="Whose EM: ours, or Splink's on our fields and levels.")
+    ] = Trainer.OWN,
 ) -> None:
     """Learns weights and the rarity of names from records without labels (EM), or corrects the
     weights in force by what people decided in the review queue (--reviewed).
@@ -117,9 +129,11 @@ def train(
     from chartloom.registry.persons.train import train as learned
     from chartloom.wiring.identity.evaluation import standardise_rows
     from chartloom.wiring.identity.labelled_file import read_labelled
+    from chartloom.wiring.identity.splink_training import train_with_splink
 
     records = standardise_rows(read_labelled(file, _columns(column)))
-    trained = learned(records, _parameters(parameters), name or file.stem)
+    learns = train_with_splink if trainer is Trainer.SPLINK else learned
+    trained = learns(records, _parameters(parameters), name or file.stem)
     out.write_bytes(dump(trained.parameters))
     seen = sum(trained.pairs.values())
     ERR.print(f"{len(records):,} records, {seen:,} pairs; {out}", highlight=False)

@@ -63,18 +63,40 @@ def train(
     """Parameters learned on ``records``; thresholds and limits are those of ``start``."""
     known = {i: r for i, r in records.items() if r.kind is Kind.PERSON}
     order = sorted(known, key=lambda i: hashlib.blake2b(i.encode(), digest_size=8).digest())
-    families, usual_family = _shares(r.families[0] for r in known.values() if r.families)
-    givens, usual_given = _shares(r.givens[0] for r in known.values() if r.givens)
     random = _random_counts(known, order, start, random_pairs)
     u = random.chances()
     matched, seen = _match_counts(known, order, start, u)
     m = matched.chances()
+    # What was hardly ever seen, in either class, stays as it was.
+    held = {
+        field: {
+            level: chance
+            for level, chance in chances.items()
+            if matched.total[field][level] + random.total[field][level] >= _SEEN_MIN
+        }
+        for field, chances in m.items()
+    }
+    made = assemble(known.items(), start, name, held, u, seen)
+    return msgspec.structs.replace(made, m=m)
+
+
+def assemble(
+    known: Iterable[tuple[str, MatchRecord]],
+    start: Parameters,
+    name: str,
+    m: Chances,
+    u: Chances,
+    pairs: dict[str, int],
+) -> Trained:
+    """Parameters with the weights of m and u; where a level has neither, as in ``start``."""
+    people = [record for _, record in known]
+    families, usual_family = _shares(r.families[0] for r in people if r.families)
+    givens, usual_given = _shares(r.givens[0] for r in people if r.givens)
     weights = {
         field: {
-            # What was hardly ever seen, in either class, stays as it was.
-            level: start.weights[field][level]
-            if matched.total[field][level] + random.total[field][level] < _SEEN_MIN
-            else round(_bounded(field, m[field][level] / u[field][level]), 3)
+            level: round(_bounded(field, m[field][level] / u[field][level]), 3)
+            if level in m[field] and level in u[field]
+            else start.weights[field][level]
             for level in levels
             if level != "missing"
         }
@@ -89,7 +111,7 @@ def train(
         usual_family=usual_family,
         usual_given=usual_given,
     )
-    return Trained(parameters, m, u, seen)
+    return Trained(parameters, m, u, pairs)
 
 
 def _bounded(field: str, ratio: float) -> float:
