@@ -14,6 +14,7 @@ from chartloom.chart.reconcile import (
     ListKind,
     ReconciledList,
     Role,
+    cross,
     decisions_of,
     reconcile_allergies,
     reconcile_medications,
@@ -53,11 +54,14 @@ def show_lists(
     rules, now_us = load_reconciliation_rules(project), chart.made_at_us
     formulary, _ = load_site_formulary(project)
     decisions = decisions_of(chart, speakers)
+    drugs = reconcile_medications(
+        chart, formulary, rules, now_us, speakers=speakers, decisions=decisions
+    )
+    allergies = reconcile_allergies(
+        chart, rules, now_us, formulary=formulary, speakers=speakers, decisions=decisions
+    )
     lists = [
-        reconcile_medications(
-            chart, formulary, rules, now_us, speakers=speakers, decisions=decisions
-        ),
-        reconcile_allergies(chart, rules, now_us, speakers=speakers, decisions=decisions),
+        *cross(drugs, allergies, formulary, rules),
         reconcile_problems(chart, rules, now_us, speakers=speakers, decisions=decisions),
     ]
     if json:
@@ -94,7 +98,7 @@ def print_list(found: ReconciledList) -> None:
         )
         table.add_row(
             Text(line.text),
-            Text(line.status, style=_STYLES.get(line.status, "bright_black")),
+            Text(line.standing or line.status, style=_STYLES.get(line.status, "bright_black")),
             Text("\n".join(_told(found.kind, line))),
             Text("\n".join(sources)),
         )

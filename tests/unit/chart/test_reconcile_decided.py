@@ -53,7 +53,7 @@ def _stale(line: Line) -> bool:
 
 def test_a_decision_does_not_follow_an_order_to_another_drug() -> None:
     warfarin = _drug("warfarin|oral", "stopped", "o", text="Warfarin 5 mg tablet")
-    found = drugs.reconciled(drugs.order("o", "Apixaban 5 mg tablet", 40), decisions=[warfarin])
+    found = drugs.reconciled(drugs.order("o", "Apixaban 5 mg tablet", 4), decisions=[warfarin])
     by_key = {line.key: line for line in found.lines}
     assert by_key["apixaban|oral"].decided is None
     assert by_key["apixaban|oral"].status == "active"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-import pytest
 from bench._charts import chart_of
 from bench.bench_reconcile import NOW_US, WAYS, Score, truth_of
 
@@ -58,17 +57,20 @@ def test_keys_of_the_catalogue_are_what_names_mean() -> None:
             assert "+".join(found.ingredients) == drug.key.partition("|")[0], name
 
 
-@pytest.mark.parametrize("profile", ["usual", "fragmented"])
-def test_rules_are_better_than_simple_ways_of_telling(profile: str) -> None:
+def test_rules_continue_less_by_mistake_than_a_look_back_and_lose_nothing() -> None:
+    """So few people tell nothing about small differences: those are measured by the bench."""
     scores = {way: Score() for way in WAYS}
-    for life in lives(31, 25, HABITS[profile], NOW_US):
-        chart, speakers = chart_of(life, NOW_US)
-        found = reconcile_medications(
-            chart, builtin_formulary(), builtin_rules(), NOW_US, speakers=speakers
-        )
-        taken, ended = truth_of(life)
-        for way, tell in WAYS.items():
-            scores[way].add(tell(found), taken, ended)
-    f1 = {way: score.figures()["f1"] for way, score in scores.items()}
-    assert f1["rules"] > max(f1["look-back 90 d"], f1["on hand + 14 d"])
+    for profile in ("usual", "fragmented"):
+        for life in lives(31, 25, HABITS[profile], NOW_US):
+            chart, speakers = chart_of(life, NOW_US)
+            found = reconcile_medications(
+                chart, builtin_formulary(), builtin_rules(), NOW_US, speakers=speakers
+            )
+            taken, ended = truth_of(life)
+            for way, tell in WAYS.items():
+                scores[way].add(tell(found), taken, ended)
+    told = {way: score.figures() for way, score in scores.items()}
+    assert told["rules"]["wrong_of_listed"] < told["look-back 90 d"]["wrong_of_listed"] / 3
+    assert told["rules"]["f1"] > 0.75
+    assert told["active or unknown"]["recall"] > 0.98
     assert scores["rules, high confidence"].figures()["wrong_of_listed"] <= 0.05

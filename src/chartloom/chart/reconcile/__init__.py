@@ -1,6 +1,7 @@
 """Reconciliation: one list of medications, allergies, problems and results, and why it is so."""
 
 from chartloom.chart.reconcile.allergies import reconcile_allergies
+from chartloom.chart.reconcile.allergy_crossings import cross
 from chartloom.chart.reconcile.decided import Decision, contents_of, decisions_of
 from chartloom.chart.reconcile.lines import (
     Confidence,
@@ -30,6 +31,7 @@ __all__ = [
     "Rules",
     "builtin_rules",
     "contents_of",
+    "cross",
     "decisions_of",
     "load_rules",
     "reconcile_allergies",

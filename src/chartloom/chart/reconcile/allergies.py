@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from chartloom.chart.reconcile.allergens import Allergens
 from chartloom.chart.reconcile.allergy_denials import (
     LISTED,
     RANK,
@@ -43,6 +44,7 @@ from chartloom.chart.reconcile.rules_allergies import AllergyRules
 from chartloom.chart.reconcile.substances import Named, Substance, Substances
 from chartloom.chart.summary import ChartSection, ChartSummary
 from chartloom.domain.chart import Section
+from chartloom.registry.formulary import Formulary, builtin_formulary
 
 _CRITICALITY: Final = ("high", "unable-to-assess", "low")
 _SEVERITY: Final = ("severe", "moderate", "mild")
@@ -62,24 +64,27 @@ def reconcile_allergies(
     rules: Rules,
     now_us: int,
     *,
+    formulary: Formulary | None = None,
     speakers: Mapping[str, str] | None = None,
     decisions: Sequence[Decision] = (),
 ) -> ReconciledList:
     """The allergies of a chart, active ones first.
 
-    speakers: resource id -> the feed that spoke of it last. Pure; the order of entries does not
-    matter.
+    formulary: brands, products and classes of drugs that the table of substances does not know;
+    without one, the built-in one. speakers: resource id -> the feed that spoke of it last. Pure;
+    the order of entries does not matter.
     """
     table, said = rules.allergies, speakers or {}
+    allergens = Allergens(rules.substances, formulary or builtin_formulary(), table)
     chart = without_future(chart, now_us)
     section = chart.section(Section.ALLERGIES)
-    groups = _grouped(section, said, rules.substances)
+    groups = _grouped(section, said, allergens)
     for named, fact in challenges(chart, table, rules.substances, said):
         groups.setdefault(named.substance.key, _Group(named)).facts.append(fact)
-    taken = taken_of(chart, rules.substances, said)
+    taken = taken_of(chart, allergens, said)
     base = ("chart-truncated",) if section.truncated else ()
     drugs = [g for g in groups.values() if g.named.substance.kind != "none"]
-    lines = [_line(g, table, taken, base) for g in drugs]
+    lines = [_line(g, allergens, taken, base) for g in drugs]
     denials = [
         (g.named.substance, g.facts) for g in groups.values() if g.named.substance.kind == "none"
     ]
@@ -87,16 +92,17 @@ def reconcile_allergies(
     lines = _members(lines, table, rules.substances)
     lines = _decided(lines, decisions, rules.substances)
     lines.sort(key=_order)
-    return ReconciledList(ListKind.ALLERGIES, tuple(lines), rules.fingerprint, "", now_us)
+    known = allergens.formulary.fingerprint
+    return ReconciledList(ListKind.ALLERGIES, tuple(lines), rules.fingerprint, known, now_us)
 
 
 def _grouped(
-    section: ChartSection, said: Mapping[str, str], substances: Substances
+    section: ChartSection, said: Mapping[str, str], allergens: Allergens
 ) -> dict[str, _Group]:
     groups: dict[str, _Group] = {}
     for entry in section.entries:
         codes = tuple(entry.get("codes") or ([entry["code"]] if entry.get("code") else ()))
-        named = substances.find(codes, entry.get("text", ""))
+        named = allergens.find(codes, entry.get("text", ""))
         group = groups.setdefault(named.substance.key, _Group(named))
         if named.how == "code":
             group.named = named
@@ -136,8 +142,8 @@ def _says(entry: Entry) -> str:
     return "listed-unconfirmed" if verification in ("unconfirmed", "presumed") else "listed"
 
 
-def _line(group: _Group, table: AllergyRules, taken: Taken, base: tuple[str, ...]) -> Line:
-    facts = ordered(group.facts)
+def _line(group: _Group, allergens: Allergens, taken: Taken, base: tuple[str, ...]) -> Line:
+    facts, table = ordered(group.facts), allergens.rules
     substance = group.named.substance
     reason, found = _judge(facts)
     because = [*base, *_because(group, facts, found)]
@@ -160,7 +166,7 @@ def _line(group: _Group, table: AllergyRules, taken: Taken, base: tuple[str, ...
         sources=columns(facts, RANK),
         facts=tuple(facts),
         discrepancies=tuple(d for d in found if d.code in table.discrepancies),
-        detail=_detail(substance, facts),
+        detail=_detail(substance, facts, allergens),
     )
 
 
@@ -229,7 +235,7 @@ def _because(group: _Group, facts: Sequence[Fact], found: Sequence[Discrepancy])
     return codes
 
 
-def _detail(substance: Substance, facts: Sequence[Fact]) -> dict[str, str]:
+def _detail(substance: Substance, facts: Sequence[Fact], allergens: Allergens) -> dict[str, str]:
     """Worst of each of what holds; criticality and severity are never made from each other."""
     told = [f for f in facts if f.says in LISTED] or [f for f in facts if f.detail]
     critical = {f.detail.get("criticality") for f in told}
@@ -246,6 +252,7 @@ def _detail(substance: Substance, facts: Sequence[Fact]) -> dict[str, str]:
             "kind": " ".join(kinds),
             "substance": substance.kind,
             "classes": " ".join(substance.classes),
+            "ingredients": " / ".join(allergens.ingredients_of(substance)),
         }
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
+from chartloom.chart.reconcile.allergens import Allergens
 from chartloom.chart.reconcile.heard import Entry, fact_of, folded, ordered, stripped
 from chartloom.chart.reconcile.lines import Fact
 from chartloom.chart.reconcile.rules_allergies import AllergyRules
@@ -140,7 +141,7 @@ class Taken:
         return after[0], after[1]
 
 
-def taken_of(chart: ChartSummary, substances: Substances, said: Mapping[str, str]) -> Taken:
+def taken_of(chart: ChartSummary, allergens: Allergens, said: Mapping[str, str]) -> Taken:
     """What of the medications was given or handed over."""
     section = chart.section(Section.MEDICATIONS)
     taken = Taken()
@@ -148,7 +149,8 @@ def taken_of(chart: ChartSummary, substances: Substances, said: Mapping[str, str
         if "series" not in entry:
             continue
         text = entry.get("text", "")
-        substance = substances.within(text)
+        codes = tuple(entry.get("codes") or ((entry["code"],) if entry.get("code") else ()))
+        substance = allergens.taken(codes, text)
         for point in entry["points"]:
             says = _TAKEN.get((entry["type"], point.get("status", "")))
             if says and point["sort_us"]:

@@ -14,8 +14,6 @@ from chartloom.chart.reconcile.rules_medications import MedicationRules
 from chartloom.chart.reconcile.supply import supply_of
 from chartloom.chart.reconcile.verdict import Verdict
 
-_TAKEN = frozenset(("active",))
-
 
 def within(verdict: Verdict, pieces: list[Piece], rules: MedicationRules) -> None:
     """Adds to the verdict: doses that differ, and orders that are filled side by side."""
@@ -64,8 +62,9 @@ def _overlap(spans: list[tuple[int, int]]) -> bool:
 def across(
     lines: list[Line], pieces: Mapping[str, list[Piece]], rules: MedicationRules
 ) -> list[Line]:
-    """Adds what does not fit between lines that are taken: duplicates, two forms of one drug."""
-    taken = [x for x in lines if x.status in _TAKEN and x.reason != "given-on-ward"]
+    """Adds what does not fit between lines that are taken, or may well be: duplicates, two forms of
+    one drug."""
+    taken = [x for x in lines if _may_be_taken(x) and x.reason != "given-on-ward"]
     added: dict[str, dict[str, set[str]]] = {}
     for at, one in enumerate(taken):
         for other in taken[at + 1 :]:
@@ -74,6 +73,10 @@ def across(
                 for key in (one.key, other.key):
                     added.setdefault(key, {}).setdefault(code, set()).update(ids)
     return [_with(line, added.get(line.key, {})) for line in lines]
+
+
+def _may_be_taken(line: Line) -> bool:
+    return line.status == "active" or (line.status == "unknown" and line.standing == "unconfirmed")
 
 
 def _misfit(one: Line, other: Line, rules: MedicationRules) -> str:

@@ -225,6 +225,7 @@ def _over(kind: ListKind, line: Line, decision: Decision, contradicts: Contradic
         confidence=Confidence.HIGH,
         because=(),
         decided=_decided(decision),
+        standing="",
     )
 
 

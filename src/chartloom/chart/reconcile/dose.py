@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from chartloom.chart.reconcile.pieces import Piece
-from chartloom.chart.reconcile.supply import amount
 
 _MASS_MG = {"mg": 1.0, "g": 1000.0, "mcg": 0.001, "ug": 0.001, "µg": 0.001}
 _UNITS = {"unit": "unit", "units": "unit", "[iu]": "unit", "iu": "unit"}
@@ -32,6 +31,31 @@ def daily_dose(piece: Piece) -> tuple[float, str] | None:
             return each * strength * piece.per_day, "mg"
         return each * piece.per_day, "piece"
     return None
+
+
+def units_a_day(order: Piece, filled: Piece) -> float:
+    """Tablets, puffs or the like a day: the dose in units of what is filled; 0 if it does not tell.
+
+    A dose by weight is so many tablets of the one strength that was filled, or else ordered.
+    """
+    words = order.each.split()
+    if len(words) < 2 or not order.per_day:
+        return 0.0
+    each, unit = amount(order.each), words[1].lower()
+    if unit in _PIECES or unit == "ml":
+        return each * order.per_day
+    strength = _strength_mg(filled) or _strength_mg(order)
+    return each * _MASS_MG.get(unit, 0.0) / strength * order.per_day if strength else 0.0
+
+
+def amount(text: str) -> float:
+    """The number that a dose begins with; 0 if it begins with none."""
+    head = text.split()[0] if text.split() else ""
+    try:
+        value = float(head)
+    except ValueError:
+        return 0.0
+    return value if 0 < value < 1e9 else 0.0
 
 
 def _strength_mg(piece: Piece) -> float:

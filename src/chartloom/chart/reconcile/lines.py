@@ -69,8 +69,10 @@ class Line(msgspec.Struct, frozen=True):
     """One therapy, allergy, problem or comparable series of results of a person.
 
     key: stable name of the line, independent of sources and order. status: as the kind's FHIR value
-    set has it, or ``unknown``. reason: code of the rule that gave the status. because: codes that
-    raise or lower the confidence. sources: source -> what it says, in one word.
+    set has it, or ``unknown``. standing: what kind of unknown, under which it is listed apart
+    (``unconfirmed``, ``contradicted``, ``stale``, ``planned``), or "". reason: code of the rule
+    that gave the status. because: codes that raise or lower the confidence. sources: source ->
+    what it says, in one word.
     """
 
     key: str
@@ -84,6 +86,7 @@ class Line(msgspec.Struct, frozen=True):
     discrepancies: tuple[Discrepancy, ...] = ()
     decided: Decided | None = None
     detail: dict[str, str] = {}
+    standing: str = ""
 
 
 class ReconciledList(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
+from chartloom.chart.reconcile.belief import Followed, Habit, habit_of
 from chartloom.chart.reconcile.conflicts import across, within
 from chartloom.chart.reconcile.decided import Decision, decide, later_or_unseen
 from chartloom.chart.reconcile.future import without_future
@@ -22,8 +23,10 @@ from chartloom.chart.reconcile.lines import (
 from chartloom.chart.reconcile.pieces import Entry, Piece, entries_of
 from chartloom.chart.reconcile.rules import Rules
 from chartloom.chart.reconcile.rules_medications import MedicationRules
+from chartloom.chart.reconcile.spoken import Around
+from chartloom.chart.reconcile.supply import Supply, supply_of
 from chartloom.chart.reconcile.therapies import therapies
-from chartloom.chart.reconcile.verdict import Around, Verdict, judge
+from chartloom.chart.reconcile.verdict import Verdict, judge
 from chartloom.chart.summary import ChartSummary
 from chartloom.chart.times import to_us
 from chartloom.domain.chart import Section
@@ -31,6 +34,7 @@ from chartloom.domain.issues import Issue
 from chartloom.registry.formulary import CODE_UNRESOLVED, Formulary
 
 _STATUS_ORDER = ("active", "on-hold", "unknown", "stopped", "completed")
+_STANDING_ORDER = ("unconfirmed", "contradicted", "stale", "planned")
 #: What a source's column shows of the several things that it says: the first of these.
 _LOUDEST = (
     "order-active", "order-on-hold", "listed", "order-stopped", "listed-stopped",
@@ -63,12 +67,14 @@ def reconcile_medications(
     table = rules.medications
     chart = without_future(chart, now_us)
     entries = entries_of(chart, formulary, speakers or {})
-    around = _around(chart, entries, now_us)
-    groups = therapies(entries)
+    groups = {key: _ordered(group) for key, group in therapies(entries).items()}
+    supplies = {key: _supply(pieces, table) for key, pieces in groups.items()}
+    followed = (Followed(groups[k], _classes(groups[k]), supplies[k]) for k in groups)
+    habit = habit_of(followed, table, now_us)
+    around = _around(chart, entries, habit, now_us)
     verdicts: dict[str, tuple[list[Piece], Verdict]] = {}
-    for key, group in groups.items():
-        pieces = _ordered(group)
-        verdict = judge(pieces, _classes(pieces), table, around)
+    for key, pieces in groups.items():
+        verdict = judge(pieces, _classes(pieces), supplies[key], table, around)
         within(verdict, pieces, table)
         _agreement(verdict, pieces)
         verdicts[key] = pieces, verdict
@@ -85,7 +91,13 @@ def reconcile_medications(
     )
 
 
-def _around(chart: ChartSummary, entries: list[Entry], now_us: int) -> Around:
+def _supply(pieces: list[Piece], rules: MedicationRules) -> Supply | None:
+    orders = {p.id: p for p in pieces if p.kind == "MedicationRequest"}
+    fills = [p for p in pieces if p.says == "filled"]
+    return supply_of(fills, orders, _classes(pieces), rules)
+
+
+def _around(chart: ChartSummary, entries: list[Entry], habit: Habit, now_us: int) -> Around:
     section = chart.section(Section.MEDICATIONS)
     fills = [p for e in entries for p in e.pieces if p.says == "filled"]
     home = [p.at_us for e in entries for p in e.pieces if p.discharge]
@@ -97,6 +109,7 @@ def _around(chart: ChartSummary, entries: list[Entry], now_us: int) -> Around:
         died_us=died_us,
         discharge_us=max(home, default=0),
         truncated=section.truncated,
+        habit=habit,
     )
 
 
@@ -133,6 +146,7 @@ def _line(key: str, pieces: list[Piece], verdict: Verdict, rules: MedicationRule
             if code in rules.discrepancies
         ),
         detail=_detail(shown, verdict),
+        standing=reason.standing,
     )
 
 
@@ -197,9 +211,12 @@ def _contradicts(line: Line, decision: Decision, status: str) -> list[Fact]:
     return later_or_unseen(line, decision, against, dated=("filled", "given"))
 
 
-def _shown_order(line: Line) -> tuple[int, str]:
-    known = line.status in _STATUS_ORDER
-    return (_STATUS_ORDER.index(line.status) if known else len(_STATUS_ORDER), line.key)
+def _shown_order(line: Line) -> tuple[int, int, str]:
+    return (_rank(line.status, _STATUS_ORDER), _rank(line.standing, _STANDING_ORDER), line.key)
+
+
+def _rank(code: str, order: tuple[str, ...]) -> int:
+    return order.index(code) if code in order else len(order)
 
 
 def _issues(entries: list[Entry], formulary: Formulary) -> tuple[Issue, ...]:

@@ -29,6 +29,7 @@ class AllergyRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tests: tuple[str, ...]
     negative: tuple[str, ...]
     positive: tuple[str, ...]
+    class_of_drugs: dict[str, str]
     discrepancies: tuple[str, ...]
     reasons: dict[str, AllergyReason]
     because: dict[str, Step]

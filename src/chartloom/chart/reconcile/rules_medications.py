@@ -8,6 +8,7 @@ import msgspec
 
 Days: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=36_500)]
 Level: TypeAlias = Literal["high", "moderate", "low"]
+Standing: TypeAlias = Literal["", "unconfirmed", "contradicted", "stale", "planned"]
 Status: TypeAlias = Literal["active", "on-hold", "stopped", "completed", "unknown"]
 
 
@@ -28,11 +29,31 @@ class Grace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rhythm_fills: Annotated[int, msgspec.Meta(ge=1, le=20)]
 
 
+class Belief(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When an open order is no longer shown as active without a newer sign that it is taken.
+
+    given_up_per_year: share of therapies that people give up in a year without a word; what a
+    person did counts beside it, as if this had been seen in given_up_years. doubt: above this
+    probability it is unknown. late_days: mean by which a next fill comes late, of people of
+    whom nothing is known, which counts as much as late_fills fills.
+    """
+
+    given_up_per_year: Annotated[float, msgspec.Meta(ge=0, le=10)]
+    given_up_years: Annotated[float, msgspec.Meta(gt=0, le=1000)]
+    doubt: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    late_days: Annotated[float, msgspec.Meta(gt=0, le=365)]
+    late_fills: Annotated[float, msgspec.Meta(gt=0, le=100)]
+
+
 class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a rule concludes, and how sure it is before anything else is looked at."""
+    """What a rule concludes, and how sure it is before anything else is looked at.
+
+    standing: under which heading what is unknown is listed.
+    """
 
     status: Status
     confidence: Level
+    standing: Standing = ""
 
 
 class MedicationRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +62,7 @@ class MedicationRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: str
     supply_days: Days
     supply_days_max: Days
+    new_order_days: Days
     fill_expected_days: Days
     order_days: Days
     order_days_of_class: dict[str, Days]
@@ -50,6 +72,7 @@ class MedicationRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     given_hours: Annotated[int, msgspec.Meta(ge=0, le=24 * 365)]
     renewal_days: Days
     dose_tolerance: Annotated[float, msgspec.Meta(ge=0, le=10)]
+    belief: Belief
     grace: Grace
     grace_of_class: dict[str, Days]
     without_fills: tuple[str, ...]

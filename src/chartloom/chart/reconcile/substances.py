@@ -77,7 +77,7 @@ class Substances(msgspec.Struct, frozen=True):
         name = folded(text)
         if name not in self.by_name and (denied := denied_scope(text)):
             return self.by_key.get(denied)
-        for tried in (name, bare := _bare(name), bare.removesuffix("s"), f"{bare}s"):
+        for tried in (name, bare := bare_name(name), bare.removesuffix("s"), f"{bare}s"):
             key = self.by_name.get(tried)
             # "No drug; food allergy" without its words around is "no", and yet denies nothing.
             if key and (tried == name or self.by_key[key].kind != "none" or not denies(name)):
@@ -99,8 +99,9 @@ def short_code(code: str) -> str:
     return f"{_SHORT.get(system, 'l')}:{value}"
 
 
-def _bare(name: str) -> str:
-    return " ".join(w for w in name.split() if w not in _AROUND)
+def bare_name(name: str) -> str:
+    """A name, folded, without the words around it ("allergy to", "containing", ...)."""
+    return " ".join(w for w in folded(name).split() if w not in _AROUND)
 
 
 def load_substances(own: Mapping[str, bytes] | None = None) -> Substances:
@@ -146,5 +147,5 @@ def _table(rows: Mapping[str, tuple[Substance, list[str], list[str]]]) -> Substa
     for key, (_, codes, names) in rows.items():
         by_code.update(dict.fromkeys(codes, key))
         by_name.update(dict.fromkeys(names, key))
-        by_name.update({b: key for n in names if (b := _bare(n)) and b not in by_name})
+        by_name.update({b: key for n in names if (b := bare_name(n)) and b not in by_name})
     return Substances(by_key, by_code, by_name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from chartloom.chart.reconcile.dose import units_a_day
 from chartloom.chart.reconcile.heard import DAY_US
 from chartloom.chart.reconcile.pieces import Piece
 from chartloom.chart.reconcile.rules_medications import MedicationRules
@@ -14,7 +15,9 @@ class Supply(msgspec.Struct, frozen=True):
 
     last_us: the newest fill. covered_us: until when all fills last, early ones added up.
     believed_us: until when the therapy is believed. guessed: days' supply of the newest fill was
-    not known. irregular: gaps between fills are long. fills: how many were seen.
+    not known. irregular: gaps between fills are long. fills: how many were seen. gaps, late_us: how
+    many times a next fill followed, and by how much these came late in all; none of what is taken
+    when needed.
     """
 
     last_us: int
@@ -23,6 +26,8 @@ class Supply(msgspec.Struct, frozen=True):
     guessed: bool
     irregular: bool
     fills: int
+    gaps: int = 0
+    late_us: int = 0
 
 
 def supply_of(
@@ -43,15 +48,19 @@ def supply_of(
     latest = max(orders.values(), key=lambda o: (o.at_us, o.id), default=None)
     whole_us = max(f.whole_us for f in fills_known)
     covered_us, longest_us, guessed, days, seen = 0, 0, False, 0.0, 0
+    gaps, late_us, before_guessed = 0, 0, False
     for fill in fills_known:
         days, guessed = _days(fill, orders.get(fill.request, latest), rules)
         if fill.at_us >= whole_us:
             seen += 1
             if seen > 1:
                 longest_us = max(longest_us, fill.at_us - covered_us)
+                if not before_guessed:
+                    gaps, late_us = gaps + 1, late_us + max(0, fill.at_us - covered_us)
         else:
             covered_us = 0  # between this one and the next there may be others
         covered_us = max(covered_us, fill.at_us) + int(days * DAY_US)
+        before_guessed = guessed
     as_needed = any(o.as_needed for o in orders.values())
     several = seen > rules.grace.rhythm_fills
     grace_us = _grace(days, longest_us if several else None, as_needed, classes, rules)
@@ -62,6 +71,8 @@ def supply_of(
         guessed=guessed,
         irregular=longest_us > max(rules.grace.days * DAY_US, int(days * DAY_US / 2)),
         fills=len(fills_known),
+        gaps=0 if as_needed else gaps,
+        late_us=0 if as_needed else late_us,
     )
 
 
@@ -71,28 +82,10 @@ def _days(fill: Piece, order: Piece | None, rules: MedicationRules) -> tuple[flo
         return min(fill.supply_days, rules.supply_days_max), False
     if order is not None and order.supply_days:
         return min(order.supply_days, rules.supply_days_max), False
-    taken = _units_a_day(order) if order is not None else 0.0
+    taken = units_a_day(order, fill) if order is not None else 0.0
     if fill.quantity and taken:
         return min(max(fill.quantity / taken, 1.0), rules.supply_days_max), False
     return float(rules.supply_days), True
-
-
-def _units_a_day(order: Piece) -> float:
-    """Tablets, puffs or the like a day: the dose in units of what is filled."""
-    unit = order.each.split()[-1].lower() if len(order.each.split()) > 1 else ""
-    if order.per_day and unit.rstrip("s") in ("tablet", "tab", "capsule", "cap", "ml", "puff"):
-        return order.per_day * amount(order.each)
-    return 0.0
-
-
-def amount(text: str) -> float:
-    """The number that a dose begins with; 0 if it begins with none."""
-    head = text.split()[0] if text.split() else ""
-    try:
-        value = float(head)
-    except ValueError:
-        return 0.0
-    return value if 0 < value < 1e9 else 0.0
 
 
 def _grace(

@@ -6,10 +6,20 @@ from typing import Final
 
 import msgspec
 
+from chartloom.chart.reconcile.belief import doubt
 from chartloom.chart.reconcile.heard import DAY_US
 from chartloom.chart.reconcile.pieces import Piece
 from chartloom.chart.reconcile.rules_medications import MedicationRules
-from chartloom.chart.reconcile.supply import Supply, supply_of
+from chartloom.chart.reconcile.spoken import (
+    Around,
+    Word,
+    current,
+    is_word,
+    newest_first,
+    sign_of,
+    word_of,
+)
+from chartloom.chart.reconcile.supply import Supply
 
 #: What says that a therapy is not to be taken any more, whoever says it about which order.
 _STOPS = frozenset(
@@ -32,20 +42,6 @@ REASON_OF: Final = {
 _AFTER_US = 3 * DAY_US
 
 
-class Around(msgspec.Struct, frozen=True):
-    """What the rest of the chart says; times are 0 where there is none.
-
-    filled_us: the newest fill of anything. discharge_us: when drugs for home were last ordered at a
-    discharge. truncated: not all of the chart is seen.
-    """
-
-    now_us: int
-    filled_us: int = 0
-    died_us: int = 0
-    discharge_us: int = 0
-    truncated: bool = False
-
-
 class Verdict(msgspec.Struct):
     """reason: code of the rules' table; because: what changes the confidence; misfits: code of a
     discrepancy -> pieces. live: orders that hold. supply: what fills say."""
@@ -58,23 +54,26 @@ class Verdict(msgspec.Struct):
 
 
 def judge(
-    pieces: list[Piece], classes: tuple[str, ...], rules: MedicationRules, around: Around
+    pieces: list[Piece],
+    classes: tuple[str, ...],
+    supply: Supply | None,
+    rules: MedicationRules,
+    around: Around,
 ) -> Verdict:
-    """The verdict on all pieces of a therapy; their order does not matter."""
-    words = [_word(p, pieces, rules, around) for p in pieces if _is_word(p)]
+    """The verdict on all pieces of a therapy; their order does not matter. supply: of its fills."""
+    words = [word_of(p, pieces, rules, around) for p in pieces if is_word(p)]
     filled = [p for p in pieces if p.says == "filled"]
-    orders = {p.id: p for p in pieces if p.kind == "MedicationRequest"}
     case = _Case(
         rules=rules,
         around=around,
         classes=classes,
-        live=_current([w for w in words if w.says == "live"]),
+        live=current([w for w in words if w.says == "live"]),
         listed=[w for w in words if w.says in ("listed", "listed-unknown")],
         ended=[w for w in words if w.says in REASON_OF],
         filled=filled,
         given=[p for p in pieces if p.says == "given"],
-        supply=supply_of(filled, orders, classes, rules),
-        proposed=any(p.says == "order-proposed" for p in pieces),
+        supply=supply,
+        sign_us=sign_of(pieces, rules, around),
     )
     verdict = case.decide()
     verdict.because |= _doubts(pieces, verdict)
@@ -92,63 +91,7 @@ def _left_out(pieces: list[Piece], around: Around) -> bool:
     return 0 < newest_us < around.discharge_us and not named
 
 
-class _Word(msgspec.Struct, frozen=True):
-    """What a clinical document says of the therapy at a time: fills and doses are none."""
-
-    says: str
-    at_us: int
-    piece: Piece
-
-
-def _is_word(piece: Piece) -> bool:
-    return piece.kind in ("MedicationRequest", "MedicationStatement") and piece.says not in (
-        "copy",
-        "order-proposed",
-    )
-
-
-def _word(piece: Piece, pieces: list[Piece], rules: MedicationRules, around: Around) -> _Word:
-    """An order as it stands now: its course or its stay may have ended meanwhile."""
-    says, at_us = piece.says, piece.ends_us or piece.at_us
-    if says in ("order-active", "order-unknown", "listed"):
-        live = "listed" if says == "listed" else "live"
-        if 0 < piece.ends_us <= around.now_us:
-            return _Word("order-ended", piece.ends_us, piece)
-        if live == "live" and (end_us := _left_ward(piece, pieces, rules, around)):
-            return _Word("stay-ended", end_us, piece)
-        return _Word(live, piece.at_us, piece)
-    return _Word(says, at_us, piece)
-
-
-def _left_ward(piece: Piece, pieces: list[Piece], rules: MedicationRules, around: Around) -> int:
-    """When an order of a ward lost its meaning, because the stay is over; 0 if it did not."""
-    if piece.setting == "home" or any(p.says == "filled" and p.request == piece.id for p in pieces):
-        return 0
-    doses = [p.at_us for p in pieces if p.says == "given" and p.request == piece.id]
-    if piece.setting != "ward" and not piece.in_stay and not doses:
-        return 0
-    if piece.stay_end_us:
-        return piece.stay_end_us if piece.setting == "ward" or doses else 0
-    last_us = max(doses, default=0)
-    over = last_us and around.now_us - last_us > rules.given_hours * 3_600_000_000
-    return last_us if over and not piece.in_stay else 0
-
-
-def _current(live: list[_Word]) -> list[_Word]:
-    """Of each source the newest order: a new prescription replaces the one before."""
-    newest: dict[str, _Word] = {}
-    for word in live:
-        held = newest.get(word.piece.source)
-        if held is None or (word.at_us, word.piece.id) > (held.at_us, held.piece.id):
-            newest[word.piece.source] = word
-    return sorted(newest.values(), key=_newest)
-
-
-def _newest(word: _Word) -> tuple[int, str]:
-    return (-word.at_us, word.piece.id)
-
-
-def _not_before(stop: _Word, order: _Word) -> bool:
+def _not_before(stop: Word, order: Word) -> bool:
     """Whether a stop may be said of what an order began; one of unknown time always may be."""
     piece = stop.piece
     if not stop.at_us or (not piece.ends_us and stop.says != "not-to-do"):
@@ -157,7 +100,7 @@ def _not_before(stop: _Word, order: _Word) -> bool:
     return stop.at_us > order.at_us or same_day
 
 
-def _stopped_elsewhere(stop: _Word, listed: _Word) -> bool:
+def _stopped_elsewhere(stop: Word, listed: Word) -> bool:
     return stop.says in _STOPS and stop.piece.source != listed.piece.source
 
 
@@ -165,13 +108,13 @@ class _Case(msgspec.Struct):
     rules: MedicationRules
     around: Around
     classes: tuple[str, ...]
-    live: list[_Word]
-    listed: list[_Word]
-    ended: list[_Word]
+    live: list[Word]
+    listed: list[Word]
+    ended: list[Word]
     filled: list[Piece]
     given: list[Piece]
     supply: Supply | None
-    proposed: bool
+    sign_us: int
 
     def decide(self) -> Verdict:
         """The first rule that has something to say."""
@@ -217,20 +160,20 @@ class _Case(msgspec.Struct):
             return self._by_supply(newest)
         return self._without_fills(newest)
 
-    def _later(self, says: frozenset[str] | tuple[str, ...], than_us: int) -> _Word | None:
+    def _later(self, says: frozenset[str] | tuple[str, ...], than_us: int) -> Word | None:
         found = [w for w in self.ended if w.says in says and w.at_us > than_us]
-        return min(found, key=_newest) if found else None
+        return min(found, key=newest_first) if found else None
 
-    def _stop_since(self, newest: _Word) -> _Word | None:
+    def _stop_since(self, newest: Word) -> Word | None:
         """The newest stop that the orders that hold do not answer, however early it came."""
         found = [
             w
             for w in self.ended
             if w.says in _STOPS and _not_before(w, newest) and not self._renewed(w)
         ]
-        return min(found, key=_newest) if found else None
+        return min(found, key=newest_first) if found else None
 
-    def _renewed(self, stop: _Word) -> bool:
+    def _renewed(self, stop: Word) -> bool:
         """Whether a stop only closed an older order that the same source wrote anew."""
         days_us = self.rules.renewal_days * DAY_US
         return stop.says in ("order-stopped", "order-cancelled") and any(
@@ -240,7 +183,7 @@ class _Case(msgspec.Struct):
             for w in self.live
         )
 
-    def _contradicted(self, stop: _Word) -> Verdict:
+    def _contradicted(self, stop: Word) -> Verdict:
         """One source says stopped, the order of another still holds."""
         if after := self._filled_after(stop.at_us):
             verdict = self._verdict("filled-after-stop", "sources-disagree")
@@ -254,14 +197,14 @@ class _Case(msgspec.Struct):
     def _filled_after(self, at_us: int) -> list[Piece]:
         return [f for f in self.filled if f.at_us > at_us + _AFTER_US]
 
-    def _concerns(self, newest: _Word) -> bool:
+    def _concerns(self, newest: Word) -> bool:
         """Whether fills belong to what is ordered now, and not to a therapy long before."""
         return self.supply is not None and (
             self.supply.believed_us >= newest.at_us
             or self.supply.last_us >= newest.at_us - self.rules.renewal_days * DAY_US
         )
 
-    def _by_supply(self, newest: _Word) -> Verdict:
+    def _by_supply(self, newest: Word) -> Verdict:
         supply, now_us = self.supply, self.around.now_us
         assert supply is not None
         because = {"days-supply-unknown"} if supply.guessed else set[str]()
@@ -269,38 +212,55 @@ class _Case(msgspec.Struct):
             because.add("irregular-fills")
         if now_us <= supply.covered_us:
             because.add("filled-recently")
+        overdue_us = now_us - supply.covered_us
         if now_us <= supply.believed_us:
-            return self._verdict("order-active-and-filled", *because)
-        recent = now_us - newest.at_us <= self.rules.fill_expected_days * DAY_US
-        if recent and supply.last_us < newest.at_us:
+            confirmed = self._confirmed(overdue_us)
+            reason = "order-active-and-filled" if confirmed else "filled-some-time-ago"
+            return self._verdict(reason, *because)
+        if self._new(newest) and supply.last_us < newest.at_us:
             return self._verdict("order-recent", *because)
-        if (listed := self._listed_since(supply.covered_us)) is not None:
-            days = self.rules.supply_days + self.rules.grace.days
-            if now_us - listed.at_us <= days * DAY_US:
-                return self._verdict("listed-recently", *because, "sources-disagree")
+        if self._listed_since(supply.covered_us) and self._confirmed():
+            return self._verdict("listed-recently", *because, "sources-disagree")
         verdict = self._verdict("supply-ran-out", *because)
         verdict.misfits["likely-stale"] = [w.piece for w in self.live]
         return verdict
 
-    def _listed_since(self, at_us: int) -> _Word | None:
-        found = [w for w in self.listed if w.says == "listed" and w.at_us > at_us]
-        return min(found, key=_newest) if found else None
+    def _confirmed(self, overdue_us: int = 0, sign_us: int = 0) -> bool:
+        """Whether something shows lately enough that it is taken. sign_us: what alone counts."""
+        since_us = self.around.now_us - (sign_us or self.sign_us)
+        late_us = 0 if any(w.piece.as_needed for w in self.live) else overdue_us
+        belief = self.rules.belief
+        return (
+            self.sign_us > 0 and doubt(since_us, late_us, self.around.habit, belief) <= belief.doubt
+        )
 
-    def _without_fills(self, newest: _Word) -> Verdict:
+    def _new(self, order: Word) -> bool:
+        """Whether an order is so new that its first fill need not have been seen."""
+        age_us = self.around.now_us - order.at_us
+        days = min(self.rules.new_order_days, self._order_days(order.piece))
+        return order.at_us > 0 and age_us <= days * DAY_US
+
+    def _listed_since(self, at_us: int) -> Word | None:
+        found = [w for w in self.listed if w.says == "listed" and w.at_us > at_us]
+        return min(found, key=newest_first) if found else None
+
+    def _without_fills(self, newest: Word) -> Verdict:
+        if self._new(newest):
+            return self._verdict("order-recent")
         age_us = self.around.now_us - newest.at_us
         if self._fills_expected(newest.piece):
-            if newest.at_us and age_us <= self.rules.fill_expected_days * DAY_US:
-                return self._verdict("order-recent")
-            listed_us = max((w.at_us for w in self.listed if w.says == "listed"), default=0)
-            still_us = self.around.now_us - self.rules.statement_days * DAY_US
-            if listed_us > max(newest.at_us, still_us):
+            if self._listed_since(newest.at_us) and self._confirmed():
                 return self._verdict("listed-recently", "sources-disagree")
+            if newest.at_us and age_us <= self.rules.fill_expected_days * DAY_US:
+                return self._verdict("not-filled-yet")
             verdict = self._verdict("never-filled")
             verdict.misfits["prescribed-never-filled"] = [newest.piece]
             return verdict
         believed_us = max((w.at_us for w in (*self.live, *self.listed)), default=0)
         if self.around.now_us - believed_us <= self._order_days(newest.piece) * DAY_US:
-            return self._verdict("order-active", "fills-not-seen")
+            reason = "order-not-confirmed" if self.sign_us else "order-unconfirmed"
+            reason = "order-active" if self._confirmed() else reason
+            return self._verdict(reason, "fills-not-seen")
         verdict = self._verdict("order-old", "fills-not-seen")
         verdict.misfits["likely-stale"] = [w.piece for w in self.live]
         return verdict
@@ -322,7 +282,7 @@ class _Case(msgspec.Struct):
     # -- without one
 
     def _of_last_word(self) -> Verdict:
-        last = min((*self.ended, *self.listed), key=_newest)
+        last = min((*self.ended, *self.listed), key=newest_first)
         if last.says in ("listed", "listed-unknown"):
             return self._of_list(last)
         if last.says in ("order-on-hold", "listed-on-hold"):
@@ -334,11 +294,13 @@ class _Case(msgspec.Struct):
             return verdict
         return self._verdict(reason)
 
-    def _of_list(self, last: _Word) -> Verdict:
+    def _of_list(self, last: Word) -> Verdict:
         age_us = self.around.now_us - last.at_us
         recent = age_us <= self.rules.statement_days * DAY_US
         if last.says == "listed" and last.at_us and recent:
-            verdict = self._verdict("listed-recently")
+            overdue_us = self.around.now_us - self.supply.covered_us if self.supply else 0
+            confirmed = self._confirmed(overdue_us, last.at_us)
+            verdict = self._verdict("listed-recently" if confirmed else "listed-some-time-ago")
             if stops := [w.piece for w in self.ended if _stopped_elsewhere(w, last)]:
                 verdict.because.add("sources-disagree")
                 verdict.misfits["stopped-elsewhere"] = [*stops, last.piece]
@@ -347,7 +309,7 @@ class _Case(msgspec.Struct):
         verdict.misfits["likely-stale"] = [last.piece]
         return verdict
 
-    def _held(self, hold: _Word) -> Verdict:
+    def _held(self, hold: Word) -> Verdict:
         verdict = self._verdict("order-on-hold")
         if self.around.now_us - hold.at_us > self.rules.hold_days * DAY_US:
             verdict.misfits["likely-stale"] = [hold.piece]

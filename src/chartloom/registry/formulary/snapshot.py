@@ -37,6 +37,8 @@ class Formulary:
         self._ndc = ndc
         self._by_code = {f"{RXNORM}|{i.code}": i for i in ingredients.values() if i.code}
         self._systems = frozenset(k.partition("|")[0] for k in drugs) | ({NDC} if ndc else set())
+        classes = {c for i in ingredients.values() for c in i.classes}
+        self._classes = {c.replace("-", " "): c for c in sorted(classes)}
         self._resolved: dict[tuple[object, ...], Drug] = {}
         self._ndc_by_drug: dict[str, tuple[str, ...]] | None = None  # made when first asked for
 
@@ -78,6 +80,11 @@ class Formulary:
             for code in codes
             if code.partition("|")[0] in self._systems and self._coded(code) is None
         ]
+
+    def class_named(self, text: str) -> str:
+        """The therapeutic class that a text names ("beta blockers" -> ``beta-blocker``), or ""."""
+        words = " ".join(words_of(fold(text))).replace("-", " ")
+        return self._classes.get(words) or self._classes.get(words.removesuffix("s"), "")
 
     def classes_of(self, ingredients: Iterable[str]) -> tuple[str, ...]:
         """Therapeutic classes of the ingredients, sorted."""

@@ -7,6 +7,7 @@ import msgspec
 from chartloom.chart.reconcile import Line, ListKind, Role, why
 from chartloom.serve import words
 from chartloom.serve.lists.reading import Lists
+from chartloom.serve.lists.shown import status_words
 
 
 def active_allergies(lists: Lists) -> list[Line]:
@@ -24,6 +25,11 @@ def current(lists: Lists, kind: str) -> list[Line]:
 def reason_of(kind: str, line: Line) -> str:
     """Why a line has its status, in words."""
     return why(ListKind(kind), Role.REASON, line.reason)
+
+
+def status_of(line: Line) -> str:
+    """The status of a line in a word or two."""
+    return status_words(line)
 
 
 def _soft(line: Line) -> Line:

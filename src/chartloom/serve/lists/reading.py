@@ -12,6 +12,7 @@ from chartloom.chart.reconcile import (
     Decision,
     ListKind,
     ReconciledList,
+    cross,
     decisions_of,
     reconcile_allergies,
     reconcile_medications,
@@ -30,6 +31,8 @@ _SECTIONS: Final = {
     ListKind.PROBLEMS: (Section.PROBLEMS, Section.MEDICATIONS, Section.CHARGES),
     ListKind.RESULTS: (),
 }
+#: Lists that are looked at together: an allergy speaks against a medication.
+_CROSSING: Final = frozenset((ListKind.MEDICATIONS, ListKind.ALLERGIES))
 
 
 class Lists(msgspec.Struct, frozen=True):
@@ -61,8 +64,17 @@ def read_lists(
         speakers |= _measuring(grant, console, hit, chart)
     decisions = decisions_of(chart, speakers)
     now_us = chart.made_at_us
-    found = {kind: _list(kind, console, chart, now_us, speakers, decisions) for kind in kinds}
-    return Lists(found, decisions)
+    crossing = not _CROSSING.isdisjoint(kinds)
+    made = {
+        kind: _list(kind, console, chart, now_us, speakers, decisions)
+        for kind in dict.fromkeys((*kinds, *(_CROSSING if crossing else ())))
+    }
+    if crossing:
+        tables = console.doors.lists
+        drugs, allergies = made[ListKind.MEDICATIONS], made[ListKind.ALLERGIES]
+        crossed = cross(drugs, allergies, tables.formulary(), tables.rules())
+        made[ListKind.MEDICATIONS], made[ListKind.ALLERGIES] = crossed
+    return Lists({kind: made[kind] for kind in kinds}, decisions)
 
 
 def _measuring(
@@ -97,7 +109,10 @@ def _list(
             chart, tables.formulary(), rules, now_us, speakers=speakers, decisions=decisions
         )
     if kind is ListKind.ALLERGIES:
-        return reconcile_allergies(chart, rules, now_us, speakers=speakers, decisions=decisions)
+        return reconcile_allergies(
+            chart, rules, now_us,
+            formulary=tables.formulary(), speakers=speakers, decisions=decisions,
+        )  # fmt: skip
     if kind is ListKind.PROBLEMS:
         return reconcile_problems(chart, rules, now_us, speakers=speakers, decisions=decisions)
     return reconcile_results(chart, rules, now_us, speakers=speakers)

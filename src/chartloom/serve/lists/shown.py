@@ -76,6 +76,30 @@ STATUS_WORDS: Final = {
     "on-hold": "On hold",
     "entered-in-error": "In error",
 }
+#: What is unknown, by how it stands: (its status in a word, heading, what to do about it).
+STANDINGS: Final = {
+    "unconfirmed": (
+        "Unconfirmed",
+        "To confirm",
+        "Ordered or filled, but nothing shows lately that it is taken. Ask the patient.",
+    ),
+    "contradicted": (
+        "Contradicted",
+        "Sources contradict each other",
+        "Stopped in one place, still ordered or filled in another. Ask before continuing.",
+    ),
+    "stale": (
+        "Likely stale",
+        "Likely stale, never marked as stopped",
+        "Still open in a source, but not taken any more as it seems.",
+    ),
+    "planned": ("Planned", "Proposed only", "Nobody has ordered it."),
+}
+_HEADINGS: Final = {
+    "active": ("Active", ""),
+    "on-hold": ("On hold", ""),
+    "unknown": ("To be checked", ""),
+}
 
 
 class ShownFact(msgspec.Struct, frozen=True):
@@ -116,6 +140,13 @@ class ShownLine(msgspec.Struct, frozen=True):
     by: str
 
     @property
+    def heading(self) -> tuple[str, str]:
+        """(heading that it stands under, what that means) where a list has several."""
+        if self.line.status == "unknown" and self.line.standing in STANDINGS:
+            return STANDINGS[self.line.standing][1:]
+        return _HEADINGS.get(self.line.status, ("Ended", ""))
+
+    @property
     def current(self) -> bool:
         """Whether it is shown at first."""
         return self.line.status in _CURRENT
@@ -142,6 +173,11 @@ class ShownList(msgspec.Struct, frozen=True):
         return tuple(line for line in self.lines if line.current)
 
     @property
+    def grouped(self) -> bool:
+        """Whether its lines stand under headings."""
+        return self.kind is ListKind.MEDICATIONS
+
+    @property
     def checks(self) -> tuple[ShownLine, ...]:
         """What somebody should look at."""
         return tuple(line for line in self.lines if line.check)
@@ -158,6 +194,13 @@ def shown(made: ReconciledList, feeds: Mapping[str, Feed], secret: str) -> Shown
         heads = [*heads[: COLUMNS_MAX - 1], f"{len(names) - COLUMNS_MAX + 1} more sources"]
     lines = tuple(_line(made.kind, line, names, columns, called, secret) for line in made.lines)
     return ShownList(made.kind, lines, tuple(heads), made.rules, made.formulary)
+
+
+def status_words(line: Line) -> str:
+    """The status of a line in a word or two."""
+    if line.status == "unknown" and line.standing in STANDINGS:
+        return STANDINGS[line.standing][0]
+    return STATUS_WORDS.get(line.status, line.status.replace("-", " ").capitalize())
 
 
 def row_of(key: str, secret: str) -> str:
@@ -217,7 +260,7 @@ def _line(
     return ShownLine(
         line,
         row_of(line.key, secret),
-        STATUS_WORDS.get(line.status, line.status.replace("-", " ").capitalize()),
+        status_words(line),
         why(kind, Role.REASON, line.reason),
         tuple(why(kind, Role.BECAUSE, code) for code in line.because),
         tuple((d.code, why(kind, Role.DISCREPANCY, d.code)) for d in line.discrepancies),

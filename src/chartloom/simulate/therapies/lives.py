@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from random import Random
 
 import msgspec
@@ -19,6 +19,21 @@ def lives(seed: int, count: int, habits: Habits, now_us: int) -> Iterator[Life]:
     """``count`` people; the same arguments give the same lives."""
     for person in range(count):
         yield _Weaver(Random(f"{seed}/{habits.name}/{person}"), person, habits, now_us).life()
+
+
+def _counted(said: Iterable[Happening]) -> Iterator[Happening]:
+    """Of each fill as many pieces as its days need at the dose that was ordered by then."""
+    doses: dict[str, float] = {}
+    for one in said:
+        key = one.drug.key
+        if one.what in ("order", "change"):
+            doses[key] = float(one.dose)
+        if one.what == "fill":
+            usual = float(one.drug.dose)
+            times = doses.get(key, usual) / usual
+            pieces = one.days_meant * one.drug.per_day * one.drug.pieces * times
+            one = msgspec.structs.replace(one, quantity=max(1, round(pieces)))
+        yield one
 
 
 class _Weaver:
@@ -44,7 +59,7 @@ class _Weaver:
         if self.rng.random() < self.habits.stays * 2:
             self._stay(self._ago(0, 500))
         said = sorted(self.said, key=lambda h: (h.at_us, h.number, h.own))
-        kept = tuple(h for h in said if h.at_us <= self.now_us)
+        kept = tuple(_counted(h for h in said if h.at_us <= self.now_us))
         return Life(self.person, kept, tuple(self.truth))
 
     # -- what people take for long
@@ -59,7 +74,7 @@ class _Weaver:
             return
         until_us, why = self._fate(start_us)
         order = self._order(drug, source, start_us)
-        second = self._second(drug, source, start_us)
+        second = self._second(drug, source, start_us, until_us)
         self._fills(drug, order, start_us + between(rng, HOUR, 4 * DAY), until_us, why)
         order = self._renewals(drug, order, until_us)
         if why == "explicitly":
@@ -97,12 +112,14 @@ class _Weaver:
         self._say(order)
         return order
 
-    def _second(self, drug: Drug, source: str, start_us: int) -> Happening | None:
-        """Another source holds the therapy as well, under its own number and words."""
+    def _second(self, drug: Drug, source: str, start_us: int, until_us: int) -> Happening | None:
+        """Another source takes the therapy over as well, under its own number and words."""
         if self.rng.random() >= self.habits.second:
             return None
         other = "clinic" if source != "clinic" else "house"
         at_us = start_us + between(self.rng, 5 * DAY, 150 * DAY)
+        if 0 < until_us <= at_us:
+            return None
         order = self._order(msgspec.structs.replace(drug, names=self._named(drug)), other, at_us)
         return order if at_us <= self.now_us else None
 
@@ -159,8 +176,7 @@ class _Weaver:
         self._say(
             Happening(
                 at_us, "retail", "fill", drug, name, "" if other else order.number,
-                own=f"F{self.person:06d}{self.count:04d}", days=said,
-                quantity=max(1, round(days * drug.per_day)),
+                own=f"F{self.person:06d}{self.count:04d}", days=said, days_meant=days,
             )
         )  # fmt: skip
 

@@ -18,6 +18,7 @@ class Drug(msgspec.Struct, frozen=True):
     dose: str
     unit: str
     per_day: float
+    pieces: float
     days: tuple[int, ...]
     route: str
     names: tuple[str, ...]
@@ -56,7 +57,7 @@ class Habits(msgspec.Struct, frozen=True):
     stays: float = 0.2
 
 
-#: Profiles. Rules were tuned on the first two; the others were not looked at.
+#: Profiles. Rules were tuned on the first four; the last was written afterwards and not looked at.
 HABITS: Final[dict[str, Habits]] = {
     h.name: h
     for h in (
@@ -90,6 +91,27 @@ HABITS: Final[dict[str, Habits]] = {
             generic=0.8,
         ),
         Habits("sparse", fills_seen=0.3, days_said=0.4, lists=1.0, second=0.35, left_open=0.5),
+        Habits(
+            "crowded",
+            therapies=(3, 9),
+            explicit_stop=0.25,
+            silent_stop=0.15,
+            hold=0.06,
+            change=0.3,
+            gap_days=((0.5, 2.5), (0.35, 6.0), (0.15, 15.0)),
+            never_filled=0.15,
+            outside=0.04,
+            fills_seen=0.7,
+            days_said=0.75,
+            second=0.3,
+            told=0.4,
+            autofill=0.4,
+            left_open=0.4,
+            generic=0.7,
+            lists=0.8,
+            courses=2.0,
+            stays=0.5,
+        ),
     )
 }
 
@@ -99,7 +121,8 @@ class Happening(msgspec.Struct, frozen=True):
 
     what: ``order``, ``change``, ``stop``, ``hold``, ``complete``, ``fill``, ``list``, ``give``.
     number: of the order; own: of the fill, dose or listing itself. name: as this source writes the
-    drug. end_us: of a course that says its end. days: supply of a fill, 0 if it does not say.
+    drug. end_us: of a course that says its end. days: supply of a fill, 0 if it does not say;
+    days_meant: what it is made for.
     """
 
     at_us: int
@@ -114,6 +137,7 @@ class Happening(msgspec.Struct, frozen=True):
     end_us: int = 0
     days: int = 0
     quantity: int = 0
+    days_meant: int = 0
 
 
 class TrueTherapy(msgspec.Struct, frozen=True):
@@ -154,6 +178,7 @@ def drugs() -> tuple[Drug, ...]:
             row["dose"],
             row["unit"],
             float(row["per_day"]),
+            float(row["pieces"]),
             tuple(int(d) for d in row["days"].split()),
             row["route"],
             tuple(name.strip() for name in row["names"].split(";")),

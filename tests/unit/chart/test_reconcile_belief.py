@@ -1,0 +1,111 @@
+"""What stands as current without a sign of late is listed apart, and not as active."""
+
+from __future__ import annotations
+
+import pytest
+from tests.support.medication_lists import (
+    Told,
+    ended,
+    fill,
+    given,
+    listed,
+    misfits,
+    only,
+    order,
+    reconciled,
+)
+
+from chartloom.chart.reconcile import Line, builtin_rules
+from chartloom.chart.reconcile.belief import Habit, doubt
+from chartloom.chart.reconcile.heard import DAY_US
+
+_M = "Metformin 500 mg ER tablet"
+_BELIEF = builtin_rules().medications.belief
+_YEAR = 365 * DAY_US
+
+
+def _metformin(*told: Told) -> Line:
+    return next(x for x in reconciled(*told).lines if x.key == "metformin|oral-er")
+
+
+def test_doubt_grows_with_time_with_delay_and_with_what_was_given_up() -> None:
+    plain = doubt(60 * DAY_US, 0, Habit(), _BELIEF)
+    assert 0 < plain < doubt(120 * DAY_US, 0, Habit(), _BELIEF) < 1
+    assert plain < doubt(60 * DAY_US, 10 * DAY_US, Habit(), _BELIEF)
+    assert plain < doubt(60 * DAY_US, 0, Habit(9, 0, 2, 2 * _YEAR), _BELIEF)
+    assert plain > doubt(60 * DAY_US, 0, Habit(9, 0, 0, 6 * _YEAR), _BELIEF)
+    assert doubt(0, 0, Habit(), _BELIEF) == 0
+
+
+def test_a_delay_says_less_of_whoever_is_always_late() -> None:
+    late, prompt = Habit(10, 200 * DAY_US), Habit(10, 5 * DAY_US)
+    now = (40 * DAY_US, 12 * DAY_US)
+    assert doubt(*now, late, _BELIEF) < doubt(*now, prompt, _BELIEF) / 3
+
+
+def _steady(name: str, id: str, newest: float) -> list[Told]:
+    return [
+        order(f"o{id}", name, newest + 365),
+        *(fill(f"f{id}{n}", name, newest + 30 * n, of=f"o{id}") for n in range(12)),
+    ]
+
+
+def test_therapies_given_up_before_make_a_long_supply_doubtful() -> None:
+    mine = [order("o", _M, 400), fill("f", _M, 60, 90, of="o"), fill("g", _M, 150, 90, of="o")]
+    kept = [*_steady("Lisinopril 10 mg tablet", "l", 5), *_steady("Amlodipine 5 mg tablet", "a", 9)]
+    gone = [
+        told
+        for at, name in enumerate(("Lisinopril 10 mg tablet", "Amlodipine 5 mg tablet"))
+        for told in (
+            order(f"x{at}", name, 300),
+            *(fill(f"x{at}{n}", name, 240 + 30 * n, of=f"x{at}") for n in range(2)),
+        )
+    ]
+    assert _metformin(*mine, *kept).status == "active"
+    line = _metformin(*mine, *gone)
+    assert (line.status, line.standing) == ("unknown", "unconfirmed")
+    stopped = [ended(t, "stopped", 200) if t[1]["id"] in ("x0", "x1") else t for t in gone]
+    assert _metformin(*mine, *stopped).status == "active"  # ended by somebody, not given up
+
+
+@pytest.mark.parametrize(
+    ("sign", "reason"),
+    [
+        (listed("l", _M, 20), "order-active"),
+        (order("p", _M, 20), "order-active"),
+        (given("g", _M, 20), "order-active"),
+        (listed("l", _M, 20, status="unknown"), "order-unconfirmed"),
+        (order("p", _M, 20, intent="proposal"), "order-unconfirmed"),
+        (order("p", _M, 195), "order-unconfirmed"),  # the same prescription, told twice
+    ],
+)
+def test_what_is_a_sign_that_an_order_is_followed(sign: Told, reason: str) -> None:
+    assert only(reconciled(order("o", _M, 200), sign)).reason == reason
+
+
+def test_unknown_stands_under_headings_of_its_own() -> None:
+    stale = only(reconciled(order("o", _M, 500)))
+    assert (stale.standing, misfits(stale)) == ("stale", {"likely-stale"})
+    assert only(reconciled(order("o", _M, 100))).standing == "unconfirmed"
+    assert only(reconciled(fill("f", _M, 5))).standing == "unconfirmed"
+    assert only(reconciled(order("o", _M, 20, status="draft"))).standing == "planned"
+    clinic = ended(order("o", _M, 200, who="clinic"), "stopped", 60)
+    assert only(reconciled(clinic, order("p", _M, 300))).standing == "contradicted"
+    assert only(reconciled(order("o", _M, 5))).standing == ""
+
+
+def test_lists_show_active_lines_first_then_what_to_confirm_then_what_is_stale() -> None:
+    found = reconciled(
+        order("a", "Warfarin 5 mg tablet", 500),
+        order("b", "Sertraline 50 mg tablet", 100),
+        order("c", "Lisinopril 10 mg tablet", 5),
+    )
+    assert [x.standing or x.status for x in found.lines] == ["active", "unconfirmed", "stale"]
+
+
+def test_tablets_and_a_dose_by_weight_tell_how_long_a_fill_lasts() -> None:
+    told = order("o", "Prednisone 20 mg tablet", 60, dose=(40, "mg", 1))
+    filled = fill("f", "Prednisone 20 mg tablet", 50, None, of="o", quantity={"value": 60})
+    line = only(reconciled(told, filled))
+    assert line.detail["covered_until"] == "2026-02-09"  # two a day: thirty days
+    assert "days-supply-unknown" not in line.because
