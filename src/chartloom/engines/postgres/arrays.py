@@ -35,6 +35,9 @@ _Pack = Callable[[Any], bytes]
 
 
 def _texts(values: Sequence[str]) -> bytes:
+    if len(values) == 1:
+        encoded = values[0].encode()
+        return _LENGTH(len(encoded)) + encoded
     if len(sizes := {*map(len, values)}) == 1 and (size := sizes.pop()) < 128:  # ids are alike
         length = "\0\0\0" + chr(size)
         joined = length + length.join(values)
@@ -44,6 +47,8 @@ def _texts(values: Sequence[str]) -> bytes:
 
 
 def _blobs(values: Sequence[bytes]) -> bytes:
+    if len(values) == 1:
+        return _LENGTH(len(values[0])) + values[0]
     if max(map(len, values)) < len(_LENGTHS):
         return b"".join([part for v in values for part in (_LENGTHS[len(v)], v)])
     return b"".join([part for v in values for part in (_LENGTH(len(v)), v)])
@@ -53,9 +58,12 @@ def _fixed(kind: str, size_bytes: int) -> _Pack:
     """Values of one of ``struct``'s kinds: all packed, then spread between their lengths, first
     bytes of all, second bytes of all, ..."""
     step = 4 + size_bytes
+    alone = struct.Struct(f"!i{kind}").pack
 
     def fixed(values: Sequence[Any]) -> bytes:
         count = len(values)
+        if count == 1:  # as in all columns of a message that comes by itself
+            return alone(size_bytes, values[0])
         numbers = struct.pack(f"!{count}{kind}", *values)
         out = bytearray(step * count)
         out[3::step] = bytes((size_bytes,)) * count
@@ -76,6 +84,7 @@ _TYPES: dict[str, tuple[int, int, _Pack]] = {
     "int8": (20, 1016, _fixed("q", 8)),
     "text": (25, 1009, _texts),
 }
+_NOTHING = {name: _EMPTY.pack(0, 0, element) for name, (element, _, _) in _TYPES.items()}
 _CLASSES: dict[str, type[Packed]] = {name: type(f"Packed_{name}", (Packed,), {}) for name in _TYPES}
 
 
@@ -89,9 +98,9 @@ def array(kind: str, values: Sequence[Any]) -> Packed:
 
 def packed(kind: str, values: Sequence[Any]) -> bytes:
     """The bytes of :func:`array`, for callers who hand them to libpq themselves."""
-    element, _, pack = _TYPES[kind]
     if not values:
-        return _EMPTY.pack(0, 0, element)
+        return _NOTHING[kind]
+    element, _, pack = _TYPES[kind]
     return _HEADER.pack(1, 0, element, len(values), 1) + pack(values)
 
 
