@@ -16,6 +16,7 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 from bench._report import Report
@@ -36,6 +37,17 @@ SEED = 5_000
 _BITS = 21
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(MatchRecord).decode
+
+
+class Kept(msgspec.Struct):
+    """What is left to be judged: pairs that may be links or reviews, with their records, and the
+    records of the persons in the sample."""
+
+    about: dict[str, float]
+    pairs: list[tuple[int, int]]
+    records: dict[int, MatchRecord]
+    person: dict[int, int]
+    members: dict[int, list[int]]
 
 
 class World:
@@ -110,44 +122,39 @@ def shifted(parameters: Parameters, bits: float) -> Parameters:
     return msgspec.structs.replace(parameters, link=link, review=review)
 
 
-def judged(
-    world: World, pairs: Sequence[tuple[int, int]], parameters: Parameters
-) -> dict[str, float]:
-    """Figures of pairs that may be links or reviews."""
+def judged(kept: Kept, parameters: Parameters) -> dict[str, float]:
+    """Figures by some thresholds."""
+    person, records_of = kept.person, kept.records
     right = wrong = asked = asked_right = 0
     links: dict[int, list[tuple[int, int]]] = {}
     asked_of: dict[int, list[tuple[int, int]]] = {}
     mixed: set[int] = set()
-    for a, b in pairs:
-        decision = decide(world.open(a), world.open(b), parameters)
+    for a, b in kept.pairs:
+        decision = decide(records_of[a], records_of[b], parameters)
         if decision.outcome is Outcome.NEW:
             continue
-        same = world.person[a] == world.person[b]
+        same = person[a] == person[b]
         if decision.outcome is Outcome.LINK:
             right, wrong = right + same, wrong + (not same)
             if same:
-                links.setdefault(world.person[a], []).append((a, b))
+                links.setdefault(person[a], []).append((a, b))
             else:
-                mixed.update((world.person[a], world.person[b]))
+                mixed.update((person[a], person[b]))
         else:
             asked, asked_right = asked + 1, asked_right + same
             if same:
-                asked_of.setdefault(world.person[a], []).append((a, b))
-    joined_by = {person: _heads(some) for person, some in links.items()}
-    for person, some in asked_of.items():
-        head = joined_by.get(person, {})
+                asked_of.setdefault(person[a], []).append((a, b))
+    joined_by = {who: _heads(some) for who, some in links.items()}
+    for who, some in asked_of.items():
+        head = joined_by.get(who, {})
         inside = sum(a in head and head[a] == head.get(b) for a, b in some)
         asked, asked_right = asked - inside, asked_right - inside
-    members: dict[int, list[int]] = {}
-    for number, person in enumerate(world.person):
-        if world.sampled[number]:
-            members.setdefault(person, []).append(number)
     total = joined = found = 0
-    for person, mine in members.items():
+    for who, mine in kept.members.items():
         total += len(mine) * (len(mine) - 1) // 2
-        joined += _pairs_joined(mine, links.get(person, []))
-        found += _pairs_joined(mine, links.get(person, []) + asked_of.get(person, []))
-    records = sum(world.sampled)
+        joined += _pairs_joined(mine, links.get(who, []))
+        found += _pairs_joined(mine, links.get(who, []) + asked_of.get(who, []))
+    records = sum(map(len, kept.members.values()))
     precision = joined / (joined + wrong) if joined else 1.0
     recall = joined / total
     return {
@@ -158,7 +165,7 @@ def judged(
         "recall_with_review": round(found / total, 5),
         "queue_share": round(asked / records, 5),
         "queue_right": round(asked_right / max(1, asked), 3),
-        "mixed_share_about": round(len(mixed) / 2 / len(members), 6),
+        "mixed_share_about": round(len(mixed) / 2 / len(kept.members), 6),
     }
 
 
@@ -176,6 +183,44 @@ def _heads(links: Sequence[tuple[int, int]]) -> dict[int, int]:
     return head
 
 
+def found(options: argparse.Namespace, parameters: Parameters) -> Kept:
+    """The pairs of a world."""
+    began = time.process_time()
+    world = World(options.records, options.noise)
+    print(f"{len(world.packed):,} records, {time.process_time() - began:.0f} s", flush=True)
+    pairs = candidates(world, options.of, parameters.carriers_max)
+    crowded, largest = world.crowded(parameters.carriers_max)
+    world.entries = []
+    print(f"{len(pairs):,} pairs, {time.process_time() - began:.0f} s", flush=True)
+    likely = [
+        (a, b)
+        for a, b in pairs
+        if decide(world.open(a), world.open(b), parameters).outcome is not Outcome.NEW
+    ]
+    members: dict[int, list[int]] = {}
+    for number, person in enumerate(world.person):
+        if world.sampled[number]:
+            members.setdefault(person, []).append(number)
+    about = {
+        "records": len(world.packed),
+        "persons": max(world.person) + 1,
+        "sample_of": options.of,
+        "sample_records": sum(world.sampled),
+        "candidates_of_a_record": round(2 * len(pairs) / sum(world.sampled), 2),
+        "keys_too_common": crowded,
+        "carriers_at_most": largest,
+        "cpu_s": round(time.process_time() - began),
+    }
+    numbers = {n for pair in likely for n in pair}
+    return Kept(
+        about,
+        likely,
+        {n: world.open(n) for n in numbers},
+        {n: world.person[n] for n in numbers},
+        members,
+    )
+
+
 def main() -> None:
     """All of it."""
     parser = argparse.ArgumentParser()
@@ -183,40 +228,25 @@ def main() -> None:
     parser.add_argument("--noise", default="desk-hurried")
     parser.add_argument("--of", type=int, default=10)
     parser.add_argument("--shifts", default="0,1,2,3,4,5,6")
-    parser.add_argument("--most", type=int, default=0)
+    parser.add_argument("--kept", type=Path, help="file of the pairs: read if it is there")
     options = parser.parse_args()
     parameters = default_parameters()
-    if options.most:
-        parameters = msgspec.structs.replace(parameters, carriers_max=options.most)
-    began = time.process_time()
-    world = World(options.records, options.noise)
-    print(f"{len(world.packed):,} records, {time.process_time() - began:.0f} s", flush=True)
-    pairs = candidates(world, options.of, parameters.carriers_max)
-    crowded, largest = world.crowded(parameters.carriers_max)
-    print(f"{len(pairs):,} pairs, {time.process_time() - began:.0f} s", flush=True)
-    lowest = shifted(parameters, min(0.0, *map(float, options.shifts.split(","))))
-    kept = [
-        (a, b)
-        for a, b in pairs
-        if decide(world.open(a), world.open(b), lowest).outcome is not Outcome.NEW
-    ]
+    if options.kept and options.kept.exists():
+        kept = msgspec.msgpack.decode(options.kept.read_bytes(), type=Kept)
+    else:
+        kept = found(options, parameters)
+        if options.kept:
+            options.kept.write_bytes(msgspec.msgpack.encode(kept))
     report = Report(
-        f"identity-population-{options.noise}-{len(world.packed) // 1000}k",
-        records=len(world.packed),
-        persons=max(world.person) + 1,
-        sample_of=options.of,
-        sample_records=sum(world.sampled),
-        candidates_of_a_record=round(2 * len(pairs) / sum(world.sampled), 2),
-        keys_too_common=crowded,
-        carriers_at_most=largest,
+        f"identity-population-{options.noise}-{kept.about['records'] // 1000:.0f}k",
+        **kept.about,
         carriers_max=parameters.carriers_max,
         parameters=parameters.fingerprint,
     )
     for bits in options.shifts.split(","):
         moved = shifted(parameters, float(bits))
-        report.row(shift=bits, link=moved.link, review=moved.review, **judged(world, kept, moved))
+        report.row(shift=bits, link=moved.link, review=moved.review, **judged(kept, moved))
         print(report.rows[-1], flush=True)
-    report.about["cpu_s"] = round(time.process_time() - began)
     report.write()
 
 
