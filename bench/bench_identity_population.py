@@ -4,8 +4,9 @@
 
 All records of one simulated world are standardised and indexed; pairs are decided about for one of
 ``of`` persons (by a hash of who it is) against everybody: each pair counts for the person whose
-record came first, so that what is found is an unbiased share of all pairs. Rows are shifts of the
-thresholds in bits. Clusters: links within a person are closed; a wrong link touches two persons.
+record came first, so that what is found is an unbiased share of all pairs. Rows are thresholds of
+two who are far from each other: as declared, and others. Clusters: links within a person are
+closed; a wrong link touches two persons.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from chartloom.registry.persons import (
     MatchRecord,
     Outcome,
     Parameters,
+    among,
     decide,
     default_parameters,
     keys,
@@ -116,10 +118,10 @@ def candidates(world: World, of: int, most: int) -> list[tuple[int, int]]:
     return [(pair >> _BITS, pair & mask) for pair in sorted(found)]
 
 
-def shifted(parameters: Parameters, bits: float) -> Parameters:
-    """Thresholds so many bits higher."""
-    link, review = parameters.link + bits, parameters.review + bits
-    return msgspec.structs.replace(parameters, link=link, review=review)
+def raised(parameters: Parameters, bits: str) -> Parameters:
+    """Thresholds of two who are far from each other so many bits higher: ``link:review``."""
+    link, _, review = bits.partition(":")
+    return msgspec.structs.replace(parameters, link_far=float(link), review_far=float(review))
 
 
 def judged(kept: Kept, parameters: Parameters) -> dict[str, float]:
@@ -227,7 +229,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--noise", default="desk-hurried")
     parser.add_argument("--of", type=int, default=10)
-    parser.add_argument("--shifts", default="0,1,2,3,4,5,6")
+    parser.add_argument("--far", default="0:0,1.5:2,3.32:3.32,4:4,4:6,6:6,6:8")
     parser.add_argument("--kept", type=Path, help="file of the pairs: read if it is there")
     options = parser.parse_args()
     parameters = default_parameters()
@@ -243,9 +245,11 @@ def main() -> None:
         carriers_max=parameters.carriers_max,
         parameters=parameters.fingerprint,
     )
-    for bits in options.shifts.split(","):
-        moved = shifted(parameters, float(bits))
-        report.row(shift=bits, link=moved.link, review=moved.review, **judged(kept, moved))
+    declared = among(parameters, int(kept.about["records"]))
+    sets = [("declared", declared), *((b, raised(parameters, b)) for b in options.far.split(","))]
+    for name, some in sets:
+        far = some.link + some.link_far, some.review + some.review_far
+        report.row(thresholds=name, link_far=far[0], review_far=far[1], **judged(kept, some))
         print(report.rows[-1], flush=True)
     report.write()
 

@@ -36,7 +36,7 @@ from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore
 from chartloom.guard import Guard, SystemClock
 from chartloom.guard.keys import FileKek
 from chartloom.normalize import load_mapping
-from chartloom.registry.persons import default_parameters
+from chartloom.registry.persons import among, default_parameters
 
 FEED = Feed("reg", "Registration", "IT", "http", Format.FHIR, mapping="fhir")
 CLOCK = SystemClock()
@@ -212,14 +212,15 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     server = EmbeddedPostgres(options.folder / "pg")
     guard = Guard.open(options.folder / "keys", CLOCK)
-    parameters = default_parameters()
+    done = options.folder / "loaded.json"
+    records = json.loads(done.read_text())["records"] if done.exists() else options.records
+    parameters = among(default_parameters(), records)
     store = PostgresStore(server.start(), guard, CLOCK, parameters=parameters)
     try:
         store.migrate()
         with psycopg.connect(server.dsn, autocommit=True) as conn:
             conn.execute("ALTER SYSTEM SET track_functions = 'pl'")
             conn.execute("SELECT pg_reload_conf()")
-        done = options.folder / "loaded.json"
         store.use_subject_keys(FileKek(options.folder / "kek", create=not done.exists()))
         if done.exists():
             about = json.loads(done.read_text())

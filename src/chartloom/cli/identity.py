@@ -186,8 +186,9 @@ def records(
     declare_records(site, count)
     now = load_matching(load_project(site))
     ERR.print(
-        f"Linked from {now.link:g} bits on ({before.link:g} before), reviewed from {now.review:g} "
-        f"on ({before.review:g}).",
+        f"Two who share no place, telephone or number are linked from {now.link + now.link_far:g} "
+        f"bits on ({before.link + before.link_far:g} before), reviewed from "
+        f"{now.review + now.review_far:g} on ({before.review + before.review_far:g}).",
         highlight=False,
     )
     if now.fingerprint != before.fingerprint:

@@ -14,18 +14,48 @@ from chartloom.registry.persons import (
     is_fit,
     load,
     standardise,
+    thresholds,
+    thresholds_of,
 )
-from chartloom.registry.persons.population import threshold_bits
+from chartloom.registry.persons.comparison import FIELDS, Comparison
+from chartloom.registry.persons.population import is_far
 
 MEASURED = default_parameters().records
 
 
-def test_ten_times_the_records_ask_for_ten_times_the_odds() -> None:
-    more = among(default_parameters(), 10 * MEASURED)
-    assert more.link - default_parameters().link == pytest.approx(3.322, abs=1e-3)
-    assert more.review - default_parameters().review == pytest.approx(3.322, abs=1e-3)
-    assert more.weights == default_parameters().weights
-    assert more.fingerprint != default_parameters().fingerprint
+def test_more_records_ask_for_more_of_those_who_are_far_from_each_other() -> None:
+    known = default_parameters()
+    more = among(known, 4 * MEASURED)
+    far, near = compared(home="different"), compared(home="postal")
+    assert thresholds(near, more) == thresholds(far, known) == (known.link, known.review)
+    assert thresholds(far, more) == (known.link + 3.0, known.review + 4.0)
+    assert more.weights == known.weights
+    assert more.fingerprint != known.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("field", "level", "near"),
+    [
+        ("home", "same", True),
+        ("home", "street", True),
+        ("home", "city", False),
+        ("phone", "close", True),
+        ("email", "same", True),
+        ("national", "same", True),
+        ("record", "same", True),
+        ("family", "exact", False),
+        ("mother", "same", False),
+    ],
+)
+def test_what_becomes_rarer_with_more_people_makes_near(field: str, level: str, near: bool) -> None:
+    assert is_far(compared(**{field: level})) is not near
+    assert thresholds_of({field: level}, among(default_parameters(), 2 * MEASURED)) == thresholds(
+        compared(**{field: level}), among(default_parameters(), 2 * MEASURED)
+    )
+
+
+def compared(**levels: str) -> Comparison:
+    return Comparison(*(levels.get(field, "missing") for field in FIELDS))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("records", [1_000, MEASURED // 4, MEASURED])
@@ -39,10 +69,10 @@ def test_the_number_is_declared_once() -> None:
     once = among(default_parameters(), 1_000_000)
     assert among(once, 1_000_000) is once
     assert load(dump(once)) == once
-    assert among(once, 4_000_000).link == pytest.approx(once.link + 2, abs=1e-3)
+    assert among(once, 4_000_000).link_far == pytest.approx(once.link_far + 3, abs=1e-3)
 
 
-def test_a_pair_that_is_linked_among_few_is_looked_at_among_many() -> None:
+def test_a_pair_far_apart_is_decided_otherwise_among_many() -> None:
     patient = {
         "resourceType": "Patient",
         "name": [{"family": "Thornbury", "given": ["Miriam"]}],
@@ -51,16 +81,18 @@ def test_a_pair_that_is_linked_among_few_is_looked_at_among_many() -> None:
         "address": [{"line": ["12 Mill Lane"], "city": "Fairhaven", "postalCode": "85003"}],
     }
     a = standardise(patient)
-    b = standardise({**patient, "address": [{"city": "Fairhaven", "postalCode": "85003"}]})
-    found = {
-        records: decide(a, b, among(default_parameters(), records))
-        for records in (MEASURED, 2**40 * MEASURED)
-    }
-    weights = {d.weight for d in found.values()}
-    assert len(weights) == 1
-    outcomes = [d.outcome for d in found.values()]
-    assert outcomes[0] is not Outcome.NEW
-    assert outcomes[-1] is Outcome.NEW
+    moved = {"line": ["7 Oak Road"], "city": "Saltport", "postalCode": "85100"}
+    near = {"line": ["7 Oak Road"], "city": "Fairhaven", "postalCode": "85003"}
+    numbers = (MEASURED, 8 * MEASURED, 2**12 * MEASURED)
+    outcomes = {}
+    for address in (moved, near):
+        b = standardise({**patient, "address": [address]})
+        found = [decide(a, b, among(default_parameters(), n)) for n in numbers]
+        assert len({d.weight for d in found}) == 1
+        outcomes[address["city"]] = [d.outcome for d in found]
+    assert outcomes["Fairhaven"] == [Outcome.LINK] * 3
+    assert outcomes["Saltport"][0] is Outcome.LINK
+    assert outcomes["Saltport"][-1] is Outcome.NEW
 
 
 @pytest.mark.parametrize(
@@ -85,7 +117,6 @@ def test_no_records_are_no_number() -> None:
     text = dump(default_parameters()).replace(b'"records": 100000', b'"records": 0')
     with pytest.raises(Exception, match="records"):
         load(text)
-    assert threshold_bits(1, 1) == 0
 
 
 def test_thresholds_of_a_file_may_be_raised_only() -> None:

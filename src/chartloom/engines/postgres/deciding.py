@@ -32,6 +32,7 @@ from chartloom.registry.persons import (
     decide,
     evidence,
     pair_of,
+    thresholds,
 )
 
 _log = logging.getLogger(__name__)
@@ -169,7 +170,8 @@ class Decider:
         """Links, reviews, and what would be one if it were not for a guard."""
         if decision.outcome is not Outcome.NEW:
             return True
-        return bool(decision.guard) and decision.weight >= self.parameters.review
+        _, review = thresholds(decision.comparison, self.parameters)
+        return bool(decision.guard) and decision.weight >= review
 
     def _row(self, pair: Pair, d: Decision, position: int) -> Row:
         fields = _encode(evidence(d, self.parameters).fields).decode()

@@ -18,7 +18,7 @@ from chartloom.registry.persons.decide import (
 from chartloom.registry.persons.index import Matcher, candidate_pairs, match_all
 from chartloom.registry.persons.keys import keys
 from chartloom.registry.persons.parameters import Parameters, default_parameters, dump, load
-from chartloom.registry.persons.population import among, is_fit
+from chartloom.registry.persons.population import among, is_fit, thresholds, thresholds_of
 from chartloom.registry.persons.record import Home, Kind, MatchRecord, Number
 from chartloom.registry.persons.standardise import standardise
 from chartloom.registry.persons.weigh import weigh
@@ -75,6 +75,8 @@ __all__ = [
     "standardise",
     "standing",
     "standing_of",
+    "thresholds",
+    "thresholds_of",
     "two_needed",
     "vouched_up_to",
     "weigh",

@@ -18,6 +18,7 @@ from chartloom.registry.persons.guards import (
     guard,
 )
 from chartloom.registry.persons.parameters import Parameters
+from chartloom.registry.persons.population import thresholds
 from chartloom.registry.persons.record import MatchRecord
 from chartloom.registry.persons.weigh import contributions, weigh
 
@@ -49,11 +50,12 @@ def decide(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> Decision:
     weight = weigh(c, parameters)
     held = guard(a, b, c)
     rule = _rule(c)
+    link, review = thresholds(c, parameters)
     if held is None:
-        linked = rule != "score" or weight >= parameters.link
-        outcome = Outcome.LINK if linked else _else(weight, parameters)
+        linked = rule != "score" or weight >= link
+        outcome = Outcome.LINK if linked else _else(weight, review)
     else:
-        outcome = _held(held, weight, parameters)
+        outcome = _held(held, weight, link, review)
     name, apart = (held.name, held.apart) if held is not None else ("", False)
     return Decision(outcome, round(weight, 3), rule, name, apart, c)
 
@@ -72,17 +74,17 @@ def _rule(c: Comparison) -> str:
     return "score"
 
 
-def _held(held: Guard, weight: float, parameters: Parameters) -> Outcome:
+def _held(held: Guard, weight: float, link: float, review: float) -> Outcome:
     if held is OVERLAY:
         return Outcome.REVIEW
-    if held.link_bits is not None and weight >= parameters.link + held.link_bits:
+    if held.link_bits is not None and weight >= link + held.link_bits:
         return Outcome.LINK
-    seen = held.review and weight >= parameters.review + held.review_bits
+    seen = held.review and weight >= review + held.review_bits
     return Outcome.REVIEW if seen else Outcome.NEW
 
 
-def _else(weight: float, parameters: Parameters) -> Outcome:
-    return Outcome.REVIEW if weight >= parameters.review else Outcome.NEW
+def _else(weight: float, review: float) -> Outcome:
+    return Outcome.REVIEW if weight >= review else Outcome.NEW
 
 
 class Evidence(msgspec.Struct, frozen=True):

@@ -26,7 +26,8 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
     random agree, which the weights of ``exact`` hold already. link, review: least weight in bits.
     household_max: most that home, telephone and mother's name may weigh together, for they come
     together. carriers_max: a key that more records carry is no key. records: among about so many
-    the thresholds hold; see ``population.py`` for more.
+    the thresholds hold. link_far, review_far: bits more for two who share nothing local, where
+    there are more records than that; see ``population.py``.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
     household_max: float = 12.0
     carriers_max: int = 60
     records: Annotated[int, msgspec.Meta(ge=1)] = 100_000
+    link_far: float = 0.0
+    review_far: float = 0.0
 
     def __post_init__(self) -> None:
         for field, levels in LEVELS.items():
@@ -51,7 +54,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
                     cure="Train them anew with `chartloom identity train`.",
                 )
             known["missing"] = 0.0
-        if self.review > self.link:
+        if self.review > self.link or self.review + self.review_far > self.link + self.link_far:
             raise ChartloomError(
                 "The matcher's threshold for review is above the one for linking.",
                 where=self.name,

@@ -16,6 +16,7 @@ from chartloom.domain.resource import FhirJson
 from chartloom.guard.authority import Need, Permit
 from chartloom.guard.facts import actor_of
 from chartloom.guard.staff import Principal
+from chartloom.registry.persons import thresholds_of
 from chartloom.serve import needs, words
 from chartloom.serve.console import Console, asking_of, visitor_of
 from chartloom.serve.identity import drawings, evidence_words, merging, queue, statistics
@@ -147,12 +148,14 @@ def _pair(console: Console, door: IdentityDoor, request: Request) -> Response:
 
     view, following = permit.run(read)
     decision = view.decision
+    levels = {field: level for field, (level, _) in decision.fields.items()} if decision else {}
+    link, review = thresholds_of(levels, parameters)
     return console.page(
         request, "identity_pair.html", view=view, following=following, me=actor,
         seen=evidence_words.seen(decision, parameters) if decision else [],
-        scale=drawings.scale(decision.weight, parameters.review, parameters.link)
+        scale=drawings.scale(decision.weight, review, link)
         if decision else "",
-        verdict=evidence_words.verdict(decision, parameters.link, parameters.review)
+        verdict=evidence_words.verdict(decision, link, review)
         if decision else "",
         rules=evidence_words.RULES, causes=evidence_words.CAUSES, bar=drawings.bar,
         reasons=[r for r in reasons().values() if r.kinds & statistics.SAYS_SAME.keys()],
