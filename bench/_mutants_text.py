@@ -88,6 +88,9 @@ def _operands(text: str, inside: str, operator: str) -> list[tuple[int, int]]:
 # SQL
 
 _IF = re.compile(r"(?<!END )\bIF\b(?! NOT EXISTS)([^;]*?)\bTHEN\b", re.DOTALL)
+#: Up to what ends it; with brackets that fit.
+_WHERE = re.compile(r"\bWHERE ((?:[^;()]|\((?:[^;()]|\([^;()]*\))*\))+?)"
+                    r"(?= ORDER BY| LIMIT| FOR |;|\))")  # fmt: skip
 _OF_SQL = re.compile(r"CREATE (?:OR REPLACE )?FUNCTION (\w+)(.*?)(?:\$\$;|;\n\n)", re.DOTALL)
 
 
@@ -119,7 +122,7 @@ def _in_function(body: str) -> Iterator[tuple[int, int, str, str]]:
                         for s, e in _split(body, *found.span(1), "AND"))  # fmt: skip
         elif "integer" in body[: found.start()].partition("RETURNS")[2][:10] and "~" in found[1]:
             yield *found.span(1), "nothing forbidden", "0"
-    for found in re.finditer(r"\bWHERE ([^;]+?)(?= ORDER BY| LIMIT| FOR |;|\))", body):
+    for found in _WHERE.finditer(body):
         yield *found.span(1), "WHERE dropped", "true"
         yield from ((s, e, "WHERE without", "true")
                     for s, e in _split(body, *found.span(1), "AND"))  # fmt: skip
