@@ -48,6 +48,8 @@ def samples(house: Site, ids: dict[str, str]) -> dict[str, list[str]]:
         "first": [patient, "x"],
         "second": [house.store.person(grant, ids["bert"]).source_patients[0], "x"],
         "print": ["x"],
+        "handle": ["0123456789abcdef", "x"],
+        "key": ["0123456789abcdef", "x"],
         "name": ["x"],
     }
 

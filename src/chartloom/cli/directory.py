@@ -17,7 +17,7 @@ from chartloom.cli.site import SiteOption
 from chartloom.domain.errors import ConfigurationError, StoreUnavailable
 
 if TYPE_CHECKING:
-    from chartloom.registry.directory import Golden
+    from chartloom.registry.directory import Golden, Versions
     from chartloom.serve.directory.book import Book
 
 
@@ -77,7 +77,8 @@ def tables_alone(site: Path) -> Book:
     return Book([], tables, directory_of(tables), formulary, [], now_us)
 
 
-def _book(site: Path) -> Book:
+def _book(site: Path) -> tuple[Book, Versions]:
+    """The directory, and the tables as they were."""
     from chartloom.project import load_project
     from chartloom.serve import needs
     from chartloom.serve.directory.book import read_book
@@ -85,10 +86,13 @@ def _book(site: Path) -> Book:
     from chartloom.wiring.doors import directory_door
 
     if not is_up(site):
-        return tables_alone(site)
+        book = tables_alone(site)
+        return book, [(book.today, book.tables)]
     with open_desk(load_project(site)) as desk:
         door, now_us = directory_door(desk.opened), desk.opened.clock.now_us()
-        return desk.ask(needs.directory("record"), read_book, door, now_us)
+        book = desk.ask(needs.directory("record"), read_book, door, now_us)
+        need = needs.directory("versions")
+        return book, desk.ask(need, door.versions, book.tables, book.today)
 
 
 def show(
@@ -102,10 +106,10 @@ def show(
     from chartloom.serve.directory.book import matching
 
     _check_day(at)
-    book = _book(site)
+    book, versions = _book(site)
     found = matching(book.directory.golden, number)
     if at:
-        then = (record_on(book.tables, book.words, one, at)[0] for one in found)
+        then = (record_on(versions, book.words, one, at)[0] for one in found)
         found = [one for one in then if one is not None]
     if json:
         print_json(found)
@@ -142,9 +146,9 @@ def history(
     from chartloom.registry.directory import changes_of
     from chartloom.serve.directory.book import matching, title_of
 
-    book = _book(site)
+    book, versions = _book(site)
     found = matching(book.directory.golden, number)
-    changes = {one.id: changes_of(book.tables, book.words, one) for one in found[:20]}
+    changes = {one.id: changes_of(versions, book.words, one) for one in found[:20]}
     if json:
         print_json(changes)
         return

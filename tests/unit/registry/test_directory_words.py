@@ -171,16 +171,31 @@ def test_a_record_as_it_was_and_what_changed() -> None:
     word = Word(about_of(question), Said.SAME, "user:lena", 20_000 * DAY_US)  # 2024-10-04
     record = load_directory(TABLES, [word]).find(DirectoryKind.PRACTITIONER, "urn:id:EHR", "4711")
     assert record is not None
-    then, parts = record_on(tables, [word], record, "2024-06-01")
+    versions = [("2026-11-01", tables)]
+    then, parts = record_on(versions, [word], record, "2024-06-01")
     assert then is not None
     assert (then.text("phone"), then.members, parts) == ("480-112-0001", ("hr|E17",), 1)
-    assert record_on(tables, [word], record, "2023-01-01") == (None, 0)
-    apart, parts = record_on(tables, [], record, "2026-06-01")
+    assert record_on(versions, [word], record, "2023-01-01") == (None, 0)
+    apart, parts = record_on(versions, [], record, "2026-06-01")
     assert apart is not None
     assert (apart.members, parts) == (("cred|9",), 2)
-    changes = changes_of(tables, [word], record)
+    changes = changes_of(versions, [word], record)
     assert [(c.day, c.after) for c in changes if c.attribute == "phone"] == [
         ("2026-01-01", "480-112-9999"),
-        ("2024-05-01", "480-112-0001"),
     ]
+    assert (changes[-1].day, changes[-1].attribute) == ("2024-05-01", "known")
     assert ("2025-01-01", "cred|9") in [(c.day, c.after) for c in changes]
+
+
+def test_what_a_hand_edited_in_a_table_is_not_forgotten() -> None:
+    now = load_tables(TABLES)
+    before = {"practitioners.csv": TABLES["practitioners.csv"].replace(b"Cardiology", b"Surgery")}
+    versions = [("2026-03-01", load_tables(before)), ("2026-09-01", now)]
+    record = load_directory(TABLES).find(DirectoryKind.PRACTITIONER, "urn:id:EHR", "4711")
+    assert record is not None
+    then, _ = record_on(versions, [], record, "2026-08-31")
+    assert then is not None
+    assert then.text("department") == "Surgery"
+    assert ("2026-09-01", "Surgery", "Cardiology") in [
+        (c.day, c.before, c.after) for c in changes_of(versions, [], record)
+    ]

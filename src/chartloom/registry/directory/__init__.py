@@ -1,6 +1,13 @@
 """People and places of the hospital: NPPES and a site's own tables, one golden record of each."""
 
-from chartloom.registry.directory.history import Change, changes_of, day_of, record_on
+from chartloom.registry.directory.history import (
+    Change,
+    Versions,
+    changes_of,
+    day_of,
+    record_on,
+    tables_on,
+)
 from chartloom.registry.directory.issues import (
     DUPLICATE_POSSIBLE,
     LOCATION_UNRESOLVED,
@@ -74,6 +81,7 @@ __all__ = [
     "Tables",
     "Told",
     "Value",
+    "Versions",
     "Word",
     "about_of",
     "builtin_rules",
@@ -90,6 +98,7 @@ __all__ = [
     "record_on",
     "rule_of",
     "seen_of",
+    "tables_on",
     "taken_rows",
     "told_by",
 ]

@@ -1,7 +1,7 @@
 """What a golden record was on an earlier day, and what changed when.
 
-Days are those from which sources say that it is so (``at``, ``until``), and those on which stewards
-spoke. What has no date holds since ever.
+Days are those from which sources say that it is so (``at``, ``until``), those on which stewards
+spoke, and those on which tables were edited. What has no date holds for as long as tables say it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,14 @@ from chartloom.registry.directory.words import Word, told_by
 _DAYS_MAX: Final = 200
 
 
+#: Tables as they were: (day from which on, what they say), the oldest first.
+Versions = Sequence[tuple[str, Tables]]
+
+
 class Change(msgspec.Struct, frozen=True):
-    """What changed on a day. attribute: also ``identifiers``, ``members``, ``active``. source: who
-    said so. rule: by which it survived. "" for a text that was not said, or is no more."""
+    """What changed on a day. attribute: also ``identifiers``, ``members``, ``active``; ``known``:
+    from then on it is known at all. source: who said so. rule: by which it survived. "" for a text
+    that was not said, or is no more."""
 
     day: str
     attribute: str
@@ -40,25 +45,33 @@ def day_of(us: int) -> str:
     return datetime.fromtimestamp(us / 1e6, UTC).date().isoformat()
 
 
+def tables_on(versions: Versions, day: str) -> Tables:
+    """The tables that were in force on a day; before there were any, the first."""
+    return [t for i, (since, t) in enumerate(versions) if i == 0 or since <= day][-1]
+
+
 def record_on(
-    tables: Tables, words: Iterable[Word], record: Golden, day: str
+    versions: Versions, words: Iterable[Word], record: Golden, day: str
 ) -> tuple[Golden | None, int]:
-    """A golden record as it was on a day (ISO), by what the tables say now of that time; with how
-    many records there were of what is one today. ``None``: nobody spoke of it yet."""
+    """A golden record as it was on a day (ISO); with how many records there were of what is one
+    today. ``None``: nobody spoke of it yet."""
+    tables = tables_on(versions, day)
     return _on(_concerned(tables.statements, record), tables, list(words), record, day)
 
 
-def changes_of(tables: Tables, words: Iterable[Word], record: Golden) -> list[Change]:
-    """What changed in a golden record, latest first; the first state is no change."""
-    concerned, said = _concerned(tables.statements, record), list(words)
-    days = {s.at for s in concerned if s.at} | {s.until for s in concerned if s.until}
-    names = {*record.identifiers, *record.members, *(n for s in concerned for n in s.identifiers)}
-    own = [w for w in said if names.intersection((*w.about.items, w.text))]
+def changes_of(versions: Versions, words: Iterable[Word], record: Golden) -> list[Change]:
+    """What changed in a golden record, latest first."""
+    concerned = [(since, t, _concerned(t.statements, record)) for since, t in versions]
+    every = [s for _, _, some in concerned for s in some]
+    days = {d for s in every for d in (s.at, s.until) if d} | {since for since, _ in versions[1:]}
+    names = {*record.identifiers, *record.members, *(n for s in every for n in s.identifiers)}
+    own = [w for w in words if names.intersection((*w.about.items, w.text))]
     days |= {day_of(w.said_us) for w in own}
     found: list[Change] = []
-    before, _ = _on(concerned, tables, own, record, "")
+    before, _ = _on(concerned[0][2], concerned[0][1], own, record, "")
     for day in sorted(days)[-_DAYS_MAX:]:
-        after, _ = _on(concerned, tables, own, record, day)
+        _, tables, some = [c for i, c in enumerate(concerned) if i == 0 or c[0] <= day][-1]
+        after, _ = _on(some, tables, own, record, day)
         found += _between(day, before, after)
         before = after
     return found[::-1]
@@ -102,8 +115,9 @@ def _carries(record: Golden, name: Identifier) -> bool:
 
 def _between(day: str, before: Golden | None, after: Golden | None) -> list[Change]:
     found: list[Change] = []
-    old = before.attributes if before else {}
-    new = after.attributes if after else {}
+    if before is None:
+        return [Change(day, "known", "", ", ".join(after.members))] if after else []
+    old, new = before.attributes, after.attributes if after else {}
     for name in sorted({*old, *new}):
         was, is_ = old.get(name), new.get(name)
         if (was.text if was else "") != (is_.text if is_ else ""):
@@ -114,16 +128,13 @@ def _between(day: str, before: Golden | None, after: Golden | None) -> list[Chan
                 )
             )  # fmt: skip
     for name, was_all, all_now in (
-        ("identifiers", before and before.identifiers, after and after.identifiers),
-        ("members", before and before.members, after and after.members),
+        ("identifiers", before.identifiers, after.identifiers if after else ()),
+        ("members", before.members, after.members if after else ()),
     ):
-        gone, come = (
-            set(was_all or ()) - set(all_now or ()),
-            set(all_now or ()) - set(was_all or ()),
-        )
+        gone, come = set(was_all) - set(all_now), set(all_now) - set(was_all)
         if gone or come:
             found.append(Change(day, name, ", ".join(sorted(gone)), ", ".join(sorted(come))))
-    if before and after and before.active is not after.active:
+    if after and before.active is not after.active:
         words = ("ended", "in force")
         found.append(Change(day, "active", words[before.active], words[after.active]))
     return found

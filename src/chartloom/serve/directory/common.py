@@ -34,6 +34,7 @@ def common(console: Console, request: Request, book: Book) -> dict[str, Any]:
         "kinds": shown.KINDS,
         "kind_words": shown.KIND_WORDS,
         "attribute": lambda name: shown.ATTRIBUTES.get(name, name),
+        "in_order": lambda some: sorted(some, key=shown.place_of),
         "title_of": title_of,
         "short": short,
         "numbers": lambda some: ", ".join(map(short, some)),

@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Protocol
+from typing import Final, Protocol
 
 from chartloom.domain.grant import Grant
 from chartloom.domain.message import Arrival, Receipt
 from chartloom.domain.ports import DirectoryRecords
 from chartloom.normalize.steward import word_in
-from chartloom.registry.directory import Directory, Tables, Word, directory_of
+from chartloom.registry.directory import (
+    Directory,
+    Tables,
+    Word,
+    day_of,
+    directory_of,
+    load_tables,
+)
 from chartloom.registry.formulary import Formulary, builtin_formulary
+
+#: Tables as they were that a history looks at.
+_VERSIONS_MAX: Final = 40
 
 
 class Lands(Protocol):
@@ -36,6 +46,7 @@ class DirectoryDoor:
     tables: Callable[[], Tables]
     formulary: Callable[[], Formulary] = builtin_formulary
     settle_s: float = 2.0
+    _earlier: dict[str, Tables] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
     _made: tuple[str, frozenset[Word], Directory] | None = None
 
@@ -43,6 +54,23 @@ class DirectoryDoor:
         """All that was said, latest first."""
         found = {word_in(r) for r in self.records.directory_words(grant)} - {None}
         return sorted((w for w in found if w), key=lambda w: (-w.said_us, w.by, w.about.key))
+
+    def versions(self, grant: Grant, tables: Tables, today: str) -> list[tuple[str, Tables]]:
+        """The tables as they were, oldest first, and ``tables`` as they are now: by day."""
+        kept = self.records.directory_versions(grant)[:_VERSIONS_MAX]
+        found = []
+        for version in reversed(kept):
+            day = day_of(version.seen_us)
+            if version.fingerprint == tables.fingerprint:
+                found.append((day, tables))
+                continue
+            if version.fingerprint not in self._earlier:
+                files = self.records.directory_files(grant, version.fingerprint)
+                self._earlier[version.fingerprint] = load_tables(files)
+            found.append((day, self._earlier[version.fingerprint]))
+        if not found or found[-1][1].fingerprint != tables.fingerprint:
+            found.append((today, tables))
+        return found
 
     def directory(self, words: Sequence[Word]) -> tuple[Tables, Directory]:
         """The tables, and the golden records that they and the words make."""

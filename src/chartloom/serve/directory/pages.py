@@ -17,6 +17,7 @@ from chartloom.registry.directory import (
     is_day,
     record_on,
     rule_of,
+    tables_on,
 )
 from chartloom.serve import needs
 from chartloom.serve.console import Console, whole_number
@@ -92,10 +93,12 @@ def _record(grant: Grant, console: Console, door: DirectoryDoor, request: Reques
         raise NotFound("nobody and no place has that number any more.")
     day = request.query_params.get("at", "")
     day = day if is_day(day) and day <= book.today else ""
-    record, parts = record_on(book.tables, book.words, now, day) if day else (now, 1)
+    versions = door.versions(grant, book.tables, book.today)
+    record, parts = record_on(versions, book.words, now, day) if day else (now, 1)
+    edited = bool(day) and tables_on(versions, day).fingerprint != book.tables.fingerprint
     return console.page(
         request, "directory_record.html", now=now, record=record, day=day, parts=parts,
-        version_us=0, changes=changes_of(book.tables, book.words, now),
+        edited=edited, changes=changes_of(versions, book.words, now),
         above=book.directory.path(now)[1:],
         inside=[
             g for g in book.directory.golden

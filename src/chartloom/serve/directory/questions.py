@@ -148,7 +148,7 @@ def _one(grant: Grant, console: Console, door: DirectoryDoor, request: Request) 
     return console.page(
         request, "directory_question.html", asked=asked, records=records, value=value,
         options=_options(value.claims) if value else (), suggested=book.suggested(asked),
-        attributes=sorted({a for r in records if r for a in r.attributes}, key=_attribute_order),
+        attributes=sorted({a for r in records if r for a in r.attributes}, key=shown.place_of),
         following=_following(book, _choice(request), asked), put_off=shown.PUT_OFF,
         may_say={s.value for s in sayable_of(asked)}, row=shown.row_to_add(asked),
         examples=_examples(console, request, [asked]),
@@ -156,11 +156,6 @@ def _one(grant: Grant, console: Console, door: DirectoryDoor, request: Request) 
         history=[w for w in book.words if w.about == asked.about],
         **_common(console, request, book),
     )  # fmt: skip
-
-
-def _attribute_order(name: str) -> int:
-    order = list(shown.ATTRIBUTES)
-    return order.index(name) if name in order else len(order)
 
 
 def _options(claims: Sequence[Any]) -> list[tuple[str, list[Any]]]:
@@ -203,7 +198,7 @@ def _say(console: Console, door: DirectoryDoor, request: Request) -> Response:
             note=first(form, "note", 500),
         )  # fmt: skip
     except Unfitting:
-        if asked is None or not text:
+        if asked is None or "holder" not in form:
             raise denied(console, request, need) from None
         return RedirectResponse(_path(asked, choice, wrong="holder"), 303)
     except AccessDenied:

@@ -43,7 +43,7 @@ ATTRIBUTES: Final = {
     "email": "E-mail", "organization": "Organisation", "department": "Department", "name": "Name",
     "kind": "Kind", "part_of": "Part of", "address": "Address", "facility": "Facility",
     "ward": "Ward", "room": "Room", "bed": "Bed", "npi": "NPI", "identifiers": "Numbers",
-    "members": "Rows behind it", "active": "In force",
+    "members": "Rows behind it", "active": "In force", "known": "Known from then on",
 }  # fmt: skip
 #: Of a question: its name, and what it asks.
 ASKS: Final = {
@@ -96,6 +96,12 @@ _TABLES: Final = {
     "Organization": ("organizations.csv", "source,key,identifiers,name"),
     "Location": ("locations.csv", "source,key,identifiers,ward,kind"),
 }
+
+
+def place_of(attribute: str) -> int:
+    """Where an attribute stands among the others."""
+    order = list(ATTRIBUTES)
+    return order.index(attribute) if attribute in order else len(order)
 
 
 def rule_words(rule: Rule, value: Value) -> str:
