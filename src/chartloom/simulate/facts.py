@@ -115,7 +115,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Allergy(msgspec.Struct, frozen=True):
-    """An allergy as one system lists it. status: active, inactive, refuted.
+    """An allergy as one system lists it. status: active, inactive, refuted, entered-in-error.
 
     type: HL7 table 0127 (DA, FA, EA, MA). severity: table 0128 (SV, MO, MI). The code ``NKA`` is
     the statement that no allergy is known.

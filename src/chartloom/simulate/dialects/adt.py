@@ -25,7 +25,7 @@ _STRUCTURE: Final = {
     "A07": "ADT_A06", "A11": "ADT_A09", "A12": "ADT_A12", "A40": "ADT_A39", "A60": "ADT_A60",
 }  # fmt: skip
 _ADMISSION_TYPE: Final = {"E": "E", "I": "U", "O": "R", "P": "L"}
-_STATUS: Final = {"active": "C", "inactive": "I", "refuted": "E"}
+_STATUS: Final = {"active": "C", "inactive": "I", "entered-in-error": "E"}
 
 
 def render(scene: Scene) -> bytes:

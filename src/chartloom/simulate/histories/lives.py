@@ -23,6 +23,8 @@ DAY: Final = 86_400_000_000
 #: For how long the sources have been telling.
 TOLD_DAYS: Final = 900
 _FHIR: Final = ("clinic", "practice")
+#: Table 0438. Whoever refutes an allergy takes the entry back as erroneous.
+_STATUS: Final = {"active": "C", "resolved": "I", "refuted": "E", "erroneous": "E"}
 _TYPES: Final = {"medication": "DA", "food": "FA", "environment": "EA"}
 
 
@@ -39,6 +41,7 @@ class _Life:
         self.sent: list[Sent] = []
         self.problems: set[str] = set()
         self.allergies: set[str] = set()
+        self.entered: frozenset[str] = frozenset()
         self.number = 0
 
     def live(self) -> History:
@@ -185,6 +188,7 @@ class _Life:
         pool = rng.sample(SUBSTANCES, 4)
         count = rng.choice((0, 0, 1, 1, 2, 3))
         has = bool(count)
+        self.entered = frozenset(s.key for s in pool[:count])
         for substance in pool[:count]:
             self._allergy(substance, true=rng.random() > habits.mislabelled)
         if rng.random() < habits.asked:
@@ -206,6 +210,7 @@ class _Life:
             self._say(
                 source, substance, written[source], "active", first_us[source], first_us[source]
             )
+        self._slip(substance)
         outgrown = true and rng.random() < habits.outgrown
         if true and not outgrown:
             self.allergies.add(substance.key)
@@ -219,17 +224,42 @@ class _Life:
                 self.sent.append(self._bundle("clinic", at_us, one))
             else:
                 status = "resolved" if outgrown else "refuted"
+                if who == "house" and status == "refuted":
+                    self._challenged(substance, at_us)
                 self._say(who, substance, written[who], status, first_us[who], at_us)
             if rng.random() < habits.forwarded:
                 copy_us = self._at(at_us + DAY)
                 self._say("practice", substance, substance.written[0], "active", copy_us, copy_us)
+
+    def _slip(self, substance: Substance) -> None:
+        """The house enters another substance by mistake, and withdraws it, mostly."""
+        if self.rng.random() >= self.habits.slips:
+            return
+        other = self.rng.choice(SUBSTANCES)
+        if other.key == substance.key or other.key in self.allergies or other.key in self.entered:
+            return
+        at_us = self._at(self.start_us + 2 * DAY, self.now_us - 60 * DAY)
+        self._say("house", other, other.written[0], "active", at_us, at_us)
+        if self.rng.random() < 0.8:
+            off_us = at_us + self.rng.randrange(1, 30) * DAY
+            self._say("house", other, other.written[0], "erroneous", at_us, off_us)
+
+    def _challenged(self, substance: Substance, at_us: int) -> None:
+        """The house tests it and takes its entry back. What it found stands in the result only:
+        HL7 v2 has no status for an allergy that was refuted."""
+        if substance.kind == "environment":
+            return
+        self.number += 1
+        name = f"{substance.written[0][2]} oral challenge"
+        told = w.result(f"R{self.person}-{self.number}", name, "Tolerated", at_us - DAY)
+        self._v2("ORU^R01", at_us - DAY, *told)
 
     def _say(
         self, source: str, substance: Substance, written: tuple[str, str, str], status: str,
         since_us: int, at_us: int,
     ) -> None:  # fmt: skip
         if source == "house":
-            code = {"active": "C", "resolved": "I", "refuted": "E"}[status]
+            code = _STATUS[status]
             kind = _TYPES[substance.kind]
             self._v2("ADT^A60", at_us, w.iam(self.person, written, kind, code, at_us))
             return

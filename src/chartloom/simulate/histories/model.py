@@ -105,6 +105,7 @@ class Habits(msgspec.Struct, frozen=True):
     again; suspected: said to be a suspicion. mislabelled: allergies that are none; cleared: of
     those, refuted or challenged by somebody; forwarded: a copy that is made after that. asked:
     "no known allergies" per life; careless: said of people who have some. outgrown: allergies.
+    slips: per allergy, one of another substance that the house enters by mistake.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Habits(msgspec.Struct, frozen=True):
     asked: float = 0.6
     careless: float = 0.06
     outgrown: float = 0.08
+    slips: float = 0.06
 
 
 #: Profiles. Seeds 1 to 3 of "usual" were looked at while the rules were written.

@@ -57,8 +57,18 @@ def ft1(number: str, at_us: int, code: str, words: str) -> str:
     return f"FT1|1|{number}||{when}|{when}|CG|99213^Visit^C4{blank}{code}^{words}^I10"
 
 
+def result(number: str, name: str, value: str, at_us: int) -> tuple[str, str]:
+    """A result of the house in words: OBR and OBX."""
+    when, blank = hl7_time(at_us), "|" * 14
+    return (
+        f"OBR|1||{number}|^{name}|||{when}{blank}|{when}|||F",
+        f"OBX|1|ST|^{name}||{value}||||||F|||{when}",
+    )
+
+
 def iam(person: int, written: tuple[str, str, str], kind: str, status: str, at_us: int) -> str:
-    """An allergy of the house. kind: table 0127; status: table 0438."""
+    """An allergy of the house. kind: table 0127; status: table 0438, which has "erroneous" (E) for
+    an entry that should not have been made, and no word for an allergy that was refuted."""
     system, code, words = written
     what = f"{code}^{words}^{system}" if code else f"^{words}"
     key = f"{person}-{code or words.replace(' ', '')}"

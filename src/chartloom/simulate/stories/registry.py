@@ -54,12 +54,13 @@ def draw_allergies(patient: Patient, rng: Random, since_us: int) -> list[Allergy
 
 
 def refutations(patient: Patient, rng: Random, allergies: list[Allergy]) -> Process:
-    """A60: a drug allergy turns out to be none; "no known allergies" is overtaken by one."""
+    """A60: a drug allergy turns out to be entered in error (table 0438 has no word for one that was
+    refuted); "no known allergies" is overtaken by one."""
     for allergy in allergies:
         now_us = yield Wake(allergy.since_us + between(rng, 20 * DAY, 120 * DAY))
         if allergy.type == "DA" and rng.random() < patient.rates.allergy_refuted:
-            refuted = replace(allergy, status="refuted", ended_us=now_us)
-            patient.emit(now_us, "adt", "ADT^A60", refuted)
+            wrong = replace(allergy, status="entered-in-error", ended_us=now_us)
+            patient.emit(now_us, "adt", "ADT^A60", wrong)
         elif allergy.code == NO_KNOWN_ALLERGY.code and rng.random() < 0.2:
             over = replace(allergy, status="inactive", ended_us=now_us)
             found = rng.choice(ALLERGENS[:4])
