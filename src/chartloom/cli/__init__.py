@@ -17,6 +17,7 @@ from chartloom.cli import (
     keys,
     look,
     operate,
+    policies,
     service,
     site,
     traffic,
@@ -34,7 +35,7 @@ app = typer.Typer(
 )
 for part in (
     inspect, site, traffic, look, operate, ca, keys, export, identity, formulary, directory, audit,
-    service,
+    service, policies,
 ):  # fmt: skip
     part.register(app)
 

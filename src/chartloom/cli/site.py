@@ -67,11 +67,12 @@ def check(
     json: Annotated[bool, typer.Option("--json", help="Findings as JSON.")] = False,
 ) -> None:
     """Validates the site folder as a whole: file, line, key and cure for every finding."""
-    from chartloom.project.check import check_site
+    from chartloom.project.check import check_site, notes_on
 
     findings, summary = check_site(site)
+    notes = notes_on(site)
     if json:
-        print_json({"ok": not findings, "findings": findings, "summary": summary})
+        print_json({"ok": not findings, "findings": findings, "notes": notes, "summary": summary})
     elif findings:
         for finding in findings:
             place = f"{finding.file}:{finding.line}" if finding.line else finding.file
@@ -80,6 +81,10 @@ def check(
         ERR.print(f"\n{len(findings)} thing(s) to mend.")
     else:
         OUT.print(f"[green]In order:[/] {summary}")
+    for note in () if json else notes:
+        place = f"{note.file}:{note.line}" if note.line else note.file
+        OUT.print(f"[bold]{place}[/]  [cyan]{note.key}[/]", highlight=False)
+        OUT.print(f"    [yellow]{escape(note.what)}[/] {escape(note.cure)}", highlight=False)
     if findings:
         raise typer.Exit(1)
 

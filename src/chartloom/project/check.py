@@ -46,6 +46,14 @@ def check_site(folder: Path) -> tuple[list[Finding], str]:
     return sorted(findings), summary
 
 
+def notes_on(folder: Path) -> list[Finding]:
+    """What a site has to decide though nothing is wrong: shipped policies that it lacks."""
+    from chartloom.project.policies import policy_notes  # heavy: brings the policy engine
+
+    project, _ = read_project(folder)
+    return policy_notes(project) if project is not None else []
+
+
 def _text(project: Project, feed: Feed) -> str:
     return (project.folder / "feeds" / f"{feed.name}.toml").read_text(encoding="utf-8")
 

@@ -19,7 +19,7 @@ import msgspec
 
 from chartloom.domain.errors import ChartloomError
 from chartloom.project import Project, read_project
-from chartloom.project.check import check_site
+from chartloom.project.check import check_site, notes_on
 from chartloom.project.identity import as_trained
 from chartloom.registry.persons import is_fit
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _DISK_BYTES_MIN = 2 * 1024**3
 _DESCRIPTORS_MIN = 4096
 _TABLES_SHOWN = 6
+_POLICIES_SHOWN = 4
 _LATELY_S = 120.0
 _LOG_END_BYTES = 65_536
 
@@ -56,8 +57,21 @@ def examine(folder: Path) -> list[Result]:
         )
     )
     if project is not None:
+        results.append(_policies(folder))
         results.extend(_site(project))
     return results
+
+
+def _policies(folder: Path) -> Result:
+    notes = notes_on(folder)
+    few = ", ".join(note.key for note in notes[:_POLICIES_SHOWN])
+    more = f" and {len(notes) - _POLICIES_SHOWN} more" if len(notes) > _POLICIES_SHOWN else ""
+    return Result(
+        "policies",
+        not notes,
+        f"lacking or older than shipped: {few}{more}" if notes else "all shipped ones decided on",
+        "Look at each with `chartloom policies`, then adopt or decline it.",
+    )
 
 
 def _machine() -> Iterator[Result]:
