@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from chartloom.domain.errors import ConfigurationError
-from chartloom.project import Project, load_project, write_site
+from chartloom.domain.issues import Issue
+from chartloom.project import Project, access, load_project, write_site
 from chartloom.project.access import access_findings, load_staff
 from chartloom.project.clients import _wrong_feed, client_findings, load_clients
 
@@ -97,3 +98,18 @@ def test_a_list_of_staff_that_is_wrong_is_not_loaded(folder: Path) -> None:
     with pytest.raises(ConfigurationError):
         load_staff(project)
     assert list(access_findings(project))
+
+
+@pytest.mark.parametrize(("where", "line"), [("own.csv:7", 7), ("own.csv", 0), ("own.csv:", 0)])
+def test_a_finding_says_the_line_where_there_is_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, where: str, line: int
+) -> None:
+    def wrong(project: Project) -> None:
+        raise ConfigurationError("wrong", where=where)
+
+    monkeypatch.setattr(access, "load_labeller", wrong)
+    [found] = access_findings(load_project(folder))
+    assert (found.line, found.file.endswith("own.csv")) == (line, True)
+    for location in (f"a.cedar:{line}" if line else "", f"a.cedar:{line or 'x'}"):
+        issue = Issue("policy-none", location=location)
+        assert access._finding(issue, "policies/").line == line

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from chartloom.domain.errors import MadeAnew
 from chartloom.serve.client_registry import fhir
 from chartloom.serve.client_registry.domains import Domain, Domains
 from chartloom.serve.client_registry.fhir_params import read_parameters
-from chartloom.serve.client_registry.registry import Declined
+from chartloom.serve.client_registry.registry import ClientRegistry, Declined
 
 TEST = Domain("TEST", "1.2.3", "http://test.example/ids")
 NAMED = Domains([TEST])
+GRANT: Any = object()
 
 
 def code_of(*pairs: tuple[str, str]) -> str:
@@ -62,7 +64,8 @@ def request(body: bytes) -> Any:
 
 
 @pytest.mark.parametrize("body", [
-    b"", b"[]", b"7", b'"x"', b"{", b'{"resourceType": "Parameters", "resourceType": "Parameters"}',
+    b"", b'\xef\xbb\xbf{"resourceType": "Parameters"}',
+    b"[]", b"7", b'"x"', b"{", b'{"resourceType": "Parameters", "resourceType": "Parameters"}',
     b'{"resourceType": "Patient"}', b"{}", b'{"resourceType": "Parameters", "parameter": "x"}',
     b'{"resourceType": "Parameters", "parameter": [{"valueString": "x"}]}',
     b'{"resourceType": "Parameters", "parameter": [{"name": "x"}]}',
@@ -114,3 +117,15 @@ def test_what_is_no_number(values: list[object]) -> None:
 def test_ids_have_the_form_of_fhir() -> None:
     assert all(map(fhir._is_id, ("a", "A.7-z", "x" * 64)))
     assert not any(map(fhir._is_id, ("", "x" * 65, "a b", "a/b", "\u00e4", "a_b", "a\n")))
+
+
+def test_while_charts_are_made_anew_nobody_is_looked_for() -> None:
+    """Neither found nor not found: who is asked for may not be there yet."""
+    looks = [False, False]
+    door: Any = SimpleNamespace(_store=SimpleNamespace(made_anew=lambda grant: looks.pop(0)))
+    door._look = lambda grant: ClientRegistry._look(door, grant)
+    assert ClientRegistry._whole(door, GRANT, lambda grant: "found") == "found"
+    for later in ([True], [False, True]):
+        looks[:] = later
+        with pytest.raises(MadeAnew):
+            ClientRegistry._whole(door, GRANT, lambda grant: "found")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chartloom.domain.errors import MadeAnew
 from chartloom.domain.grant import Purpose
 from chartloom.guard.policy import Action
 from chartloom.guard.staff import Principal, Role
@@ -22,6 +23,7 @@ from chartloom.serve.console import (
     rooms_of,
     static_files,
 )
+from chartloom.serve.denials import must_be_whole
 from chartloom.serve.sessions import Visitor
 
 ANN = Principal("ann", roles=frozenset({Role.CLINICIAN}))
@@ -47,7 +49,8 @@ class Asked:
 def made(authority: Asked, identity: object = True) -> Any:
     """What of a console these functions use."""
     console: Any = SimpleNamespace(
-        authority=authority, doors=SimpleNamespace(identity=identity), _earlier={},
+        authority=authority, doors=SimpleNamespace(identity=identity, directory=identity),
+        _earlier={},
         earlier_mapping=lambda name, files: None,
     )  # fmt: skip
     console.may = lambda *given: Console.may(console, *given)
@@ -70,10 +73,11 @@ def test_one_purpose_of_those_asked_for_is_enough_and_none_is_not() -> None:
 
 
 def test_the_head_of_a_page_leads_to_what_may_be_seen() -> None:
-    may = [(Action.REVIEW_IDENTITY, Purpose.OPERATIONS), (Action.VIEW_AUDIT, Purpose.OPERATIONS)]
+    rooms = (Action.REVIEW_IDENTITY, Action.VIEW_DIRECTORY, Action.VIEW_AUDIT)
+    may = [(action, Purpose.OPERATIONS) for action in rooms]
     asked = request(Visitor(ANN))
     names = [a for a, _ in rooms_of(made(Asked(*may)), asked)]
-    assert names == ["/identity", "/audit"]
+    assert names == ["/identity", "/directory", "/audit"]
     assert [a for a, _ in rooms_of(made(Asked(*may), identity=None), asked)] == ["/audit"]
     assert rooms_of(made(Asked(*may)), request(None)) == []
 
@@ -132,3 +136,18 @@ def test_a_record_without_a_birth_date_was_not_born_then() -> None:
     for patient in ({}, {"birthDate": None}, {"birthDate": 1984}):
         assert not _birth(patient, asked)
     assert not _birth({"birthDate": "1984-02-01"}, Criterion("birthdate", "1984"))
+
+
+@pytest.mark.parametrize("made_anew", [True, False])
+def test_nothing_is_decided_while_charts_are_made_anew(made_anew: bool) -> None:
+    gatherer = SimpleNamespace(grant=lambda: None)
+    console: Any = SimpleNamespace(
+        store=SimpleNamespace(made_anew=lambda grant: made_anew), _anew=(1.0, made_anew),
+        authority=SimpleNamespace(gatherer=gatherer),
+    )  # fmt: skip
+    assert Console.made_anew.fget(console) is made_anew  # type: ignore[attr-defined]
+    if made_anew:
+        with pytest.raises(MadeAnew):
+            must_be_whole(console)
+    else:
+        must_be_whole(console)
