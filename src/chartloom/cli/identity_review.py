@@ -81,7 +81,8 @@ def queue(
 
     with _open(site) as desk:
         choice = Choice(view.value, reason)
-        found = desk.ask(needs.identity_queue(), listing, desk.opened.store, choice, None, set)
+        store = desk.opened.store
+        found = desk.ask(needs.identity_queue(), listing, store, choice, None, set, whole=True)
         now_us = desk.opened.clock.now_us()
         if json:
             print_json({"figures": found.figures, "reviews": [_told(r) for r in found.rows]})

@@ -109,10 +109,12 @@ def _figures(console: Console, door: IdentityDoor, request: Request) -> Response
     permit = _permit(console, request, needs.identity_queue("figures"))
 
     def read(grant: Grant) -> dict[str, Any]:
-        reviews = queue.all_reviews(grant, door.identities)
+        may = open_pairs(console, request)
+        reviews = queue.all_reviews(grant, door.identities, may)
         days = statistics.per_day(reviews, console.clock.now_us(), console.zone)
         return {
-            "figures": door.identities.figures(grant),
+            "figures": queue.waiting(grant, door.identities, may, queue.COUNTED_MAX),
+            "records": door.identities.figures(grant).records,
             "agreement": statistics.agreement(reviews),
             "mixes": statistics.by_reason(reviews),
             "days": days,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -15,6 +17,8 @@ from chartloom.serve.identity.statistics import standing
 PAGE_ROWS: Final = 50
 #: Reviews that figures of agreement look at, the newest states first.
 COUNTED_MAX: Final = 5_000
+#: Of each state, so many are counted for the head of the queue; "500+" is enough there.
+HEAD_MAX: Final = 500
 _STEP: Final = 500
 #: Reviews read at once for the next one.
 _NEAR: Final = 8
@@ -51,24 +55,64 @@ class Choice(msgspec.Struct, frozen=True):
         return "&".join(parts)
 
 
+class Waiting(msgspec.Struct, frozen=True):
+    """What waits of the pairs that may be named; no count above ``most``, which then means: or
+    more. by_reason: of those that nobody looked at yet. oldest_us: 0 if nothing waits."""
+
+    open_count: int
+    half_count: int
+    disputed_count: int
+    oldest_us: int
+    by_reason: dict[str, int]
+    most: int
+
+    @property
+    def cut(self) -> bool:
+        """Whether there may be more than was counted."""
+        return max(self.open_count, self.half_count, self.disputed_count) >= self.most
+
+
 class Listing(msgspec.Struct, frozen=True):
     """A page of the queue. more: there are further ones after the last row."""
 
     rows: tuple[IdentityReview, ...]
-    figures: QueueFigures
+    figures: QueueFigures | Waiting
     more: bool
 
 
 def listing(
-    grant: Grant, identities: Identities, choice: Choice, after: Pair | None, may: OpenPairs
+    grant: Grant,
+    identities: Identities,
+    choice: Choice,
+    after: Pair | None,
+    may: OpenPairs,
+    *,
+    whole: bool = False,
 ) -> Listing:
-    """The heaviest first; those that nobody has looked at before those that wait for a second."""
-    rows: list[IdentityReview] = []
-    for review in _walk(grant, identities, choice, after, may):
-        if len(rows) == PAGE_ROWS:
-            return Listing(tuple(rows), identities.figures(grant), more=True)
-        rows.append(review)
-    return Listing(tuple(rows), identities.figures(grant), more=False)
+    """The heaviest first; those that nobody has looked at before those that wait for a second.
+
+    whole: figures of the whole queue, for whoever may name every pair.
+    """
+    rows = list(islice(_walk(grant, identities, choice, after, may), PAGE_ROWS + 1))
+    figures = identities.figures(grant) if whole else waiting(grant, identities, may)
+    return Listing(tuple(rows[:PAGE_ROWS]), figures, more=len(rows) > PAGE_ROWS)
+
+
+def waiting(grant: Grant, identities: Identities, may: OpenPairs, most: int = HEAD_MAX) -> Waiting:
+    """Counts what may be named, and nothing else: a count of hidden pairs would tell of them."""
+    found = {
+        view: list(islice(_walk(grant, identities, Choice(view), None, may, _STEP), most))
+        for view in ("open", "half", "disputed")
+    }
+    since = [r.since_us for some in found.values() for r in some]
+    return Waiting(
+        open_count=len(found["open"]),
+        half_count=len(found["half"]),
+        disputed_count=len(found["disputed"]),
+        oldest_us=min(since, default=0),
+        by_reason=dict(sorted(Counter(r.reason for r in found["open"]).items())),
+        most=most,
+    )
 
 
 def following(
@@ -92,13 +136,15 @@ def following(
     return None
 
 
-def all_reviews(grant: Grant, identities: Identities) -> list[IdentityReview]:
-    """All reviews there ever were, as far as figures look."""
+def all_reviews(grant: Grant, identities: Identities, may: OpenPairs = set) -> list[IdentityReview]:
+    """All reviews there ever were of pairs that may be named (by default: all), as far as figures
+    look."""
     found: list[IdentityReview] = []
     after: Pair | None = None
     while len(found) < COUNTED_MAX:
         part = identities.reviews(grant, state=None, after=after, limit=_STEP)
-        found += part
+        open_ = may([r.pair for r in part])
+        found += (r for r in part if r.pair in open_)
         if len(part) < _STEP:
             break
         after = part[-1].pair
