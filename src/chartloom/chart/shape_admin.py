@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chartloom.chart.document_drugs import document_drugs
 from chartloom.chart.elements import (
     address_text,
     code_of,
@@ -75,7 +76,7 @@ def telecom(r: _Json) -> list[_Json]:
 
 
 def document(r: _Json) -> _Json:
-    """A document; its text stays in the resource."""
+    """A document; its text stays in the resource, but for the lines that it has about drugs."""
     attachment = first(r.get("content")).get("attachment", {})
     return {
         "status": r.get("status"),
@@ -91,6 +92,7 @@ def document(r: _Json) -> _Json:
         "replaces": [
             named(t.get("target")) for t in r.get("relatesTo", ()) if t.get("code") == "replaces"
         ],
+        "drugs": document_drugs(r),
     }
 
 

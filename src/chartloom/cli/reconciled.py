@@ -35,6 +35,7 @@ SPOKEN_SECTIONS: Final = (
     Section.RESULTS,
     Section.CHARGES,
     Section.DECISIONS,
+    Section.DOCUMENTS,
 )
 
 _STYLES = {"active": "bold", "unknown": "yellow"}

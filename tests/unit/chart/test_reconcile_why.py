@@ -21,7 +21,7 @@ _CODES = {
     Role.REASON: {*_MEDICATIONS.reasons, DECIDED},
     Role.BECAUSE: {*_MEDICATIONS.because, "facts-gone"},
     Role.DISCREPANCY: set(_MEDICATIONS.discrepancies),
-    Role.SAYS: {*_SAID, "copy", "not-to-do"},
+    Role.SAYS: {*_SAID, "copy", "not-to-do", "noted", "noted-stopped"},
 }
 
 

@@ -70,9 +70,9 @@ class Line(msgspec.Struct, frozen=True):
 
     key: stable name of the line, independent of sources and order. status: as the kind's FHIR value
     set has it, or ``unknown``. standing: what kind of unknown, under which it is listed apart
-    (``unconfirmed``, ``contradicted``, ``stale``, ``planned``), or "". reason: code of the rule
-    that gave the status. because: codes that raise or lower the confidence. sources: source ->
-    what it says, in one word.
+    (``unconfirmed``, ``contradicted``, ``stale``, ``noted``, ``planned``), or "". reason: code of
+    the rule that gave the status. because: codes that raise or lower the confidence. sources:
+    source -> what it says, in one word.
     """
 
     key: str

@@ -34,12 +34,13 @@ from chartloom.domain.issues import Issue
 from chartloom.registry.formulary import CODE_UNRESOLVED, Formulary
 
 _STATUS_ORDER = ("active", "on-hold", "unknown", "stopped", "completed")
-_STANDING_ORDER = ("unconfirmed", "contradicted", "stale", "planned")
+_STANDING_ORDER = ("unconfirmed", "contradicted", "stale", "noted", "planned")
 #: What a source's column shows of the several things that it says: the first of these.
 _LOUDEST = (
     "order-active", "order-on-hold", "listed", "order-stopped", "listed-stopped",
     "listed-not-taken", "not-to-do", "order-completed", "listed-completed", "order-cancelled",
     "listed-on-hold", "order-unknown", "listed-unknown", "order-proposed", "filled", "given",
+    "noted-stopped", "noted",
 )  # fmt: skip
 _RANK = {says: rank for rank, says in enumerate(_LOUDEST)}
 #: What contradicts a decision when it comes later, by the status that was decided.

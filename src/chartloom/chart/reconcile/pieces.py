@@ -13,10 +13,12 @@ from chartloom.chart.reconcile.lines import Fact
 from chartloom.chart.summary import ChartSection, ChartSummary
 from chartloom.chart.times import to_us
 from chartloom.domain.chart import Section
-from chartloom.registry.formulary import Drug, Formulary
+from chartloom.registry.formulary import Drug, Formulary, Known
 
 _Json = dict[str, Any]
 
+#: The type of what a document says in words.
+NOTE: Final = "DocumentReference"
 #: ``Encounter.class`` of stays in which drugs are given by staff.
 _STAYS: Final = frozenset(("IMP", "ACUTE", "NONAC", "EMER", "OBSENC", "SS"))
 _HOME: Final = frozenset(("discharge", "community", "outpatient", "patientspecified"))
@@ -68,6 +70,8 @@ SAYS_UNKNOWN: Final = {
     "MedicationAdministration": "not-given",
 }
 
+#: How well a line of a text must have been understood: dose and directions stand beside the name.
+_READ: Final = (Known.NAME, Known.PART)
 #: What holds from its beginning on; everything else is said of its end.
 _BEGIN: Final = frozenset(("order-active", "order-unknown", "order-proposed", "listed"))
 
@@ -120,7 +124,24 @@ def entries_of(
     """All entries of the medication section. speakers: resource id -> who spoke of it last."""
     section = chart.section(Section.MEDICATIONS)
     stays = {e["id"]: e for e in chart.section(Section.ENCOUNTERS).entries}
-    return [_entry(e, section, stays, formulary, speakers) for e in section.entries]
+    found = [_entry(e, section, stays, formulary, speakers) for e in section.entries]
+    return found + _noted(chart, formulary, speakers)
+
+
+def _noted(chart: ChartSummary, formulary: Formulary, speakers: Mapping[str, str]) -> list[Entry]:
+    """What documents have under headings of medications, where every ingredient was recognised."""
+    section = chart.section(Section.DOCUMENTS)
+    found = []
+    for entry in section.entries:
+        for number, line in enumerate(entry.get("drugs", ())):
+            drug = formulary.resolve((), line["text"])
+            if not drug.ingredients or drug.known not in _READ:
+                continue
+            says, at_us = line["says"], entry["sort_us"] or entry["said_us"]
+            fact = fact_of(entry, section, speakers, says, at_us, line["text"], kind=NOTE)
+            piece = Piece(entry["id"], NOTE, fact.source, says, at_us, drug, line["text"], fact)
+            found.append(Entry(f"{entry['id']}#{number}", drug, (), [piece]))
+    return found
 
 
 def _entry(

@@ -8,7 +8,7 @@ import msgspec
 
 Days: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=36_500)]
 Level: TypeAlias = Literal["high", "moderate", "low"]
-Standing: TypeAlias = Literal["", "unconfirmed", "contradicted", "stale", "planned"]
+Standing: TypeAlias = Literal["", "unconfirmed", "contradicted", "stale", "planned", "noted"]
 Status: TypeAlias = Literal["active", "on-hold", "stopped", "completed", "unknown"]
 
 

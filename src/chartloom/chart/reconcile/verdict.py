@@ -8,7 +8,7 @@ import msgspec
 
 from chartloom.chart.reconcile.belief import doubt
 from chartloom.chart.reconcile.heard import DAY_US
-from chartloom.chart.reconcile.pieces import Piece
+from chartloom.chart.reconcile.pieces import NOTE, Piece
 from chartloom.chart.reconcile.rules_medications import MedicationRules
 from chartloom.chart.reconcile.spoken import (
     Around,
@@ -74,14 +74,26 @@ def judge(
         given=[p for p in pieces if p.says == "given"],
         supply=supply,
         sign_us=sign_of(pieces, rules, around),
+        noted_only=all(p.kind == NOTE for p in pieces),
     )
     verdict = case.decide()
     verdict.because |= _doubts(pieces, verdict)
+    if stops := _noted_stops(pieces, verdict):
+        verdict.misfits["stopped-in-document"] = stops
+        verdict.because.add("document-says-stopped")
     if _left_out(pieces, around):
         verdict.because.add("not-on-discharge-list")
     if around.truncated:
         verdict.because.add("chart-truncated")
     return verdict
+
+
+def _noted_stops(pieces: list[Piece], verdict: Verdict) -> list[Piece]:
+    """Documents that say it was stopped, while an order from before still holds. A text alone ends
+    nothing: words are read by their looks, and somebody should."""
+    begun_us = max((p.at_us for p in verdict.live), default=0)
+    later = [p for p in pieces if p.says == "noted-stopped" and p.at_us >= begun_us]
+    return [*later, *verdict.live] if later and verdict.live else []
 
 
 def _left_out(pieces: list[Piece], around: Around) -> bool:
@@ -115,6 +127,7 @@ class _Case(msgspec.Struct):
     given: list[Piece]
     supply: Supply | None
     sign_us: int
+    noted_only: bool
 
     def decide(self) -> Verdict:
         """The first rule that has something to say."""
@@ -130,7 +143,7 @@ class _Case(msgspec.Struct):
             return self._verdict("fill-without-order")
         if self.given:
             return self._verdict("given-in-past")
-        return self._verdict("proposed-only")
+        return self._verdict("noted-only" if self.noted_only else "proposed-only")
 
     def _verdict(self, reason: str, *because: str) -> Verdict:
         found = Verdict(reason, set(because), {}, [w.piece for w in self.live], self.supply)
@@ -319,6 +332,7 @@ class _Case(msgspec.Struct):
 def _doubts(pieces: list[Piece], verdict: Verdict) -> set[str]:
     """What makes the drug itself unsure, and which times are not known."""
     found: set[str] = set()
+    pieces = [p for p in pieces if p.kind != NOTE] or pieces
     known = {p.drug.known.value for p in pieces}
     if known & {"words", "nothing"}:
         found.add("drug-unresolved")

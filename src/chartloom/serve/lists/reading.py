@@ -26,7 +26,7 @@ from chartloom.serve.console import Console
 
 #: Sections whose entries a list speaks of.
 _SECTIONS: Final = {
-    ListKind.MEDICATIONS: (Section.MEDICATIONS,),
+    ListKind.MEDICATIONS: (Section.MEDICATIONS, Section.DOCUMENTS),
     ListKind.ALLERGIES: (Section.ALLERGIES, Section.MEDICATIONS),
     ListKind.PROBLEMS: (Section.PROBLEMS, Section.MEDICATIONS, Section.CHARGES),
     ListKind.RESULTS: (),

@@ -31,6 +31,7 @@ _ELEMENTS: Final = {
     "MedicationAdministration": "medicationCodeableConcept|medicationReference",
     "Observation": "valueQuantity.value|value[x]|dataAbsentReason",
     "ChargeItem": "reason",
+    "DocumentReference": "content",
 }
 #: Kind -> (what is said, its button, its key). Keys are letters of the button's word.
 CHOICES: Final[dict[ListKind, tuple[tuple[str, str, str], ...]]] = {
@@ -92,6 +93,11 @@ STANDINGS: Final = {
         "Likely stale",
         "Likely stale, never marked as stopped",
         "Still open in a source, but not taken any more as it seems.",
+    ),
+    "noted": (
+        "Only noted",
+        "Only in the text of documents",
+        "No order and no list names it.",
     ),
     "planned": ("Planned", "Proposed only", "Nobody has ordered it."),
 }
