@@ -176,7 +176,7 @@ def demo(
 
     began_s = time.monotonic()
     OUT.print("Starting: the store, its keys and the feeds. This takes some seconds…")
-    if prepare_demo_site(folder):
+    if prepare_demo_site(folder, seed):
         OUT.print(f"Made a demo site in {folder}/")
     with running_site(load_project(folder)) as running:
         OUT.print(f"[green]Chartloom is up[/] after {time.monotonic() - began_s:.1f} s.\n")

@@ -19,6 +19,7 @@ from chartloom.domain.feed import Feed
 from chartloom.project import Project, feeds_by_name, write_site
 from chartloom.simulate import EVENTFUL, FEEDS, Due, Hospital
 from chartloom.sources.send import SendOptions, SendReport, send_http, send_mllp
+from chartloom.wiring.demo_directory import demo_directory
 from chartloom.wiring.demo_people import SIGN_IN_TOML, STAFF_TOML
 
 _LOG = logging.getLogger(__name__)
@@ -46,8 +47,11 @@ class DemoState(msgspec.Struct):
     accepted_count: int = 0
 
 
-def prepare_demo_site(folder: Path) -> bool:
-    """Makes the demo's site folder unless it is there; True if it was made."""
+def prepare_demo_site(folder: Path, seed: int) -> bool:
+    """Makes the demo's site folder unless it is there; True if it was made.
+
+    seed: which hospital its directory is of.
+    """
     if (folder / "chartloom.toml").exists():
         return False
     write_site(
@@ -57,6 +61,9 @@ def prepare_demo_site(folder: Path) -> bool:
         zone=FEEDS["adt"].zone,
         feeds=tuple(promising(feed) for feed in FEEDS.values()),
     )
+    for path, text in demo_directory(seed).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
     (folder / "staff.toml").write_text(STAFF_TOML, encoding="utf-8")
     with (folder / "chartloom.toml").open("a", encoding="utf-8") as settings:
         settings.write(SIGN_IN_TOML)

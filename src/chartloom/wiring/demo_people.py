@@ -12,7 +12,7 @@ PEOPLE: Final = (
     ("Rowan Castellanos", "integration engineer: feeds, messages, quarantine; no charts"),
     ("Priya Natarajan", "privacy officer: reviews, data uses, who saw whom"),
     ("Tomas Berg", "analyst: asks for data uses; no charts"),
-    ("Lena Fischer", "data steward: says which records are one person; no charts"),
+    ("Lena Fischer", "data steward: who is one person, who works here; no charts"),
     ("Yusuf Adeyemi", "the second data steward: hard pairs take two people"),
     ("Gwen Abara", "administrator: keys, feeds; no charts"),
     ("Dr Noor Halvorsen", "works on 4 East and is also a patient: not her own chart"),

@@ -17,6 +17,7 @@ from chartloom.registry.directory import (
     is_npi,
     load_directory,
     read_nppes,
+    taken_rows,
 )
 
 PRACTITIONERS = b"""source,key,npi,identifiers,family,given,department,phone,at
@@ -222,3 +223,29 @@ def test_who_marries_keeps_the_npi() -> None:
     rows = "source,key,family,given,npi\nehr,1,Lopez,Maria,1234567893\nlab,9,Kim,Maria,1234567893\n"
     (one,) = load_directory({"practitioners.csv": rows.encode()}).golden
     assert one.members == ("ehr|1", "lab|9")
+
+
+@pytest.mark.parametrize("quoted", [True, False])
+def test_rows_of_some_are_taken_without_reading_the_others(quoted: bool) -> None:
+    def line(*cells: str) -> str:
+        return ",".join(f'"{c}"' if quoted or "\n" in c else c for c in cells) + "\n"
+
+    lines = [
+        line("NPI", "Entity Type Code", "Name"),
+        line("1234567893", "1", "KEPT"),
+        line("1245319599", "2", "LEFT"),
+        line("1679576722", "2", "TWO\nLINES"),
+        line("12345678930", "1", "LONGER"),
+    ]
+    text = "".join(lines).splitlines(keepends=True)
+    taken = list(taken_rows("npi.csv", text, {"1234567893", "1679576722"}))
+    assert [(npi, cells[-1]) for _, npi, cells in taken if cells] == [
+        ("", "Name"),
+        ("1234567893", "KEPT"),
+        ("1679576722", "TWO\nLINES"),
+    ]
+    assert taken[-1][0] == 4
+    mixed = ["A,NPI,Entity Type Code\n", "x,1234567893,1\n", "y,1245319599,2\n"]
+    assert [n for _, n, _ in taken_rows("npi.csv", mixed, {"1245319599"})] == ["", "1245319599", ""]
+    with pytest.raises(ConfigurationError):
+        list(taken_rows("npi.csv", ["a,b\n"], {"1"}))

@@ -93,14 +93,16 @@ def taken_rows(
             npi = line[start : start + 10]
             if npi.isdigit():
                 count += 1
-            if npi in only:
+            if npi in only and line[start + 10 : start + 11] in '",':
                 whole = line
                 while whole.count('"') % 2:  # a line break within quotes
                     more = next(rows, "")
                     if not more:
                         break
                     whole += more
-                yield count, npi, next(csv.reader([whole], strict=False))
+                cells = next(csv.reader([whole], strict=False))
+                if len(cells) == len(header):
+                    yield count, npi, cells
     yield count, "", []
 
 

@@ -198,7 +198,7 @@
     button.setAttribute("aria-pressed", String(!keysOn));
     button.textContent = keysOn ? "Turn single-key shortcuts off" : "Turn single-key shortcuts on";
   });
-  const rooms = { c: "/chart", f: "/feeds", i: "/identity", m: "/messages", q: "/quarantine" };
+  const rooms = { c: "/chart", d: "/directory", f: "/feeds", i: "/identity", m: "/messages", q: "/quarantine" };
   let awaiting = 0;
   const step = (selector, by) => {
     const scope = $("dialog[open]") || document;
