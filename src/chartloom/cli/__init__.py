@@ -22,6 +22,7 @@ from chartloom.cli import (
     site,
     traffic,
 )
+from chartloom.cli.memory import keep_private
 from chartloom.cli.output import ERR
 from chartloom.domain.errors import ChartloomError
 
@@ -42,6 +43,7 @@ for part in (
 
 def main() -> None:
     """Entry point: errors of ours become one clear message and exit code 2."""
+    keep_private()
     try:
         app()
     except ChartloomError as e:
