@@ -129,3 +129,36 @@ def test_while_charts_are_made_anew_nobody_is_looked_for() -> None:
         looks[:] = later
         with pytest.raises(MadeAnew):
             ClientRegistry._whole(door, GRANT, lambda grant: "found")
+
+
+OURS = "http://test.example/ids"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "code"),
+    [
+        ([("sourceIdentifier", f"{OURS}|7")], ""),
+        ([("sourceIdentifier", f"{OURS}|7"), ("targetSystem", OURS)], ""),
+        ([("sourceIdentifier", f"{OURS}|7"), ("targetSystem", f"{OURS}, {OURS}|")], ""),
+        ([("sourceIdentifier", f"{OURS}|7"), ("targetSystem", "urn:x")], "unknown-target"),
+        ([("sourceIdentifier", f"{OURS}|7"), ("targetSystem", f"{OURS},urn:x")], "unknown-target"),
+        ([("sourceIdentifier", f"{OURS}|7"), ("targetSystem", "")], "unknown-target"),
+        ([("sourceIdentifier", "urn:x|7")], "unknown-domain"),
+        ([("sourceIdentifier", f"{OURS}|")], "invalid"),
+        ([("sourceIdentifier", "7")], "required"), ([("sourceIdentifier", "|7")], "required"),
+        ([], "required"),
+        ([("sourceIdentifier", f"{OURS}|7"), ("sourceIdentifier", f"{OURS}|8")], "required"),
+        ([("sourceIdentifier", f"{OURS}|7"), ("everybody", "1")], "not-supported"),
+    ],
+)  # fmt: skip
+def test_what_numbers_are_asked_for(pairs: list[tuple[str, str]], code: str) -> None:
+    door: Any = SimpleNamespace(_registry=SimpleNamespace(domains=NAMED))
+    params = SimpleNamespace(multi_items=lambda: pairs)
+    asked: Any = SimpleNamespace(method="GET", query_params=params)
+    if code:
+        with pytest.raises(Declined) as declined:
+            fhir._Door._asked_numbers(door, asked)
+        assert declined.value.code == code
+    else:
+        domain, value, targets = fhir._Door._asked_numbers(door, asked)
+        assert (domain, value, set(targets) <= {TEST}) == (TEST, "7", True)

@@ -10,7 +10,7 @@ import pytest
 
 from chartloom.domain.errors import MadeAnew
 from chartloom.domain.grant import Purpose
-from chartloom.guard.policy import Action
+from chartloom.guard.policy import Action, PersonFacts
 from chartloom.guard.staff import Principal, Role
 from chartloom.serve import console as module
 from chartloom.serve.audit import Search
@@ -24,6 +24,7 @@ from chartloom.serve.console import (
     static_files,
 )
 from chartloom.serve.denials import must_be_whole
+from chartloom.serve.mine import _findable
 from chartloom.serve.sessions import Visitor
 
 ANN = Principal("ann", roles=frozenset({Role.CLINICIAN}))
@@ -151,3 +152,16 @@ def test_nothing_is_decided_while_charts_are_made_anew(made_anew: bool) -> None:
             must_be_whole(console)
     else:
         must_be_whole(console)
+
+
+def test_of_ones_patients_those_are_counted_whose_chart_would_open() -> None:
+    mine = [PersonFacts((p,), relations=frozenset({"attending"})) for p in ("a", "b", "c")]
+    gatherer = SimpleNamespace(
+        who=lambda principal: SimpleNamespace(principal=principal), own_persons=lambda who: mine,
+        with_consent=lambda who, persons, purpose: persons,
+    )  # fmt: skip
+    policies = SimpleNamespace(
+        decide=lambda request: SimpleNamespace(allowed=request.person.source_patients != ("b",))
+    )
+    console: Any = SimpleNamespace(authority=SimpleNamespace(gatherer=gatherer, policies=policies))
+    assert _findable(console, ANN) == [mine[0], mine[2]]
