@@ -1,0 +1,58 @@
+"""What a Consent withholds by class: each condition of what is looked at in a resource, alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chartloom.domain.grant import Purpose
+from chartloom.guard.consent import DEPTH_MAX, consent_facts
+from chartloom.guard.withholding import _codings, _references, _times, without_references
+
+NOW_US = 1_790_000_000_000_000
+
+
+def denied(root: dict[str, Any]) -> frozenset[str]:
+    consent = {"resourceType": "Consent", "status": "active", "provision": root}
+    return consent_facts([consent], frozenset({"me"}), Purpose.TREATMENT, NOW_US, ("p",)).denied
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """A provision within as many others."""
+    found: dict[str, Any] = {"type": "permit"}
+    for _ in range(depth):
+        found = {"type": "permit", "provision": [found]}
+    return found
+
+
+def test_exceptions_that_are_nested_too_deep_withhold_everything() -> None:
+    depths = {depth: "*" in denied(nested(depth)) for depth in range(1, DEPTH_MAX + 4)}
+    closed = [depth for depth, is_closed in depths.items() if is_closed]
+    assert closed[0] in (DEPTH_MAX, DEPTH_MAX + 1)
+    assert closed == list(range(closed[0], DEPTH_MAX + 4))
+
+
+def test_labels_are_no_codes_of_what_a_resource_says() -> None:
+    code = {"coding": [{"system": "s", "code": "a"}]}
+    found = set(_codings({"code": code, "meta": {"security": [{"system": "s", "code": "R"}]}}))
+    assert found == {("s", "a")}
+    odd: list[Any] = [{"code": 7}, {"code": None}, {"code": "x", "system": 7}, {"system": "s"}]
+    assert list(_codings(odd)) == []
+
+
+@pytest.mark.parametrize("odd", ["2024", 7, None, [], [{"start": "2024"}]])
+def test_a_time_that_is_not_where_it_should_be_is_not_known(odd: Any) -> None:
+    resource = {"resourceType": "Encounter", "period": {"start": "2024-02-03"}}
+    assert _times(resource) is not None
+    assert _times(resource | {"period": odd}) is None
+
+
+def test_references_are_texts() -> None:
+    odd: Any = {"a": {"reference": 7}, "b": [{"reference": None}, {"reference": "Patient/x"}]}
+    assert list(_references(odd)) == ["Patient/x"]
+    kept = without_references(odd | {"c": None, "d": [], "e": [None]}, lambda r: r == "Patient/x")
+    assert kept == {
+        "a": {"reference": 7}, "b": [{"reference": None}], "c": None, "d": [], "e": [None],
+    }  # fmt: skip
+    assert without_references([{"reference": "Patient/x"}], lambda r: True) is None
