@@ -67,12 +67,14 @@ class Settled(NamedTuple):
     """What has to be written so that clusters, reviews and history are right again. opened:
     positions of the messages that brought a review into the queue, one for each; grown: of those
     after which a person had ``RECORDS_TOLD`` records or more, and had fewer before; missed: of
-    those whose patient cannot be found by what is said of it, because too many share it."""
+    those whose patient cannot be found by what is said of it, because too many share it; unread: of
+    those whose patient was to be compared with a record that does not open."""
 
     steps: list[Step]
     opened: list[int]
     grown: Sequence[int] = ()
     missed: Sequence[int] = ()
+    unread: Sequence[int] = ()
 
 
 class ReviewRow(NamedTuple):

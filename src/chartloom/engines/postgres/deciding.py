@@ -75,7 +75,8 @@ class Met:
     """What the store answered to new records: who carries their keys.
 
     live: by key, the numbers of those who carry it, if they are not too many. revived: the same of
-    keys that were too common before. died: carriers of keys that have become too common.
+    keys that were too common before. died: carriers of keys that have become too common. unread:
+    those of the others whose record does not open, although it should.
     """
 
     def __init__(self, found: Iterable[tuple[Any, ...]], carriers_max: int) -> None:
@@ -85,6 +86,7 @@ class Met:
         self.others: list[tuple[int, str, int, bytes, bytes]] = []
         self.numbers: dict[str, int] = {}
         self.busy: list[str] = []
+        self.unread: set[str] = set()
         for kind, key, numbers, added, gone, number, patient, position, digest, body, busy in found:
             if kind == "r":
                 self.others.append((number, patient, position, digest, body))
@@ -113,6 +115,14 @@ def crowded(met: Met, changed: Sequence[Changed]) -> list[str]:
     return found
 
 
+def near_unread(met: Met, changed: Sequence[Changed]) -> list[str]:
+    """Who is to be compared with a record that does not open."""
+    closed = {number for number, patient, *_ in met.others if patient in met.unread}
+    if not closed:
+        return []
+    return [c.patient for c in changed if any(closed & {*met.live.get(k, ())} for k in c.keys)]
+
+
 class Decider:
     """Decides about changed records, and keeps what was decided."""
 
@@ -120,14 +130,21 @@ class Decider:
         self._guard, self._bodies = guard, bodies
         self.parameters = parameters
 
-    def open(self, grant: Grant, others: Sequence[tuple[Any, ...]]) -> list[MatchRecord | None]:
+    def open(
+        self, grant: Grant, others: Sequence[tuple[Any, ...]], unread: set[str] | None = None
+    ) -> list[MatchRecord | None]:
         """Records of other patients: (patient, digest, body) each; None for those that nobody can
-        read any more, who are nobody's candidates."""
+        read any more, who are nobody's candidates, and for those that do not open although they
+        should, who come into ``unread``."""
         shredded = self._guard.prepare([patient for patient, *_ in others])
-        return [
+        opened = [
             None if patient in shredded else self._open_one(grant, patient, digest, body)
             for patient, digest, body in others
         ]
+        if unread is not None:
+            pairs = zip(others, opened, strict=True)
+            unread.update(o[0] for o, r in pairs if r is None and o[0] not in shredded)
+        return opened
 
     def _open_one(
         self, grant: Grant, patient: str, digest: bytes, body: bytes
@@ -179,10 +196,14 @@ class Decider:
 
     def steps(self, met: Met, kept: Sequence[Row], version: int) -> tuple[list[Step], set[str]]:
         """Puts the decisions in place of what was decided about the same records before; whose
-        clusters may be others now, besides those whom the steps name in their results."""
+        clusters may be others now, besides those whom the steps name in their results.
+
+        What was decided about records that do not open stands: nobody can decide it again.
+        """
         steps: list[Step] = []
         if met.busy:
-            steps.append((queries.DECISIONS_DROP, (packed("text", met.busy),)))
+            unread = packed("text", sorted(met.unread))
+            steps.append((queries.DECISIONS_DROP, (packed("text", met.busy), unread)))
         if met.died:
             most = int4(self.parameters.carriers_max)
             numbers = packed("int4", sorted(set(met.died)))

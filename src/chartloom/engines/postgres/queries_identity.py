@@ -52,11 +52,13 @@ DECISION = Table(
     ),
 )
 
-#: Of records that changed: what was decided about them is decided again.
+#: Of records that changed ($1): what was decided about them is decided again, unless the other one
+#: does not open ($2).
 DECISIONS_DROP: Final = Statement(
     "identity_drop",
-    "DELETE FROM identity_decision WHERE low = ANY($1) OR high = ANY($1) RETURNING low, high",
-    ("text[]",),
+    "DELETE FROM identity_decision WHERE (low = ANY($1) OR high = ANY($1))"
+    " AND low <> ALL($2) AND high <> ALL($2) RETURNING low, high",
+    ("text[]", "text[]"),
 )
 
 #: $1: carriers of keys that have become too common. Their pairs that share no other key are no

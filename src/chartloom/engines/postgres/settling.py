@@ -21,6 +21,7 @@ from chartloom.engines.postgres.deciding import (
     Met,
     crowded,
     leave_step,
+    near_unread,
     put_step,
 )
 from chartloom.engines.postgres.matching import Changed, MatchIndex
@@ -85,24 +86,29 @@ class Settler:
         seeds: set[str] = set()
         steps: list[Step] = []
         hidden: list[str] = []
+        closed: list[str] = []
         if found is not None:
             met = Met(rows(conn, found), self.parameters.carriers_max)
             known = self._known(grant, met, changed)
             kept = self._decider.decided(met, changed, known)
             steps, seeds = self._decider.steps(met, kept, self._version)
-            hidden = crowded(met, changed)
+            hidden, closed = crowded(met, changed), near_unread(met, changed)
         why = _why(batch, changed)
-        missed = [why.changed[p] for p in hidden if p in why.changed]
+        missed, unread = (
+            [why.changed[p] for p in some if p in why.changed] for some in (hidden, closed)
+        )
         seeds.update(p for pair, *_ in why.words for p in pair)
         if not seeds and not steps:
-            return Settled([], [], missed=missed)
+            return Settled([], [], missed=missed, unread=unread)
         whole = self._reclusterer.whole(conn, seeds, steps)
         at_hand = {k.patient: k.record for k in known.values()}
 
         def read(patients: Sequence[str]) -> dict[str, MatchRecord]:
             return self._read(conn, grant, patients)
 
-        return self._reclusterer.changes(whole, at_hand, read, why)._replace(missed=missed)
+        return self._reclusterer.changes(whole, at_hand, read, why)._replace(
+            missed=missed, unread=unread
+        )
 
     # Erasing
 
@@ -139,7 +145,8 @@ class Settler:
                 self._calls.run(conn, steps)
 
     def _known(self, grant: Grant, met: Met, changed: Sequence[Changed]) -> dict[int, Known]:
-        opened = self._decider.open(grant, [(p, d, b) for _, p, _, d, b in met.others])
+        others = [(p, d, b) for _, p, _, d, b in met.others]
+        opened = self._decider.open(grant, others, met.unread)
         known = {
             number: Known(patient, position, record)
             for (number, patient, position, *_), record in zip(met.others, opened, strict=True)

@@ -26,6 +26,7 @@ from chartloom.registry.persons.issues import (
     IDENTITY_CROWDED,
     IDENTITY_LARGE,
     IDENTITY_REVIEW,
+    IDENTITY_UNREAD,
 )
 
 _DAY_US = 86_400_000_000
@@ -327,6 +328,7 @@ def with_identity(issues: Sequence[Row], batch: Batch, settled: Settled, shard: 
         (IDENTITY_REVIEW, settled.opened),
         (IDENTITY_LARGE, settled.grown),
         (IDENTITY_CROWDED, settled.missed),
+        (IDENTITY_UNREAD, settled.unread),
     )
     for code, positions in brought:
         feeds = Counter(feed_of[position] for position in positions if position in feed_of)

@@ -9,6 +9,7 @@ from chartloom.domain.issues import IssueCode, Severity, register_codes
 IDENTITY_REVIEW: Final = "identity-review"
 IDENTITY_LARGE: Final = "identity-large-person"
 IDENTITY_CROWDED: Final = "identity-crowded"
+IDENTITY_UNREAD: Final = "identity-unread"
 
 register_codes(
     IssueCode(
@@ -26,5 +27,19 @@ register_codes(
         "Look at its history (`chartloom identity history`): so many merges or links onto one "
         "record are most often a mistake of the feed (a test patient, a filler number). Have the "
         "source unlink them, or say that they are not the same person.",
+    ),
+    IssueCode(
+        IDENTITY_CROWDED,
+        Severity.WARNING,
+        "A patient may not be found again: too many share what is said of it.",
+        "Look for a filler in what the feed sends (a number of zeros, one telephone for all) and "
+        "have the source leave it out.",
+    ),
+    IssueCode(
+        IDENTITY_UNREAD,
+        Severity.ERROR,
+        "A record that a patient has to be compared with does not open.",
+        "What was decided about the two stands. The record is damaged, or was sealed with other "
+        "keys: `chartloom doctor`; once the keys are right, `chartloom replay` decides anew.",
     ),
 )
