@@ -81,6 +81,8 @@ class Bench:
     def __init__(self, store: PostgresStore, cluster: Path, folder: Path) -> None:
         self.store, self.cluster, self._next = store, cluster, folder / "next"
         self.conn = psycopg.connect(store.dsn, autocommit=True)
+        self.conn.execute("SET synchronous_commit = off")
+        self.conn.execute("CREATE INDEX IF NOT EXISTS truth_person ON bench.truth (person)")
         self.mapping = load_mapping("fhir")
         done = int(self._next.read_text()) if self._next.exists() else 0
         self.later = (folder / "arrivals.jsonl").read_text().splitlines()
