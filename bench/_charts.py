@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from chartloom.chart import ChartSummary, merge, place, rebuild_part, summary, view_key
 from chartloom.domain.chart import PlacedState, SectionView, ViewKey
@@ -48,16 +48,22 @@ def chart_of(life: Life, now_us: int) -> tuple[ChartSummary, dict[str, str]]:
 
 
 def house_charts(
-    hospital: Hospital, days: float
+    hospital: Hospital,
+    days: float,
+    besides: Callable[[PersonTruth], Iterable[SimMessage]] = lambda _: (),
 ) -> Iterator[tuple[PersonTruth, ChartSummary, dict[str, str], dict[str, str]]]:
     """Of each person of the simulated house: truth, chart, speakers, and number of an order -> id.
 
     What the house and the clinic write about one person is one chart, as identity would join it.
+    besides: what some other system tells of a person after that.
     """
     believer = _Heard()
     for message in hospital.messages(days=days):
         believer.hear(message)
     truth = hospital.truth(days=days)
+    for person in truth.persons:
+        for message in besides(person):
+            believer.hear(message)
     for person in truth.persons:
         views = [view for mine in believer.records(person) for view in mine]
         yield person, summary(views, truth.to_us), believer.speakers, believer.orders()
