@@ -6,6 +6,7 @@ open paths is never reached without a session, and no POST without its CSRF toke
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import parse_qsl
 from uuid import uuid4
@@ -188,11 +189,16 @@ class Shield:
         return Visitor(principal, token_purpose=access.purpose)
 
 
+#: What may be done, in the order in which SMART 2 writes it.
+_LETTERS = re.compile("c?r?u?d?s?")
+
+
 def policy_scopes(scopes: frozenset[str]) -> frozenset[str]:
     """Scopes as policies name them: ``system/*.rs`` (SMART 2) is ``system/*.read`` too, and what
-    reads and searches Patients is ``system/Patient.rs``."""
+    reads and searches Patients is ``system/Patient.rs``. A scope that is restricted (``?...``)
+    names less than that, which no policy here knows: it opens nothing."""
     split = [s.partition(".") for s in scopes]
-    reads = {kind for kind, _, may in split if {"r", "s"} <= set(may)}
+    reads = {kind for kind, _, may in split if _LETTERS.fullmatch(may) and {"r", "s"} <= set(may)}
     found = set(scopes)
     if "system/*" in reads:
         found.add("system/*.read")

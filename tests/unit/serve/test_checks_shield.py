@@ -329,6 +329,9 @@ def test_a_token_is_verified_with_the_certificate_that_was_shown(behind: Behind)
         ({"system/Patient.c"}, set()),
         ({"system/Observation.rs"}, set()),
         ({"user/*.rs"}, set()),
+        ({"system/Patient.c?_source=records"}, set()),
+        ({"system/Patient.rs?birthdate=gt2000"}, set()),
+        ({"system/*.sr"}, set()),
         ({"system/*.cruds"}, {"system/*.read", "system/Patient.rs"}),
     ],
 )

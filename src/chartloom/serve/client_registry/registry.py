@@ -87,13 +87,15 @@ class ClientRegistry:
         """The person of an identifier and their numbers, one per domain; ``targets``: only there.
 
         Raises ``Declined``: ``unknown-key`` if nobody has the identifier, ``duplicate-key`` if it
-        stands for several persons.
+        stands for several persons, ``too-costly`` if for too many to look at.
         """
 
         def work(grant: Grant) -> tuple[Known, list[Number]]:
-            keys, found = [[("identifier", value)]], list[Known]()
-            for persons, _ in self._candidates(grant, asker, keys, ""):
+            keys, found, after = [[("identifier", value)]], list[Known](), ""
+            for persons, after in self._candidates(grant, asker, keys, ""):  # noqa: B007
                 found += [p for p in persons if _has_number(p, domain, value)]
+            if after:  # others may have it too: neither nobody nor one person is known
+                raise Declined("too-costly", "too many are known by this identifier.")
             if not found:
                 raise Declined("unknown-key", "nobody is known by this identifier.")
             if len(found) > 1:

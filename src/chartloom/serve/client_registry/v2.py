@@ -162,6 +162,9 @@ class V2Door:
             if declined.code == "duplicate-key":
                 text = "This identifier stands for several persons."
                 return reply.error("AE", AckError("205", location="QPD-3[1].1", text=text))
+            if declined.code == "too-costly":
+                text = _sentence(declined)
+                return reply.error("AE", AckError("207", location="QPD-3[1].1", text=text))
             return reply.error("AE", unknown_key("QPD-3[1].1"))
         if not numbers:
             return reply.found([])

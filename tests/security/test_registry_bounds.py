@@ -1,16 +1,18 @@
-"""How many ``$match`` may answer says nothing of those who may not be told of."""
+"""Bounds of answers: they say nothing of those who may not be told of, and nothing wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from tests.scenario.test_fhir_identity_door import HOSP, parameters
+from tests.scenario.test_fhir_identity_door import HOSP, parameters, pix
+from tests.scenario.test_v2_identity_door import pix as v2_pix
 from tests.support.asked_patients import site_of_people
-from tests.support.identity_doors import IdentityDoors, open_doors
+from tests.support.identity_doors import IdentityDoors, fields, open_doors
 from tests.support.postgres import postgres_server
 
 from chartloom.domain.resource import LinkKind
+from chartloom.serve.client_registry import registry
 
 __all__ = ["postgres_server"]
 
@@ -82,3 +84,20 @@ def test_two_are_none_that_is_certain_however_few_are_asked_for(doors: IdentityD
         body = parameters(ROSA, count=count, onlyCertainMatches=True)
         assert doors.fhir("Patient/$match", body)[1]["total"] == 0, count
     assert doors.fhir("Patient/$match", parameters(ROSA, count=1))[1]["total"] == 1
+
+
+def test_a_number_of_too_many_is_not_answered_by_some(
+    doors: IdentityDoors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two have it: one must not be told as if there was no other, nor that there is none."""
+    system = HOSP.replace("HOSP", "NID")
+    monkeypatch.setattr(registry, "_CHUNK", 1)
+    monkeypatch.setattr(registry, "_CHUNKS_MAX", 1)
+    for number, issuer in (("77", system), ("77", HOSP)):
+        status, answer, _ = doors.fhir(pix(f"{issuer}|{number}"))
+        assert (status, answer["issue"][0]["code"]) == (400, "too-costly")
+    reply = doors.ask(v2_pix("77^^^NID"))
+    assert fields(reply, "MSA", (1,)) + fields(reply, "ERR", (3,)) == ["AE", "207"]
+    monkeypatch.undo()
+    assert doors.fhir(pix(f"{system}|77"))[1]["issue"][0]["code"] == "multiple-matches"
+    assert doors.fhir(pix(f"{HOSP}|77"))[0] == 404
