@@ -35,14 +35,15 @@ _DIRECTORY: Final = (Action.VIEW_DIRECTORY, _OPERATE), (Action.VIEW_DIRECTORY, _
 DIRECTORY_WORD: Final = Need(((Action.STEWARD_DIRECTORY, _OPERATE),), what=("directory/word",))
 
 
-def directory(part: str) -> Need:
-    """People, places and drugs of the hospital. part: a word of ours."""
-    return Need(_DIRECTORY, what=(f"directory/{part}",))
+def directory(part: str, *, may_miss: bool = False) -> Need:
+    """People, places and drugs of the hospital. part: a word of ours. may_miss: the record may not
+    be there."""
+    return Need(_DIRECTORY, what=(f"directory/{part}",), may_miss=may_miss)
 
 
-def directory_questions(part: str = "questions") -> Need:
+def directory_questions(part: str = "questions", *, may_miss: bool = False) -> Need:
     """What is to be settled in the directory, and what was said of it."""
-    return Need(_DIRECTORY[:1], what=(f"directory/{part}",))
+    return Need(_DIRECTORY[:1], what=(f"directory/{part}",), may_miss=may_miss)
 
 
 def chart(person: str, part: str = "summary", *, may_miss: bool = False) -> Need:

@@ -41,7 +41,7 @@ def routes(console: Console) -> list[BaseRoute]:
         return await console.ask(request, need, _list, console, door, request)
 
     async def show_record(request: Request) -> Response:
-        need = needs.directory("record")
+        need = needs.directory("record", may_miss=True)
         return await console.ask(request, need, _record, console, door, request)
 
     async def show_places(request: Request) -> Response:

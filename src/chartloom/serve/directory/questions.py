@@ -60,7 +60,7 @@ def routes(console: Console, door: DirectoryDoor) -> list[BaseRoute]:
         return await console.ask(request, need, _list, console, door, request)
 
     async def show_one(request: Request) -> Response:
-        need = needs.directory_questions("question")
+        need = needs.directory_questions("question", may_miss=True)
         return await console.ask(request, need, _one, console, door, request)
 
     async def say(request: Request) -> Response:
