@@ -290,7 +290,7 @@ class Worker:
     ) -> list[Derived]:
         """Without what would turn a patient's record into somebody else's."""
         return chart.stop_overlays(
-            said, states, self.parameters, lambda patient: self.store.vouched(grant, patient)
+            said, states, self.parameters, lambda *which: self.store.vouched(grant, *which)
         )
 
     def _by_version(self, messages: Sequence[Message]) -> Iterator[tuple[str, list[Message]]]:

@@ -299,29 +299,43 @@ def test_a_possible_other_record_is_named_to_who_may_see_both(
     assert other not in text
 
 
-def test_of_a_stopped_update_one_decides_what_was_shown_and_for_good(
+def test_of_a_stopped_update_two_decide_each_by_themselves(
     sign_in: Callable[[str], Client], house: House
 ) -> None:
     client, record = sign_in("yusuf"), house.ids["over"]
     pair = (record, record)
     text = main_of(client.ask(path(pair))[2])
-    assert "One person decides this, and it cannot be undone" in text
+    assert "Two people decide this, each by themselves" in text
     listed = re.findall(r'data-stopped="(\d+)"', text)
-    shown = re.search(r'name="up_to" value="(\d+)"', text)
+    shown = re.search(r'name="looked" value="([\d,]+)"', text)
     assert shown is not None
-    assert shown[1] == listed[-1]
+    assert shown[1] == ",".join(listed)
     assert "Petrakis" in text[text.index("data-stopped") :]
-    for unseen in ({}, {"up_to": "0"}, {"up_to": "all"}):
+    for unseen in ({}, {"looked": "0"}, {"looked": "all"}):
         assert speak(client, pair, "same", **unseen)[0] == 404
     assert house.words(pair) == []
-    status, onward = speak(client, pair, "same", up_to=shown[1])
+    status, onward = speak(client, pair, "same", looked=shown[1])
     assert status == 303
     (word,) = house.words(pair)
-    assert word.up_to == int(shown[1])
+    assert (word.two, word.looked) == (True, tuple(map(int, listed)))
     after = main_of(client.ask(onward)[2])
+    assert "until a second person says the same" in after
+    assert 'class="undo"' in after
+    again = main_of(client.ask(path(pair))[2])
+    assert "Somebody else has to say the same" in again
+    assert "Take back my word" in again
+    assert speak(client, pair, "withdraw")[0] == 303
+    assert speak(client, pair, "same", looked=shown[1])[0] == 303
+    # The second looks without knowing.
+    other = sign_in("lena")
+    text = main_of(other.ask(path(pair))[2])
+    assert "You are the second to look" in text
+    assert "said: <strong>" not in text
+    status, onward = speak(other, pair, "same", looked=shown[1])
+    assert status == 303
+    after = main_of(other.ask(onward)[2])
     assert "cannot be undone here" in after
     assert 'class="undo"' not in after
     again = main_of(client.ask(path(pair))[2])
     assert "Take back my word" not in again
     assert speak(client, pair, "withdraw")[0] == 404
-    assert house.words(pair) == [word]

@@ -181,12 +181,12 @@ def test_one_word_of_two_stays_one_of_two_when_an_update_takes_the_guard_away(
     tom = person("Tom", "Archer", "1961-03-04", ssn="123-45-6780")
     tell(store, Told("a", person("Ann", "Archer", "1961-03-04", ssn="123-45-6780"), 1))
     tell(store, Told("b", tom, 2))
-    tell(store, Told("a", {}, 3, (("link", "a", "b", "ada"),)))
+    tell(store, Told("a", {}, 3, (("link", "a", "b", "ada"),), two=True))
     tell(store, Told("b", person("Tom", "Archer", "1961-03-04", ssn="222-45-6799"), 4))
     assert persons(store, "ab") == {"a": "a", "b": "b"}
     (review,) = queue(store)
     assert (review.state, review.two) == ("half", True)
-    tell(store, Told("b", {}, 5, (("link", "a", "b", "ben"),)))
+    tell(store, Told("b", {}, 5, (("link", "a", "b", "ben"),), two=True))
     assert persons(store, "ab") == {"a": "a", "b": "a"}
     assert queue(store) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,11 @@ def test_a_pair_is_found_shown_decided_and_taken_back(site: Path, tmp_path: Path
     assert len(joined["source_patients"]) == 2
     assert joined["joined"][0]["decision"]["rule"] == "national-number"
     assert "the same national number" in run("identity", "history", "S1")
-    assert "0 pairs" in run("identity", "show", "00000000~11111111", expect=2)
+    assert "No pair begins" in run("identity", "show", "00000000~11111111", expect=2)
+    assert "No record turned over" in run("identity", "show", pair[:8], expect=2)
+    half = pair.partition("~")[0]
+    assert half in run("identity", "history", half)
+    assert "Nobody is found" in run("identity", "history", "00000000", expect=1)
 
     over = tmp_path / "over.hl7"
     for minute, person in enumerate((PEOPLE["over"], OVERWRITTEN)):
@@ -64,6 +69,16 @@ def test_a_pair_is_found_shown_decided_and_taken_back(site: Path, tmp_path: Path
     shown = run("identity", "show", turned["pair"][0])
     for word in ("Before", "Lindgren", "After", "Petrakis"):
         assert word in shown
+    assert "Two people decide" in shown
+    record, stopped = turned["pair"][0][:8], re.search(r"Stopped (\d+)", shown)
+    assert stopped is not None
+    assert f"--up-to {stopped[1]}" in shown
+    assert "—" in run("identity", "queue", "--reason", "overlay")
+    assert "--up-to" in run("identity", "say", record, "same", expect=2)
+    assert "half" in run("identity", "say", record, "same", "--up-to", stopped[1])
+    assert "already" in run("identity", "say", record, "same", "--up-to", stopped[1])
+    assert "open" in run("identity", "say", record, "withdraw")
+    assert "closed" not in json.loads(run("identity", "show", record, "--json"))["review"]["state"]
 
     train = ("identity", "train", "--reviewed", "--out")
     assert "teach nothing" in run(*train, str(tmp_path / "matcher.json"), expect=2)
@@ -73,5 +88,5 @@ def test_a_pair_is_found_shown_decided_and_taken_back(site: Path, tmp_path: Path
 
     log = run("audit", "export")
     said = [e for line in log.splitlines() if (e := json.loads(line)["event"])["action"] == "U"]
-    assert [e["subtype"][1]["code"] for e in said] == ["identity-said"] * 2
+    assert [e["subtype"][1]["code"] for e in said] == ["identity-said"] * 4
     assert "Vandermeer" not in log

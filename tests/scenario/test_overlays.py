@@ -51,8 +51,8 @@ class Overlaid:
         self.site.apply()
         return positions
 
-    def say(self, kind: LinkKind, by: str = "user:ada", up_to: int = 0) -> int:
-        position = self.site.say(kind, self.patient, self.patient, by=by, up_to=up_to)
+    def say(self, kind: LinkKind, by: str = "user:ada", **terms: Any) -> int:
+        position = self.site.say(kind, self.patient, self.patient, by=by, **terms)
         self.site.apply()
         return position
 
@@ -133,7 +133,7 @@ def test_a_word_frees_what_was_looked_at_and_nothing_after(overlaid: Overlaid) -
     assert overlaid.quarantined() == dict.fromkeys((unseen, waiting), IDENTITY_OVERLAY)
     assert overlaid.family() == "KOVACS"
     assert overlaid.review().state is ReviewState.OPEN
-    assert overlaid.review().words[0].up_to == overlaid.stopped
+    assert overlaid.review().words == ()  # about what waits now nobody spoke
     assert overlaid.all() == overlaid.rebuilt()
     overlaid.say(LinkKind.LINK, up_to=waiting)
     assert overlaid.quarantined() == {}
@@ -167,7 +167,8 @@ def test_what_one_word_sets_free_comes_before_what_follows_it(overlaid: Overlaid
 def test_trying_again_without_a_word_changes_nothing(overlaid: Overlaid) -> None:
     before = overlaid.all()
     assert overlaid.store.retry(overlaid.site.grant(), ReplayScope(feed="adt")) == 1
-    assert overlaid.review().state is ReviewState.CLOSED
+    pair = pair_of(overlaid.patient, overlaid.patient)
+    assert overlaid.store.review(overlaid.site.grant(), pair) is None
     overlaid.site.apply()
     assert overlaid.all() == before
 
@@ -214,7 +215,7 @@ def test_all_that_was_stopped_is_listed_oldest_first(overlaid: Overlaid) -> None
     shown = [m.position for m in found.messages]
     assert shown == [overlaid.stopped, *later][: len(shown)]
     assert (len(shown), found.more) == (20, 2)
-    assert found.up_to == shown[-1]
+    assert found.looked == tuple(shown)
     told = [" ".join(v.text for r in m.rows for v in r.right).upper() for m in found.messages]
     assert "PETER" in told[0]
     assert "MARIA" not in told[0]

@@ -19,7 +19,7 @@ from chartloom.domain.identity import IdentityWord
 from chartloom.domain.message import Message
 from chartloom.domain.resource import Contribution, Derived, ResourceState, Stamp
 from chartloom.domain.store import Batch, Prefetched, Wanted
-from chartloom.registry.persons import vouched_up_to
+from chartloom.registry.persons import is_released
 
 
 class MemoryLanes:
@@ -81,23 +81,27 @@ class MemoryLanes:
         mine.sort(key=lambda p: (p.sort_us, p.state.id), reverse=True)
         return [p.state for p in mine[:limit]]
 
-    def vouched(self, grant: Grant, source_patient: str) -> int:
-        return vouched_up_to(
+    def vouched(self, grant: Grant, source_patient: str, position: int) -> bool:
+        words = [
             IdentityWord(
-                (e.surviving, e.prior), e.kind, d.event_us, d.position, e.rule, e.by, up_to=e.up_to
+                (e.surviving, e.prior), e.kind, d.event_us, d.position, e.rule, e.by, up_to=e.up_to,
+                two=e.two, looked=e.looked,
             )
             for d in self.derived.values()
             for e in d.links
             if e.surviving == e.prior == source_patient
-        )
+        ]  # fmt: skip
+        return is_released(words, position)
 
     def _set_free(self, said: Derived) -> None:
         for patient in {e.surviving for e in said.links if e.surviving == e.prior}:
-            upto = self.vouched(Grant("", Purpose.OPERATIONS, EVERYONE, (), 0, ""), patient)
+            grant = Grant("", Purpose.OPERATIONS, EVERYONE, (), 0, "")
             self.retries += [
                 d.position
                 for d in self.derived.values()
-                if patient in d.overlaid and d.position <= upto and d.position not in self.retries
+                if patient in d.overlaid
+                and d.position not in self.retries
+                and self.vouched(grant, patient, d.position)
             ]
 
     def commit(self, batch: Batch) -> None:

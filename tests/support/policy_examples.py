@@ -213,7 +213,8 @@ MATRIX: list[tuple[Request, str | None]] = [
     (ask("administrator", A.SHRED, TREAT, person(), approved=True, reason=True), None),
     (ask("privacy_officer", A.SHRED, OPS, person(), approved=True, reason=True), None),
     # Who is one person
-    (ask("data_steward", A.REVIEW_IDENTITY, OPS), ""),
+    # In the queue, which has no values, also what was stopped and is labelled.
+    (ask("data_steward", A.REVIEW_IDENTITY, OPS), " ".join(Label)),
     (ask("data_steward", A.REVIEW_IDENTITY, TREAT), None),
     (ask("privacy_officer", A.REVIEW_IDENTITY, OPS), None),
     (ask("data_steward", A.REVIEW_IDENTITY, OPS, person(labels=LABELLED)), LABELLED),

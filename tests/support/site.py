@@ -12,7 +12,7 @@ import hashlib
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -136,10 +136,15 @@ class Site:
         by: str,
         reason: str = "other",
         up_to: int = 0,
+        two: bool = False,
+        looked: Sequence[int] = (),
     ) -> int:
         """Lands a person's word about two source patients; its position."""
         now_us = self.clock.now_us()
-        body = word(kind, surviving, prior, by=by, reason=reason, said_us=now_us, up_to=up_to)
+        body = word(
+            kind, surviving, prior, by=by, reason=reason, said_us=now_us, up_to=up_to, two=two,
+            looked=looked,
+        )  # fmt: skip
         return int(self.store.land([arrival(body, surviving, now_us)])[0].position)
 
     def apply(self) -> int:

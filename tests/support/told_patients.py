@@ -59,6 +59,7 @@ class Told(msgspec.Struct, frozen=True):
     elements: dict[str, Any]
     event_us: int
     links: tuple[tuple[str, str, str, str], ...] = ()
+    two: bool = False  #: it took two people to say what ``links`` say
 
 
 class PlainMapping:
@@ -70,7 +71,8 @@ class PlainMapping:
         """What the body says."""
         told = msgspec.json.decode(message.body, type=Told)
         resource = {"resourceType": "Patient", "id": told.patient, **told.elements}
-        links = [LinkEvent(LinkKind(k), a, b, "test", by=by) for k, a, b, by in told.links]
+        two = told.two
+        links = [LinkEvent(LinkKind(k), a, b, "t", by=by, two=two) for k, a, b, by in told.links]
         return Derived(
             message.position,
             message.feed,

@@ -17,8 +17,8 @@ from chartloom.domain.quarantine import IDENTITY_OVERLAY
 from chartloom.domain.resource import Contribution, Derived, FhirJson, ResourceState, Stamp
 from chartloom.registry.persons import Parameters, is_overlay, standardise
 
-#: Up to which position a person vouched for what messages say of a source patient; 0: nobody did.
-Vouched = Callable[[str], int]
+#: (source patient, position) -> whether people vouched for what that message says of it.
+Vouched = Callable[[str, int], bool]
 
 _ORDER: Final = "multipleBirthInteger"
 _TELLING: Final = ("name", "birthDate", _ORDER)
@@ -46,7 +46,7 @@ def stop_overlays(
         overlaid = [
             c.source_patient
             for c in patients
-            if known.would_change(c, parameters) and d.position > vouched(c.source_patient)
+            if known.would_change(c, parameters) and not vouched(c.source_patient, d.position)
         ]
         if overlaid:
             d = _stopped(d, tuple(overlaid))

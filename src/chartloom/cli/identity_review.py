@@ -11,6 +11,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from chartloom.cli.identity_ids import pair_named, short, whole_id
 from chartloom.cli.output import ERR, OUT, age, print_json, when
 from chartloom.cli.site import SiteOption
 from chartloom.domain.errors import ConfigurationError
@@ -101,9 +102,9 @@ def queue(
             table.add_column(heading, no_wrap=heading != "Reason")
         for r in found.rows:
             two = "yes" if r.two else ""
-            bits = f"{r.weight:.1f}"
+            bits = "—" if r.pair[0] == r.pair[1] else f"{r.weight:.1f}"
             since = age(r.since_us, now_us)
-            table.add_row(_short(r.pair), r.reason, bits, r.state.value, two, since)
+            table.add_row(short(r.pair), r.reason, bits, r.state.value, two, since)
         OUT.print(table)
         if found.more:
             OUT.print("There are more; --reason shows those of one kind.")
@@ -117,7 +118,7 @@ def show(pair: _PAIR, site: SiteOption = Path(), json: _JSON = False) -> None:
     from chartloom.serve.identity.evidence_words import seen, why
 
     with _open(site) as desk:
-        two = _pair(desk, pair)
+        two = pair_named(desk, pair)
         view = _read(desk, two)
         if json:
             print_json(_as_json(view))
@@ -132,7 +133,7 @@ def show(pair: _PAIR, site: SiteOption = Path(), json: _JSON = False) -> None:
             table.add_row(row.title, _cell(row.left), _cell(row.right), row.state)
         OUT.print(table)
         if view.held is not None:
-            _print_held(view.held)
+            _print_held(view.held, desk.opened.project.settings.identity.overlay_people)
         if view.decision is not None:
             OUT.print(f"{view.decision.weight:.1f} bits for one person:", highlight=False)
             for s in seen(view.decision, desk.opened.store.parameters):
@@ -158,10 +159,12 @@ def say(
 
     It lands as a message of the internal feed `steward`, is on record, and counts at once. Records
     that were never compared can be joined here, too: name both with their whole ids. Of a record
-    turned over, `same` applies what was stopped up to --up-to; that cannot be taken back.
+    turned over, `same` is about what was stopped up to --up-to. It is applied once as many people
+    said so as the site wants (`[identity] overlay_people`), and cannot be taken back after that.
     """
     from chartloom.serve import needs
     from chartloom.serve.identity import WORDS, IdentityDoor, reasons
+    from chartloom.serve.identity.overlays import SHOWN_MAX
     from chartloom.serve.identity.saying import speak
 
     kind = WORDS[word.value]
@@ -172,7 +175,7 @@ def say(
             f"There is no reason {reason!r} for this.", where="--reason", cure=f"One of: {fitting}."
         )
     with _open(site) as desk:
-        two, opened = _pair(desk, pair), desk.opened
+        two, opened = pair_named(desk, pair), desk.opened
         if two[0] == two[1] and word is Word.SAME and up_to < 1:
             raise ConfigurationError(
                 "It is not told which messages you looked at.",
@@ -181,11 +184,18 @@ def say(
             )
         permit = desk.permit(needs.identity_word(two))
         about = desk.authority.context(desk.principal, permit.purpose, desk.asking, permit.grant)
-        door = IdentityDoor(opened.store, opened.store, lambda: opened.store.parameters)
+        door = IdentityDoor(
+            opened.store,
+            opened.store,
+            lambda: opened.store.parameters,
+            overlay_people=opened.project.settings.identity.overlay_people,
+        )
+        listed = list(opened.store.stopped(permit.grant, two[0]))[:SHOWN_MAX]
+        looked = [p for p in listed if two[0] == two[1] and (not up_to or p <= up_to)]
         actor = desk.authority.gatherer.who(desk.principal).actor
         new = speak(
             permit.grant, desk.authority, about, door, opened.clock, two, kind, actor, reason,
-            strangers=True, up_to=up_to,
+            strangers=True, looked=looked,
         )  # fmt: skip
         review = opened.store.review(permit.grant, two)
         state = f" The review is {review.state.value}." if review else ""
@@ -194,7 +204,10 @@ def say(
 
 
 def history(
-    person: Annotated[str, typer.Argument(help="Record number, person id or source patient id.")],
+    person: Annotated[
+        str,
+        typer.Argument(help="Record number, person id, or id of a record as the queue shows it."),
+    ],
     site: SiteOption = Path(),
     json: _JSON = False,
 ) -> None:
@@ -204,9 +217,10 @@ def history(
     from chartloom.serve.identity.history import read_history
 
     with _open(site) as desk:
-        hits = desk.find(person)
+        hits = desk.find(person) or desk.find(whole_id(desk, person))
         if len(hits) != 1:
-            ERR.print(f"{len(hits)} persons are found under that; name one by its id.")
+            many = f"{len(hits)} persons are" if hits else "Nobody is"
+            ERR.print(f"{many} found under that; name one by its id.")
             raise typer.Exit(1)
         permit = desk.permit(needs.identity_history(hits[0].person_id))
         actor = desk.authority.gatherer.who(desk.principal).actor
@@ -226,7 +240,7 @@ def history(
                 why = f"{RULES.get(rule, rule)}, {joined.decision.weight:.1f} bits"
             else:
                 continue
-            OUT.print(f"{_short(joined.pair)}: {why}", highlight=False, markup=False)
+            OUT.print(f"{short(joined.pair)}: {why}", highlight=False, markup=False)
         table = Table("When", "Record", "Why", box=SIMPLE_HEAD, pad_edge=False)
         for m in found.memberships:
             table.add_row(when(m.at_us), m.source_patient[:8], CAUSES.get(m.cause, m.cause))
@@ -251,37 +265,6 @@ def _read(desk: Desk, pair: Pair) -> PairView:
         needs.identity_pair(pair), read_pair, store, store, pair, actor, store.parameters,
         stated=stated, strangers=True,
     )  # fmt: skip
-
-
-def _pair(desk: Desk, text: str) -> Pair:
-    """The pair of two ids, or of their beginnings as the queue shows them."""
-    from chartloom.serve import needs
-    from chartloom.serve.identity.pairs import pair_of
-    from chartloom.serve.identity.queue import all_reviews
-
-    a, tilde, b = text.partition("~")
-    b = b if tilde else a
-    if len(a) == len(b) == 36:
-        return pair_of(a, b)
-    reviews = desk.ask(needs.identity_queue(), all_reviews, desk.opened.store)
-    found = {r.pair for r in reviews if _begins(r.pair, a, b)}
-    if len(found) != 1:
-        raise ConfigurationError(
-            f"{len(found)} pairs of the queue begin like that.",
-            where=text,
-            cure="Name the pair as `chartloom identity queue` shows it, or by whole ids.",
-        )
-    return found.pop()
-
-
-def _begins(pair: Pair, a: str, b: str) -> bool:
-    first, second = pair
-    straight = first.startswith(a) and second.startswith(b)
-    return bool(a and b) and (straight or (first.startswith(b) and second.startswith(a)))
-
-
-def _short(pair: Pair) -> str:
-    return pair[0][:8] if pair[0] == pair[1] else f"{pair[0][:8]}~{pair[1][:8]}"
 
 
 def _told(review: IdentityReview) -> dict[str, Any]:
@@ -326,7 +309,7 @@ def _cell(values: tuple[Value, ...]) -> str:
     return "\n".join(escape(" ".join(t for t in (v.text, v.note) if t)) for v in values) or "-"
 
 
-def _print_held(held: Held) -> None:
+def _print_held(held: Held, people: int) -> None:
     """What was stopped, oldest first."""
     for m in held.messages:
         OUT.print(f"Stopped {m.position}, {when(m.received_at_us)}", highlight=False)
@@ -336,9 +319,10 @@ def _print_held(held: Held) -> None:
             OUT.print("  What it says cannot be told here.")
     if held.more:
         OUT.print(f"{held.more} later ones are not listed, and stay stopped.", highlight=False)
+    deciding = "One person decides" if people < 2 else "Two people decide, each by themselves"
     OUT.print(
-        f"The same person: `say ... same --up-to {held.up_to}`. One person decides, and it cannot "
-        "be taken back.",
+        f"The same person: `say ... same --up-to {held.looked[-1]}`. {deciding}; what is applied "
+        "cannot be taken back.",
         highlight=False,
     )
 

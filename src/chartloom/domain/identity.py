@@ -54,7 +54,9 @@ class IdentityDecision(msgspec.Struct, frozen=True):
 class IdentityWord(msgspec.Struct, frozen=True):
     """What a source (A40, A24, A37, Patient.link) or a person (steward feed) said about a pair.
 
-    by: actor id of the person, "" for a source. reason: a code. position: of the message.
+    by: actor id of the person, "" for a source. reason: a code. position: of the message. two: when
+    it was said it took two people, and still does. looked: about a record itself, positions of the
+    stopped messages that were looked at, as far as whoever reads this may know of them.
     """
 
     pair: Pair
@@ -66,7 +68,9 @@ class IdentityWord(msgspec.Struct, frozen=True):
     reason: str = ""
     ordinal: int = 0  #: among those of one message
     surviving: str = ""  #: the one of the pair that a merge leaves; "" where nobody knows
-    up_to: int = 0  #: about a record itself: newest position that was looked at; 0: not told
+    up_to: int = 0  #: in words from before ``looked``: the newest of them; 0: not told
+    two: bool = False
+    looked: tuple[int, ...] = ()
 
 
 class ReviewState(StrEnum):
@@ -85,7 +89,8 @@ class IdentityReview(msgspec.Struct, frozen=True):
     said something else about what was decided) or ``overlay`` (of a record: twice the same id; a
     message would turn it into somebody else's). since_us: when it came into
     the queue (time of the message that caused it). two: two people must say the same. words: what
-    people said about it, oldest first.
+    people said about it, oldest first. Of a record, all of it is as whoever asks may know: of the
+    stopped messages that their grant shows, and what was said of these.
     """
 
     pair: Pair

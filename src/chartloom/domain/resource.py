@@ -78,6 +78,8 @@ class LinkEvent(msgspec.Struct, frozen=True):
     """A source's or a person's word that two patient records are (or are not) one person.
 
     by: actor id of the person who said it, "" for a source; reason: a code of that person's.
+    two: when it was said it took two people. looked: about a record itself, positions of the
+    stopped messages that were looked at.
     """
 
     kind: LinkKind
@@ -86,7 +88,9 @@ class LinkEvent(msgspec.Struct, frozen=True):
     rule: str  #: which rule read it, e.g. ``MRG-1``
     by: str = ""
     reason: str = ""
-    up_to: int = 0  #: about a record itself: newest position that was looked at; 0: not told
+    up_to: int = 0  #: in words from before ``looked``: the newest of them; 0: not told
+    two: bool = False
+    looked: tuple[int, ...] = ()
 
 
 class PatientIdentifier(msgspec.Struct, frozen=True):

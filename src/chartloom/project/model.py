@@ -272,6 +272,11 @@ class IdentitySettings(Strict):
         "two are linked or reviewed. Four times fewer or more do no harm; `chartloom doctor` says "
         "when it is no longer so. Set it with `chartloom identity records`.",
     )
+    overlay_people: Literal[1, 2] = Field(
+        2,
+        description="How many people have to say, each by themselves, that a message which makes "
+        "somebody else of a record is about the same person, before it is applied.",
+    )
 
 
 class Settings(Strict):

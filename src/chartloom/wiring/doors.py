@@ -128,7 +128,12 @@ def open_doors(opened: OpenSite) -> Iterator[Doors]:
             log_check=watch.last,
             key_status=lambda: _key_status(opened),
             is_destroyed=lambda subject: _is_destroyed(opened, subject),
-            identity=IdentityDoor(store, store, lambda: store.parameters),
+            identity=IdentityDoor(
+                store,
+                store,
+                lambda: store.parameters,
+                overlay_people=settings.identity.overlay_people,
+            ),
             lists=_lists(opened),
             directory=directory_door(opened),
         )

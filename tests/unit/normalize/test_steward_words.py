@@ -69,6 +69,20 @@ def of_itself(kind: LinkKind, reason: str) -> bytes:
 def test_a_word_about_a_record_tells_what_was_looked_at() -> None:
     said = derive(of_itself(LinkKind.LINK, "record-corrected"))
     assert (said.quarantine, [e.up_to for e in said.links]) == ("", [7])
+    for kind, reason in ((LinkKind.LINK, "record-corrected"), (LinkKind.UNLINK, "other")):
+        said = derive(looked_at(kind, reason))
+        assert (said.quarantine, [e.looked for e in said.links]) == ("", [(7, 9)])
+
+
+def looked_at(kind: LinkKind, reason: str, other: str = A) -> bytes:
+    return word(kind, A, other, by="user:ada", reason=reason, said_us=SAID_US, looked=(9, 7, 9))
+
+
+def test_a_word_tells_whether_it_took_two() -> None:
+    assert [[e.two for e in derive(linked(two=two)).links] for two in (True, False)] == [
+        [True],
+        [False],
+    ]
 
 
 def refers(one: str, other: str) -> list[dict[str, Any]]:
@@ -88,6 +102,10 @@ def refers(one: str, other: str) -> list[dict[str, Any]]:
         (linked(up_to=7), "/extension"),
         (of_itself(LinkKind.UNLINK, "record-overwritten"), "/extension"),
         (of_itself(LinkKind.LINK, "record-corrected").replace(b'"7"', b'"-7"'), "/extension"),
+        (looked_at(LinkKind.LINK, "other", B), "/extension"),
+        (looked_at(LinkKind.WITHDRAW, "said-by-mistake"), "/extension"),
+        (looked_at(LinkKind.LINK, "other").replace(b'"9"', b'"7"'), "/extension"),
+        (linked(two=True).replace(b"true}]", b"false}]"), "/extension"),
         (linked(reason="relatives"), "/extension"),
         (linked(reason="no such"), "/extension"),
         (changed(modifierExtension=[]), ""),

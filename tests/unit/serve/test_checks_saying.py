@@ -13,7 +13,6 @@ from chartloom.domain.identity import IdentityReview, IdentityWord, ReviewState
 from chartloom.domain.resource import LinkKind
 from chartloom.guard.audit import Actor, Context
 from chartloom.guard.authority import AccessDenied
-from chartloom.serve.identity import saying
 from chartloom.serve.identity.saying import speak
 
 PAIR, ONE = ("a", "b"), ("a", "a")
@@ -31,6 +30,8 @@ class Door:
 
     def __init__(self, *words: IdentityWord, review: IdentityReview | None = None) -> None:
         self.words, self.in_queue, self.happened = list(words), review, list[str]()
+        self.waiting: tuple[int, ...] = ()
+        self.overlay_people = 2
         self.identities, self.log, self.authority, self.settle_s = self, self, self, 5.0
 
     def review(self, grant: Any, pair: Any) -> IdentityReview | None:
@@ -44,6 +45,9 @@ class Door:
             self.happened.append("looked")
             return [IdentityWord(PAIR, LINK, 51, 70, "said", by="me")]
         return list(self.words)
+
+    def stopped(self, grant: Any, id: str) -> dict[int, int]:
+        return dict.fromkeys(self.waiting, 1)
 
     def record(self, *events: Any) -> None:
         self.happened.append("recorded")
@@ -99,18 +103,53 @@ def test_what_one_says_already_is_not_said_again_unless_it_is_asked_again() -> N
     assert say(Door(said(LINK), review=OPEN), LINK)
 
 
-def test_of_a_record_itself_nothing_is_let_in_unseen_and_nothing_taken_back() -> None:
-    review = IdentityReview(ONE, 1.0, "overlay", 1)
-    for up_to, allowed in ((0, False), (7, True)):
-        door = Door(review=review)
-        if allowed:
-            assert say(door, LINK, ONE, up_to=up_to)
-        else:
-            with pytest.raises(AccessDenied):
-                say(door, LINK, ONE, up_to=up_to)
-            assert door.happened == []
+def test_a_merge_the_other_way_round_is_another_thing_to_say() -> None:
+    mine = IdentityWord(PAIR, MERGE, 50, 9, "said", by="me", surviving="a")
+    assert not say(Door(mine, review=CLOSED), MERGE, surviving="a")
+    assert say(Door(mine, review=CLOSED), MERGE, surviving="b")
+    assert say(Door(said(LINK), review=CLOSED), MERGE, surviving="a")
+    assert not say(Door(mine, review=CLOSED), LINK)
+
+
+ON_ONE = IdentityReview(ONE, 1.0, "overlay", 1)
+
+
+def of_one(waiting: tuple[int, ...], *words: IdentityWord) -> Door:
+    door = Door(*words, review=ON_ONE)
+    door.waiting = waiting
+    return door
+
+
+def about(kind: LinkKind, *looked: int) -> IdentityWord:
+    return IdentityWord(ONE, kind, 50, 9, "said", by="me", looked=looked)
+
+
+@pytest.mark.parametrize(("kind", "looked", "waiting", "allowed"), [
+    (LINK, (), (7,), False), (LINK, (8,), (7,), False), (LINK, (7,), (), False),
+    (LINK, (7,), (7,), True), (LINK, (7, 8), (7, 9), True),
+    (APART, (), (7,), False), (APART, (7,), (7,), True), (APART, (), (), True),
+])  # fmt: skip
+def test_of_a_record_itself_nothing_is_decided_unseen(
+    kind: LinkKind, looked: tuple[int, ...], waiting: tuple[int, ...], allowed: bool
+) -> None:
+    door = of_one(waiting)
+    if allowed:
+        assert say(door, kind, ONE, looked=looked)
+    else:
+        with pytest.raises(AccessDenied):
+            say(door, kind, ONE, looked=looked)
+        assert door.happened == []
+
+
+def test_what_was_let_in_is_not_taken_back() -> None:
     with pytest.raises(AccessDenied):
-        say(Door(said(LINK, pair=ONE), review=review), BACK, ONE)
-    assert say(Door(said(APART, pair=ONE), review=review), BACK, ONE)
-    assert not saying._may_release(LINK, None, 0)
-    assert saying._may_release(APART, said(LINK, pair=ONE), 0)
+        say(of_one((), about(LINK, 7)), BACK, ONE)
+    assert say(of_one((7,), about(LINK, 7)), BACK, ONE)  # it waits for a second
+    assert not say(of_one((8,), about(LINK, 7)), BACK, ONE)  # of what waits nothing was said
+    assert say(of_one((), about(APART, 7)), BACK, ONE)
+
+
+def test_the_same_of_the_same_messages_is_not_said_again() -> None:
+    assert not say(of_one((7, 8), about(LINK, 7)), LINK, ONE, looked=(7,))
+    assert say(of_one((7, 8), about(LINK, 7)), LINK, ONE, looked=(7, 8))
+    assert say(of_one((7,), about(LINK, 7)), APART, ONE, looked=(7,))

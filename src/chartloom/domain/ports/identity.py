@@ -61,6 +61,11 @@ class Identities(Protocol):
         """What was said about these, in the order in which it counts."""
         ...
 
+    def stopped(self, grant: Grant, source_patient: str) -> dict[int, int]:
+        """Messages that wait for a word about this record, as far as the grant shows them, and when
+        they came (microseconds); oldest first."""
+        ...
+
     def memberships(self, grant: Grant, source_patients: Sequence[str]) -> list[Membership]:
         """How these came to their persons, oldest first."""
         ...

@@ -74,9 +74,9 @@ class Lanes(Protocol):
         """
         ...
 
-    def vouched(self, grant: Grant, source_patient: str) -> int:
-        """Up to which position people said that messages are about this source patient, although
-        they speak of somebody else; 0 if they did not."""
+    def vouched(self, grant: Grant, source_patient: str, position: int) -> bool:
+        """Whether people said that a message is about this source patient, although it speaks of
+        somebody else."""
         ...
 
     def commit(self, batch: Batch) -> None:

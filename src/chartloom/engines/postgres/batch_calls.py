@@ -84,6 +84,7 @@ _PERSONS: Final = call(
         *(*_LINKS.kinds, "bool"),
     ),
 )
+_WORDS: Final = call("batch_words", ("int8[]", "int2[]", "bool[]", "text[]"))
 _END: Final = call("batch_end", ("int8", "int8[]", "bytea[]", *_MINUTES.kinds, *_ISSUES.kinds))
 
 
@@ -146,6 +147,12 @@ def persons(who: Who, links: Sequence[Row], alone: bool) -> Step:
         boolean(alone),
     )
     return _PERSONS, values
+
+
+def words(said: Sequence[Row]) -> Step:
+    """What words of people carry besides: (position, place in the message, two, looked)."""
+    columns = zip(("int8", "int2", "bool", "text"), zip(*said, strict=True), strict=True)
+    return _WORDS, [packed(kind, column) for kind, column in columns]
 
 
 def end(epoch: int, entry: AuditEntry, minutes: Sequence[Row], issues: Sequence[Row]) -> Step:

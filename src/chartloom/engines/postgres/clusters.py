@@ -30,19 +30,16 @@ from chartloom.registry.persons import (
     contested,
     last_words,
     pair_of,
-    people_spoke,
     said_by_people,
     standing,
     two_needed,
+    waits_for_second,
 )
 from chartloom.registry.persons.record import EMPTY
 from chartloom.registry.persons.words import CONTRADICTED
 
 #: Of a stored decision the levels are in its evidence; clusters do not ask for them.
 _NO_LEVELS: Final = Comparison(*("missing",) * 12)
-
-#: A review in which a person's word does not count before others said something.
-_WAITING: Final = frozenset({ReviewState.HALF, ReviewState.DISPUTED})
 
 #: Records of one person from which on somebody is told: so many are a mistake of a source, and each
 #: message about one of them costs more the more there are.
@@ -118,16 +115,12 @@ class Whole:
         return reached
 
     def hard(self, pair: Pair) -> bool:
-        """Whether two people have to say the same about a pair.
-
-        A word that waits for a second goes on waiting: an update of a record that takes the guard
-        away must not make it the one that counts.
-        """
-        decision, held = self.decisions.get(pair), self.reviews.get(pair)
+        """Whether two people have to say the same about a pair: a guard of now wants it, or one
+        did when somebody spoke."""
+        decision = self.decisions.get(pair)
         if decision is not None and two_needed(decision.guard):
             return True
-        waits = held is not None and held.two and held.state in _WAITING
-        return waits and people_spoke(self.words.get(pair, ()))
+        return waits_for_second(self.words.get(pair, ()))
 
     def in_order(self) -> list[IdentityWord]:
         """All words, pair by pair in the order in which they count."""
@@ -136,10 +129,11 @@ class Whole:
 
 def word_of(row: Sequence[Any]) -> IdentityWord:
     """A word from its row."""
-    surviving, prior, kind, event_us, position, ordinal, rule, actor, reason, up_to = row
+    surviving, prior, kind, event_us, position, ordinal, rule, actor, reason, *terms = row
+    up_to, two, looked = terms
     return IdentityWord(
         pair_of(surviving, prior), LinkKind(kind), event_us, position, rule, actor, reason,
-        ordinal, surviving, up_to,
+        ordinal, surviving, up_to, two, tuple(looked),
     )  # fmt: skip
 
 

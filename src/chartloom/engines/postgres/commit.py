@@ -20,7 +20,7 @@ from chartloom.engines.postgres.bulk import Row
 from chartloom.engines.postgres.calls import BEGIN, COMMIT, Step, rolled_back
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.directory import unknown
-from chartloom.engines.postgres.overlays import OverlayPart, set_free, stopped
+from chartloom.engines.postgres.overlays import OverlayPart, settle_overlays, stopped
 from chartloom.engines.postgres.persons import PersonIndex
 from chartloom.engines.postgres.refusals import refusals
 from chartloom.engines.postgres.revisions import size_of
@@ -120,16 +120,19 @@ class CommitPart(OverlayPart):
         ]
         if writes.care_again_of:
             steps.append(calls.care_again(writes.care_again_of, writes.care_again))
-        steps += stopped(batch) + unknown(self._guard, batch, self._minutes.shard)
+        halted = stopped(batch)
+        steps += halted + unknown(self._guard, batch, self._minutes.shard)
 
         def end(issues: Sequence[Row]) -> Step:
             return calls.end(self._prepared_epoch, entry, minutes, issues)
 
         who = self._persons.collect(batch.derived, batch.messages)
         changed = self._settler.collect(conn, claimed, batch, self._revisions.states)
-        alone = bool(changed or writes.links)
+        alone = bool(changed or writes.links or halted)
         if any(who) or alone:
             steps.append(calls.persons(who, writes.links, alone))
+        if writes.words:
+            steps.append(calls.words(writes.words))
         if not alone:
             run(conn, [*steps, end(writes.issues)])
             return
@@ -139,8 +142,8 @@ class CommitPart(OverlayPart):
             found = run(conn, [(BEGIN, ()), *steps])[-1]
             grant = self._last_grant or self._services.grant()
             settled = self._settler.settle(conn, grant, batch, changed, found if changed else None)
-            if writes.links:
-                set_free(conn, self._calls, batch)
+            if writes.links or halted:
+                settle_overlays(conn, self._calls, batch)
             issues = with_identity(writes.issues, batch, settled, self._minutes.shard)
             run(conn, [*settled.steps, end(issues), (COMMIT, ())])
         except BaseException:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +26,7 @@ from chartloom.engines.postgres.clusters import word_of
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.deciding import Decider
 from chartloom.engines.postgres.matching import key_numbers
+from chartloom.engines.postgres.record_reviews import counts, shown, stops_of, words_shown
 from chartloom.registry.persons import (
     MatchRecord,
     Outcome,
@@ -51,13 +53,28 @@ class IdentitiesPart(StoreBase):
     ) -> list[IdentityReview]:
         """Reviews, those that need two people last, the heaviest first; ``state`` None: all."""
         values = {"state": state or "", "reason": reason, "limit": limit}
-        query = queries.REVIEWS
-        if after is not None:
-            query = queries.REVIEWS_AFTER
-            values |= {"low": after[0], "high": after[1]}
         with self._reading(grant) as conn:
+            return list(islice(self._listed(conn, values, state, after, limit), limit))
+
+    def _listed(
+        self,
+        conn: Connection,
+        values: dict[str, Any],
+        state: ReviewState | None,
+        after: Pair | None,
+        limit: int,
+    ) -> Iterator[IdentityReview]:
+        """Reviews in their order; those of records stand where they do for whoever asks."""
+        more = True
+        while more:
+            query = queries.REVIEWS
+            if after is not None:
+                query = queries.REVIEWS_AFTER
+                values |= {"low": after[0], "high": after[1]}
             found = conn.execute(query, values).fetchall()
-            return self._reviews(conn, found)
+            yield from (r for r in self._reviews(conn, found) if state in (None, r.state))
+            more = len(found) == limit
+            after = found[-1][:2] if found else None
 
     def review(self, grant: Grant, pair: Pair) -> IdentityReview | None:
         """The review of a pair, closed ones too; None if there never was one."""
@@ -68,38 +85,47 @@ class IdentitiesPart(StoreBase):
 
     def _reviews(self, conn: Connection, found: Sequence[Any]) -> list[IdentityReview]:
         words: dict[Pair, list[IdentityWord]] = {}
+        stops = stops_of(conn, {row[0] for row in found if row[0] == row[1]})
         for word in self._words(conn, {p for row in found for p in row[:2]}):
             if word.by:
                 words.setdefault(word.pair, []).append(word)
-        return [
-            IdentityReview(
-                (low, high),
-                weight,
-                reason,
-                since_us,
-                ReviewState(state),
-                two,
-                tuple(words.get((low, high), ())),
+        reviews = []
+        for low, high, weight, since_us, two, reason, state in found:
+            said = words.get((low, high), [])
+            review: IdentityReview | None = IdentityReview(
+                (low, high), weight, reason, since_us, ReviewState(state), two, tuple(said)
             )
-            for low, high, weight, since_us, two, reason, state in found
-        ]
+            if low == high and review is not None:
+                review = shown(review, said, stops.get(low, ()))
+            if review is not None:
+                reviews.append(review)
+        return reviews
+
+    def stopped(self, grant: Grant, source_patient: str) -> dict[int, int]:
+        """Messages that wait for a word about this record, as far as the grant shows them, and when
+        they came; oldest first."""
+        with self._reading(grant) as conn:
+            stops = stops_of(conn, [source_patient]).get(source_patient, ())
+        return {stop.position: stop.at_us for stop in stops if not stop.released}
 
     def figures(self, grant: Grant) -> QueueFigures:
         """The queue as a whole."""
         with self._reading(grant) as conn:
-            counts = conn.execute(queries.QUEUE_COUNTS).fetchall()
+            counted = conn.execute(queries.QUEUE_COUNTS).fetchall()
+            of_records = conn.execute(queries.REVIEWS_OF_RECORDS).fetchall()
+            counted += counts(self._reviews(conn, of_records))
             agreement = conn.execute(queries.QUEUE_AGREEMENT).fetchone() or (0, 0)
             records = conn.execute(queries.RECORDS).fetchone() or (0,)
         by_state = dict.fromkeys(ReviewState, 0)
         by_reason: dict[str, int] = {}
         oldest_us = 0
-        for state, reason, count, since_us in counts:
+        for state, reason, count, since_us in counted:
             by_state[ReviewState(state)] += count
             if state == ReviewState.CLOSED:
                 continue
             oldest_us = min(oldest_us or since_us, since_us)
             if state == ReviewState.OPEN:
-                by_reason[reason] = count
+                by_reason[reason] = by_reason.get(reason, 0) + count
         return QueueFigures(
             by_state[ReviewState.OPEN],
             by_state[ReviewState.HALF],
@@ -160,7 +186,9 @@ class IdentitiesPart(StoreBase):
         ids = sorted(set(patients))
         if not ids:
             return []
-        return [word_of(row) for row in conn.execute(queries.WORDS_READ, {"ids": ids})]
+        words = [word_of(row) for row in conn.execute(queries.WORDS_READ, {"ids": ids})]
+        of_records = {w.pair[0] for w in words if w.pair[0] == w.pair[1]}
+        return words_shown(words, stops_of(conn, of_records))
 
     def memberships(self, grant: Grant, source_patients: Sequence[str]) -> list[Membership]:
         """How these came to their persons, oldest first."""

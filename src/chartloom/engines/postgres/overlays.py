@@ -21,13 +21,14 @@ from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.landing import MINUTE_US
 from chartloom.engines.postgres.lanes import LanesPart
 from chartloom.engines.postgres.stats import BUCKETS
-from chartloom.registry.persons import standing, vouched_up_to
+from chartloom.registry.persons import is_released, record_state
 
 _STOPPED: Final = call("batch_overlays", ("int8[]", "text[]", "int8[]"))
-_VOUCHED: Final = Statement(
-    "batch_vouched",
-    "SELECT feed, issue_count FROM batch_vouched($1, $2, $3, $4)",
-    ("text", "int8", "text", "int8"),
+_WAITING: Final = Statement("overlays_of", "SELECT position, kept FROM overlays_of($1)", ("text",))
+_RELEASED: Final = Statement(
+    "batch_released",
+    "SELECT feed, issue_count FROM batch_released($1, $2, $3, $4)",
+    ("text", "int8[]", "text", "int8"),
 )
 _UNCOUNTED: Final = call("batch_uncounted", ("text[]", "int4[]", "int4[]", "int4[]", "bytea"))
 FORGET: Final = "SELECT overlays_forget(%b::int8[])"
@@ -36,14 +37,14 @@ FORGET: Final = "SELECT overlays_forget(%b::int8[])"
 class OverlayPart(LanesPart):
     """Implements ``Lanes.vouched``."""
 
-    def vouched(self, grant: Grant, source_patient: str) -> int:
-        """Up to which position people said that messages are about this source patient, although
-        they speak of somebody else; 0 if they did not."""
+    def vouched(self, grant: Grant, source_patient: str, position: int) -> bool:
+        """Whether people said that a message is about this source patient, although it speaks of
+        somebody else."""
         claimed = self._entry(grant)
         with self._lane.use() as conn, entered(conn, claimed):
             values = {"ids": [source_patient]}
             found = conn.execute(queries_identity.WORDS_READ, values, binary=True).fetchall()
-        return vouched_up_to(_about(found, source_patient))
+        return is_released(words_about(found, source_patient), position)
 
 
 def stopped(batch: Batch) -> list[Step]:
@@ -56,27 +57,38 @@ def stopped(batch: Batch) -> list[Step]:
     return [(_STOPPED, [packed(kind, column) for kind, column in columns])]
 
 
-def set_free(conn: Connection, calls: Prepared, batch: Batch) -> None:
-    """Puts what people vouched for in this batch back in front of its lanes.
+def settle_overlays(conn: Connection, calls: Prepared, batch: Batch) -> None:
+    """Puts what people vouched for in this batch back in front of its lanes, and the reviews of
+    records where they belong.
 
-    Within the batch's transaction, after its words are written.
+    Within the batch's transaction, after its words and what was stopped are written.
     """
+    for patient, position in _concerned(batch).items():
+        id = packed("text", [patient])
+        said, waiting = calls.run(
+            conn, [(queries_identity.WORDS, (id,)), (_WAITING, (patient.encode(),))]
+        )
+        words = words_about(rows(conn, said), patient)
+        stops: list[tuple[int, bool]] = [(p, kept) for p, kept in rows(conn, waiting)]
+        # What is not in the log any more cannot be tried again, and stays as it is.
+        free = [p for p, kept in stops if kept and is_released(words, p)]
+        state = record_state(words, {p for p, _ in stops}.difference(free))
+        values = (patient.encode(), packed("int8", free), str(state).encode(), int8(position))
+        (freed,) = calls.run(conn, [(_RELEASED, values)])
+        if counted := rows(conn, freed):
+            columns = undone(counted, batch.applied_at_us // MINUTE_US)
+            kinds = ("text", "int4", "int4", "int4")
+            packed_ = [packed(kind, c) for kind, c in zip(kinds, columns, strict=True)]
+            calls.run(conn, [(_UNCOUNTED, [*packed_, bytes(4 * BUCKETS)])])
+
+
+def _concerned(batch: Batch) -> dict[str, int]:
+    """Records that something was stopped or said of, with the last message that did."""
+    found: dict[str, int] = {}
     for d in batch.derived:
-        for patient in sorted({e.surviving for e in d.links if e.surviving == e.prior}):
-            (found,) = calls.run(conn, [(queries_identity.WORDS, (packed("text", [patient]),))])
-            words = _about(rows(conn, found), patient)
-            values = (
-                patient.encode(),
-                int8(vouched_up_to(words)),
-                str(standing(words, two=False)).encode(),
-                int8(d.position),
-            )
-            (freed,) = calls.run(conn, [(_VOUCHED, values)])
-            if counted := rows(conn, freed):
-                columns = undone(counted, batch.applied_at_us // MINUTE_US)
-                kinds = ("text", "int4", "int4", "int4")
-                packed_ = [packed(kind, c) for kind, c in zip(kinds, columns, strict=True)]
-                calls.run(conn, [(_UNCOUNTED, [*packed_, bytes(4 * BUCKETS)])])
+        spoken = {e.surviving for e in d.links if e.surviving == e.prior}
+        found.update(dict.fromkeys(spoken.union(d.overlaid), d.position))
+    return dict(sorted(found.items()))
 
 
 def undone(freed: Sequence[tuple[str, int]], minute: int) -> tuple[Any, ...]:
@@ -91,7 +103,7 @@ def undone(freed: Sequence[tuple[str, int]], minute: int) -> tuple[Any, ...]:
     return feeds, [minute] * len(feeds), *columns
 
 
-def _about(said: Iterable[Sequence[Any]], patient: str) -> list[IdentityWord]:
+def words_about(said: Iterable[Sequence[Any]], patient: str) -> list[IdentityWord]:
     """What people said about a record itself."""
     words = (word_of(row) for row in said if row[0] == row[1] == patient)
     return [word for word in words if word.by]

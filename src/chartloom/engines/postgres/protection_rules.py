@@ -53,6 +53,12 @@ class Rule(StrEnum):
     LABELLED = """(SELECT access_all())
         OR ((SELECT access_everyone()) OR source_patient = ANY ((SELECT access_persons())::text[]))
             AND labels & (SELECT access_forbidden()) = 0"""
+    #: Messages that were stopped: who works on the queue knows of those whose labels are open.
+    STOPPED = f"""(SELECT access_all())
+        OR ((SELECT access_everyone())
+                OR (SELECT {_QUEUE})
+                OR source_patient = ANY ((SELECT access_persons())::text[]))
+            AND labels & (SELECT access_forbidden()) = 0"""
     #: What is about the hospital is open to any grant.
     RESOURCE = """(SELECT access_all())
         OR ((SELECT access_everyone()) OR directory AND (SELECT access_granted())
@@ -110,7 +116,7 @@ TABLES: Final[dict[str, Table]] = {
     "match_parameters": Table(Rule.SITE, worker="SI", serve="S"),
     "identity_decision": Table(Rule.PAIR, worker="SIUD", serve="S"),
     "identity_review": Table(Rule.PAIR, worker="SIU", serve="S"),
-    "overlay_stop": Table(Rule.PERSON),  # functions only
+    "overlay_stop": Table(Rule.STOPPED, serve="S"),
     "membership": Table(Rule.PERSON, worker="I", serve="S"),
     "identifier": Table(Rule.PERSON, serve="S"),
     "care": Table(Rule.PERSON, serve="S"),
@@ -171,7 +177,9 @@ FUNCTIONS: Final[dict[str, frozenset[Role]]] = {
     "batch_end": frozenset({Role.WORKER}),
     "batch_told": frozenset({Role.WORKER}),
     "batch_overlays": frozenset({Role.WORKER}),
-    "batch_vouched": frozenset({Role.WORKER}),
+    "batch_released": frozenset({Role.WORKER}),
+    "overlays_of": frozenset({Role.WORKER}),
+    "batch_words": frozenset({Role.WORKER}),
     "batch_uncounted": frozenset({Role.WORKER}),
     "batch_unknown": frozenset({Role.WORKER}),
     "overlays_forget": frozenset({Role.SERVE}),

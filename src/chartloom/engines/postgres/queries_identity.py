@@ -106,7 +106,8 @@ DECIDED: Final = Statement(
 )
 
 _WORD: Final = """
-    SELECT surviving, prior, kind, event_us, position, ordinal, rule, actor, reason, up_to
+    SELECT surviving, prior, kind, event_us, position, ordinal, rule, actor, reason, up_to,
+        two, looked
     FROM link"""
 #: In the order in which they count.
 _WORDS: Final = f"""
@@ -186,8 +187,10 @@ TOLD: Final = call("batch_told", ("text[]",))
 # What people ask
 
 _REVIEW_ROW: Final = "SELECT low, high, weight, since_us, two, reason, state FROM identity_review r"
+#: Where the review of a record stands is for whoever asks: see ``record_reviews``.
 _QUEUE: Final = """
-    WHERE (%(state)s = '' OR state = %(state)s) AND (%(reason)s = '' OR reason = %(reason)s)"""
+    WHERE (%(state)s = '' OR state = %(state)s OR low = high)
+        AND (%(reason)s = '' OR reason = %(reason)s)"""
 _QUEUED: Final = "ORDER BY two, weight DESC, low, high LIMIT %(limit)s"
 REVIEWS: Final = f"{_REVIEW_ROW} {_QUEUE} {_QUEUED}"
 REVIEWS_AFTER: Final = f"""{_REVIEW_ROW} {_QUEUE}
@@ -198,7 +201,9 @@ REVIEWS_AFTER: Final = f"""{_REVIEW_ROW} {_QUEUE}
 REVIEW_ONE: Final = f"{_REVIEW_ROW} WHERE low = %s AND high = %s"
 
 QUEUE_COUNTS: Final = """
-    SELECT state, reason, count(*), min(since_us) FROM identity_review GROUP BY state, reason"""
+    SELECT state, reason, count(*), min(since_us) FROM identity_review WHERE low <> high
+    GROUP BY state, reason"""
+REVIEWS_OF_RECORDS: Final = f"{_REVIEW_ROW} WHERE low = high"
 RECORDS: Final = "SELECT identity_records()"
 #: Of pairs about which two people or more spoke: those who said the same last, and the others.
 QUEUE_AGREEMENT: Final = """
@@ -207,7 +212,7 @@ QUEUE_AGREEMENT: Final = """
             SELECT DISTINCT ON (least(surviving, prior), greatest(surviving, prior), actor)
                 least(surviving, prior) AS low, greatest(surviving, prior) AS high, actor,
                 kind <> 'unlink' AS one, kind
-            FROM link WHERE actor <> ''
+            FROM link WHERE actor <> '' AND surviving <> prior
             ORDER BY 1, 2, 3, event_us DESC, position DESC, ordinal DESC
         ) last WHERE last.kind <> 'withdraw'
         GROUP BY last.low, last.high HAVING count(DISTINCT last.actor) > 1

@@ -60,6 +60,7 @@ class Writes:
     new_views: list[Row] = field(default_factory=list)
     known_views: list[Row] = field(default_factory=list)
     links: list[Row] = field(default_factory=list)
+    words: list[Row] = field(default_factory=list)  #: what some links carry besides
     issues: list[Row] = field(default_factory=list)
     care: list[Row] = field(default_factory=list)
     care_again: list[Row] = field(default_factory=list)
@@ -300,6 +301,11 @@ def fill(
                     *(e.rule, e.by, e.reason, e.up_to),
                 )
                 for i, e in enumerate(derived.links)
+            ]
+            writes.words += [
+                (derived.position, i, e.two, f"{{{','.join(map(str, e.looked))}}}")
+                for i, e in enumerate(derived.links)
+                if e.two or e.looked
             ]
     _fill_states(writes, batch, bodies, revisions.states, firsts)
     for view in sorted(batch.views, key=_view_order):

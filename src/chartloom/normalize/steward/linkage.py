@@ -8,6 +8,7 @@ Linkage round: who does not know the extension must not use the resource (FHIR R
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -29,8 +30,15 @@ from chartloom.normalize.steward.said import (
 )
 
 SAID: Final = "urn:chartloom:extension:said"
-#: Newest stopped message of a record that was looked at; text, for FHIR's integers are too short.
+#: A stopped message of a record that was looked at, once for each; text, for FHIR's integers are
+#: too short.
+LOOKED: Final = "urn:chartloom:extension:looked-at"
+#: The newest of them, in words from before.
 UP_TO: Final = "urn:chartloom:extension:up-to"
+#: It took two people when it was said: it does not count before a second says the same.
+TWO: Final = "urn:chartloom:extension:takes-two"
+#: More than are ever shown at once.
+_LOOKED_MAX: Final = 1_000
 RULE: Final = "steward:Linkage"
 
 #: A Linkage is in effect if it says that records are one person.
@@ -48,21 +56,26 @@ def word(
     reason: str,
     said_us: int,
     up_to: int = 0,
+    two: bool = False,
+    looked: Sequence[int] = (),
 ) -> bytes:
     """The body of a message that says something about two source patients.
 
     Twice the same source patient: about a record that an update would turn into somebody else
-    (LINK: it is the same person, apply it; UNLINK: it is not); up_to: position of the newest
-    stopped message that was looked at, for such a LINK. by: actor id. reason: a code of
+    (LINK: it is the same person, apply it; UNLINK: it is not); looked: positions of the stopped
+    messages that were looked at, for such a LINK or UNLINK (up_to: as it was told before). two: it
+    does not count before a second person says the same. by: actor id. reason: a code of
     ``tables/steward/reasons.csv``. said_us: now. Land it with ``arrival``.
     """
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=said_us)
     other = "historical" if kind is LinkKind.MERGE else "alternate"
     seen = [{"url": UP_TO, "valueString": str(up_to)}] if up_to else []
+    seen += [{"url": LOOKED, "valueString": str(position)} for position in sorted(set(looked))]
+    second = [{"url": TWO, "valueBoolean": True}] if two else []
     resource: FhirJson = {
         "resourceType": "Linkage",
         "meta": {"lastUpdated": at.isoformat(timespec="microseconds").replace("+00:00", "Z")},
-        "extension": [{"url": REASON, "valueCode": reason}, *seen],
+        "extension": [{"url": REASON, "valueCode": reason}, *seen, *second],
         "modifierExtension": [{"url": SAID, "valueCode": str(kind)}],
         "active": kind in _JOINS,
         "author": author(by),
@@ -97,22 +110,33 @@ def linkage_reader(reasons: dict[str, Reason]) -> Reader:
         surviving, prior = records
         if kind is LinkKind.MERGE and surviving == prior:
             return malformed("/item", "a record cannot be merged into itself")
-        up_to = _up_to(resource, kind, of_one=surviving == prior)
-        if up_to is None:
-            return malformed("/extension", "no position up to which it was looked at")
-        return Said(surviving, (LinkEvent(kind, surviving, prior, RULE, by, reason, up_to),))
+        up_to = _positions(resource, UP_TO, 1)
+        looked = _positions(resource, LOOKED, _LOOKED_MAX)
+        of_one = surviving == prior and kind in (LinkKind.LINK, LinkKind.UNLINK)
+        if up_to is None or looked is None or (up_to and kind is not LinkKind.LINK):
+            return malformed("/extension", "no positions of what was looked at")
+        if (up_to or looked) and not of_one:
+            return malformed("/extension", "nothing is looked at to say this")
+        two = _takes_two(resource)
+        if two is None:
+            return malformed("/extension", "neither one person nor two")
+        terms = (max(up_to, default=0), two, looked)
+        return Said(surviving, (LinkEvent(kind, surviving, prior, RULE, by, reason, *terms),))
 
     return read
 
 
-def _up_to(resource: FhirJson, kind: LinkKind, *, of_one: bool) -> int | None:
-    """The position up to which somebody looked; 0 if it is not told, None if it cannot be meant."""
-    found = [e for e in resource.get("extension", ()) if e.get("url") == UP_TO]
-    if not found:
-        return 0
-    text = found[0].get("valueString")
-    fits = of_one and kind is LinkKind.LINK and len(found) == 1
-    return int(text) if fits and isinstance(text, str) and _POSITION.fullmatch(text) else None
+def _positions(resource: FhirJson, url: str, most: int) -> tuple[int, ...] | None:
+    """The positions that these extensions tell, ascending; None if they cannot be meant."""
+    texts = [e.get("valueString") for e in resource.get("extension", ()) if e.get("url") == url]
+    found = {int(t) for t in texts if isinstance(t, str) and _POSITION.fullmatch(t)}
+    return tuple(sorted(found)) if len(found) == len(texts) <= most else None
+
+
+def _takes_two(resource: FhirJson) -> bool | None:
+    """Whether it took two people when it was said; None if that cannot be meant."""
+    told = [e.get("valueBoolean") for e in resource.get("extension", ()) if e.get("url") == TWO]
+    return told == [True] if not told or told == [True] else None
 
 
 def _records(resource: FhirJson, kind: LinkKind) -> tuple[str, str] | None:

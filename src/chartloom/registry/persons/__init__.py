@@ -17,6 +17,7 @@ from chartloom.registry.persons.decide import (
 )
 from chartloom.registry.persons.index import Matcher, candidate_pairs, match_all
 from chartloom.registry.persons.keys import keys
+from chartloom.registry.persons.overlay_words import is_about, is_released, record_state
 from chartloom.registry.persons.parameters import Parameters, default_parameters, dump, load
 from chartloom.registry.persons.population import among, is_fit, thresholds, thresholds_of
 from chartloom.registry.persons.record import Home, Kind, MatchRecord, Number
@@ -32,8 +33,9 @@ from chartloom.registry.persons.words import (
     said_by_people,
     standing,
     standing_of,
+    standing_people,
     two_needed,
-    vouched_up_to,
+    waits_for_second,
 )
 
 __all__ = [
@@ -62,8 +64,10 @@ __all__ = [
     "default_parameters",
     "dump",
     "evidence",
+    "is_about",
     "is_fit",
     "is_overlay",
+    "is_released",
     "keys",
     "last_words",
     "load",
@@ -71,13 +75,15 @@ __all__ = [
     "merged_into",
     "pair_of",
     "people_spoke",
+    "record_state",
     "said_by_people",
     "standardise",
     "standing",
     "standing_of",
+    "standing_people",
     "thresholds",
     "thresholds_of",
     "two_needed",
-    "vouched_up_to",
+    "waits_for_second",
     "weigh",
 ]

@@ -64,9 +64,19 @@ def said_by_people(words: Iterable[IdentityWord], hard: Callable[[Pair], bool]) 
     )
 
 
+def waits_for_second(words: Iterable[IdentityWord]) -> bool:
+    """Whether a person's word that stands was said when it took two people.
+
+    It goes on waiting whatever becomes of the records: an update that takes the guard away must
+    not make it the one that counts. The word carries it, so that it does not matter when, and in
+    which order, the guard came and went.
+    """
+    return any(word.two for word in standing_people(words))
+
+
 def people_spoke(words: Iterable[IdentityWord]) -> bool:
     """Whether a word of a person about one pair stands."""
-    return bool(_standing_people(words))
+    return bool(standing_people(words))
 
 
 def standing(words: Iterable[IdentityWord], two: bool) -> ReviewState:
@@ -85,7 +95,7 @@ def contested(
     not agree, or a source contradicted them later."""
     found: dict[Pair, ReviewState] = {}
     for pair, said in by_pair(words).items():
-        if pair[0] != pair[1] and _standing_people(said):
+        if pair[0] != pair[1] and standing_people(said):
             state = standing_of(said, hard(pair)).state
             if state is not ReviewState.CLOSED:
                 found[pair] = state
@@ -103,7 +113,7 @@ def by_pair(words: Iterable[IdentityWord]) -> dict[Pair, list[IdentityWord]]:
 def standing_of(words: Iterable[IdentityWord], two: bool) -> Standing:
     """What counts of the words about one pair, and where that leaves its review."""
     said = sorted(words, key=_when)
-    people = _standing_people(said)
+    people = standing_people(said)
     source = _last_of_sources(said)
     source_says = None if source is None else _joins(source)
     if not people:
@@ -126,7 +136,7 @@ def merged_into(words: Iterable[IdentityWord]) -> dict[str, str]:
     found = {}
     for pair, said in by_pair(words).items():
         ordered = sorted(said, key=_when)
-        people = _standing_people(ordered)
+        people = standing_people(ordered)
         last = people[-1] if people else _last_of_sources(ordered)
         if last is not None and last.kind is LinkKind.MERGE and last.surviving in pair:
             gone = pair[0] if last.surviving == pair[1] else pair[1]
@@ -134,21 +144,10 @@ def merged_into(words: Iterable[IdentityWord]) -> dict[str, str]:
     return found
 
 
-def vouched_up_to(words: Iterable[IdentityWord]) -> int:
-    """Up to which position messages are about a record, although they speak of somebody else.
-
-    words: about that record itself, in any order. One person is enough, for what that person was
-    shown (``up_to``; words that do not tell it count up to where they stand themselves): what
-    nobody looked at is stopped. 0 if nobody says so.
-    """
-    people = _standing_people(words)
-    if not people or not _joins(people[-1]):
-        return 0
-    return max(_looked_at(word) for word in people if _joins(word))
-
-
-def _looked_at(word: IdentityWord) -> int:
-    return min(word.up_to, word.position) if word.up_to else word.position
+def standing_people(words: Iterable[IdentityWord]) -> list[IdentityWord]:
+    """The last word of each person who did not withdraw it, in order."""
+    last = {w.by: w for w in sorted(words, key=_when) if w.by}
+    return sorted((w for w in last.values() if w.kind is not LinkKind.WITHDRAW), key=_when)
 
 
 def _when(word: IdentityWord) -> tuple[int, int, int]:
@@ -157,12 +156,6 @@ def _when(word: IdentityWord) -> tuple[int, int, int]:
 
 def _joins(word: IdentityWord) -> bool:
     return word.kind is not LinkKind.UNLINK
-
-
-def _standing_people(words: Iterable[IdentityWord]) -> list[IdentityWord]:
-    """The last word of each person who did not withdraw it, in order."""
-    last = {w.by: w for w in sorted(words, key=_when) if w.by}
-    return sorted((w for w in last.values() if w.kind is not LinkKind.WITHDRAW), key=_when)
 
 
 def _last_of_sources(ordered: Sequence[IdentityWord]) -> IdentityWord | None:

@@ -13,7 +13,7 @@ from chartloom.domain.identity import Pair
 from chartloom.serve import needs
 from chartloom.serve.console import Console, visitor_of
 from chartloom.serve.identity import evidence_words, queue
-from chartloom.serve.identity.door import WORDS
+from chartloom.serve.identity.door import WAITS, WORDS
 from chartloom.serve.identity.queue import Choice
 
 _PAIR: Final = re.compile(r"([0-9a-f-]{36})~([0-9a-f-]{36})")
@@ -46,7 +46,7 @@ def open_pairs(console: Console, request: Request) -> queue.OpenPairs:
 def last_of(request: Request) -> tuple[Pair | None, str]:
     """The pair that was decided just before, and the word: for the line with *Undo*."""
     word = request.query_params.get("word", "")
-    return pair_in(request.query_params.get("last", "")), word if word in WORDS else ""
+    return pair_in(request.query_params.get("last", "")), word if word in (*WORDS, WAITS) else ""
 
 
 def pair_in(text: str) -> Pair | None:

@@ -28,17 +28,22 @@ class IdentityDoor:
     """Reads who is who, and lands what people say about it.
 
     parameters: of the matcher, as they are in force. settle_s: how long a page waits for a word
-    that was landed to count.
+    that was landed to count. overlay_people: how many people have to say the same of a message that
+    was stopped, 1 or 2.
     """
 
     identities: Identities
     log: Lands
     parameters: Callable[[], Parameters] = default_parameters
     settle_s: float = 2.0
+    overlay_people: int = 2
 
 
 #: What people say, as it stands in forms, on the command line and in the record.
 WORDS = {"same": LinkKind.LINK, "different": LinkKind.UNLINK, "withdraw": LinkKind.WITHDRAW}
+
+#: In addresses: what was said of a record lets nothing in yet.
+WAITS = "waits"
 
 #: Reason that a guard suggests for saying that two records are two people.
 _SUGGESTED = {

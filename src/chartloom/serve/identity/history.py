@@ -11,6 +11,13 @@ from chartloom.domain.grant import Grant
 from chartloom.domain.identity import IdentityDecision, IdentityWord, Membership, Pair
 from chartloom.domain.ports import Identities
 from chartloom.domain.resource import LinkKind
+from chartloom.registry.persons import (
+    by_pair,
+    last_words,
+    said_by_people,
+    two_needed,
+    waits_for_second,
+)
 from chartloom.serve.identity.pairs import open_words
 
 _DECISIONS_MAX: Final = 200
@@ -78,11 +85,19 @@ def ties(
 ) -> list[Joined]:
     """What holds the records together: words and links, the strongest first, each only if it joins
     what nothing before it did; so there is one fewer than records, if all are accounted for."""
-    said: dict[Pair, IdentityWord] = {}
-    for word in words:
-        said[word.pair] = word
-    joins = [Joined(p, word=w) for p, w in sorted(said.items()) if w.kind in _JOINS]
-    apart = {p for p, w in said.items() if w.kind is LinkKind.UNLINK}
+    said = by_pair(words)
+    guards = {d.pair for d in decisions if two_needed(d.guard)}
+
+    def hard(pair: Pair) -> bool:
+        return pair in guards or waits_for_second(said[pair])
+
+    counts, by_people = last_words(words, hard), said_by_people(words, hard)
+    joins = [
+        Joined(pair, word=_joining(said[pair], people=pair in by_people))
+        for pair, together in sorted(counts.items())
+        if together
+    ]
+    apart = {pair for pair, together in counts.items() if not together}
     links = sorted(
         (d for d in decisions if d.outcome == "link" and d.pair not in apart),
         key=lambda d: (-d.weight, d.pair),
@@ -102,6 +117,12 @@ def ties(
             cluster[root(a)] = root(b)
             found.append(joined)
     return found
+
+
+def _joining(words: Sequence[IdentityWord], *, people: bool) -> IdentityWord:
+    """The last word by which two are one person, of people or of sources: whoever counts."""
+    joins = [w for w in words if bool(w.by) is people and w.kind in _JOINS]
+    return max(joins, key=lambda w: (w.event_us, w.position, w.ordinal))
 
 
 _JOINS: Final = frozenset({LinkKind.LINK, LinkKind.MERGE})

@@ -9,8 +9,7 @@ import msgspec
 
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
-from chartloom.domain.message import Message, MessageState
-from chartloom.domain.quarantine import IDENTITY_OVERLAY
+from chartloom.domain.message import Message
 from chartloom.domain.resource import FhirJson, ResourceState, Stamp
 from chartloom.domain.store import MessageDetail, MessageFilter, MessageRow
 from chartloom.registry.persons import Parameters, is_overlay, standardise
@@ -23,8 +22,7 @@ _Said = tuple[FhirJson, dict[str, Stamp]]
 
 
 #: Stopped messages that are shown, the oldest: a word about them frees no others.
-_SHOWN_MAX: Final = 20
-_PAGE: Final = 200
+SHOWN_MAX: Final = 20
 
 _Values = dict[str, tuple[Value, ...]]
 
@@ -41,6 +39,10 @@ class Contributions(Protocol):
 
     def detail(self, grant: Grant, position: int) -> MessageDetail:
         """One message; raises ``NotFound``."""
+        ...
+
+    def stopped(self, grant: Grant, source_patient: str) -> dict[int, int]:
+        """Messages that wait for a word about a record, and when they came, oldest first."""
         ...
 
 
@@ -65,9 +67,9 @@ class Held(msgspec.Struct, frozen=True):
     more: int
 
     @property
-    def up_to(self) -> int:
-        """Position of the newest that is shown: up to there somebody who sees this looked."""
-        return self.messages[-1].position
+    def looked(self) -> tuple[int, ...]:
+        """Positions of those that are shown: a word of somebody who sees this is about them."""
+        return tuple(m.position for m in self.messages)
 
     @property
     def then(self) -> _Values:
@@ -79,50 +81,41 @@ def stopped(
     grant: Grant, store: Contributions, state: ResourceState, stated: Stated
 ) -> Held | None:
     """What was stopped for a record; None if nothing is."""
-    rows = _waiting(grant, store, state.source_patient)
-    if not rows:
-        return None
     now = _values((state.resource, state.stamps))
-    shown = tuple(_stopped(grant, store, state, row, stated, now) for row in rows[:_SHOWN_MAX])
-    return Held(now, shown, len(rows) - len(shown))
-
-
-def _waiting(grant: Grant, store: Contributions, source_patient: str) -> list[MessageRow]:
-    """All of a record that wait for a word about it, oldest first."""
-    found: list[MessageRow] = []
-    before = 0
-    while True:
-        page = store.search(
-            grant,
-            MessageFilter(
-                source_patients=(source_patient,),
-                state=MessageState.QUARANTINED,
-                before=before,
-                limit=_PAGE,
-            ),
-        )
-        found += [row for row in page if row.quarantine == IDENTITY_OVERLAY]
-        if len(page) < _PAGE:
-            return sorted(found, key=lambda row: row.position)
-        before = min(row.position for row in page)
+    shown: list[Stopped] = []
+    more = 0
+    for position, at_us in store.stopped(grant, state.source_patient).items():
+        if len(shown) == SHOWN_MAX:
+            more += 1
+        elif (one := _stopped(grant, store, state, (position, at_us), stated, now)) is not None:
+            shown.append(one)
+    return Held(now, tuple(shown), more) if shown else None
 
 
 def _stopped(
     grant: Grant,
     store: Contributions,
     state: ResourceState,
-    row: MessageRow,
+    came: tuple[int, int],
     stated: Stated,
     now: _Values,
-) -> Stopped:
+) -> Stopped | None:
+    """None if it is withheld. What names another patient first is listed, though not shown."""
+    position, at_us = came
+    try:
+        said_of_it = stated(store.detail(grant, position).message)
+    except NotFound:
+        if grant.withheld:
+            return None
+        said_of_it = ()
     values: _Values = {}
-    for said in stated(store.detail(grant, row.position).message):
+    for said in said_of_it:
         if said.get("resourceType") == "Patient" and said.get("id") == state.source_patient:
-            stamp = Stamp(1, row.received_at_us, row.position)
+            stamp = Stamp(1, at_us, position)
             values = _values((said, dict.fromkeys(said, stamp)))
     compared = compare_values(now, values) if values else []
     rows = tuple(r for r in compared if r.right and r.state != "same")
-    return Stopped(row.position, row.received_at_us, values, rows)
+    return Stopped(position, at_us, values, rows)
 
 
 def turned(

@@ -70,12 +70,15 @@ def _names(console: Console) -> dict[str, str]:
     return {actor_of(Principal(m.subject)): m.name for m in console.doors.staff().staff}
 
 
-def _common(console: Console, request: Request, choice: Choice) -> dict[str, Any]:
+def _common(
+    console: Console, door: IdentityDoor, request: Request, choice: Choice
+) -> dict[str, Any]:
     last, word = last_of(request)
     return {
         "choice": choice,
         "last": last,
         "last_word": word,
+        "overlay_people": door.overlay_people,
         "views": queue.VIEWS,
         "state_words": queue.STATE_WORDS,
         "why": evidence_words.why,
@@ -101,7 +104,7 @@ def _queue(console: Console, door: IdentityDoor, request: Request) -> Response:
     found = permit.run(queue.listing, door.identities, choice, after, open_pairs(console, request))
     return console.page(
         request, "identity_queue.html", found=found, after=after, bar=drawings.bar,
-        **_common(console, request, choice),
+        **_common(console, door, request, choice),
     )  # fmt: skip
 
 
@@ -124,7 +127,7 @@ def _figures(console: Console, door: IdentityDoor, request: Request) -> Response
 
     return console.page(
         request, "identity_figures.html", **permit.run(read),
-        **_common(console, request, Choice()),
+        **_common(console, door, request, Choice()),
     )  # fmt: skip
 
 
@@ -161,7 +164,7 @@ def _pair(console: Console, door: IdentityDoor, request: Request) -> Response:
         if decision else "",
         rules=evidence_words.RULES, causes=evidence_words.CAUSES, bar=drawings.bar,
         reasons=[r for r in reasons().values() if r.kinds & statistics.SAYS_SAME.keys()],
-        **_common(console, request, choice),
+        **_common(console, door, request, choice),
     )  # fmt: skip
 
 
@@ -172,7 +175,7 @@ def _history(console: Console, door: IdentityDoor, request: Request) -> Response
     return console.page(
         request, "identity_history.html", found=found, causes=evidence_words.CAUSES,
         rules=evidence_words.RULES,
-        **_common(console, request, Choice()),
+        **_common(console, door, request, Choice()),
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -21,7 +21,7 @@ from chartloom.domain.message import Message, MessageState
 from chartloom.domain.ports import Identities
 from chartloom.domain.resource import FhirJson, LinkKind, ResourceState
 from chartloom.domain.store import MessageFilter, MessageRow
-from chartloom.registry.persons import Parameters
+from chartloom.registry.persons import Parameters, is_about
 from chartloom.serve.identity import fields
 from chartloom.serve.identity.overlays import Contributions, Held, Stated, stopped, turned
 from chartloom.serve.identity.statistics import standing
@@ -79,14 +79,15 @@ class PairView(msgspec.Struct, frozen=True):
         return self.pair[0] == self.pair[1]
 
     @property
-    def up_to(self) -> int:
-        """Position of the newest message of a record that is shown to be decided about."""
-        return self.held.up_to if self.held is not None else max(s.newest for s in self.sides)
+    def looked(self) -> str:
+        """Positions of the stopped messages that are shown, as a form carries them."""
+        return ",".join(map(str, self.held.looked)) if self.held is not None else ""
 
     @property
     def released(self) -> bool:
         """What the reviewer said let messages into the record; that cannot be undone."""
-        return self.of_one_record and self.mine is not None and self.mine.kind is LinkKind.LINK
+        let_in = self.of_one_record and self.held is None
+        return let_in and self.mine is not None and self.mine.kind is LinkKind.LINK
 
     @property
     def reason(self) -> str:
@@ -128,12 +129,13 @@ def read_pair(
     said = tuple(w for w in identities.words_of(grant, sorted(set(pair))) if w.pair == pair)
     if not strangers and not in_question(review, decision, said, actor):
         raise NotFound("There is no such pair.", cure="Choose one in the queue.")
-    words = review.words or said if review is not None else said
+    waiting = identities.stopped(grant, pair[0]) if pair[0] == pair[1] else {}
+    words = review.words if review is not None and (review.words or waiting) else said
     words = tuple(sorted(words, key=lambda w: (w.event_us, w.position, w.ordinal)))
     states = store.states(grant, sorted(set(pair)))
     if set(pair) - states.keys():
         raise NotFound("One of the records is not there.", cure="Choose another in the queue.")
-    shown, hidden = open_words(words, actor, review)
+    shown, hidden = open_words(words, actor, review, waiting)
     rows, sides, held = _compared(grant, store, pair, states, parameters, stated)
     memberships = tuple(identities.memberships(grant, sorted(set(pair))))
     now = {m.source_patient: m.person_id for m in memberships}
@@ -173,18 +175,31 @@ def _raised(review: IdentityReview | None, words: Sequence[IdentityWord], actor:
 
 
 def open_words(
-    words: Sequence[IdentityWord], actor: str, review: IdentityReview | None
+    words: Sequence[IdentityWord],
+    actor: str,
+    review: IdentityReview | None,
+    waiting: Iterable[int] = (),
 ) -> tuple[tuple[IdentityWord, ...], int]:
     """The words that somebody may see, and of how many people they may not.
 
     While a review is not closed, what other people said is for those who spoke themselves: nobody
-    shall agree with a colleague in place of looking.
+    shall agree with a colleague in place of looking. waiting: of a record, the messages that are
+    stopped; whoever spoke about some of them did not speak about the others.
     """
+    mine = [w for w in words if w.by == actor and w.kind is not LinkKind.WITHDRAW]
     over = review is None or review.state is ReviewState.CLOSED
-    if over or actor in standing(words):
-        return tuple(words), 0
-    others = {w.by for w in words if w.by and w.by != actor}
-    return tuple(w for w in words if w.by in ("", actor)), len(others)
+    positions = list(waiting)
+
+    def is_open(word: IdentityWord) -> bool:
+        if over or word.by in ("", actor):
+            return True
+        spoke = actor in standing(words)
+        return spoke and all(
+            any(is_about(m, p) for m in mine) for p in positions if is_about(word, p)
+        )
+
+    shown = tuple(w for w in words if is_open(w))
+    return shown, len({w.by for w in words} - {w.by for w in shown})
 
 
 def _compared(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from time import monotonic, sleep
 from typing import Final
 
@@ -16,12 +17,13 @@ from chartloom.guard.audit import Context, events
 from chartloom.guard.authority import AccessDenied, Authority
 from chartloom.guard.facts import actor_of
 from chartloom.normalize.steward import arrival, word
+from chartloom.registry.persons import is_about, two_needed
 from chartloom.serve import needs
 from chartloom.serve.console import Console, asking_of, first, form_of, visitor_of
 from chartloom.serve.denials import denied, must_be_whole
 from chartloom.serve.identity import queue
 from chartloom.serve.identity.addresses import open_pairs, pair_path
-from chartloom.serve.identity.door import WORDS, IdentityDoor, reason_for
+from chartloom.serve.identity.door import WAITS, WORDS, IdentityDoor, reason_for
 from chartloom.serve.identity.pairs import in_question, pair_of
 from chartloom.serve.identity.queue import Choice
 from chartloom.serve.identity.statistics import SAYS_SAME, standing
@@ -46,7 +48,7 @@ def say(console: Console, door: IdentityDoor, request: Request, choice: Choice) 
             raise AccessDenied
         speak(
             permit.grant, console.authority, about, door, console.clock, pair, kind, actor,
-            first(form, "reason", 40), up_to=_position(first(form, "up_to", 20)),
+            first(form, "reason", 40), looked=_positions(first(form, "looked", 1_000)),
         )  # fmt: skip
     except AccessDenied:
         raise denied(console, request, need) from None
@@ -55,6 +57,8 @@ def say(console: Console, door: IdentityDoor, request: Request, choice: Choice) 
     may = open_pairs(console, request)
     following = queue.following(permit.grant, door.identities, choice, pair, actor, may)
     last = {"last": "~".join(pair), "word": _NAMES[kind]}
+    if pair[0] == pair[1] and door.identities.stopped(permit.grant, pair[0]):
+        last["word"] = WAITS  # nothing was let in yet, or not all
     if following is None:
         query = "&".join(f"{k}={v}" for k, v in last.items())
         return RedirectResponse(f"/identity?{query}", 303)
@@ -74,56 +78,84 @@ def speak(
     *,
     strangers: bool = False,
     surviving: str = "",
-    up_to: int = 0,
+    looked: Sequence[int] = (),
 ) -> bool:
     """Lands the word of ``actor`` once it is on record; False if that is what they say already.
 
-    up_to: for the word that an update of a record is about the same person, position of the newest
-    stopped message that was shown. Raises ``AccessDenied`` for a pair about which there is no
+    looked: for a word about messages that were stopped because they make somebody else of a record,
+    positions of those that were shown. Raises ``AccessDenied`` for a pair about which there is no
     question, unless ``strangers`` and something is said; for such a word that does not tell what
-    was shown; and if such a word is to be taken back, for what it let in is in the chart.
+    was shown; and if such a word is to be taken back that let them in, for that is in the chart.
     """
     identities = door.identities
     review, decision = identities.review(grant, pair), identities.decision(grant, pair)
     said = [w for w in identities.words_of(grant, sorted(set(pair))) if w.pair == pair]
-    mine = standing(said).get(actor)
+    one = pair[0] == pair[1]
+    waiting = identities.stopped(grant, pair[0]) if one else {}
+    seen = sorted(waiting.keys() & set(looked))
+    mine = standing(_about_waiting(said, waiting)).get(actor)
     asked = in_question(review, decision, said, actor)
     if not asked and not (strangers and (kind is not LinkKind.WITHDRAW or mine is not None)):
         raise AccessDenied
     if kind is LinkKind.WITHDRAW and mine is None:
         return False
-    if pair[0] == pair[1] and not _may_release(kind, mine, up_to):
+    if one and not _may_say(kind, mine, seen, waiting):
         raise AccessDenied
-    # Asked again, for a message was stopped or a source contradicted: it counts when said again.
-    again = review is not None and review.state is ReviewState.OPEN
-    if not again and mine is not None and SAYS_SAME.get(mine.kind) is SAYS_SAME.get(kind):
+    first, other = pair if surviving in ("", pair[0]) else (pair[1], pair[0])
+    # Asked again, for a source contradicted: it counts when said again.
+    again = review is not None and review.state is ReviewState.OPEN and not one
+    if mine is not None and not again and _says(mine, kind, first, seen):
         return False
     guard = review.reason if review else decision.guard if decision else ""
-    code = reason_for(kind, reason, guard=guard, one_record=pair[0] == pair[1])
+    code = reason_for(kind, reason, guard=guard, one_record=one)
     name = _NAMES[LinkKind.LINK if kind is LinkKind.MERGE else kind]
     authority.record(events.identity_said(about, sorted(set(pair)), name, reason=code))
     now_us = clock.now_us()
-    first, other = pair if surviving in ("", pair[0]) else (pair[1], pair[0])
-    up_to = up_to if pair[0] == pair[1] and kind is LinkKind.LINK else 0
+    two = door.overlay_people > 1 if one else review.two if review else two_needed(guard)
     body = word(
-        kind, first, other, by=actor, reason=code, said_us=now_us, up_to=up_to
+        kind, first, other, by=actor, reason=code, said_us=now_us,
+        two=two and kind is not LinkKind.WITHDRAW,
+        looked=seen if kind is not LinkKind.WITHDRAW else (),
     )  # fmt: skip
     (receipt,) = door.log.land([arrival(body, first, now_us)])
     _settle(grant, door, pair, receipt.position)
     return True
 
 
-def _may_release(kind: LinkKind, mine: IdentityWord | None, up_to: int) -> bool:
-    """Whether this can be said of a record itself: nothing is let in that was not shown, and what
-    was let in cannot be taken back."""
+def _about_waiting(
+    said: Sequence[IdentityWord], waiting: Mapping[int, int]
+) -> Sequence[IdentityWord]:
+    """Of words about a record, those about what waits; all if nothing does, or of two records."""
+    if not waiting:
+        return said
+    return [w for w in said if any(is_about(w, position) for position in waiting)]
+
+
+def _may_say(
+    kind: LinkKind, mine: IdentityWord | None, seen: Sequence[int], waiting: Mapping[int, int]
+) -> bool:
+    """Whether this can be said of a record itself: nothing is decided about that was not shown, and
+    what was let in cannot be taken back. mine: what one says of what waits, if anything does."""
     if kind is LinkKind.LINK:
-        return up_to > 0
-    return kind is not LinkKind.WITHDRAW or mine is None or mine.kind is not LinkKind.LINK
+        return bool(seen)
+    if kind is LinkKind.UNLINK:
+        return bool(seen) or not waiting
+    return mine is None or mine.kind is LinkKind.UNLINK or bool(waiting)
 
 
-def _position(text: str) -> int:
-    """A position as a form carries it; 0 for anything else."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
+def _says(mine: IdentityWord, kind: LinkKind, surviving: str, seen: Sequence[int]) -> bool:
+    """Whether a word says this already. Who is merged into whom is another thing to say."""
+    if SAYS_SAME.get(mine.kind) is not SAYS_SAME.get(kind):
+        return False
+    if kind is LinkKind.MERGE and (mine.kind, mine.surviving) != (kind, surviving):
+        return False
+    return all(is_about(mine, position) for position in seen)
+
+
+def _positions(text: str) -> list[int]:
+    """Positions as a form carries them; none for anything else."""
+    fits = text.isascii() and all(p.isdigit() and len(p) <= 18 for p in text.split(","))
+    return [int(p) for p in text.split(",")] if text and fits else []
 
 
 def _settle(grant: Grant, door: IdentityDoor, pair: Pair, position: int) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from chartloom.domain.identity import IdentityReview, IdentityWord, ReviewState
 from chartloom.domain.resource import LinkKind
+from chartloom.registry.persons import standing_people
 from chartloom.serve.words import moment
 
 #: Whether a word says that two records are one person.
@@ -54,15 +55,7 @@ class Mix(msgspec.Struct, frozen=True):
 
 def standing(words: Iterable[IdentityWord]) -> dict[str, IdentityWord]:
     """The word of each person that counts: the last, unless it was taken back."""
-    found: dict[str, IdentityWord] = {}
-    for word in sorted(words, key=lambda w: (w.event_us, w.position)):
-        if not word.by:
-            continue
-        if word.kind is LinkKind.WITHDRAW:
-            found.pop(word.by, None)
-        else:
-            found[word.by] = word
-    return found
+    return {word.by: word for word in standing_people(words)}
 
 
 def independent(words: Iterable[IdentityWord]) -> list[bool]:
