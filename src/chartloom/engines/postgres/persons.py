@@ -12,6 +12,7 @@ from chartloom.domain.message import Message
 from chartloom.domain.resource import Contribution, Derived, PatientIdentifier
 from chartloom.engines.postgres.traits import starts, told_by, traits
 from chartloom.guard import Guard
+from chartloom.registry.persons.lookup import looked_up
 
 _RECORD_TYPES = {"MR", "PI"}
 _REMEMBERED_MAX = 400_000
@@ -32,16 +33,11 @@ def record_numbers(patient: Contribution) -> Iterator[str]:
             yield f"{authority}|{identifier['value']}"
 
 
-def normal(value: str) -> str:
-    """How look-up values are compared: without regard to case and surrounding or double spaces."""
-    return " ".join(value.casefold().split())
-
-
 def blinds(guard: Guard, kind: str, system: str, value: str) -> list[bytes]:
     """The fingerprints under which one identifier is found."""
-    found = [guard.blind(kind, normal(value))]
+    found = [guard.blind(kind, looked_up(value))]
     if kind == "identifier" and system:
-        found.append(guard.blind("system|identifier", f"{normal(system)}|{normal(value)}"))
+        found.append(guard.blind("system|identifier", f"{looked_up(system)}|{looked_up(value)}"))
     return found
 
 

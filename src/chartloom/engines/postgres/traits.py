@@ -3,25 +3,20 @@ telephones, e-mail, the mother's identifier. Kept as blind fingerprints only."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
 from chartloom.domain.resource import FhirJson
 from chartloom.guard import Guard
+from chartloom.registry.persons.lookup import PHONE_DIGITS, START_CHARS, digits_of, looked_up
 
-#: A name is found by so many of its first letters.
-START_CHARS: Final = 3
 _NAMES: Final = frozenset({"family", "given"})
-#: A telephone is found by so many of its last digits, however the rest is written.
-PHONE_DIGITS: Final = 7
-_NO_DIGIT: Final = re.compile(r"[^0-9]")
 _MOTHERS_NUMBER: Final = "mothers-identifier"
 
 
 def starts(guard: Guard, kind: str, value: str) -> list[bytes]:
     """The fingerprint of the first letters; none if there are fewer, or if it is no name."""
-    start = " ".join(value.casefold().split())[:START_CHARS]
+    start = looked_up(value)[:START_CHARS]
     if kind not in _NAMES or len(start) < START_CHARS:
         return []
     return [guard.blind(f"{kind}^", start)]
@@ -38,7 +33,7 @@ def traits(patient: FhirJson) -> Iterator[tuple[str, str]]:
         value = telecom.get("value", "")
         if "@" in value:
             yield "email", value
-        elif len(digits := _NO_DIGIT.sub("", value)) >= PHONE_DIGITS:
+        elif len(digits := digits_of(value)) >= PHONE_DIGITS:
             yield "phone", digits[-PHONE_DIGITS:]
     for extension in patient.get("extension", ()):
         if extension.get("url", "").endswith(_MOTHERS_NUMBER):

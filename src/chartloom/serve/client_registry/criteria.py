@@ -7,23 +7,18 @@ who were found by them. A search that no index answers would read everybody, and
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
 
 from chartloom.domain.resource import FhirJson
+from chartloom.registry.persons.lookup import PHONE_DIGITS, START_CHARS, digits_of, looked_up
 from chartloom.serve.client_registry.dates import Span
 from chartloom.serve.client_registry.domains import Domain
 
 _MOTHER: Final = "mothersMaidenName"
 _MOTHERS_NUMBER: Final = "mothers-identifier"
-#: Fewer letters of a name begin too many names.
-START_CHARS: Final = 3
-_NO_DIGIT: Final = re.compile(r"[^0-9]")
-#: So much of a telephone number says whose it is, however the rest is written.
-_PHONE_DIGITS: Final = 7
 
 #: Of one search parameter: a record needs one of them.
 Alternatives = tuple["Criterion", ...]
@@ -79,20 +74,17 @@ def _keys(criterion: Criterion) -> list[tuple[str, str]]:
     if field in ("family", "given"):
         if criterion.whole:
             return [(field, value)]
-        return [(field, value), (f"{field}^", value)] if len(folded(value)) >= START_CHARS else []
+        return (
+            [(field, value), (f"{field}^", value)] if len(looked_up(value)) >= START_CHARS else []
+        )
     return []
 
 
 def _contact_keys(value: str) -> list[tuple[str, str]]:
     if "@" in value:
         return [("email", value)]
-    digits = _NO_DIGIT.sub("", value)
-    return [("phone", digits[-_PHONE_DIGITS:])] if len(digits) >= _PHONE_DIGITS else []
-
-
-def folded(text: str) -> str:
-    """How texts are compared: without regard to case and surrounding or double spaces."""
-    return " ".join(text.casefold().split())
+    digits = digits_of(value)
+    return [("phone", digits[-PHONE_DIGITS:])] if len(digits) >= PHONE_DIGITS else []
 
 
 def fits(patient: FhirJson, search: Search) -> bool:
@@ -105,10 +97,10 @@ def _has(patient: FhirJson, criterion: Criterion) -> bool:
 
 
 def _text(values: Iterator[Any], criterion: Criterion) -> bool:
-    wanted = folded(criterion.value)
+    wanted = looked_up(criterion.value)
     for value in values:
         if isinstance(value, str):
-            found = folded(value)
+            found = looked_up(value)
             if found == wanted or (not criterion.whole and found.startswith(wanted)):
                 return True
     return False
@@ -125,7 +117,7 @@ def _identifier(patient: FhirJson, criterion: Criterion) -> bool:
 
 
 def _is_number(identifier: FhirJson, criterion: Criterion) -> bool:
-    if folded(str(identifier.get("value", ""))) != folded(criterion.value):
+    if looked_up(str(identifier.get("value", ""))) != looked_up(criterion.value):
         return False
     domain = criterion.domain
     return domain is None or identifier.get("system", "") in domain.systems
@@ -141,18 +133,18 @@ def _telecom(patient: FhirJson, criterion: Criterion) -> bool:
     for value in _of(patient, "telecom", "value"):
         if not isinstance(value, str):
             continue
-        if folded(value) == folded(criterion.value):
+        if looked_up(value) == looked_up(criterion.value):
             return True
-        if "@" not in value and len(digits) >= _PHONE_DIGITS:
+        if "@" not in value and len(digits) >= PHONE_DIGITS:
             held = _digits(value)
-            if len(held) >= _PHONE_DIGITS and (held.endswith(digits) or digits.endswith(held)):
+            if len(held) >= PHONE_DIGITS and (held.endswith(digits) or digits.endswith(held)):
                 return True
     return False
 
 
 def _digits(value: str) -> str:
     """Of a telephone, without the zeros with which a country's own or a foreign number begins."""
-    return _NO_DIGIT.sub("", value).lstrip("0")
+    return digits_of(value).lstrip("0")
 
 
 def _address(patient: FhirJson, criterion: Criterion) -> bool:
@@ -214,7 +206,7 @@ def terms_of(search: Search) -> dict[str, str]:
     for alternatives in search.wanted:
         for one in alternatives:
             value = one.value or (one.span.text if one.span else "")
-            found.setdefault(one.field, []).append(folded(value))
+            found.setdefault(one.field, []).append(looked_up(value))
     if search.ids:
         found["id"] = list(search.ids)
     return {field: " ".join(values) for field, values in found.items()}

@@ -19,8 +19,9 @@ from chartloom.guard.authority import Asking, Authority, Need
 from chartloom.guard.policy import Action
 from chartloom.guard.staff import Principal
 from chartloom.registry.persons import merged_into
+from chartloom.registry.persons.lookup import looked_up
 from chartloom.serve.client_registry import people
-from chartloom.serve.client_registry.criteria import Search, fits, folded, indexed, terms_of
+from chartloom.serve.client_registry.criteria import Search, fits, indexed, terms_of
 from chartloom.serve.client_registry.domains import Domain, Domains
 from chartloom.serve.client_registry.people import Known, Number
 
@@ -104,7 +105,7 @@ class ClientRegistry:
             wanted = [n for n in mine if not targets or n.domain in targets]
             return found[0], people.one_per_domain(wanted, (domain, value))
 
-        terms = {"identifier": folded(value)}
+        terms = {"identifier": looked_up(value)}
         need = self._need(asker, transaction, terms)
         permit = self.authority.permit(asker.principal, need, asker.asking)
         return permit.search(lambda answer: _patients([answer[0]]), self._whole, work)
@@ -281,7 +282,7 @@ def _has_number(person: Known, domain: Domain, value: str) -> bool:
 
 def _says_number(patient: FhirJson, domain: Domain, value: str) -> bool:
     return any(
-        i.get("system") in domain.systems and folded(str(i.get("value", ""))) == folded(value)
+        i.get("system") in domain.systems and looked_up(str(i.get("value", ""))) == looked_up(value)
         for i in patient.get("identifier", ())
     )
 
@@ -296,6 +297,6 @@ def match_terms(patient: FhirJson) -> dict[str, str]:
         ("identifier", "identifier", "value"),
     ):
         values = [i.get(part) for i in people.element(patient, element) if isinstance(i, dict)]
-        if texts := [folded(v) for v in values if isinstance(v, str)]:
+        if texts := [looked_up(v) for v in values if isinstance(v, str)]:
             terms[name] = " ".join(texts)
     return terms
