@@ -90,12 +90,12 @@ def size_of(site: Site) -> int:
 
 
 MENU = {
-    "one": {"/chart", "/glass", "/uses"},
-    "engineer": {"/feeds", "/messages", "/quarantine"},
+    "one": {"/chart", "/directory", "/glass", "/uses"},
+    "engineer": {"/directory", "/feeds", "/messages", "/quarantine"},
     "officer": {"/sessions", "/feeds", "/review", "/audit", "/uses", "/shreddings"},
     "analyst": {"/uses"},
-    "admin": {"/sessions", "/feeds", "/keys", "/shreddings"},
-    "steward": {"/identity"},
+    "admin": {"/directory", "/sessions", "/feeds", "/keys", "/shreddings"},
+    "steward": {"/directory", "/identity"},
     "nobody": set(),
 }
 
