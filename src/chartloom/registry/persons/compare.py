@@ -8,9 +8,10 @@ from rapidfuzz.distance import OSA, JaroWinkler
 
 from chartloom.registry.persons.comparison import Comparison
 from chartloom.registry.persons.folding import sound, squeeze
-from chartloom.registry.persons.lexicon import classes_of
+from chartloom.registry.persons.lexicon import classes_of, forms_of
 from chartloom.registry.persons.parameters import Parameters
 from chartloom.registry.persons.record import Home, MatchRecord, Number
+from chartloom.registry.persons.spelling import close, glued, lost_first, misheard, misread
 
 _osa = OSA.distance
 _winkler = JaroWinkler.similarity
@@ -18,8 +19,8 @@ _winkler = JaroWinkler.similarity
 
 def compare(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> Comparison:
     """The levels of two records. ``compare(a, b) == compare(b, a)``."""
-    family, family_name = _family(a, b)
-    given, given_name = _given(a, b)
+    family, family_name = _family(a, b, parameters)
+    given, given_name = _given(a, b, parameters)
     if family in _APART and given in _APART and _swapped(a, b):
         family = given = "swapped"
     years = abs(int(a.birth[:4]) - int(b.birth[:4])) if a.birth and b.birth else -1
@@ -47,28 +48,17 @@ def compare(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> Compariso
         a.multiple != 0 or b.multiple != 0,
         given == "similar" and _one_name(a, b, parameters),
         given == "different" and _is_name(a, parameters) and _is_name(b, parameters),
+        _second_name(a.givens, b.givens) if given == "different" else "",
         bool((a.mother_numbers or b.mother_numbers) and _mothers(a, b)),
     )
 
 
-_APART: Final = frozenset({"different", "part", "middle", "initial", "similar", "sound"})
+_APART: Final = frozenset(
+    {"different", "renamed", "part", "middle", "initial", "similar", "sound"}
+)
 
 
-def close(a: str, b: str) -> bool:
-    """Whether two words may be one, mistyped: one edit (two in long words), or nearly so."""
-    if a == b:
-        return True
-    longest = max(len(a), len(b))
-    if longest < 4:
-        return (
-            longest == 3 and len(a) == len(b) and a[0] == b[0] and _osa(a, b, score_cutoff=1) <= 1
-        )
-    if _osa(a, b, score_cutoff=2) <= (2 if longest >= 8 else 1):
-        return True
-    return bool(_winkler(a, b, score_cutoff=0.93) >= 0.93)
-
-
-def _family(a: MatchRecord, b: MatchRecord) -> tuple[str, str]:
+def _family(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> tuple[str, str]:
     if not a.families or not b.families:
         return "missing", ""
     first, second = a.families[0], b.families[0]
@@ -83,6 +73,11 @@ def _family(a: MatchRecord, b: MatchRecord) -> tuple[str, str]:
         if common:
             return "part", common
     if close(first, second):
+        return "close", ""
+    if common := glued(first, second):
+        return "part", common
+    named = parameters.knows_family(first) and parameters.knows_family(second)
+    if not named and (misread(first, second) or misheard(first, second)):
         return "close", ""
     short = min(len(first), len(second)) <= 2
     if sound(first) == sound(second) and not (short and _osa(first, second, score_cutoff=1) > 1):
@@ -99,7 +94,7 @@ def _family(a: MatchRecord, b: MatchRecord) -> tuple[str, str]:
     for one in b.parts if len(b.parts) > 1 else ():
         if close(one, first):
             return "close", ""
-    return "different", ""
+    return "renamed" if a.sex == b.sex == "f" else "different", ""
 
 
 def _part(a: MatchRecord, b: MatchRecord) -> str:
@@ -112,7 +107,7 @@ def _part(a: MatchRecord, b: MatchRecord) -> str:
     return min(common, default="")
 
 
-def _given(a: MatchRecord, b: MatchRecord) -> tuple[str, str]:
+def _given(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> tuple[str, str]:
     if not a.givens or not b.givens:
         return "missing", ""
     first, second = a.givens[0], b.givens[0]
@@ -143,9 +138,40 @@ def _given(a: MatchRecord, b: MatchRecord) -> tuple[str, str]:
             return "nickname", ""
     if first in b.givens[1:] or second in a.givens[1:]:
         return "middle", ""
-    if _similar(first, second) or any(close(r, second) for r in a.roots):
-        return "similar", ""
-    return ("similar" if any(close(r, first) for r in b.roots) else "different"), ""
+    known = _is_name(a, parameters), _is_name(b, parameters)
+    if not all(known):
+        if _misspelt(first, second, *known):
+            return "close", ""
+        if _form_misspelt(a, second) or _form_misspelt(b, first):
+            return "similar", ""
+    return ("similar" if _similar(first, second) else "different"), ""
+
+
+def _misspelt(a: str, b: str, known: bool, other_known: bool) -> bool:
+    """Whether two given names, not both names that people have, are one: misread or misheard, or
+    without its first letter (of a child's name parents change the first letter, not drop it)."""
+    if min(len(a), len(b)) < 2 or not (known or other_known):
+        return False
+    if lost_first(a, b):
+        return known if len(a) > len(b) else other_known
+    return misread(a, b) or (misheard(a, b) and _heads(a) == _heads(b))
+
+
+def _heads(name: str) -> str:
+    return _HEADS.get(name[0], name[0])
+
+
+#: First letters that stand for one sound.
+_HEADS: Final = {"c": "k", "q": "k", "y": "i", "j": "i", "w": "v", "z": "s"}
+
+
+def _form_misspelt(a: MatchRecord, other: str) -> bool:
+    """Whether ``other`` is a misspelling of a form of a's given name: Bill and Wuliam."""
+    return len(other) >= 4 and any(
+        form[0] == other[0] and len(form) >= 4 and close(form, other)
+        for root in a.roots
+        for form in forms_of(root)
+    )
 
 
 def _forms(root: str, first: str, second: str) -> str:
@@ -169,7 +195,19 @@ def _one_name(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> bool:
     if any(root in b.roots for root in a.roots):
         return True
     first, second = a.givens[0], b.givens[0]
-    return first[0] == second[0] and _is_name(a, parameters) is not _is_name(b, parameters)
+    if _is_name(a, parameters) is _is_name(b, parameters):
+        return False
+    if first[1:] == second[1:]:
+        return False
+    return first[0] == second[0] or _form_misspelt(a, second) or _form_misspelt(b, first)
+
+
+def _second_name(a: tuple[str, ...], b: tuple[str, ...]) -> str:
+    """Whether one may go by the second given name that the other has an initial of."""
+    if len(a) < 2 and len(b) < 2:
+        return ""
+    fits = any(g[0] == b[0][0] for g in a[1:]) or any(g[0] == a[0][0] for g in b[1:])
+    return "fits" if fits else "against"
 
 
 def _is_name(record: MatchRecord, parameters: Parameters) -> bool:
@@ -199,14 +237,20 @@ def _crossed(a: MatchRecord, b: MatchRecord) -> bool:
 
 
 def _middle(a: tuple[str, ...], b: tuple[str, ...]) -> str:
-    if len(a) < 2 or len(b) < 2:
-        return "missing"
-    first, second = a[1], b[1]
-    if first == second:
-        return "exact" if len(first) > 1 else "initial"
-    if len(first) == 1 or len(second) == 1:
-        return "initial" if first[0] == second[0] else "different"
-    return "exact" if close(first, second) else "different"
+    """Of further given names the pair that agrees best."""
+    best = 3
+    for first in a[1:]:
+        for second in b[1:]:
+            if len(first) == 1 or len(second) == 1:
+                rank = 1 if first[0] == second[0] else 2
+            else:
+                rank = 0 if close(first, second) or misread(first, second) else 2
+            if rank < best:
+                best = rank
+    return _MIDDLES[best]
+
+
+_MIDDLES: Final = ("exact", "initial", "different", "missing")
 
 
 def _birth(a: MatchRecord, b: MatchRecord) -> str:
@@ -224,7 +268,7 @@ def _birth(a: MatchRecord, b: MatchRecord) -> str:
         return "missing" if abs(int(first[:4]) - int(second[:4])) <= 1 else "different"
     if a.birth_doubt or b.birth_doubt:
         years = abs(int(first[:4]) - int(second[:4]))
-        return "partial" if not years else "missing" if years <= _ESTIMATED else "different"
+        return "partial" if years < 2 else "missing" if years <= _ESTIMATED else "different"
     if first[:4] == second[:4]:
         if first[4:6] == second[6:] and first[6:] == second[4:6]:
             return "swapped"
@@ -233,9 +277,18 @@ def _birth(a: MatchRecord, b: MatchRecord) -> str:
         return "year-and-month" if first[4:6] == second[4:6] else "year"
     if first[4:] == second[4:]:
         return "digit" if _osa(first, second, score_cutoff=1) <= 1 else "day-and-month"
-    if _osa(first, second, score_cutoff=1) <= 1:
+    if _osa(first, second, score_cutoff=1) <= 1 or _next_days(first, second):
         return "digit"
     return "different"
+
+
+def _next_days(a: str, b: str) -> bool:
+    """Whether one is the last day of a month and the other the first of the next."""
+    early, late = (a, b) if a < b else (b, a)
+    if late[6:] != "01" or early[6:] < "28":
+        return False
+    year, month = int(early[:4]), int(early[4:6])
+    return late[:6] == (f"{year}{month + 1:02d}" if month < 12 else f"{year + 1}01")
 
 
 #: Years by which a year of birth that somebody estimated is usually off.

@@ -6,9 +6,20 @@ from typing import Final
 
 import msgspec
 
-#: Every field and its levels, the most alike first. Weights stand in the parameters.
+#: Every field and its levels, the most alike first. Weights stand in the parameters. ``renamed`` are
+#: different family names of two women: they marry.
 LEVELS: Final[dict[str, tuple[str, ...]]] = {
-    "family": ("exact", "former", "part", "close", "sound", "swapped", "different", "missing"),
+    "family": (
+        "exact",
+        "former",
+        "part",
+        "close",
+        "sound",
+        "swapped",
+        "renamed",
+        "different",
+        "missing",
+    ),
     "given": (
         "exact",
         "nickname",
@@ -73,4 +84,7 @@ class Comparison(msgspec.Struct, frozen=True, gc=False):
     multiple: bool = False
     one_name: bool = False  #: similar given names are forms of one name, or one is misspelt
     siblings: bool = False  #: both given names are names that people have
+    #: Different given names: the one's initial of a second name fits the other's name ("fits"), the
+    #: one's second name is known and is another ("against"), or nothing is known of it ("").
+    second_name: str = ""
     mothers_number: bool = False  #: a number of the one is given as the other's mother's

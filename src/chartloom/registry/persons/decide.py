@@ -11,6 +11,7 @@ from chartloom.registry.persons.compare import compare
 from chartloom.registry.persons.comparison import Comparison
 from chartloom.registry.persons.guards import (
     BIRTH_AGREES,
+    FAMILY_APART,
     GIVEN_AGREES,
     OVERLAY,
     Guard,
@@ -134,7 +135,7 @@ def is_overlay(before: MatchRecord, after: MatchRecord, parameters: Parameters) 
         return True
     if c.national == "same":
         # A number that was not written over with the rest does not make one person of two.
-        return c.birth == "different" and c.family == "different" and c.given == "different"
+        return c.birth == "different" and c.family in FAMILY_APART and c.given == "different"
     if c.birth in ("different", "year"):
         return c.sex == "different" or not (c.home == "same" and c.phone == "same")
     return c.birth == "missing" and c.family == "different" and c.sex == "different"

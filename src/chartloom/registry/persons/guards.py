@@ -46,20 +46,24 @@ NEWBORN: Final = Guard("newborn", review=True)
 #: Born on one day near each other: under other family names little else can agree.
 NEWBORN_NEAR: Final = Guard("newborn", review=True, review_bits=-6.0)
 NAMELESS: Final = Guard("no-given-name", review=True)
-OTHER_BIRTH: Final = Guard("other-birth-date", review=True, review_bits=8.0)
+INITIAL: Final = Guard("no-given-name", review=True, link_bits=6.0)
+OTHER_BIRTH: Final = Guard("other-birth-date", review=True, review_bits=10.0, link_bits=10.0)
 #: Two of one name with one home and one telephone, a few years apart, are hardly two.
 OTHER_BIRTH_HOME: Final = Guard("other-birth-date", review=True, link_bits=4.0)
 #: Fathers and sons share name and home: without a date of birth much else has to agree.
 NO_BIRTH: Final = Guard("no-birth-date", review=True, link_bits=12.0)
-NO_BIRTH_NEAR: Final = Guard("no-birth-date", review=True, review_bits=6.0)
-OTHER_MIDDLE: Final = Guard("other-middle-name", review=True)
-NOTHING_IN_COMMON: Final = Guard("nothing-in-common")
-THIN: Final = Guard("thin", review=True, link_bits=6.0)
-THIN_NEAR: Final = Guard("thin", review=True, link_bits=2.0)
+NO_BIRTH_NEAR: Final = Guard("no-birth-date", review=True, review_bits=4.0)
+OTHER_MIDDLE: Final = Guard("other-middle-name", review=True, link_bits=6.0)
+#: Whole names are the same, and nothing else can be compared.
+NOTHING_IN_COMMON: Final = Guard("nothing-in-common", review=True, review_bits=3.0)
+THIN: Final = Guard("thin", review=True, link_bits=2.0)
+#: Twins may have each other's name as a second one.
+SECOND_NAME: Final = Guard("thin", review=True)
 
 GIVEN_AGREES: Final = frozenset({"exact", "nickname", "middle", "close", "swapped"})
 BIRTH_AGREES: Final = frozenset({"exact", "default", "partial", "swapped", "digit"})
 BIRTH_NEAR: Final = frozenset({"day-and-month", "year-and-month"})
+FAMILY_APART: Final = frozenset({"different", "renamed"})
 _FAMILY_AGREES: Final = frozenset({"exact", "former", "part", "close", "sound", "swapped"})
 _NEAR: Final = frozenset({"same", "street", "building", "postal"})
 
@@ -100,7 +104,10 @@ def guard(a: MatchRecord, b: MatchRecord, c: Comparison) -> Guard | None:
     if c.birth not in BIRTH_AGREES:
         return _other_birth(c)
     if c.given == "missing" or c.given == "initial":
-        return None if personal(c) or (c.given == "initial" and _at_home(c)) else NAMELESS
+        if personal(c) or (c.given == "initial" and _at_home(c)):
+            return None
+        fits = c.given == "initial" and c.birth == "exact" and c.family in _FAMILY_AGREES
+        return INITIAL if fits and not c.multiple and c.middle != "different" else NAMELESS
     return _thin(c)
 
 
@@ -112,7 +119,7 @@ def _same_record(c: Comparison) -> Guard | None:
     birth_apart = c.birth in ("different", "year")
     if all_anew(c) and not (c.national == "same" and c.birth == "exact"):
         return OVERLAY
-    if given_apart and (birth_apart or (c.family == "different" and c.birth == "missing")):
+    if given_apart and (birth_apart or (c.family in FAMILY_APART and c.birth == "missing")):
         return OVERLAY
     if birth_apart and c.years >= GENERATION and c.suffix == "different":
         return OVERLAY
@@ -203,13 +210,14 @@ def _thin(c: Comparison) -> Guard | None:
     if personal(c):
         return None
     tied = c.home == "same" or c.phone == "same" or (c.mother == "same" and c.birth == "exact")
+    if c.given == "middle" and (c.multiple or not (c.home == "same" or c.phone == "same")):
+        return SECOND_NAME
     if c.middle == "different" and not (tied and c.given == "exact"):
         return OTHER_MIDDLE
     if tied:
         return None
     if c.birth != "exact":
-        whole = c.family == "exact" and c.given == "exact" and c.birth in ("digit", "swapped")
-        return THIN_NEAR if whole and c.home in _NEAR else THIN
+        return THIN
     if c.family in ("exact", "former", "swapped", "part"):
         return None
     near = c.family in ("close", "sound") and c.given != "middle"

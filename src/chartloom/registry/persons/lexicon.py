@@ -87,5 +87,11 @@ def classes_of(given: str) -> tuple[str, ...]:
     return ()
 
 
+@cache
+def forms_of(root: str) -> tuple[str, ...]:
+    """All names (squeezed) of a class."""
+    return tuple(sorted(name for name, classes in nicknames().items() if root in classes))
+
+
 #: Of pet names, the longest first.
 _PET_ENDINGS: Final = ("ie", "ey", "y", "i", "e")

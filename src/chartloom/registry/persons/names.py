@@ -65,7 +65,7 @@ def family_words(text: str) -> Words:
         return Words("", (), unknown=True)
     named = [w for w in found if w not in lexicon.particles and w not in lexicon.titles]
     named = [_without_prefix(w, lexicon.prefixes) for w in named or found]
-    parts = tuple(squeeze(w) for w in named if not w.isdigit())
+    parts = tuple(squeeze(_lettered(w)) for w in named if not w.isdigit())
     return Words("".join(parts), parts, suffix, baby, order=order)
 
 
@@ -85,8 +85,16 @@ def given_words(text: str) -> Words:
     while len(found) > 1 and found[-1] in _SUFFIXES:
         suffix = _SUFFIXES[found.pop()]
     named = [w for w in found if w not in lexicon.particles and w not in lexicon.titles] or found
-    parts = tuple(squeeze(w) for w in named if not w.isdigit())
+    parts = tuple(squeeze(_lettered(w)) for w in named if not w.isdigit())
     return Words("".join(parts), parts, suffix)
+
+
+def _lettered(word: str) -> str:
+    """Digits that a scanner put into a name, as the letters they stand for: ``r0berto``."""
+    return word if word.isalpha() else word.translate(_DIGITS_READ)
+
+
+_DIGITS_READ: Final = str.maketrans("01568", "olsgb")
 
 
 def _order_in(placeholder: str) -> int:

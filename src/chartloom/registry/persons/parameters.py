@@ -47,6 +47,9 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
     def __post_init__(self) -> None:
         for field, levels in LEVELS.items():
             known = self.weights.get(field, {})
+            for level, older in _CAME_LATER.get(field, {}).items():
+                if level not in known and older in known:
+                    known[level] = known[older]
             if missing := [level for level in levels if level != "missing" and level not in known]:
                 raise ChartloomError(
                     f"The matcher's parameters have no weight for {field}: {', '.join(missing)}.",
@@ -69,6 +72,10 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
         """The same for a given name."""
         return self._rarities[1].get(name, self._unseen[1])
 
+    def knows_family(self, name: str) -> bool:
+        """Whether so many people have this family name that it was counted."""
+        return name in self.families
+
     def knows_given(self, name: str) -> bool:
         """Whether so many people have this given name that it was counted."""
         return name in self.givens
@@ -90,6 +97,9 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
         """Of all content: decisions of equal fingerprints are equal."""
         return hashlib.sha256(dump(self)).hexdigest()[:16]
 
+
+#: Levels that a file may not know yet -> the level that held them before.
+_CAME_LATER: Final = {"family": {"renamed": "different"}}
 
 #: A name adds and takes no more bits than these.
 _RARITY_MAX: Final = 4.0
