@@ -69,9 +69,28 @@ def test_one_person_however_written(change: dict[str, Any]) -> None:
     assert decided({}, change).outcome is Outcome.LINK
 
 
-def test_twins_are_two_persons() -> None:
-    decision = decided(name("Holloway", "Mary"), name("Holloway", "Ruth"))
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (name("Holloway", "Mary", "Ann"), name("Holloway", "Ruth", "C")),
+        (name("Holloway", "Mary", "Ann"), name("Holloway", "Ruth")),
+        (name("Holloway", "Mary"), {**name("Holloway", "Ruth"), "multipleBirthBoolean": True}),
+        (name("Holloway", "Mary"), {**name("Holloway", "Paul"), "gender": "male"}),
+        (
+            {**name("Holloway", "Mary"), **ssn("912345671")},
+            {**name("Holloway", "Ruth"), **ssn("987654322")},
+        ),
+    ],
+    ids=["second names", "one second name", "said", "sex", "numbers"],
+)
+def test_twins_are_two_persons(one: dict[str, Any], other: dict[str, Any]) -> None:
+    decision = decided(one, other)
     assert (decision.outcome, decision.guard, decision.apart) == (Outcome.NEW, "twins", True)
+
+
+def test_nobody_says_twins_so_somebody_looks_and_nothing_joins_them() -> None:
+    decision = decided(name("Holloway", "Mary"), name("Holloway", "Ruth"))
+    assert (decision.outcome, decision.guard, decision.apart) == (Outcome.REVIEW, "twins", True)
 
 
 def test_twins_with_one_number_are_looked_at() -> None:

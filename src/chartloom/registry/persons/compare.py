@@ -47,15 +47,15 @@ def compare(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> Compariso
         a.multiple > 0 and b.multiple > 0 and a.multiple != b.multiple,
         a.multiple != 0 or b.multiple != 0,
         given == "similar" and _one_name(a, b, parameters),
-        given == "different" and _is_name(a, parameters) and _is_name(b, parameters),
+        given in _TWO_NAMES and _is_name(a, parameters) and _is_name(b, parameters),
         _second_name(a.givens, b.givens) if given == "different" else "",
         bool((a.mother_numbers or b.mother_numbers) and _mothers(a, b)),
     )
 
 
-_APART: Final = frozenset(
-    {"different", "renamed", "part", "middle", "initial", "similar", "sound"}
-)
+#: Levels of given names that are not the same.
+_TWO_NAMES: Final = frozenset({"different", "nickname", "middle", "close"})
+_APART: Final = frozenset({"different", "renamed", "part", "middle", "initial", "similar", "sound"})
 
 
 def _family(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> tuple[str, str]:
@@ -154,15 +154,7 @@ def _misspelt(a: str, b: str, known: bool, other_known: bool) -> bool:
         return False
     if lost_first(a, b):
         return known if len(a) > len(b) else other_known
-    return misread(a, b) or (misheard(a, b) and _heads(a) == _heads(b))
-
-
-def _heads(name: str) -> str:
-    return _HEADS.get(name[0], name[0])
-
-
-#: First letters that stand for one sound.
-_HEADS: Final = {"c": "k", "q": "k", "y": "i", "j": "i", "w": "v", "z": "s"}
+    return a[0] == b[0] and (misread(a, b) or misheard(a, b))
 
 
 def _form_misspelt(a: MatchRecord, other: str) -> bool:
@@ -272,7 +264,7 @@ def _birth(a: MatchRecord, b: MatchRecord) -> str:
     if first[:4] == second[:4]:
         if first[4:6] == second[6:] and first[6:] == second[4:6]:
             return "swapped"
-        if _osa(first, second, score_cutoff=1) <= 1:
+        if _osa(first, second, score_cutoff=1) <= 1 or _next_days(first, second):
             return "digit"
         return "year-and-month" if first[4:6] == second[4:6] else "year"
     if first[4:] == second[4:]:

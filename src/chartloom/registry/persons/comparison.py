@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
-#: Every field and its levels, the most alike first. Weights stand in the parameters. ``renamed`` are
-#: different family names of two women: they marry.
+#: Every field and its levels, the most alike first. Weights stand in the parameters. ``renamed``
+#: are different family names of two women: they marry.
 LEVELS: Final[dict[str, tuple[str, ...]]] = {
     "family": (
         "exact",
@@ -83,7 +83,7 @@ class Comparison(msgspec.Struct, frozen=True, gc=False):
     births: bool = False
     multiple: bool = False
     one_name: bool = False  #: similar given names are forms of one name, or one is misspelt
-    siblings: bool = False  #: both given names are names that people have
+    siblings: bool = False  #: the given names differ, and both are names that people have
     #: Different given names: the one's initial of a second name fits the other's name ("fits"), the
     #: one's second name is known and is another ("against"), or nothing is known of it ("").
     second_name: str = ""

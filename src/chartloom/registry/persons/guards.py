@@ -37,6 +37,9 @@ MOTHER_AND_CHILD: Final = Guard("mother-and-child", apart=True)
 NAMESAKE: Final = Guard("namesake", apart=True)
 NAMESAKE_SAME_NUMBER: Final = Guard("namesake-same-number", review=True)
 TWINS: Final = Guard("twins", apart=True)
+#: Nobody says that they were born together, nor what their second names are: children of one day,
+#: or one person who goes by a second name. Somebody looks; nothing joins them.
+ALIKE: Final = Guard("twins", review=True, apart=True, review_bits=2.0)
 TWINS_SAME_NUMBER: Final = Guard("twins-same-number", review=True)
 SIMILAR_GIVEN: Final = Guard("similar-given-name", review=True)
 OTHER_GIVEN: Final = Guard("other-given-name", review=True)
@@ -47,11 +50,14 @@ NEWBORN: Final = Guard("newborn", review=True)
 NEWBORN_NEAR: Final = Guard("newborn", review=True, review_bits=-6.0)
 NAMELESS: Final = Guard("no-given-name", review=True)
 INITIAL: Final = Guard("no-given-name", review=True, link_bits=6.0)
-OTHER_BIRTH: Final = Guard("other-birth-date", review=True, review_bits=10.0, link_bits=10.0)
+OTHER_BIRTH: Final = Guard("other-birth-date", review=True, review_bits=10.0)
+OTHER_BIRTH_NEAR: Final = Guard("other-birth-date", review=True, review_bits=10.0, link_bits=10.0)
 #: Two of one name with one home and one telephone, a few years apart, are hardly two.
 OTHER_BIRTH_HOME: Final = Guard("other-birth-date", review=True, link_bits=4.0)
 #: Fathers and sons share name and home: without a date of birth much else has to agree.
 NO_BIRTH: Final = Guard("no-birth-date", review=True, link_bits=12.0)
+#: One is called Jr or Sr, the other may be his father or son.
+NO_BIRTH_SUFFIX: Final = Guard("no-birth-date", review=True)
 NO_BIRTH_NEAR: Final = Guard("no-birth-date", review=True, review_bits=4.0)
 OTHER_MIDDLE: Final = Guard("other-middle-name", review=True, link_bits=6.0)
 #: Whole names are the same, and nothing else can be compared.
@@ -102,7 +108,10 @@ def guard(a: MatchRecord, b: MatchRecord, c: Comparison) -> Guard | None:
     if c.suffix == "different":
         return NAMESAKE_SAME_NUMBER if c.national == "same" and c.birth == "exact" else NAMESAKE
     if c.birth not in BIRTH_AGREES:
-        return _other_birth(c)
+        held = _other_birth(c)
+        return NO_BIRTH_SUFFIX if held is NO_BIRTH and a.suffix != b.suffix else held
+    if c.multiple and c.siblings and c.national != "same" and c.given != "middle":
+        return SIMILAR_GIVEN
     if c.given == "missing" or c.given == "initial":
         if personal(c) or (c.given == "initial" and _at_home(c)):
             return None
@@ -162,7 +171,17 @@ def _other_given(c: Comparison) -> Guard | None:
         return TWINS
     if c.email == "same" and c.birth == "exact" and c.family in _FAMILY_AGREES:
         return OTHER_GIVEN
-    return TWINS
+    return _second_name(c)
+
+
+def _second_name(c: Comparison) -> Guard:
+    """Two of one family name born on one day: twins, unless one goes by a second name."""
+    near = c.home in _NEAR or c.home == "missing" or c.phone == "same"
+    if not near or c.birth != "exact" or c.family not in _FAMILY_AGREES or c.sex == "different":
+        return TWINS
+    if c.second_name == "fits":
+        return OTHER_GIVEN
+    return TWINS if c.second_name else ALIKE
 
 
 def _one_name(c: Comparison) -> bool:
@@ -193,7 +212,9 @@ def _other_birth(c: Comparison) -> Guard | None:
     if c.birth in BIRTH_NEAR and named and c.given != "close":
         ties = (c.home == "same") + (c.phone == "same") + (c.email == "same") + (c.mother == "same")
         if ties and c.national != "different":
-            return None if ties > 1 and c.years < GENERATION else OTHER_BIRTH
+            if c.years >= GENERATION:
+                return OTHER_BIRTH
+            return None if ties > 1 else OTHER_BIRTH_NEAR
     if c.national == "different":
         return OTHER_PERSON
     whole = c.given == c.family == "exact" and c.middle != "different"

@@ -25,6 +25,7 @@ def keys(record: MatchRecord) -> tuple[str, ...]:
         return tuple(found)
     birth = record.birth if record.birth_doubt < 2 else ""
     whole = _ordered(birth) if len(birth) == 8 else ""
+    years = _years(birth, record.birth_doubt)
     givens = _given_sounds(record)
     families = _family_sounds(record)
     homes = [h for h in record.homes[:2] if h.postal or h.city]
@@ -35,8 +36,6 @@ def keys(record: MatchRecord) -> tuple[str, ...]:
             found[f"bg|{whole}|{name}"] = None
         for name in families[:4]:
             found[f"bf|{whole}|{name}"] = None
-        for door in doors:
-            found[f"bh|{whole}|{door}"] = None
         for phone in phones:
             found[f"bt|{whole}|{phone}"] = None
         for home in homes[:1]:
@@ -46,15 +45,17 @@ def keys(record: MatchRecord) -> tuple[str, ...]:
     for family in families[:2]:
         for given in givens[:2]:
             both = f"{family}|{given}" if family < given else f"{given}|{family}"
-            if birth:
-                found[f"ny|{both}|{birth[:4]}"] = None
+            for year in years:
+                found[f"ny|{both}|{year}"] = None
             if whole:
                 found[f"nd|{both}|{whole[4:]}"] = None
             for home in homes:
                 found[f"np|{both}|{home.postal or home.city}"] = None
-            for phone in phones:
-                found[f"nt|{both}|{phone[-7:]}"] = None
     initial = record.givens[0][0] if record.givens else ""
+    if whole and families:
+        for given in givens[:1]:
+            found[f"gm|{given}|{families[0][0]}|{whole[:6]}"] = None
+            found[f"gd|{given}|{families[0][0]}|{whole[4:]}"] = None
     for family in families[:2] if initial else ():
         for door in doors:
             found[f"fh|{family}|{initial}|{door}"] = None
@@ -78,6 +79,13 @@ def _family_sounds(record: MatchRecord) -> list[str]:
     if len(record.parts) > 1:
         found.update(dict.fromkeys([sound(p) for p in record.parts[:4]]))
     return list(found)
+
+
+def _years(birth: str, doubt: int) -> tuple[str, ...]:
+    """The year of birth; with its neighbours where somebody may have guessed it."""
+    if doubt and len(birth) == 8:
+        return tuple(str(int(birth[:4]) + by) for by in (-1, 0, 1))
+    return (birth[:4],) if birth else ()
 
 
 def _ordered(birth: str) -> str:

@@ -18,6 +18,7 @@ SEEN: Final[dict[str, dict[str, str]]] = {
         "close": "The family names differ by a letter or two",
         "sound": "The family names only sound alike",
         "swapped": "Given and family name are swapped",
+        "renamed": "The family names are different, as a woman's may be who has married",
         "different": "The family names are different",
     },
     "given": {
