@@ -1,5 +1,5 @@
-"""Noise family D, *call*: names dictated on the telephone, typed by patients at a kiosk, and lists of
-practices that were merged from spreadsheets.
+"""Noise family D, *call*: dictated on the telephone, typed by patients at a kiosk, merged from the
+spreadsheets of practices.
 
 Written after the rules stood for families A, B and C, with its rates, and not looked at before it
 was measured.
