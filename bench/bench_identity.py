@@ -40,6 +40,8 @@ from chartloom.registry.persons.metrics import by_group, measure
 from chartloom.simulate.identity import PROFILES, Labelled, generate
 
 FIRST_SEED = 1000
+#: Profiles of which a stream in shuffled order is compared with the batch: one of each family.
+IN_ANY_ORDER = ("desk", "paper", "feed", "call")
 
 
 def figures(measured: Measured) -> dict[str, float]:
@@ -224,7 +226,7 @@ def main(people: int = 6000, seeds: int = 5, splink_sets: int = 3) -> None:
     done: list[Sequence[Labelled]] = []
     everything: list[Groups] = []
     for name in PROFILES:
-        rows, groups, cpu, same = [], [], 0.0, True
+        rows, groups, cpu, same = [], [], 0.0, "not tried"
         for seed in range(FIRST_SEED, FIRST_SEED + seeds):
             labelled = list(generate(seed, people, PROFILES[name]))
             found, errors, records, seconds = ours(labelled)
@@ -232,7 +234,8 @@ def main(people: int = 6000, seeds: int = 5, splink_sets: int = 3) -> None:
             groups.append(errors)
             cpu += seconds
             if seed == FIRST_SEED:
-                same = same_in_any_order(records, seed)
+                if name in IN_ANY_ORDER:
+                    same = str(same_in_any_order(records, seed))
                 done.append(labelled)
         shown = {k: spread([row[k] for row in rows]) for k in rows[0]}
         report.row(
