@@ -97,7 +97,7 @@ def test_neighbouring_days_and_guessed_years(one: str, other: str, level: str) -
 
 
 def test_a_guessed_year_leaves_a_key() -> None:
-    nowhere = {"address": []}
+    nowhere: dict[str, Any] = {"address": []}
     a = record("Castillo", "Daniel", birthDate="1962-01-01", **nowhere)
     b = record("Castillo", "Daniel", birthDate="1963-05-09", **nowhere)
     assert set(keys(a)) & set(keys(b))

@@ -87,7 +87,7 @@ def household(c: Comparison) -> bool:
 def all_anew(c: Comparison) -> bool:
     """Whether what belongs to one person is another's, be the date of birth the same: half of the
     dates that clerks make up are one day, and a date may stay where the rest is written over."""
-    others = (c.family == "different") + (c.sex == "different") + (c.national == "different")
+    others = (c.family in FAMILY_APART) + (c.sex == "different") + (c.national == "different")
     return c.given == "different" and others > 1
 
 

@@ -16,6 +16,7 @@ from chartloom.registry.persons import (
     MatchRecord,
     Pair,
     Parameters,
+    among,
     match_all,
     standardise,
 )
@@ -48,7 +49,8 @@ def evaluate(
     records: dict[str, MatchRecord] | None = None,
     examples: int = 30,
 ) -> Evaluation:
-    """Matches all rows as one set and compares with the truth. Raises ConfigurationError."""
+    """Matches all rows as one set and compares with the truth; thresholds are for as many records
+    as there are. Raises ConfigurationError."""
     if not rows or any(not row.person for row in rows):
         raise ConfigurationError(
             "Not every record says which person it is.",
@@ -57,6 +59,7 @@ def evaluate(
         )
     records = records or standardise_rows(rows)
     start = time.process_time()
+    parameters = among(parameters, len(rows))
     clusters, decisions = match_all(records, parameters)
     seconds = time.process_time() - start
     truth = {row.id: row.person for row in rows}
