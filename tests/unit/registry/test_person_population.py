@@ -92,7 +92,7 @@ def test_a_pair_far_apart_is_decided_otherwise_among_many() -> None:
         outcomes[address["city"]] = [d.outcome for d in found]
     assert outcomes["Fairhaven"] == [Outcome.LINK] * 3
     assert outcomes["Saltport"][0] is Outcome.LINK
-    assert outcomes["Saltport"][-1] is not Outcome.LINK
+    assert outcomes["Saltport"][-1] is Outcome.NEW
 
 
 @pytest.mark.parametrize(

@@ -71,11 +71,12 @@ def among(parameters: Parameters, records: int) -> Parameters:
     doublings = log2(records / parameters.records)
     if doublings <= 0:
         return parameters
+    link_far = round(parameters.link_far + LINK_BITS * doublings, 3)
+    review_far = round(parameters.review_far + REVIEW_BITS * doublings, 3)
+    # Among so many that nothing would be left between the two, what is not linked is not asked.
+    most = parameters.link + link_far - parameters.review
     return msgspec.structs.replace(
-        parameters,
-        link_far=round(parameters.link_far + LINK_BITS * doublings, 3),
-        review_far=round(parameters.review_far + REVIEW_BITS * doublings, 3),
-        records=records,
+        parameters, link_far=link_far, review_far=min(review_far, most), records=records
     )
 
 
