@@ -95,6 +95,22 @@ def test_no_function_of_the_store_shows_what_is_withheld(
     assert [p.state.id for p in shown] == [p.state.id for p in everything][:3]
 
 
+@pytest.mark.parametrize("types", [("Observation",), ("Condition", "Coverage")])
+def test_what_is_left_refers_to_nothing_that_is_withheld(
+    house: House, types: tuple[str, ...]
+) -> None:
+    """Neither in its elements nor in when these were said; the hospital's own are still named."""
+    patients, store = mine(house), house.site.store
+    rules = of.said(deny(*types), patients, house.site.clock.now_us())
+    states = of.chart(house.site, patients)
+    split = of.Split(states, rules)
+    grant = house.site.guard.mint("doctor", Purpose.TREATMENT, patients, withheld=rules)
+    left = store.states(grant, list(states))
+    assert {id: split.shown_in(state) for id, state in left.items()} == dict.fromkeys(left, [])
+    stays = [s.resource for s in left.values() if s.type == "Encounter"]
+    assert any("location" in place for stay in stays for place in stay.get("location", ()))
+
+
 def left_views(store: Any, grant: Grant, split: of.Split) -> dict[Any, Any]:
     """The views of a chart in which nothing else was ever said."""
     parts = defaultdict(list)

@@ -7,6 +7,7 @@ speak of it are not there; and nothing that is left refers to it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, Final
@@ -27,6 +28,9 @@ from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.queries_read import PLACED
 from chartloom.guard.withholding import withholds, without_references
 
+_REFERENCE: Final = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}")
+#: Of the hospital, not of a patient.
+_OF_NOBODY: Final = frozenset({"Practitioner", "PractitionerRole", "Organization", "Location"})
 _CHART: Final = f"""
 SELECT {PLACED} FROM resource
 WHERE source_patient = ANY(%(patients)b::text[]) AND labels & %(forbidden)s::int4 = 0"""  # noqa: S608
@@ -95,7 +99,13 @@ class Withheld:
             if (kept := without_references(value, self._leads_away(state.source_patient)))
             is not None
         }
-        return msgspec.structs.replace(state, resource=resource)
+        gone = self._leads_away(state.source_patient)
+        stamps = {  # keys name what an element of a list refers to
+            key: stamp
+            for key, stamp in state.stamps.items()
+            if not any(gone(reference) for reference in _REFERENCE.findall(key))
+        }
+        return msgspec.structs.replace(state, resource=resource, stamps=stamps)
 
     def _leads_away(self, patient: str) -> Callable[[str], bool]:
         """Of what is not in the chart, its type is all that is known."""
@@ -105,6 +115,8 @@ class Withheld:
             if id in self.gone or not kind or id in self._known:
                 return id in self.gone
             bare = {"resourceType": kind.rpartition("/")[2], "id": id}
+            if bare["resourceType"] in _OF_NOBODY:
+                return False
             return withholds(self._said, patient, bare, 0)
 
         return gone
