@@ -128,3 +128,19 @@ def test_a_use_says_itself_what_it_is_good_for(desk: Desk) -> None:
     assert not use.covers(("p1", "p3"))
     assert msgspec.structs.replace(use, everyone=True).covers(("p3",))
     assert not msgspec.structs.replace(use, persons=()).covers(("p1",))
+
+
+def test_an_export_is_checked_first_and_on_record_before_anything_is_written(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.put()
+    with pytest.raises(ConfigurationError, match="persons"):
+        desk.exporter.export(ANA, "use", ("p3",), tmp_path / "made")
+    monkeypatch.setattr(Exporter, "_look", lambda *_: iter(()))
+    monkeypatch.setattr(Exporter, "_write", lambda *_: None)
+    for folder, what in ((None, "dry-run"), (tmp_path / "made", "ndjson")):
+        before = desk.denials()
+        desk.exporter.export(ANA, "use", ("p1",), folder)
+        event = desk.house.last()
+        assert (desk.denials() - before, event.kind, event.denied) == (1, "export", "")
+        assert what in repr(event)
