@@ -103,6 +103,7 @@ class Crossing:
 
     def requests(self, subject: str) -> Iterator[Attempt]:
         """Everything worth trying by one person, once."""
+        from tests.support import crossing_directory as directory
         from tests.support import crossing_identity as at
         from tests.support import crossing_lists as lists
 
@@ -118,6 +119,7 @@ class Crossing:
             **dict.fromkeys(("/fhir/R4/Patient/$merge", "/fhir/R4/Patient/$unmerge"),
                             lambda subject, method: at.merges(self, subject)),
             **{route: partial(lists.decisions, self, route) for route in lists.ROUTES},
+            **{route: partial(directory.records, self, route) for route in directory.ROUTES},
         }  # fmt: skip
         for path, method in self.routes():
             if path in LEFT_OUT:
