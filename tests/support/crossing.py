@@ -103,9 +103,7 @@ class Crossing:
 
     def requests(self, subject: str) -> Iterator[Attempt]:
         """Everything worth trying by one person, once."""
-        from tests.support import crossing_directory as directory
-        from tests.support import crossing_identity as at
-        from tests.support import crossing_lists as lists
+        from tests.support import crossing_directory, crossing_identity, crossing_lists
 
         makers: dict[str, Callable[[str, str], Iterator[Attempt]]] = {
             "/chart/find": self._searches, "/messages": self._messages, "/glass": self._glass,
@@ -115,11 +113,11 @@ class Crossing:
             "/api/messages": self._messages, "/quarantine": self._quarantine,
             "/shreddings": self._shreddings, "/shreddings/{id}": self._records,
             "/fhir/R4/Patient": self._patients, "/fhir/R4/Patient/$ihe-pix": self._patients,
-            "/identity/pairs/{first}/{second}": partial(at.pairs, self),
+            "/identity/pairs/{first}/{second}": partial(crossing_identity.pairs, self),
             **dict.fromkeys(("/fhir/R4/Patient/$merge", "/fhir/R4/Patient/$unmerge"),
-                            lambda subject, method: at.merges(self, subject)),
-            **{route: partial(lists.decisions, self, route) for route in lists.ROUTES},
-            **{route: partial(directory.records, self, route) for route in directory.ROUTES},
+                            lambda who, method: crossing_identity.merges(self, who)),
+            **{r: partial(m.attempts, self, r) for m in (crossing_directory, crossing_lists)
+               for r in m.ROUTES},
         }  # fmt: skip
         for path, method in self.routes():
             if path in LEFT_OUT:
@@ -128,10 +126,9 @@ class Crossing:
                 yield from makers[path](subject, method)
             elif not (names := re.findall(r"{(\w+)(?::path)?}", path)):
                 yield Attempt(subject, path, path, method)
-            elif path.startswith("/fhir/R4/OperationDefinition/"):
-                yield Attempt(subject, path, "/fhir/R4/OperationDefinition/match")
-            elif path.startswith("/static/"):
-                yield Attempt(subject, path, "/static/x/console.css")
+            elif path.startswith(("/fhir/R4/OperationDefinition/", "/static/")):
+                plain = "/static/x/console.css" if "static" in path else f"{path[:29]}match"
+                yield Attempt(subject, path, plain)
             else:
                 yield from self._filled(subject, path, names)
 

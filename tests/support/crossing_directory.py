@@ -11,7 +11,7 @@ from tests.support.crossing import Attempt, Crossing
 ROUTES = ("/directory/records/{handle}", "/directory/questions/{key}")
 
 
-def records(of: Crossing, route: str, subject: str, method: str) -> Iterator[Attempt]:
+def attempts(of: Crossing, route: str, subject: str, method: str) -> Iterator[Attempt]:
     """Ids of patients and of persons, as they are and as records of the directory are called."""
     base = route[: route.index("{")]
     form = (("word", "nonsense"), ("text", "x")) if method == "POST" else ()

@@ -11,7 +11,7 @@ ROUTES = tuple(
 )
 
 
-def decisions(of: Crossing, route: str, subject: str, method: str) -> Iterator[Attempt]:
+def attempts(of: Crossing, route: str, subject: str, method: str) -> Iterator[Attempt]:
     """About a line that there is not: whoever may decide is told no more than that."""
     form = (("line", "no such line"), ("said", "refuted"))
     for person, expected in of.persons_for(subject).items():
