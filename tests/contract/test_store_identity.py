@@ -58,7 +58,7 @@ def test_twins_stay_two_and_the_decision_says_why(store: PostgresStore) -> None:
     assert persons(store, ["a", "b"]) == {"a": "a", "b": "b"}
     decision = store.decision(everyone(store), ("b", "a"))
     assert decision is not None
-    assert (decision.outcome, decision.guard) == ("new", "twins")
+    assert (decision.outcome, decision.guard) == ("review", "twins")
     assert store.decision(everyone(store), ("a", "nobody")) is None
 
 
