@@ -95,8 +95,8 @@ def test_who_spoke_while_two_were_needed_waits_for_a_second_after_a_rebuild(
     store = store_factory()
     tell(store, *messages([*TAKEN_AWAY]))
     for _ in range(2):
-        (review,) = queue(store)
-        assert (review.pair, str(review.state), review.two) == (("a", "b"), "half", True)
+        (review,) = [r for r in queue(store) if r.pair == ("a", "b")]
+        assert (str(review.state), review.two) == ("half", True)
         assert len(set(persons(store, ["a", "b"]).values())) == 2
         store.rebuild(everyone(store))
         apply_all(store, batch_max=1)

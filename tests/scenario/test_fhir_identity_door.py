@@ -11,10 +11,7 @@ from tests.support.asked_patients import site_of_people
 from tests.support.identity_doors import IdentityDoors, open_doors
 from tests.support.postgres import postgres_server
 
-from chartloom.engines.postgres import PostgresStore
 from chartloom.formats.fhir import validate
-from chartloom.serve import console
-from chartloom.serve.wholeness import BEING_MADE_ANEW, HEADER
 
 __all__ = ["postgres_server"]
 
@@ -286,27 +283,3 @@ def test_each_question_is_one_event_with_its_transaction(doors: IdentityDoors) -
             assert word not in event
     assert set(events[0].fingerprints) == {"family"}
     assert set(events[4].fingerprints) == {"birthdate", "family"}
-
-
-def test_while_charts_are_made_anew_every_answer_says_that_it_is_not_whole(
-    doors: IdentityDoors, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    search = "Patient?" + urlencode({"identifier": f"{HOSP}|4711"})
-    whole, headers = doors.fhir(search)[1:]
-    assert HEADER not in headers
-    monkeypatch.setattr(console, "_ANEW_S", 0.0)
-    monkeypatch.setattr(PostgresStore, "made_anew", lambda *_: True)
-    for asked in ((search,), ("Patient/$match", parameters(ANNA))):
-        status, bundle, headers = doors.fhir(*asked)
-        assert (status, headers[HEADER]) == (200, BEING_MADE_ANEW)
-        assert validate(bundle) == []
-        *persons, last = bundle["entry"]
-        assert bundle["total"] == len(persons) > 0
-        assert last["search"] == {"mode": "outcome"}
-        (issue,) = last["resource"]["issue"]
-        assert (issue["severity"], issue["code"]) == ("information", "incomplete")
-    one = f"Patient/{whole['entry'][0]['resource']['id']}"
-    pix = "Patient/$ihe-pix?" + urlencode({"sourceIdentifier": f"{HOSP}|4711"})
-    for path in (one, pix):
-        assert doors.fhir(path)[2][HEADER] == BEING_MADE_ANEW
-    assert doors.fhir("Patient?" + urlencode({"family": "Nobody-at-all"}))[1]["entry"][0]["search"]

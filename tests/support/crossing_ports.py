@@ -22,6 +22,7 @@ from chartloom.domain import codec, ports
 from chartloom.domain.errors import ChartloomError, GrantRefused
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.store import MessageFilter, ReplayScope
+from chartloom.domain.withholding import DENY, Rule, Withholding
 
 #: Ports whose functions take a grant, and the attribute of a site that implements each.
 PORTS = {
@@ -71,7 +72,8 @@ class PortCrossing:
         for port, attribute in PORTS.items():
             target = getattr(self.house.site, attribute)
             for name, function in inspect.getmembers(port, inspect.isfunction):
-                if "grant" in inspect.signature(function).parameters:
+                # `together` reads nothing; each read within it verifies the grant by itself.
+                if "grant" in inspect.signature(function).parameters and name != "together":
                     yield f"{port.__name__}.{name}", getattr(target, name)
 
     def _arguments(self, name: str, function: Any) -> list[Any]:
@@ -92,7 +94,8 @@ class PortCrossing:
                            f"{p.born[:4]}-{p.born[4:6]}-{p.born[6:]}")),
             "where": self._filter(pick), "scope": ReplayScope(positions=(pick(self._positions),)),
             "who": [pick(self._b_resources)], "numbers": [f"QH|{p.mrn}", f"urn:id:QH|{p.mrn}"],
-            "fingerprint": "none",
+            "fingerprint": "none", 
+            "withheld": (Withholding((pick(self._b),), DENY, (Rule(DENY),)),),
             "before_us": pick((0, 10**16)), "before_id": pick(("", pick(self._b_resources))),
             "sections": (), "series": "",
         }  # fmt: skip

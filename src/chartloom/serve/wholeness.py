@@ -8,11 +8,9 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from chartloom.domain.grant import Grant
-from chartloom.domain.resource import FhirJson
 from chartloom.domain.store import MessageFilter, MessageRow, SearchHit
 from chartloom.serve.console import Console
 from chartloom.serve.freshness import FreshnessLabel, judge, worst
-from chartloom.serve.trouble import MADE_ANEW
 
 #: Why an answer is not whole: messages are applied again, and what is not there may yet come.
 BEING_MADE_ANEW: Final = "charts-made-anew"
@@ -53,22 +51,3 @@ def marked(answer: Response, made_anew: bool) -> Response:
         answer.headers[HEADER] = BEING_MADE_ANEW
     return answer
 
-
-def noted(bundle: FhirJson, made_anew: bool) -> FhirJson:
-    """A searchset that says so itself: by an entry with the search mode ``outcome`` (R4, 3.1.0.1)
-    and the issue type ``incomplete``. It does not count in ``total``."""
-    if not made_anew:
-        return bundle
-    outcome: FhirJson = {
-        "resourceType": "OperationOutcome",
-        "issue": [
-            {
-                "severity": "information",
-                "code": "incomplete",
-                "details": {"coding": [{"code": BEING_MADE_ANEW}], "text": MADE_ANEW.title},
-                "diagnostics": MADE_ANEW.cure,
-            }
-        ],
-    }
-    entry = {"resource": outcome, "search": {"mode": "outcome"}}
-    return {**bundle, "entry": [*bundle.get("entry", ()), entry]}

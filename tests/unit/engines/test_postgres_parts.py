@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chartloom.domain.resource import Contribution
 from chartloom.engines.postgres import queries
 from chartloom.engines.postgres.landing import clean
-from chartloom.engines.postgres.persons import normal, record_numbers
+from chartloom.engines.postgres.persons import record_numbers
 from chartloom.engines.postgres.settings import SETTINGS, configuration, quote
 from chartloom.engines.postgres.stats import (
     BUCKETS,
@@ -22,6 +22,7 @@ from chartloom.engines.postgres.stats import (
     bucket_of,
     percentile_ms,
 )
+from chartloom.registry.persons.lookup import looked_up
 
 MINUTE_US = 60_000_000
 
@@ -94,8 +95,8 @@ def test_clean_text_can_be_stored(text: str) -> None:
 
 
 def test_lookup_values_are_compared_without_case_and_spacing() -> None:
-    assert normal("  De  La\tCRUZ ") == "de la cruz"
-    assert normal("Straße") == normal("STRASSE")
+    assert looked_up("  De  La\tCRUZ ") == "de la cruz"
+    assert looked_up("Straße") == looked_up("STRASSE")
 
 
 def test_durability_is_not_for_sale() -> None:

@@ -29,7 +29,6 @@ from chartloom.serve.client_registry.fhir_params import (
 )
 from chartloom.serve.client_registry.registry import Asker, ClientRegistry, Declined
 from chartloom.serve.console import Console, asking_of, visitor_of
-from chartloom.serve.wholeness import marked, noted
 
 _PIX, _SEARCH, _MATCH = "ITI-83", "ITI-78", "ITI-119"
 _COUNT_MAX: Final = 50
@@ -83,10 +82,7 @@ class _Door:
         purpose = visitor.purpose or Purpose.TREATMENT
         asker = Asker(visitor.principal, purpose, asking_of(request))
         try:
-            # Before what is read, so that what comes while it is read is said too late, not too
-            # early.
-            made_anew = self._console.look_for_gaps()
-            return marked(work(request, asker), made_anew)
+            return work(request, asker)
         except AccessDenied:
             if not visitor.principal.service:
                 raise
@@ -143,7 +139,7 @@ class _Door:
         total = len(page.persons) if not page.after and not after else None
         targets = asked.search.targets
         found = answers.searchset(page.persons, self._registry.domains, base, links, targets, total)
-        return answers.fhir(noted(found, self._console.made_anew))
+        return answers.fhir(found)
 
     def read(self, request: Request, asker: Asker) -> Response:
         """``GET Patient/{id}``: a person, by the id that searches give."""
@@ -179,7 +175,7 @@ class _Door:
         if certain and len(found) > 1:
             found = []  # two persons are none that is certain
         bundle = answers.matches(found, self._registry.domains, _base(request), self._bits)
-        return answers.fhir(noted(bundle, self._console.made_anew))
+        return answers.fhir(bundle)
 
     def cross_reference(self, request: Request, asker: Asker) -> Response:
         """``Patient/$ihe-pix``, with parameters in the address or in the body."""
