@@ -50,4 +50,3 @@ def marked(answer: Response, made_anew: bool) -> Response:
     if made_anew:
         answer.headers[HEADER] = BEING_MADE_ANEW
     return answer
-
