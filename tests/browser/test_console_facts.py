@@ -6,6 +6,7 @@ import html
 import http.client
 import json
 import re
+import unicodedata
 import urllib.parse
 
 import psycopg
@@ -71,6 +72,11 @@ def evidence_links(client: Client, persons: int) -> set[str]:
     return set(links.values())
 
 
+def as_drawn(text: str) -> str:
+    """What would turn writing round, or is not seen, is drawn by its number."""
+    return "".join(f"U+{ord(c):04X}" if unicodedata.category(c) == "Cf" else c for c in text)
+
+
 def test_every_value_of_a_chart_has_exact_evidence(client: Client, site: Site) -> None:
     """Every kind of value on every page: what is marked are spans of the traced mapping, and the
     drawn text is the message's bytes."""
@@ -103,7 +109,7 @@ def test_every_value_of_a_chart_has_exact_evidence(client: Client, site: Site) -
         charset = feed.charset
         for (a, b), shown in marked.items():
             assert any(s <= a and b <= e for s, e in spans), href
-            assert detail.message.body[a:b].decode(charset, "replace") == shown, href
+            assert as_drawn(detail.message.body[a:b].decode(charset, "replace")) == shown, href
     assert unproven <= len(links) // 4
 
 
