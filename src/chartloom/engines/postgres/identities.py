@@ -67,11 +67,12 @@ class IdentitiesPart(StoreBase):
         """Reviews in their order; those of records stand where they do for whoever asks."""
         more = True
         while more:
-            query = queries.REVIEWS
+            query = queries.reviews(
+                state=bool(values["state"]), reason=bool(values["reason"]), after=after is not None
+            )
             if after is not None:
-                query = queries.REVIEWS_AFTER
                 values |= {"low": after[0], "high": after[1]}
-            found = conn.execute(query, values).fetchall()
+            found = conn.execute(query.encode(), values).fetchall()
             yield from (r for r in self._reviews(conn, found) if state in (None, r.state))
             more = len(found) == limit
             after = found[-1][:2] if found else None
@@ -111,8 +112,10 @@ class IdentitiesPart(StoreBase):
     def figures(self, grant: Grant) -> QueueFigures:
         """The queue as a whole."""
         with self._reading(grant) as conn:
-            counted = conn.execute(queries.QUEUE_COUNTS).fetchall()
+            pairs = conn.execute(queries.QUEUE_COUNTS).fetchall()
+            since = conn.execute(queries.QUEUE_OLDEST).fetchone() or (0,)
             of_records = conn.execute(queries.REVIEWS_OF_RECORDS).fetchall()
+            counted = [(*row, since[0]) for row in pairs]
             counted += counts(self._reviews(conn, of_records))
             agreement = conn.execute(queries.QUEUE_AGREEMENT).fetchone() or (0, 0)
             records = conn.execute(queries.RECORDS).fetchone() or (0,)

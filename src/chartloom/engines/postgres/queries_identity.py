@@ -187,36 +187,47 @@ TOLD: Final = call("batch_told", ("text[]",))
 # What people ask
 
 _REVIEW_ROW: Final = "SELECT low, high, weight, since_us, two, reason, state FROM identity_review r"
-#: Where the review of a record stands is for whoever asks: see ``record_reviews``.
-_QUEUE: Final = """
-    WHERE (%(state)s = '' OR state = %(state)s OR low = high)
-        AND (%(reason)s = '' OR reason = %(reason)s)"""
-_QUEUED: Final = "ORDER BY two, weight DESC, low, high LIMIT %(limit)s"
-REVIEWS: Final = f"{_REVIEW_ROW} {_QUEUE} {_QUEUED}"
-REVIEWS_AFTER: Final = f"""{_REVIEW_ROW} {_QUEUE}
-    AND (two, -weight, low, high) > (
-        SELECT a.two, -a.weight, a.low, a.high FROM identity_review a
-        WHERE a.low = %(low)s AND a.high = %(high)s)
-    {_QUEUED}"""
+_QUEUED: Final = "ORDER BY two, rank, low, high LIMIT %(limit)s"
+#: Where the review of a record stands is for whoever asks: see ``record_reviews``. So there are two
+#: halves, of which each is read in the order of an index.
+_REVIEWS: Final = """
+    SELECT low, high, weight, since_us, two, reason, state FROM (
+        (SELECT * FROM identity_review WHERE low <> high{state}{more} {queued})
+        UNION ALL
+        (SELECT * FROM identity_review WHERE low = high{more} {queued})
+    ) r {queued}"""
+_AFTER: Final = """
+    AND (two, rank, low, high) > (
+        SELECT a.two, a.rank, a.low, a.high FROM identity_review a
+        WHERE a.low = %(low)s AND a.high = %(high)s)"""
+
+
+def reviews(*, state: bool, reason: bool, after: bool) -> str:
+    """Reviews in the order of the queue, %(limit)s of them.
+
+    state: only pairs in %(state)s; reason: only those for %(reason)s; after: only what comes behind
+    the pair of %(low)s and %(high)s.
+    """
+    return _REVIEWS.format(
+        state=" AND state = %(state)s" if state else "",
+        more=(" AND reason = %(reason)s" if reason else "") + (_AFTER if after else ""),
+        queued=_QUEUED,
+    )
+
+
 REVIEW_ONE: Final = f"{_REVIEW_ROW} WHERE low = %s AND high = %s"
 
-QUEUE_COUNTS: Final = """
-    SELECT state, reason, count(*), min(since_us) FROM identity_review WHERE low <> high
-    GROUP BY state, reason"""
+#: Of pairs; counted as they are written.
+QUEUE_COUNTS: Final = "SELECT state, reason, count FROM identity_counts()"
+QUEUE_OLDEST: Final = """
+    SELECT since_us FROM identity_review WHERE low <> high AND state <> 'closed'
+    ORDER BY since_us LIMIT 1"""
 REVIEWS_OF_RECORDS: Final = f"{_REVIEW_ROW} WHERE low = high"
 RECORDS: Final = "SELECT identity_records()"
 #: Of pairs about which two people or more spoke: those who said the same last, and the others.
 QUEUE_AGREEMENT: Final = """
-    SELECT count(*) FILTER (WHERE said = 1), count(*) FILTER (WHERE said > 1) FROM (
-        SELECT count(DISTINCT last.one) AS said FROM (
-            SELECT DISTINCT ON (least(surviving, prior), greatest(surviving, prior), actor)
-                least(surviving, prior) AS low, greatest(surviving, prior) AS high, actor,
-                kind <> 'unlink' AS one, kind
-            FROM link WHERE actor <> '' AND surviving <> prior
-            ORDER BY 1, 2, 3, event_us DESC, position DESC, ordinal DESC
-        ) last WHERE last.kind <> 'withdraw'
-        GROUP BY last.low, last.high HAVING count(DISTINCT last.actor) > 1
-    ) pairs"""
+    SELECT count(*) FILTER (WHERE agreed), count(*) FILTER (WHERE NOT agreed)
+    FROM identity_spoken"""
 
 _DECISION_ROW: Final = """
     SELECT d.low, d.high, d.outcome, d.weight, d.rule, d.guard, d.evidence, p.fingerprint,

@@ -20,8 +20,8 @@ COUNTED_MAX: Final = 5_000
 #: Of each state, so many are counted for the head of the queue; "500+" is enough there.
 HEAD_MAX: Final = 500
 _STEP: Final = 500
-#: Reviews read at once for the next one.
-_NEAR: Final = 8
+#: Reviews read at once for the next one: those around a pair are often answered too.
+_NEAR: Final = 50
 
 #: What a visitor can choose to see: name -> (title, states).
 VIEWS: Final[dict[str, tuple[str, tuple[ReviewState, ...]]]] = {
