@@ -203,8 +203,9 @@ def test_what_the_decision_reads(told: PostgresStore) -> None:
     hear(told, feeds={"clinic": (clinic, load_mapping("fhir"))})
     (other,) = {h.source_patients[0] for h in told.recent_persons(asking)} - {patient}
     (found,) = facts.consents(asking, [patient, other])
-    assert found["patient"]["reference"] == f"Patient/{other}"
-    assert found["provision"]["type"] == "deny"
+    assert found.resource["patient"]["reference"] == f"Patient/{other}"
+    assert found.resource["provision"]["type"] == "deny"
+    assert (found.opens, found.anew) == (True, False)
 
 
 def test_care_is_behind_row_level_security(told: PostgresStore) -> None:

@@ -13,7 +13,7 @@ from tests.support.clock import FakeClock
 from tests.support.memory_audit import MemoryAudit
 from tests.support.memory_doors import MemoryGlass, MemoryUses
 
-from chartloom.domain.access import Target
+from chartloom.domain.access import KnownConsent, Target
 from chartloom.domain.grant import Purpose
 from chartloom.domain.labels import Label
 from chartloom.guard import Guard
@@ -43,7 +43,7 @@ class Ward(Facts):
         return {p: Target(True, ABOUT[p]) for p in positions if p in ABOUT}
 
     def consents(self, grant: object, source_patients: Sequence[str]) -> list[Any]:
-        return list(self.said)
+        return [KnownConsent(said) for said in self.said]
 
 
 class House:

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from chartloom.chart.relations import RELATED_TYPES, Relation, parents_of, relations
-from chartloom.domain.access import KnownOfPerson, Target
+from chartloom.domain.access import KnownConsent, KnownOfPerson, Target
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
 from chartloom.domain.labels import OF_THE_PERSON, mask
@@ -48,11 +48,13 @@ class ScannedFacts:
         known = {k.source_patients: k for k in (self.known_of(grant, p) for p in source_patients)}
         return [k for members, k in known.items() if members]
 
-    def consents(self, grant: Grant, source_patients: Sequence[str]) -> list[FhirJson]:
+    def consents(self, grant: Grant, source_patients: Sequence[str]) -> list[KnownConsent]:
         self._scan(grant)
         wanted = set(source_patients)
         return [
-            s.resource for s in self._states if s.type == "Consent" and s.source_patient in wanted
+            KnownConsent(s.resource)
+            for s in self._states
+            if s.type == "Consent" and s.source_patient in wanted
         ]
 
     def related_to(self, grant: Grant, who: Sequence[str]) -> list[Relation]:

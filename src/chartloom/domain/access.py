@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from chartloom.domain.grant import Purpose
+from chartloom.domain.resource import FhirJson
 
 #: Subjects of keys and rows that are about no patient. Source patient ids are UUIDs, so that none
 #: is ever equal to one of these; a grant that names one of them opens exactly these records.
@@ -59,6 +60,15 @@ class KnownOfPerson(msgspec.Struct, frozen=True):
     relations: tuple[Relation, ...] = ()
     labels: int = 0
     person_labels: int = 0
+
+
+class KnownConsent(msgspec.Struct, frozen=True):
+    """A FHIR Consent of a patient. opens: what it permits counts, not only what it denies. anew:
+    everything is derived anew, so that what it says of single things cannot be judged yet."""
+
+    resource: FhirJson
+    opens: bool = True
+    anew: bool = False
 
 
 class Target(msgspec.Struct, frozen=True):

@@ -115,6 +115,17 @@ def consent_facts(
     return ConsentFacts(frozenset(denied), frozenset(opened), tuple(withheld))
 
 
+def while_anew(said: ConsentFacts, opening: ConsentFacts) -> ConsentFacts:
+    """What holds while everything is derived anew: all denials of before and of now.
+
+    opening: of those Consents alone whose permits count; others are told in part only. What is
+    withheld by class closes all: what a thing is may be told later than the thing.
+    """
+    denied = frozenset({EVERYTHING}) if said.withheld else said.denied
+    opened = frozenset() if EVERYTHING in denied else opening.permitted - denied
+    return ConsentFacts(denied, opened, said.withheld)
+
+
 def _all(rules: Iterable[Rule]) -> Iterator[Rule]:
     for rule in rules:
         yield rule

@@ -15,13 +15,13 @@ from typing import Final, Protocol
 
 import msgspec
 
-from chartloom.domain.access import KnownOfPerson
+from chartloom.domain.access import KnownConsent, KnownOfPerson
 from chartloom.domain.grant import EVERYONE, Grant, Purpose
 from chartloom.domain.labels import labels_of
 from chartloom.domain.ports import AccessFacts, Clock, GlassRecords
 from chartloom.domain.resource import FhirJson
 from chartloom.domain.withholding import Withholding
-from chartloom.guard.consent import consent_facts
+from chartloom.guard.consent import consent_facts, while_anew
 from chartloom.guard.policy import PersonFacts, Windows, counts, relations_now
 from chartloom.guard.staff import Principal, resolve
 
@@ -180,9 +180,9 @@ class Gatherer:
         what reads under the grant.
         """
         wanted = [p for person in persons for p in person.source_patients]
-        of: dict[str, list[FhirJson]] = {}
+        of: dict[str, list[KnownConsent]] = {}
         for consent in self.facts.consents(self.grant(), wanted) if wanted else ():
-            of.setdefault(_subject(consent), []).append(consent)
+            of.setdefault(_subject(consent.resource), []).append(consent)
         if not of:
             return list(persons)
         ids = who.principal.practitioners | who.principal.departments
@@ -191,7 +191,12 @@ class Gatherer:
         for person in persons:
             # One that names nobody is believed to be about whoever it came with.
             consents = [c for p in (*person.source_patients, "") for c in of.get(p, ())]
-            said = consent_facts(consents, ids, purpose, now_us, person.source_patients)
+            said = consent_facts(
+                [c.resource for c in consents], ids, purpose, now_us, person.source_patients
+            )
+            if any(c.anew for c in consents):
+                opening = [c.resource for c in consents if c.opens]
+                said = while_anew(said, consent_facts(opening, ids, purpose, now_us))
             answers.append(
                 msgspec.structs.replace(
                     person,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chartloom.chart.times import to_us
 from chartloom.domain.grant import Purpose
-from chartloom.guard.consent import ConsentFacts, consent_facts
+from chartloom.guard.consent import ConsentFacts, consent_facts, while_anew
 
 NOW = to_us("2024-06-15T12:00:00Z")
 TREAT, RESEARCH, QUALITY = Purpose.TREATMENT, Purpose.RESEARCH, Purpose.QUALITY
@@ -290,3 +290,19 @@ def test_any_json_is_judged(anything: Any) -> None:
     facts(
         {"resourceType": "Consent", "status": "active", "scope": anything, "policyRule": anything}
     )
+
+
+def test_while_everything_is_derived_anew_the_stricter_wins() -> None:
+    """A permit that is only half told opens nothing; a class that is withheld closes all."""
+    opened, closed = (
+        consent(permit(securityLabel=labels("HIV", "ETH"))),
+        consent(deny(securityLabel=labels("HIV"))),
+    )
+    said = facts(opened, closed)
+    assert while_anew(said, facts(opened)).permitted == {"ETH"}
+    assert while_anew(said, facts()).permitted == frozenset()
+    assert while_anew(said, facts()).denied == {"HIV"}
+    by_class = facts(consent(deny(**{"class": [{"code": "Observation"}]})), opened)
+    strict = while_anew(by_class, facts(opened))
+    assert (strict.denied, strict.permitted) == (ALL, frozenset())
+    assert strict.withheld == by_class.withheld != ()

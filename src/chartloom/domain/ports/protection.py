@@ -9,6 +9,7 @@ from typing import Protocol
 from chartloom.domain.access import (
     DataUse,
     Glass,
+    KnownConsent,
     KnownOfPerson,
     Relation,
     Shredding,
@@ -107,8 +108,9 @@ class AccessFacts(Protocol):
         """
         ...
 
-    def consents(self, grant: Grant, source_patients: Sequence[str]) -> list[FhirJson]:
-        """The FHIR Consents of some source patients, opened."""
+    def consents(self, grant: Grant, source_patients: Sequence[str]) -> list[KnownConsent]:
+        """The FHIR Consents of some source patients, opened. While everything is derived anew, also
+        those that held before it began."""
         ...
 
     def related_to(self, grant: Grant, who: Sequence[str]) -> list[Relation]:

@@ -146,9 +146,9 @@ class StoreBase:
         with self._reading(grant) as conn:
             yield conn
 
-    def _withheld(self, conn: Connection, grant: Grant) -> Withheld:
+    def _withheld(self, conn: Connection, grant: Grant, closed: Sequence[str] = ()) -> Withheld:
         """What the grant leaves out by class; asks nothing if there is nothing."""
-        return self.withheld(conn, grant, grant.withheld)
+        return Withheld(grant, grant.withheld, self._bodies, conn, closed)
 
     def withheld(self, conn: Connection, grant: Grant, withheld: Sequence[Withholding]) -> Withheld:
         """What would be left out, read under a grant that shows it (``conn`` is in its

@@ -5,6 +5,8 @@ names; that a bed is in a ward is added when it is asked for (``chart.relations.
 the directory may learn it later.
 """
 
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +14,7 @@ from typing import Any, Final
 
 from chartloom.chart.relations import below, upwards
 from chartloom.domain.access import Relation, RelationKind
+from chartloom.engines.postgres import held
 from chartloom.engines.postgres.bulk import Table
 from chartloom.engines.postgres.connect import Connection
 
@@ -28,18 +31,14 @@ CARE: Final = Table(
     ),
 )
 
-_OF: Final = """
-    SELECT source_patient, who, kind, start_us, end_us FROM care
+_OF: Final = f"""
+    SELECT source_patient, who, kind, start_us, end_us FROM {held.CARE} c
     WHERE source_patient = ANY(%b::text[])"""
-_TO: Final = """
-    SELECT source_patient, who, kind, start_us, end_us FROM care WHERE who = ANY(%b::text[])
+_TO: Final = f"""
+    SELECT source_patient, who, kind, start_us, end_us FROM {held.CARE} c
+    WHERE who = ANY(%b::text[])
         AND start_us < %s AND (end_us = 0 OR end_us >= %s)
     ORDER BY start_us DESC LIMIT %s"""
-_LABELS: Final = """
-    SELECT p, coalesce((SELECT labels FROM person_label l WHERE l.source_patient = p), 0),
-        (SELECT coalesce(bit_or(r.labels), 0) FROM resource r
-            WHERE r.source_patient = p AND r.labels <> 0)
-    FROM unnest(%b::text[]) p"""
 
 #: More relations than this of one place or person are cut, the oldest first.
 RELATED_MAX: Final = 100_000
@@ -74,7 +73,7 @@ def labels_of_persons(
     conn: Connection, source_patients: Sequence[str]
 ) -> dict[str, tuple[int, int]]:
     """Source patient -> mask of the person's labels, and of those of the data there is."""
-    rows = conn.execute(_LABELS, (list(source_patients),), binary=True).fetchall()
+    rows = conn.execute(held.LABELS, (list(source_patients),), binary=True).fetchall()
     return {patient: (person, data) for patient, person, data in rows}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from time import monotonic
 from typing import Any
 
 from chartloom.domain.chart import PlacedState, Section, SectionView, ViewKey
@@ -10,9 +11,9 @@ from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
 from chartloom.domain.resource import ResourceState
 from chartloom.domain.store import SearchHit
-from chartloom.engines.postgres import queries, queries_read
+from chartloom.engines.postgres import held, queries, queries_read
 from chartloom.engines.postgres.base import StoreBase
-from chartloom.engines.postgres.compartments import forbidden
+from chartloom.engines.postgres.compartments import forbidden, sees_everything
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.persons import blinds
 from chartloom.engines.postgres.withheld import placed
@@ -21,6 +22,8 @@ from chartloom.engines.postgres.withheld import placed
 SEARCH_FIELDS = ("identifier", "family", "given", "birthdate")
 
 _FOREVER_US = 2**62
+#: How long it may take until it is noticed that everything is derived anew.
+_HOLDING_S = 1.0
 #: How many of the newest bundles ``recent_persons`` looks at.
 _RECENT_WINDOW = 2000
 _EVERY_SECTION = [int(s) for s in Section if s is not Section.NONE]
@@ -28,6 +31,8 @@ _EVERY_SECTION = [int(s) for s in Section if s is not Section.NONE]
 
 class ChartsPart(StoreBase):
     """Implements the ``Charts`` port."""
+
+    _holding_known: tuple[float, bool] = (-1e9, False)
 
     def find_persons(
         self, grant: Grant, field: str, value: str, limit: int = 20
@@ -105,14 +110,31 @@ class ChartsPart(StoreBase):
         if not covered:
             return []
         with self._reading(grant) as conn:
-            withheld = self._withheld(conn, grant)
-            partly = withheld.concerns(covered)
+            withheld = self._withheld(conn, grant, self._closed(conn, grant, covered))
+            partly = [p for p in covered if p in withheld.folded]
             whole = [p for p in covered if p not in partly]
             asked = (whole, forbidden(grant))
             rows = conn.execute(queries_read.SECTIONS, asked, binary=True).fetchall()
             rest = withheld.sections(partly) if partly else []
         views = [self._bodies.open_view(grant, *row) for row in rows]
         return sorted([*views, *rest], key=lambda view: _order(view.key)) if rest else views
+
+    def _closed(self, conn: Connection, grant: Grant, patients: Sequence[str]) -> Sequence[str]:
+        """Those of whom row-level security shows no view while everything is derived anew, since
+        the grant does not open labels that something had before: they are folded from the rest.
+
+        Asked for once in a while, so that reading costs no more: until it is noticed, they are
+        empty.
+        """
+        at_s, holding = self._holding_known
+        if monotonic() - at_s >= _HOLDING_S:
+            row = conn.execute(held.IS_HOLDING).fetchone()
+            holding = row is not None and bool(row[0])
+            self._holding_known = (monotonic(), holding)
+        if not holding or sees_everything(grant):
+            return ()
+        rows = conn.execute(held.CLOSED, (list(patients), forbidden(grant)), binary=True)
+        return [row[0] for row in rows.fetchall()]
 
     def speakers(
         self,

@@ -14,28 +14,24 @@ from typing import Any, Final
 import msgspec
 
 from chartloom.chart.relations import parents_of
-from chartloom.domain.access import KnownOfPerson, Relation, Target
+from chartloom.domain.access import KnownConsent, KnownOfPerson, Relation, Target
 from chartloom.domain.grant import Grant
 from chartloom.domain.labels import BIT, Label
 from chartloom.domain.resource import FhirJson, ResourceState
 from chartloom.domain.withholding import Withholding
+from chartloom.engines.postgres import held
 from chartloom.engines.postgres.access import claim
 from chartloom.engines.postgres.care import labels_of_persons, patients_of, relations_of
 from chartloom.engines.postgres.connect import Connection
-from chartloom.engines.postgres.queries import STATE
 from chartloom.engines.postgres.queries_read import PERSONS_OF
 from chartloom.engines.postgres.store import PostgresStore
 
-_CONSENTS: Final = f"""
-    SELECT {STATE} FROM resource
-    WHERE source_patient = ANY(%b::text[]) AND section = 0 AND type = 'Consent'"""  # noqa: S608
 _DIRECTORY: Final = """
     SELECT id, source_patient, directory, revision, body, labels FROM resource
     WHERE directory AND type IN ('Practitioner', 'Location', 'Organization')"""
 _DIRECTORY_SIZE: Final = """
     SELECT count(*) FROM resource
     WHERE directory AND type IN ('Practitioner', 'Location', 'Organization')"""
-_HOLDERS: Final = "SELECT source_patient FROM record_number WHERE blind = ANY(%b::bytea[])"
 _OF_RESOURCE: Final = "SELECT source_patient FROM resource WHERE id = %s"
 _OF_MESSAGES: Final = """
     SELECT position, source_patient FROM landing WHERE position = ANY(%(positions)s::int8[])
@@ -110,11 +106,15 @@ class PostgresFacts:
             related.setdefault(relation.source_patient, []).append(relation)
         return _person(members, related, labels_of_persons(conn, members))
 
-    def consents(self, grant: Grant, source_patients: Sequence[str]) -> list[FhirJson]:
-        """The FHIR Consents of some source patients, opened."""
+    def consents(self, grant: Grant, source_patients: Sequence[str]) -> list[KnownConsent]:
+        """The FHIR Consents of some source patients, opened; also those that held before."""
+        asked = {"patients": list(source_patients)}
         with self._store.entered(grant) as conn:
-            rows = conn.execute(_CONSENTS, (list(source_patients),), binary=True).fetchall()
-        return [self._state(grant, row).resource for row in rows]
+            rows = conn.execute(held.CONSENTS, asked, binary=True).fetchall()
+        return [
+            KnownConsent(self._state(grant, row).resource, opens, anew)
+            for opens, anew, *row in rows
+        ]
 
     def related_to(self, grant: Grant, who: Sequence[str]) -> list[Relation]:
         """All relations of patients to any of these directory resources."""
@@ -142,7 +142,7 @@ class PostgresFacts:
         spelled = [s for n in numbers for s in (n, f"urn:id:{n}")]
         blinds = [self._store.guard.blind("record", number) for number in spelled]
         with self._store.entered(grant) as conn:
-            rows = conn.execute(_HOLDERS, (blinds,), binary=True).fetchall()
+            rows = conn.execute(held.HOLDERS, {"blinds": blinds}, binary=True).fetchall()
         return frozenset(row[0] for row in rows)
 
     def target_of_resource(self, grant: Grant, resource_id: str) -> Target:

@@ -23,6 +23,7 @@ from chartloom.domain.store import (
 )
 from chartloom.engines.postgres import (
     excerpts,
+    held,
     migrate,
     queries,
     queries_commit,
@@ -332,6 +333,7 @@ class MessagesPart(StoreBase):
         self._verify_for_all(grant)
         with self._admin.use() as conn, conn.transaction():
             conn.execute(queries_read.LANES_LOCK)
+            conn.execute(held.HOLD)
             conn.execute(queries_read.DERIVED_EMPTY)
             conn.execute(queries_read.TOTALS_EMPTY)
             conn.execute(queries_read.LANES_REWIND)

@@ -59,11 +59,21 @@ class Rule(StrEnum):
                 OR (SELECT {_QUEUE})
                 OR source_patient = ANY ((SELECT access_persons())::text[]))
             AND labels & (SELECT access_forbidden()) = 0"""
-    #: What is about the hospital is open to any grant.
+    #: What is about the hospital is open to any grant. While everything is derived anew, what was
+    #: labelled before stays so: the words that say it may come later in the log.
     RESOURCE = """(SELECT access_all())
         OR ((SELECT access_everyone()) OR directory AND (SELECT access_granted())
                 OR source_patient = ANY ((SELECT access_persons())::text[]))
-            AND labels & (SELECT access_forbidden()) = 0"""
+            AND labels & (SELECT access_forbidden()) = 0
+            AND ((SELECT NOT holding()) OR NOT EXISTS (SELECT FROM held_resource h
+                WHERE h.id = resource.id AND h.labels & (SELECT access_forbidden()) <> 0))"""
+    #: Then what was folded from half of a chart is closed as a whole, if any of it was labelled.
+    VIEW = """(SELECT access_all())
+        OR ((SELECT access_everyone()) OR source_patient = ANY ((SELECT access_persons())::text[]))
+            AND labels & (SELECT access_forbidden()) = 0
+            AND ((SELECT NOT holding()) OR NOT EXISTS (SELECT FROM held_resource h
+                WHERE h.source_patient = view.source_patient
+                    AND h.labels & (SELECT access_forbidden()) <> 0))"""
     #: What a message holds is known once it was applied; before, only a grant for all labels.
     LANDING = f"""(SELECT access_all())
         OR ((SELECT access_everyone()) OR source_patient = ANY ((SELECT access_persons())::text[]))
@@ -107,7 +117,7 @@ TABLES: Final[dict[str, Table]] = {
     "outcome": Table(Rule.LABELLED, worker="S(position)", serve="SD"),
     "bundle": Table(Rule.LABELLED, worker="S", serve="SD"),
     "resource": Table(Rule.RESOURCE, worker="S", serve="S"),
-    "view": Table(Rule.LABELLED, serve="S"),
+    "view": Table(Rule.VIEW, serve="S"),
     "person": Table(Rule.PERSON, worker="SU", serve="S"),
     "record_number": Table(Rule.PERSON, worker="S", serve="S"),
     "link": Table(Rule.LINK, worker="S", serve="SD"),
@@ -123,6 +133,14 @@ TABLES: Final[dict[str, Table]] = {
     "identifier": Table(Rule.PERSON, serve="S"),
     "care": Table(Rule.PERSON, serve="S"),
     "person_label": Table(Rule.PERSON, serve="S"),
+    # What held before everything is derived anew; only functions write it.
+    "held": Table(Rule.SITE),
+    "held_person": Table(Rule.PERSON, serve="S"),
+    "held_label": Table(Rule.PERSON, serve="S"),
+    "held_resource": Table(Rule.PERSON, worker="S", serve="S"),  # policies look it up
+    "held_consent": Table(Rule.LABELLED, serve="S"),
+    "held_care": Table(Rule.PERSON, serve="S"),
+    "held_number": Table(Rule.PERSON, serve="S"),
     "feed_minute_in": Table(Rule.SITE, ingest="SIU", serve="S"),
     "feed_minute_out": Table(Rule.SITE, serve="SIU"),
     "feed_total": Table(Rule.SITE, serve="S"),
@@ -193,6 +211,10 @@ FUNCTIONS: Final[dict[str, frozenset[Role]]] = {
     "link_spoken": frozenset(),
     "link_counted": frozenset(),
     "made_anew": frozenset({Role.SERVE}),
+    "holding": frozenset({Role.WORKER, Role.SERVE}),
+    "held_until": frozenset({Role.SERVE}),
+    "hold_facts": frozenset(),
+    "release_facts": frozenset(),
     "audit_chain": frozenset(),
     "require_audit_reader": frozenset(),
     "audit_read": frozenset({Role.SERVE}),

@@ -6,14 +6,15 @@ Only constants are put together here; every value is bound.
 
 from __future__ import annotations
 
+from chartloom.engines.postgres.held import PERSON
 from chartloom.engines.postgres.queries import STATE
 
 # Persons
 
-PERSONS_OF = """
+PERSONS_OF = f"""
 SELECT m.person_id, array_agg(m.source_patient ORDER BY m.source_patient)
-FROM person m WHERE m.person_id IN (
-    SELECT person_id FROM person
+FROM {PERSON} m WHERE m.person_id IN (
+    SELECT person_id FROM {PERSON} a
     WHERE source_patient = ANY(%(ids)b::text[]) OR person_id = ANY(%(ids)b::text[]))
 GROUP BY m.person_id"""
 

@@ -4,6 +4,8 @@ Each trait is a blind fingerprint. A value that is not known exactly is asked fo
 (``family^``): the first letters of names are indexed beside the names.
 """
 
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -12,19 +14,20 @@ from typing import Final
 from chartloom.domain.grant import Grant
 from chartloom.domain.store import SearchHit
 from chartloom.engines.postgres.base import StoreBase
+from chartloom.engines.postgres.held import PERSON
 from chartloom.engines.postgres.persons import blinds
 from chartloom.engines.postgres.traits import starts
 
 #: Candidates are persons of whom one record carries all traits, in the order of their ids.
-_CANDIDATES: Final = """
-SELECT DISTINCT p.person_id FROM identifier i JOIN person p USING (source_patient)
-WHERE i.blind = ANY(%(w0)b::bytea[]) AND p.person_id > %(after)s{also}
+_CANDIDATES: Final = f"""
+SELECT DISTINCT p.person_id FROM identifier i JOIN {PERSON} p USING (source_patient)
+WHERE i.blind = ANY(%(w0)b::bytea[]) AND p.person_id > %(after)s{{also}}
 ORDER BY p.person_id LIMIT %(limit)s"""
 _ALSO: Final = """
     AND EXISTS (SELECT FROM identifier j
         WHERE j.source_patient = i.source_patient AND j.blind = ANY(%(w{n})b::bytea[]))"""
-_MEMBERS: Final = """
-SELECT person_id, array_agg(source_patient ORDER BY source_patient) FROM person
+_MEMBERS: Final = f"""
+SELECT person_id, array_agg(source_patient ORDER BY source_patient) FROM {PERSON} p
 WHERE person_id = ANY(%b::text[]) GROUP BY person_id ORDER BY person_id"""
 
 #: More traits than this narrow nothing down any further.

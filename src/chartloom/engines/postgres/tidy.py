@@ -10,7 +10,7 @@ import psycopg
 from psycopg import errors
 
 from chartloom.domain.errors import NotFound, StoreDefect, StoreUnavailable
-from chartloom.engines.postgres import migrate, queries_tidy
+from chartloom.engines.postgres import held, migrate, queries_tidy
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.connect import Connection
 
@@ -82,6 +82,7 @@ class TidyPart(StoreBase):
                 done.issue_day += run(queries_tidy.ISSUES_ADD_UP, today - 1)
                 done.outbox = run(queries_tidy.OUTBOX_FORGET, now_us - keep.outbox_days * _DAY_US)
                 done.landed_key = run(queries_tidy.KEYS_FORGET, floor)
+                conn.execute(held.RELEASE)  # what held until all was derived anew
             except (errors.DeadlockDetected, errors.SerializationFailure):
                 pass  # a writer was faster; the rest has time until the next call
             except psycopg.ProgrammingError as error:

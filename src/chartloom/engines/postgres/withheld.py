@@ -49,15 +49,30 @@ WHERE m.position = ANY(%(positions)b::int8[])
     AND (o.position IS NULL OR o.quarantine <> '' OR o.unmapped_count > 0)"""
 
 
+#: Whether what things are may be told later than the things. Whoever asked it in a transaction has
+#: a lock on what a rebuild empties, so that none begins before the transaction is over.
+_ANEW: Final = "SELECT holding() WHERE NOT EXISTS (SELECT FROM resource WHERE false)"
+
+
 class Withheld:
-    """One read under a grant that carries what is withheld."""
+    """One read under a grant that carries what is withheld.
+
+    closed: patients whose views are folded again from what the grant opens, for another reason.
+    """
 
     def __init__(
-        self, grant: Grant, said: Sequence[Withholding], bodies: Bodies, conn: Connection
+        self,
+        grant: Grant,
+        said: Sequence[Withholding],
+        bodies: Bodies,
+        conn: Connection,
+        closed: Sequence[str] = (),
     ) -> None:
         self._grant, self._said, self._bodies, self._conn = grant, said, bodies, conn
         #: Whose data is concerned.
         self.patients = sorted({p for w in said for p in w.source_patients})
+        #: Whose views are folded again.
+        self.folded = sorted({*self.patients, *closed})
 
     def concerns(self, source_patients: Iterable[str]) -> list[str]:
         """Those of some source patients of whom something may be withheld."""
@@ -67,7 +82,7 @@ class Withheld:
 
     @cached_property
     def _chart(self) -> list[PlacedState]:
-        asked = {"patients": self.patients, "forbidden": forbidden(self._grant)}
+        asked = {"patients": self.folded, "forbidden": forbidden(self._grant)}
         rows = self._conn.execute(_CHART, asked, binary=True).fetchall()
         states = self._bodies.open_states(self._grant, [r[: queries.STATE_WIDTH] for r in rows])
         return [
@@ -84,8 +99,18 @@ class Withheld:
     def _known(self) -> frozenset[str]:
         return frozenset(p.state.id for p in self._chart)
 
+    @cached_property
+    def _anew(self) -> bool:
+        """While everything is derived anew, all of these patients is withheld."""
+        row = self._conn.execute(_ANEW).fetchone()
+        return row is not None and bool(row[0])
+
     def _withholds(self, state: ResourceState) -> bool:
-        return withholds(self._said, state.source_patient, state.resource, state.labels)
+        if state.source_patient not in self.patients:
+            return False
+        return self._anew or withholds(
+            self._said, state.source_patient, state.resource, state.labels
+        )
 
     def left(self, state: ResourceState) -> ResourceState | None:
         """A state without what it says of withheld things; ``None`` if it is one itself."""
@@ -172,7 +197,10 @@ class Withheld:
 
     def tells(self, patient: str, body: BundleBody) -> bool:
         """Whether a message's word about one source patient says something of it."""
-        return patient in self.patients and any(
+        return patient in self.patients and (self._anew or self._tells(patient, body))
+
+    def _tells(self, patient: str, body: BundleBody) -> bool:
+        return any(
             c.id in self.gone or withholds(self._said, patient, c.resource, c.labels)
             for c in body.contributions
         )
