@@ -19,6 +19,7 @@ GUARDS = (
     "engines/postgres/access.py", "engines/postgres/base.py", "engines/postgres/compartments.py",
     "engines/postgres/doors.py", "engines/postgres/facts.py", "engines/postgres/subject_keys.py",
     "engines/postgres/used_tokens.py", "engines/postgres/audit_log.py",
+    "engines/postgres/care.py", "engines/postgres/withheld.py",
     "engines/postgres/protection.py", "engines/postgres/protection_rules.py",
     "engines/postgres/sql/000[5-9]*.sql", "engines/postgres/sql/00[1-9]*.sql",
     "serve/access.py", "serve/audit.py", "serve/console.py", "serve/denials.py", "serve/doors.py",
@@ -33,36 +34,45 @@ GUARDS = (
 #: Here checks stand between much else: only those count that end in an error or are a call.
 DOORS = (
     "serve/*.py", "sources/options.py", "sources/server.py", "sources/fhir_rest/app.py",
-    "serve/client_registry/*.py", "serve/identity/*.py", "serve/lists/deciding.py",
-    "serve/lists/pages.py",
+    "serve/client_registry/*.py", "serve/directory/*.py", "serve/identity/*.py", "serve/lists/*.py",
     "sources/mllp/source.py", "sources/mllp/questions.py",
+    "sources/fhir_rest/hl7.py", "sources/fhir_rest/source.py",
     "engines/postgres/identities.py", "engines/postgres/overlays.py",
     "engines/postgres/settling.py",
     "engines/postgres/charts.py", "engines/postgres/messages.py", "engines/postgres/persons.py",
     "engines/postgres/landing.py", "engines/postgres/lanes.py", "engines/postgres/connect.py",
     "engines/postgres/migrate.py", "engines/postgres/cohort.py", "engines/postgres/tidy.py",
+    "engines/postgres/bodies.py", "engines/postgres/digest.py", "engines/postgres/directory.py",
+    "engines/postgres/excerpts.py", "engines/postgres/keeping.py", "engines/postgres/probe.py",
+    "engines/postgres/requests.py", "engines/postgres/whole.py",
     "wiring/export.py", "wiring/auditing.py", "wiring/keeping.py", "wiring/keys.py",
     "wiring/internal_ca.py", "wiring/site.py",
-    "wiring/identity_door.py", "project/tls.py",
+    "wiring/identity_door.py", "wiring/exports.py", "wiring/heads.py", "wiring/service_keys.py",
+    "project/tls.py", "project/model_doors.py", "project/policies.py",
+    "cli/audit.py", "cli/directory.py", "cli/export.py", "cli/keys.py", "cli/operate.py",
+    "cli/policies.py",
 )  # fmt: skip
 
 #: Tests of the map (``_reached``): those that run in the process and may reach a check.
 QUICK_TESTS = (
     "tests/unit/guard", "tests/unit/serve", "tests/unit/sources", "tests/unit/project",
-    "tests/unit/engines", "tests/unit/wiring", "tests/unit/domain", "tests/security",
+    "tests/unit/engines", "tests/unit/wiring", "tests/unit/domain", "tests/unit/cli",
+    "tests/security",
     "tests/property/test_audit_tampering.py", "tests/property/test_key_broker_property.py",
     "tests/contract",
 )  # fmt: skip
 #: The same, and those that build a whole site first.
 TESTS = (
-    *QUICK_TESTS, "tests/browser", "tests/scenario/test_command_line.py",
+    *QUICK_TESTS, "tests/browser", "tests/scenario/test_anew_at_doors.py",
+    "tests/scenario/test_command_line.py", "tests/scenario/test_directory_commands.py",
     "tests/scenario/test_export.py", "tests/scenario/test_fhir_identity_door.py",
     "tests/scenario/test_files_source.py", "tests/scenario/test_guarded_http.py",
     "tests/scenario/test_http_source.py", "tests/scenario/test_identity_door_of_a_site.py",
     "tests/scenario/test_internal_tls.py", "tests/scenario/test_keys_and_audit_commands.py",
     "tests/scenario/test_landing_refusals.py", "tests/scenario/test_lost_keys.py",
     "tests/scenario/test_mllp_batches_and_tls.py", "tests/scenario/test_operator_on_record.py",
-    "tests/scenario/test_overlays.py", "tests/scenario/test_shredding.py",
+    "tests/scenario/test_overlays.py", "tests/scenario/test_overlays_by_two.py",
+    "tests/scenario/test_reconciled_lists_kept.py", "tests/scenario/test_shredding.py",
     "tests/scenario/test_token_to_feed.py", "tests/scenario/test_v2_identity_door.py",
 )  # fmt: skip
 #: Tests about how PostgreSQL is run: they take long and reach no check.
