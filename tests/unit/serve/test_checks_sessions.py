@@ -13,11 +13,11 @@ from tests.support.memory_doors import MemorySessions
 from chartloom.domain.access import StoredSession
 from chartloom.domain.grant import Grant
 from chartloom.guard import Guard
-from chartloom.guard.staff import Claims, Role, Staff, StaffMember
+from chartloom.guard.staff import Claims, Principal, Role, Staff, StaffMember
 from chartloom.guard.tokens import MemoryUsedTokens
 from chartloom.serve.access import Handles, _mac, equal, sign_in_path
 from chartloom.serve.readiness import MetricsRule
-from chartloom.serve.sessions import SessionBook, kept_claims, key_of
+from chartloom.serve.sessions import SessionBook, Visitor, kept_claims, key_of
 
 STAFF = Staff((StaffMember("ann", "Ann", (Role.CLINICIAN,)),))
 TOKEN = "t" * 40
@@ -101,3 +101,41 @@ def test_nothing_equals_nothing() -> None:
 def test_who_comes_from_nowhere_is_not_from_here(client: Any) -> None:
     request = Request({"type": "http", "headers": [], "client": client})
     assert not MetricsRule().admits(request)
+
+
+# What is open
+
+
+def test_a_session_is_open_until_it_is_over_or_idle(book: SessionBook, clock: FakeClock) -> None:
+    def is_open() -> bool:
+        return bool(book.open_now())
+
+    limits = book.limits
+    book.open("ann", "oidc", {})
+    clock.time_us += (limits.idle_s - 1) * 1_000_000
+    assert is_open()
+    clock.time_us += 1_000_000
+    assert not is_open()
+    word = book.open("ann", "oidc", {})
+    for _ in range(limits.absolute_s // (limits.idle_s - 1) + 1):
+        assert is_open()
+        clock.time_us += (limits.idle_s - 1) * 1_000_000
+        book.find(word)
+    assert not is_open()
+
+
+def test_who_asked_with_a_token_chooses_no_purpose(book: SessionBook, kept: Counted) -> None:
+    book.choose(Visitor(Principal("lab", service=True), None, b""), "TREAT")
+    assert not kept.rows
+    word = book.open("ann", "oidc", {})
+    visitor = book.find(word)
+    assert visitor is not None
+    book.choose(visitor, "TREAT")
+    assert kept.rows[key_of(word)].session.purpose == "TREAT"
+
+
+def test_ending_a_session_says_whether_it_was_open(book: SessionBook) -> None:
+    book.open("ann", "oidc", {})
+    (stored,) = book.open_now()
+    assert book.end_one(stored) is True
+    assert book.end_one(stored) is False

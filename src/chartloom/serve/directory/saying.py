@@ -15,7 +15,7 @@ from chartloom.guard.audit import Context, events
 from chartloom.guard.authority import Authority
 from chartloom.normalize.steward import arrival, directory_word, sayable
 from chartloom.registry.directory import VALUES_DIFFER, DirectoryKind, Said, Word
-from chartloom.serve.directory.book import UNKNOWN_CODES, Asked, Book, sayable_of
+from chartloom.serve.directory.book import UNKNOWN_CODES, Asked, Book
 from chartloom.serve.directory.door import DirectoryDoor
 
 _LOOK_S: Final = 0.02
@@ -54,12 +54,6 @@ def speak(
             cure="`chartloom directory questions` and `chartloom directory said` list them.",
         )
     else:
-        if said not in sayable_of(asked):
-            raise Unfitting(
-                "That is no answer to this question.",
-                where=key,
-                cure="`chartloom directory decide --help` says what can be said about what.",
-            )
         text = _checked(book, asked, said, text)
         seen = asked.question.seen if said is Said.KEEP else ""
         word = Word(asked.about, said, by, clock.now_us(), text, seen, until, note)

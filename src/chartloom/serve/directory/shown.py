@@ -199,8 +199,7 @@ def tree_of(directory: Directory, kind: DirectoryKind) -> tuple[Place, ...]:
 
 def _in_a_ring(directory: Directory, record: Golden) -> bool:
     """Whether following ``part_of`` leads back to it."""
-    last = directory.path(record)[-1]
-    return bool(last.text("part_of")) and len(directory.path(last)) > 1
+    return len(directory.path(directory.path(record)[-1])) > 1
 
 
 def _sorted(records: Iterable[Golden]) -> list[Golden]:

@@ -1,0 +1,84 @@
+"""What is left of a chart of which a Consent withholds a part: each way to be withheld, alone."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from tests.unit.guard.test_withholding import NOW, consent, deny
+
+from chartloom.domain.chart import PlacedState, Section
+from chartloom.domain.grant import Purpose
+from chartloom.domain.resource import ResourceState
+from chartloom.engines.postgres.withheld import Withheld
+from chartloom.guard.consent import consent_facts
+
+NOTHING: Any = None
+
+
+def coded(id: str, code: str, kind: str = "Condition", patient: str = "p") -> ResourceState:
+    coding = {"coding": [{"system": "s", "code": code}]}
+    return ResourceState({"resourceType": kind, "id": id, "code": coding}, patient, {})
+
+
+def withheld(root: Any, *chart: ResourceState) -> Withheld:
+    """Of patient ``p``, whose chart holds these."""
+    said = consent_facts([consent(root)], frozenset({"me"}), Purpose.TREATMENT, NOW, ("p",))
+    made = Withheld(NOTHING, said.withheld, NOTHING, NOTHING)
+    placed = [PlacedState(s, Section.PROBLEMS, 0, 0, "", False, 0) for s in chart]
+    made.__dict__.update(_chart=placed, _anew=False)
+    return made
+
+
+SECRET = deny(codes=[("s", "secret")])
+
+
+def test_it_is_withheld_by_what_it_is_and_by_what_it_was() -> None:
+    found = withheld(SECRET, coded("c1", "secret"), coded("c2", "open"))
+    assert found.gone == {"c1"}
+    assert found.left(coded("c2", "open")) is not None
+    assert found.left(coded("c1", "open")) is None, "as it was, of what is withheld now"
+    assert found.left(coded("c2", "secret")) is None, "as it was, then withheld"
+    assert found.left(coded("c9", "secret", patient="another")) is not None
+
+
+def left_of(found: Withheld, *references: str) -> list[str]:
+    """Those of some references that a resource of the patient keeps."""
+    state = coded("c0", "open")
+    state.resource["evidence"] = [{"reference": r} for r in references]
+    kept = found.left(state)
+    assert kept is not None
+    return [e["reference"] for e in kept.resource.get("evidence", ())]
+
+
+def test_references_lead_to_what_is_left_only() -> None:
+    by_code = withheld(SECRET, coded("c1", "secret"), coded("c2", "open"))
+    assert left_of(by_code, "Condition/c1", "Condition/c2", "Condition/c1") == ["Condition/c2"]
+    # What is not there may have that code; a doctor is no patient's.
+    assert left_of(by_code, "Practitioner/d", "Observation/away") == ["Practitioner/d"]
+
+
+def test_of_what_is_not_in_the_chart_its_type_says_whether_it_is_withheld() -> None:
+    results = withheld(deny(types="Observation"), coded("o1", "x", "Observation"))
+    asked = ("Observation/o1", "Observation/away", "Condition/away", "away", "Location/bed")
+    assert left_of(results, *asked) == ["Condition/away", "away", "Location/bed"]
+    known = withheld(deny(types="Observation"), coded("c2", "open"))
+    assert left_of(known, "Observation/c2") == ["Observation/c2"], "what it is, is known"
+
+
+def test_nobodys_doctors_are_withheld_with_a_chart() -> None:
+    doctors = withheld(deny(types="Practitioner Location"))
+    assert left_of(doctors, "Practitioner/d", "Location/bed") == ["Practitioner/d", "Location/bed"]
+
+
+def test_a_message_tells_of_it_in_what_it_says_of_the_patient() -> None:
+    found = withheld(SECRET, coded("c1", "secret"))
+
+    def body(*states: ResourceState) -> Any:
+        contributions = [SimpleNamespace(id=s.id, resource=s.resource, labels=0) for s in states]
+        return SimpleNamespace(contributions=contributions)
+
+    assert found.tells("p", body(coded("c2", "open"), coded("c3", "secret")))
+    assert found.tells("p", body(coded("c1", "open")))
+    assert not found.tells("p", body(coded("c2", "open")))
+    assert not found.tells("another", body(coded("c1", "secret")))
