@@ -145,6 +145,7 @@ class MemoryLanes:
             {k: msgspec.convert(v, Stamp) for k, v in value["stamps"].items()},
             value["directory"],
             value["labels"],
+            {k: tuple(v) for k, v in value["held"].items()},
         )
 
     def view(self, key: ViewKey) -> SectionView:

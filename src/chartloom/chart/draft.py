@@ -8,6 +8,7 @@ from chartloom.chart import apart
 from chartloom.chart.compartments import labels_said, without_labels
 from chartloom.chart.merge_policy import Keyed, Parts, Together
 from chartloom.chart.registers import WHOLE, Registers
+from chartloom.chart.since import note
 from chartloom.chart.statement import (
     IDENTITY,
     VOLATILE_META,
@@ -33,6 +34,8 @@ class Draft(Registers):
         if WHOLE in cleared:
             self._state_whole(stamp)
         self._state_elements(contribution, stamp)
+        for name in self.watched:
+            note(self.held, name, contribution.resource, stamp.event_us)
         for name in cleared:
             if name != WHOLE:
                 self._clear(name, stamp)

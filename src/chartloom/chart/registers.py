@@ -7,6 +7,7 @@ from typing import Any, Final
 from chartloom.chart import apart
 from chartloom.chart.compartments import with_labels, without_labels
 from chartloom.chart.merge_policy import Keyed, Together, policy_of
+from chartloom.chart.since import WATCHED, Held, seeded, told
 from chartloom.chart.statement import by_key, children_of, form_of, in_order, larger, slice_of
 from chartloom.domain.resource import Contribution, FhirJson, ResourceState, Stamp
 
@@ -36,6 +37,9 @@ class Registers:
         self.stamps: dict[str, Stamp]
         self.resource: FhirJson
         self.labels = 0 if state is None else state.labels
+        #: Elements of which it is kept since when they hold.
+        self.watched = WATCHED.get(contribution.type, ())
+        self.held: Held = seeded(state) if state is not None and self.watched else {}
         if state is None:
             incoming = contribution.resource
             self.source_patient = contribution.source_patient
@@ -129,4 +133,7 @@ class Registers:
             resource = head | {name: resource[name] for name in sorted(resource)}
         if tuple(stamps) != self._registers_before:
             stamps = {name: stamps[name] for name in sorted(stamps)}
-        return ResourceState(resource, self.source_patient, stamps, self.directory, self.labels)
+        since = told(self.held, resource, stamps) if self.watched else {}
+        return ResourceState(
+            resource, self.source_patient, stamps, self.directory, self.labels, since
+        )

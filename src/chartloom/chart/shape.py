@@ -13,6 +13,7 @@ from chartloom.chart import (
     shape_stay,
 )
 from chartloom.chart.elements import business_ids, drop_empty
+from chartloom.chart.since import since
 from chartloom.domain.chart import PlacedState
 from chartloom.domain.resource import ResourceState
 
@@ -68,6 +69,8 @@ def entry_of(placed: PlacedState) -> _Json:
         entry.update(shape_stay.people(state))
     if "identifier" in resource and (keys := business_ids(resource)):
         entry["keys"] = keys
+    if state.held and (held := since(state)):
+        entry["since_us"] = held
     return entry
 
 

@@ -174,7 +174,8 @@ class ResourceState(msgspec.Struct, frozen=True):
     stamps: per top-level element (cleared ones too) the stamp of the winning statement. A stamp's
     ``position`` leads to the message, and from there to the bytes. labels: mask of every label that
     any of its contributions ever had, but for those of the person: a later statement without a
-    label does not make earlier ones harmless.
+    label does not make earlier ones harmless. held: of elements that decide what stands, when each
+    value was first and last said (``chart.since``), where that is not in the stamps.
     """
 
     resource: FhirJson
@@ -182,6 +183,7 @@ class ResourceState(msgspec.Struct, frozen=True):
     stamps: dict[str, Stamp]
     directory: bool = False
     labels: int = 0
+    held: dict[str, tuple[int, int]] = {}
 
     @property
     def id(self) -> str:

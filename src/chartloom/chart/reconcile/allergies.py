@@ -26,6 +26,7 @@ from chartloom.chart.reconcile.future import without_future
 from chartloom.chart.reconcile.heard import (
     DAY_US,
     Entry,
+    began_us,
     columns,
     confidence,
     fact_of,
@@ -101,6 +102,8 @@ def _grouped(
 ) -> dict[str, _Group]:
     groups: dict[str, _Group] = {}
     for entry in section.entries:
+        if entry.get("verification") == "entered-in-error":
+            continue  # a slip says nothing, least of all that somebody is not allergic
         codes = tuple(entry.get("codes") or ([entry["code"]] if entry.get("code") else ()))
         named = allergens.find(codes, entry.get("text", ""))
         group = groups.setdefault(named.substance.key, _Group(named))
@@ -112,9 +115,8 @@ def _grouped(
 
 def _fact(entry: Entry, section: ChartSection, said: Mapping[str, str], *, denial: bool) -> Fact:
     says = _says(entry)
-    at_us = entry["sort_us"] if says in LISTED else entry["said_us"]
+    at_us = entry["sort_us"] if says in LISTED else _since_us(entry, says)
     if denial:
-        at_us = entry["sort_us"] if says in LISTED else entry["said_us"]
         says = "denied" if says in LISTED else "denial-withdrawn"
     reactions = entry.get("reactions", ())
     severities = [s for s in _SEVERITY if any(r.get("severity") == s for r in reactions)]
@@ -132,9 +134,21 @@ def _fact(entry: Entry, section: ChartSection, said: Mapping[str, str], *, denia
     return fact_of(entry, section, said, says, at_us or entry["said_us"], detail=detail)
 
 
+def _since_us(entry: Entry, says: str) -> int:
+    """Since when an entry is not listed any more.
+
+    Where the source was heard to say otherwise before, when it changed its mind. Else all that is
+    sure is when the entry was recorded: a list of old refutations that arrives today must not take
+    off what was found since.
+    """
+    element = "verificationStatus" if says == "refuted" else "clinicalStatus"
+    after_us, by_us = began_us(entry, element)
+    return by_us if after_us else int(entry["sort_us"])
+
+
 def _says(entry: Entry) -> str:
     verification = entry.get("verification", "")
-    if verification in ("refuted", "entered-in-error"):
+    if verification == "refuted":
         return "refuted"
     status = entry.get("status", "active")
     if status in ("resolved", "inactive"):

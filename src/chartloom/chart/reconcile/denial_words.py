@@ -31,6 +31,13 @@ _FILLS: Final = (
     "and of on in file record chart the substance substances history hx nka nkda nkfa nkea"
 )
 _FILLING: Final = frozenset(_FILLS.split())
+#: "No allergies on file", "no allergies confirmed": nobody says that there are none, unless it says
+#: who knows.
+_UNASKED: Final = re.compile(
+    r"recorded|documented|noted|found|file|record|chart|asked|confirmed|verified|reviewed"
+)
+_KNOWN: Final = re.compile(r"known|identified|den(?:ies|ied)|nk[dfe]?a")
+_FIRST_WORDS: Final = re.compile(r"[^,;:.(\n]*")
 #: Where one statement ends and the next begins; that a comma does so shows only in what follows it.
 _STOPS: Final = re.compile(r"[;:.\n]|\s[-\u2013\u2014]+\s|,(?=\s*no\b)")
 _WORD: Final = re.compile(r"[^\W_]+")
@@ -47,13 +54,20 @@ def denied_scope(text: str) -> str:
     Several scopes together are those of the first, which is said at least.
     """
     statements = [words for part in _STOPS.split(text.casefold()) if (words := _WORD.findall(part))]
-    if not statements or not _BEGINS.match(" ".join(statements[0])):
+    if not statements or not _BEGINS.match(" ".join(statements[0])) or _open_question(text):
         return ""
     if not all(_understood(words) for words in statements):
         return ""
     scopes = [_SCOPE_OF[w] for words in statements for w in words if w in _SCOPE_OF]
     wider = [scope for scope in scopes if scope != "none-known-latex"]
     return next(iter(wider or scopes), "none-known")
+
+
+def _open_question(text: str) -> bool:
+    """Whether it says only that nothing was written down or asked, or asks itself."""
+    found = _FIRST_WORDS.match(text.casefold())
+    first = found[0] if found else ""
+    return "?" in text or bool(_UNASKED.search(first) and not _KNOWN.search(first))
 
 
 def denies(text: str) -> bool:

@@ -45,6 +45,15 @@ def fact_of(
     )
 
 
+def began_us(entry: Mapping[str, Any], element: str) -> tuple[int, int]:
+    """After what time and by what time the status of an entry began to hold; 0 if unknown.
+
+    A source that repeats its word does not make it newer (:mod:`chartloom.chart.since`).
+    """
+    after_us, by_us = entry.get("since_us", {}).get(element, (0, entry["said_us"]))
+    return int(after_us), int(by_us)
+
+
 def confidence(base: str, because: Iterable[str], steps: Mapping[str, int]) -> Confidence:
     """How sure a rule's status is after everything that raises or lowers it."""
     level = _LEVELS.index(Confidence(base)) + sum(steps.get(code, 0) for code in because)

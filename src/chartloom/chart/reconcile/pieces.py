@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from chartloom.chart.reconcile.heard import DAY_US, fact_of
+from chartloom.chart.reconcile.heard import DAY_US, began_us, fact_of
 from chartloom.chart.reconcile.lines import Fact
 from chartloom.chart.summary import ChartSection, ChartSummary
 from chartloom.chart.times import to_us
@@ -223,7 +223,8 @@ def _end(entry: _Json, start_us: int) -> int:
     status = entry.get("status")
     if status not in (None, "active", "draft", "unknown", "intended"):
         changed, end_us = to_us(entry.get("status_changed")), to_us(entry.get("end"))
-        return changed or (end_us if 0 < end_us <= entry["said_us"] else entry["said_us"])
+        _, by_us = began_us(entry, "status")
+        return changed or (end_us if 0 < end_us <= entry["said_us"] else by_us)
     if end_us := to_us(entry.get("end")):
         return end_us
     days = _float(entry.get("course_days"))

@@ -16,6 +16,7 @@ from chartloom.chart.reconcile.decided import Decision, decide, later_or_unseen
 from chartloom.chart.reconcile.future import without_future
 from chartloom.chart.reconcile.heard import (
     Entry,
+    began_us,
     columns,
     confidence,
     fact_of,
@@ -103,9 +104,9 @@ def _fact(
     says = _says(entry, classes)
     stated = to_us(entry.get("recorded"))
     if says in ("resolved", "inactive"):
-        at_us = to_us(entry.get("abated")) or entry["said_us"]
+        at_us = to_us(entry.get("abated")) or began_us(entry, "clinicalStatus")[1]
     elif says == "refuted":
-        at_us = entry["said_us"]
+        at_us = began_us(entry, "verificationStatus")[1]
     elif says == "listed":
         at_us = stated or entry["sort_us"]
     else:

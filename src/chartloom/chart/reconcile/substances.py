@@ -58,12 +58,16 @@ class Substances(msgspec.Struct, frozen=True):
     def find(self, codes: tuple[str, ...], text: str) -> Named:
         """The substance of codes (``system|code``) and a text."""
         excepted = exception(text)
+        found = self.named(text) or (self.named(excepted) if excepted else None)
         for code in codes:
             key = self.by_code.get(short_code(code))
-            # "None known", coded, with an exception in words: the words say more.
-            if key and not (excepted and self.by_key[key].kind == "none"):
+            if key is None:
+                continue
+            # "None known", coded, with an exception or a substance in words: the words say more.
+            contradicted = excepted or (found is not None and found.kind != "none")
+            if not (contradicted and self.by_key[key].kind == "none"):
                 return Named(self.by_key[key], "code")
-        if found := self.named(text) or (self.named(excepted) if excepted else None):
+        if found:
             return Named(found, "name")
         if excepted or not codes or not codes[0].rpartition("|")[2]:
             return Named(Substance(f"text:{bounded(folded(text))}", text, ""), "unresolved")
@@ -80,7 +84,8 @@ class Substances(msgspec.Struct, frozen=True):
         for tried in (name, bare := bare_name(name), bare.removesuffix("s"), f"{bare}s"):
             key = self.by_name.get(tried)
             # "No drug; food allergy" without its words around is "no", and yet denies nothing.
-            if key and (tried == name or self.by_key[key].kind != "none" or not denies(name)):
+            sure = "?" not in text and (tried == name or not denies(name))
+            if key and (sure or self.by_key[key].kind != "none"):
                 return self.by_key[key]
         return None
 

@@ -41,6 +41,7 @@ class StateBody(msgspec.Struct, array_like=True):
 
     resource: dict[str, Any]
     stamps: dict[str, Stamp] | FirstSaid
+    held: dict[str, tuple[int, int]] = {}
 
 
 class Excerpt(msgspec.Struct, array_like=True):
@@ -194,7 +195,7 @@ class Bodies:
 
     def seal_state(self, state: ResourceState, revision: int) -> bytes:
         """A patient's resource state as of its ``revision``-th write."""
-        body = StateBody(state.resource, state.stamps)
+        body = StateBody(state.resource, state.stamps, state.held)
         name = _within(state.labels, state.id)
         return self._seal(state.source_patient, "state", name, str(revision), body)
 
@@ -252,7 +253,9 @@ class Bodies:
         body = _STATE.decode(plain)
         if isinstance(body.stamps, FirstSaid):
             return _first_state(source_patient, body.resource, body.stamps, labels)
-        return ResourceState(body.resource, source_patient, body.stamps, directory, labels)
+        return ResourceState(
+            body.resource, source_patient, body.stamps, directory, labels, body.held
+        )
 
     def _open_said(
         self, grant: Grant, id: str, where: tuple[int, str, int], said: bytes | None
