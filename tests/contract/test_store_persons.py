@@ -88,7 +88,7 @@ def test_other_types_and_missing_authorities_do_not_join(store: PostgresStore) -
     }
     tell(store, [(f"p{i}", with_identifier(f"p{i}", ssn), [], i) for i in (0, 1)])
     tell(store, [(f"p{i}", with_identifier(f"p{i}", bare), [], i) for i in (2, 3)])
-    assert clusters(store) == {("p1", "p2", "p3")}, "who was one person stays one meanwhile"
+    assert clusters(store) == set()
     tell(store, [(f"p{i}", with_identifier(f"p{i}", assigned), [], i) for i in (4, 5)])
     assert clusters(store) == {("p4", "p5")}
 
@@ -120,7 +120,7 @@ def test_an_unlink_wins_over_a_common_record_number(store: PostgresStore) -> Non
     tell(store, [("p0", patient("p0", "41"), [], 1), ("p1", patient("p1", "41"), [], 1)])
     assert clusters(store) == {("p0", "p1")}
     tell(store, [("p0", patient("p0"), [link(LinkKind.UNLINK, "p0", "p1")], 5)])
-    assert clusters(store) == {("p1", "p2", "p3")}, "who was one person stays one meanwhile"
+    assert clusters(store) == set()
 
 
 def test_a_merge_before_either_patient_was_seen(store: PostgresStore) -> None:
