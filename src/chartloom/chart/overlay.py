@@ -21,7 +21,8 @@ from chartloom.registry.persons import Parameters, is_overlay, standardise
 Vouched = Callable[[str, int], bool]
 
 _ORDER: Final = "multipleBirthInteger"
-_TELLING: Final = ("name", "birthDate", _ORDER)
+_BIRTH: Final = "birthDate"
+_TELLING: Final = ("name", _BIRTH, _ORDER)
 
 
 def stop_overlays(
@@ -141,13 +142,15 @@ def _same(before: FhirJson, said: FhirJson) -> bool:
         return False
     if name is None:
         return True
+    if said.get(_BIRTH, before.get(_BIRTH)) != before.get(_BIRTH):
+        return False
     known = before.get("name")
     return bool(name == known) or _calls_alike(name, known)
 
 
 def _calls_alike(said: Any, known: Any) -> bool:
-    """Whether the only name has the given name of the only one that is known: then it is no other
-    person, whatever else is said. (A date of birth is no such sign: many have one.)"""
+    """Whether the only name has the given name of the only one that is known: with the same date
+    of birth it is no other person. (Either alone is no such sign: many have one.)"""
     try:
         return len(said) == len(known) == 1 and bool(said[0]["given"][0] == known[0]["given"][0])
     except (KeyError, IndexError, TypeError):

@@ -17,6 +17,7 @@ from chartloom.registry.persons.guards import (
     Guard,
     all_anew,
     guard,
+    written_over,
 )
 from chartloom.registry.persons.parameters import Parameters
 from chartloom.registry.persons.population import thresholds
@@ -122,13 +123,15 @@ def is_overlay(before: MatchRecord, after: MatchRecord, parameters: Parameters) 
 
     Only what one source says of one of its patients at two times is asked about. People marry,
     move, are corrected; nobody changes given name and date of birth at once, or both names and
-    sex, or both names and the number that a state gave them.
+    sex, or both names and the number that a state gave them, or everything but the given name.
     """
-    if not before.givens or not after.givens or before.kind != after.kind:
+    if before.kind != after.kind:
         return False
     c = compare(before, after, parameters)
-    if c.births:
+    if c.births or written_over(c):
         return True
+    if not before.givens or not after.givens:
+        return False
     if c.given not in ("different", "similar"):
         return False
     if all_anew(c) and not (c.national == "same" and c.birth == "exact"):

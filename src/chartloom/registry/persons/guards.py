@@ -91,6 +91,21 @@ def all_anew(c: Comparison) -> bool:
     return c.given == "different" and others > 1
 
 
+def written_over(c: Comparison) -> bool:
+    """Whether so much of what stays with a person is another's that the given name proves nothing:
+    of two men chosen by chance, two or three in a hundred share it.
+
+    Dates of birth are corrected, people marry and move; not all of it at once. A father and a son
+    of one name have other numbers.
+    """
+    if c.birth not in ("different", "year") or c.national == "same":
+        return False
+    if c.family in FAMILY_APART:
+        moved = c.home == "different" and c.phone != "same"
+        return moved or c.sex == "different" or c.national == "different"
+    return c.years >= GENERATION and c.national == "different"
+
+
 def guard(a: MatchRecord, b: MatchRecord, c: Comparison) -> Guard | None:
     """The first guard that speaks about a pair, or None. Symmetric."""
     if a.kind is Kind.UNKNOWN or b.kind is Kind.UNKNOWN:
@@ -126,7 +141,7 @@ def _same_record(c: Comparison) -> Guard | None:
         c.given == "initial" and c.sex == "different"
     )
     birth_apart = c.birth in ("different", "year")
-    if all_anew(c) and not (c.national == "same" and c.birth == "exact"):
+    if written_over(c) or (all_anew(c) and not (c.national == "same" and c.birth == "exact")):
         return OVERLAY
     if given_apart and (birth_apart or (c.family in FAMILY_APART and c.birth == "missing")):
         return OVERLAY
