@@ -80,6 +80,7 @@ PLACES: Final[dict[str, Place]] = {
     ),
     "Immunization": Place(Section.IMMUNISATIONS, _at("occurrenceDateTime recorded")),
     "DocumentReference": Place(Section.DOCUMENTS, _at("date context.period.start")),
+    "Composition": Place(Section.DOCUMENTS, _at("date")),
     "Appointment": Place(Section.APPOINTMENTS, _at("start created")),
     "ServiceRequest": Place(
         Section.ORDERS, _at("authoredOn occurrenceDateTime occurrencePeriod.start")

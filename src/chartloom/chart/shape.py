@@ -31,6 +31,7 @@ ENTRIES: Final[dict[str, _Shape]] = {
     "MedicationStatement": shape_medication.medication_order,
     "Immunization": shape_clinical.immunization,
     "DocumentReference": shape_admin.document,
+    "Composition": shape_admin.composition,
     "Appointment": shape_admin.appointment,
     "ServiceRequest": shape_clinical.service_request,
     "DiagnosticReport": shape_clinical.report,

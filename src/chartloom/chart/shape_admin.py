@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chartloom.chart.document_drugs import document_drugs
+from chartloom.chart.document_lists import document_lists
 from chartloom.chart.elements import (
     address_text,
     code_of,
@@ -92,7 +92,25 @@ def document(r: _Json) -> _Json:
         "replaces": [
             named(t.get("target")) for t in r.get("relatesTo", ()) if t.get("code") == "replaces"
         ],
-        "drugs": document_drugs(r),
+        **document_lists(r),
+    }
+
+
+def composition(r: _Json) -> _Json:
+    """A document written in FHIR; its narrative stays in the resource, but for its lists."""
+    return {
+        "status": r.get("status"),
+        "text": r.get("title") or text_of(r.get("type")),
+        "document_type": text_of(r.get("type")),
+        "code": code_of(r.get("type")),
+        "time": r.get("date"),
+        "author": [named(a) for a in r.get("author", ())],
+        "replaces": [
+            named(t.get("targetReference"))
+            for t in r.get("relatesTo", ())
+            if t.get("code") == "replaces"
+        ],
+        **document_lists(r),
     }
 
 

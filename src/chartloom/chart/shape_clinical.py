@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from chartloom.chart.document_lists import document_lists, text_lists
 from chartloom.chart.elements import (
     all_codes,
     code_of,
@@ -98,6 +99,8 @@ def observation(r: _Json) -> _Json:
             point["value"] = value
         if kind:
             point["kind"] = kind
+            if kind == "text" and "\n" in value:
+                point.update(text_lists(value))
         elif "extension" in r:
             point.update(_attached(r))
     if status := r.get("status"):
@@ -137,6 +140,7 @@ def _attached(r: _Json) -> _Json:
                         "size_bytes": attachment.get("size") or size_bytes or None,
                     }
                 ),
+                **document_lists(r),
             }
     return {}
 
@@ -276,6 +280,7 @@ def report(r: _Json) -> _Json:
         "performer": [named(p) for p in r.get("performer", ())],
         "results": [str(x.get("reference", "")).rpartition("/")[2] for x in r.get("result", ())],
         "documents": len(r.get("presentedForm", ())),
+        **(document_lists(r) if "presentedForm" in r else {}),
     }
 
 

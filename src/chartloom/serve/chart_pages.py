@@ -23,6 +23,7 @@ from chartloom.domain.chart import PlacedState, Section
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
 from chartloom.domain.store import MessageRow, SearchHit
+from chartloom.formats.documents import markup_lines
 from chartloom.serve import marks, needs, people, results, svg, words
 from chartloom.serve.chart_words import dosage_words, doses_alone, shown_total
 from chartloom.serve.console import Console, first, form_of, purpose_of
@@ -355,15 +356,26 @@ def _moment(console: Console, placed: PlacedState) -> Moment | None:
 
 def _document(grant: Grant, console: Console, resource_id: str) -> dict[str, Any]:
     state = console.store.state(grant, resource_id)
-    if state.type != "DocumentReference":
+    if state.type not in ("DocumentReference", "Composition"):
         raise NotFound("This is not a document.", cure="Choose a document in the chart.")
     shown = person_page(grant, console, state.source_patient)
-    entry = ENTRIES["DocumentReference"](state.resource)
+    entry = ENTRIES[state.type](state.resource)
     parts = [
         (f"content[{i}].attachment", *_text_of(content.get("attachment", {})))
         for i, content in enumerate(state.resource.get("content", ()))
     ]
+    parts += [
+        (f"section[{i}].text", _narrative(section), "The section has no text.")
+        for i, section in enumerate(state.resource.get("section", ()))
+    ]
     return {"shown": shown, "state": state, "entry": words.soft(entry), "parts": parts}
+
+
+def _narrative(section: dict[str, Any]) -> str:
+    """The text of a section of a Composition, without its markup."""
+    div = str((section.get("text") or {}).get("div", ""))[:_TEXT_BYTES_MAX]
+    lines = [line.text for line in markup_lines(div.encode("utf-8", "replace"))]
+    return "\n".join([section["title"], *lines] if lines and section.get("title") else lines)
 
 
 def _text_of(attachment: dict[str, Any]) -> tuple[str, str]:

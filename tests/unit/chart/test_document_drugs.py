@@ -16,7 +16,7 @@ from tests.support.medication_lists import (
     reconciled,
 )
 
-from chartloom.chart.document_drugs import LINES_MAX, document_drugs, drug_lines
+from chartloom.chart.document_lists import LINES_MAX, document_lists, text_lists
 from chartloom.chart.reconcile import Line
 
 _LETTER = """Admitted with heart failure.
@@ -41,12 +41,17 @@ def _doc(id: str, text: str, ago: float, **more: Any) -> Told:
     return "house", resource | {"date": day(ago), "content": [{"attachment": attachment}]} | more
 
 
+def _drugs(text: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = text_lists(text).get("drugs", [])
+    return found
+
+
 def _lines(*told: Told) -> dict[str, Line]:
     return {x.key: x for x in reconciled(*told).lines}
 
 
 def test_only_what_stands_under_a_heading_of_medications_is_read() -> None:
-    assert [(x["text"], x["says"]) for x in drug_lines(_LETTER)] == [
+    assert [(x["text"], x["says"]) for x in _drugs(_LETTER)] == [
         ("Furosemide 40 mg tablet once daily", "noted"),
         ("Lisinopril 10 mg daily", "noted"),
         ("Ibuprofen 400 mg tablet", "noted-stopped"),
@@ -62,24 +67,24 @@ def test_only_what_stands_under_a_heading_of_medications_is_read() -> None:
     "Medications given:\nHeparin", "Allergies to medications:\nSulfa",
 ])  # fmt: skip
 def test_what_speaks_of_something_else_is_not_read(text: str) -> None:
-    assert list(drug_lines(text)) == []
+    assert _drugs(text) == []
 
 
 def test_parts_of_a_list() -> None:
-    told = drug_lines("Medications at discharge\nSTOP taking:\nWarfarin\nNew:\nApixaban 5 mg")
+    told = _drugs("Medications at discharge\nSTOP taking:\nWarfarin\nNew:\nApixaban 5 mg")
     assert [x["says"] for x in told] == ["noted-stopped", "noted"]
 
 
 def test_bounds_and_what_cannot_be_read() -> None:
     many = "Medications:\n" + "\n".join(f"Drug {n} " + "x" * 500 for n in range(200))
-    found = document_drugs(_doc("d", many, 1)[1])
+    found = document_lists(_doc("d", many, 1)[1])["drugs"]
     assert len(found) == LINES_MAX
     assert max(len(x["text"]) for x in found) <= 100
-    assert document_drugs(_doc("d", _LETTER, 1, status="superseded")[1]) == []
+    assert document_lists(_doc("d", _LETTER, 1, status="superseded")[1]) == {}
     broken = {"contentType": "text/plain", "data": "%%%"}
-    assert document_drugs({"content": [{"attachment": broken}, {}]}) == []
+    assert document_lists({"content": [{"attachment": broken}, {}]}) == {}
     pdf = {"contentType": "application/pdf", "data": base64.b64encode(_LETTER.encode()).decode()}
-    assert document_drugs({"content": [{"attachment": pdf}]}) == []
+    assert document_lists({"content": [{"attachment": pdf}]}) == {}
 
 
 def test_a_document_alone_makes_nothing_active_and_is_shown() -> None:

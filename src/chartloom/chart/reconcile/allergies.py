@@ -33,6 +33,7 @@ from chartloom.chart.reconcile.heard import (
     ordered,
     stripped,
 )
+from chartloom.chart.reconcile.in_documents import document_place, document_us, in_documents
 from chartloom.chart.reconcile.lines import (
     Discrepancy,
     Fact,
@@ -80,6 +81,7 @@ def reconcile_allergies(
     chart = without_future(chart, now_us)
     section = chart.section(Section.ALLERGIES)
     groups = _grouped(section, said, allergens)
+    _noted(chart, said, allergens, groups)
     for named, fact in challenges(chart, table, rules.substances, said):
         groups.setdefault(named.substance.key, _Group(named)).facts.append(fact)
     taken = taken_of(chart, allergens, said)
@@ -111,6 +113,31 @@ def _grouped(
             group.named = named
         group.facts.append(_fact(entry, section, said, denial=named.substance.kind == "none"))
     return groups
+
+
+def _noted(
+    chart: ChartSummary, said: Mapping[str, str], allergens: Allergens, groups: dict[str, _Group]
+) -> None:
+    """What documents list: coded entries like those of any list, lines of text where they name a
+    substance that is known. That there are none is believed from entries only."""
+    for section, entry, _, line in in_documents(chart, "allergies"):
+        named = allergens.find(tuple(line.get("codes", ())), line["text"])
+        coded, denial = line["says"] == "coded", named.substance.kind == "none"
+        if not coded and (denial or named.how not in ("code", "name")):
+            continue
+        at_us = document_us(entry, line)
+        says = "noted"
+        if coded:
+            told = {"verification": "refuted"} if line.get("refuted") else {}
+            says = _says({**told, "status": line.get("status", "")})
+            says = {"listed": "denied"}.get(says, "denial-withdrawn") if denial else says
+        reactions = ", ".join(sorted(line.get("reactions", ())))
+        kept = {k: line[k] for k in ("criticality", "severity") if line.get(k)}
+        detail = stripped({**kept, "reactions": reactions, **document_place(line)})
+        fact = fact_of(
+            entry, section, said, says, at_us, line["text"], detail, entry.get("type", "")
+        )
+        groups.setdefault(named.substance.key, _Group(named)).facts.append(fact)
 
 
 def _fact(entry: Entry, section: ChartSection, said: Mapping[str, str], *, denial: bool) -> Fact:
@@ -219,6 +246,8 @@ def _judge(facts: Sequence[Fact]) -> tuple[str, list[Discrepancy]]:
         return "refuted", found
     if over:
         return over[0].says, found
+    if not any(f.says.startswith("test-") for f in facts):
+        return "noted-only", found
     return "listed-unconfirmed", found  # a test alone
 
 

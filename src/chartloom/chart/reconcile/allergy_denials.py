@@ -19,7 +19,7 @@ RANK: Final = {
     for rank, says in enumerate(
         ("challenge-positive", "challenge-negative", "listed", "listed-unconfirmed", "refuted",
          "resolved", "inactive", "denied", "denial-withdrawn", "test-positive", "test-negative",
-         "given", "dispensed")
+         "noted", "given", "dispensed")
     )
 }  # fmt: skip
 _KINDS: Final = {

@@ -19,6 +19,8 @@ from chartloom.chart.reconcile.rules_medications import Belief, MedicationRules
 from chartloom.chart.reconcile.supply import Supply
 
 _YEAR_US: Final = 365.25 * DAY_US
+#: Lists are often copied from each other: more of them say no more.
+_OMITTED_MAX: Final = 3
 _BEGINS: Final = frozenset(("filled", "order-active", "order-completed", "order-stopped"))
 _ENDS: Final = frozenset(
     ("order-stopped", "order-cancelled", "order-on-hold", "listed-stopped", "listed-not-taken",
@@ -75,11 +77,12 @@ def habit_of(known: Iterable[Followed], rules: MedicationRules, now_us: int) -> 
     return Habit(gaps, late_us, given_up, seen_us)
 
 
-def doubt(since_us: int, overdue_us: int, habit: Habit, belief: Belief) -> float:
+def doubt(since_us: int, overdue_us: int, habit: Habit, belief: Belief, omitted: int = 0) -> float:
     """The probability that it was given up without a word, 0 to 1.
 
     since_us: since the last sign that it is taken. overdue_us: since the supply ran out; 0 if it
-    lasts, or says nothing. How often this person gives up, and how late fills come, is drawn
+    lasts, or says nothing. omitted: so many lists since then do not name it.
+    How often this person gives up, and how late fills come, is drawn
     towards what is usual where little is known. Lateness is taken as exponential with a mean that
     is not surely known, so that its tail is a power.
     """
@@ -89,4 +92,5 @@ def doubt(since_us: int, overdue_us: int, habit: Habit, belief: Belief) -> float
     weight = belief.late_fills + habit.gaps
     still_waiting = (1.0 + max(overdue_us, 0) / max(scale_us, 1.0)) ** -weight
     odds = a_year * max(since_us, 0) / _YEAR_US / max(still_waiting, 1e-9)
+    odds /= belief.forgotten ** min(omitted, _OMITTED_MAX)
     return float(odds / (1.0 + odds))

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from chartloom.chart.reconcile.belief import Followed, Habit, habit_of
 from chartloom.chart.reconcile.conflicts import across, within
 from chartloom.chart.reconcile.decided import Decision, decide, later_or_unseen
+from chartloom.chart.reconcile.enumerated import Enumerated, lists_of
 from chartloom.chart.reconcile.future import without_future
 from chartloom.chart.reconcile.heard import DAY_US, columns, confidence, stripped
 from chartloom.chart.reconcile.lines import (
@@ -72,10 +73,10 @@ def reconcile_medications(
     supplies = {key: _supply(pieces, table) for key, pieces in groups.items()}
     followed = (Followed(groups[k], _classes(groups[k]), supplies[k]) for k in groups)
     habit = habit_of(followed, table, now_us)
-    around = _around(chart, entries, habit, now_us)
+    around = _around(chart, entries, habit, lists_of(groups, table.belief), now_us)
     verdicts: dict[str, tuple[list[Piece], Verdict]] = {}
     for key, pieces in groups.items():
-        verdict = judge(pieces, _classes(pieces), supplies[key], table, around)
+        verdict = judge(key, pieces, _classes(pieces), supplies[key], table, around)
         within(verdict, pieces, table)
         _agreement(verdict, pieces)
         verdicts[key] = pieces, verdict
@@ -98,7 +99,13 @@ def _supply(pieces: list[Piece], rules: MedicationRules) -> Supply | None:
     return supply_of(fills, orders, _classes(pieces), rules)
 
 
-def _around(chart: ChartSummary, entries: list[Entry], habit: Habit, now_us: int) -> Around:
+def _around(
+    chart: ChartSummary,
+    entries: list[Entry],
+    habit: Habit,
+    lists: tuple[Enumerated, ...],
+    now_us: int,
+) -> Around:
     section = chart.section(Section.MEDICATIONS)
     fills = [p for e in entries for p in e.pieces if p.says == "filled"]
     home = [p.at_us for e in entries for p in e.pieces if p.discharge]
@@ -111,6 +118,7 @@ def _around(chart: ChartSummary, entries: list[Entry], habit: Habit, now_us: int
         discharge_us=max(home, default=0),
         truncated=section.truncated,
         habit=habit,
+        lists=lists,
     )
 
 
@@ -124,7 +132,7 @@ def _classes(pieces: list[Piece]) -> tuple[str, ...]:
 
 
 def _agreement(verdict: Verdict, pieces: list[Piece]) -> None:
-    active = {p.source for p in pieces if p.says in ("order-active", "listed")}
+    active = {p.source for p in pieces if p.says in ("order-active", "listed") and not p.document}
     if len(active) > 1 and "sources-disagree" not in verdict.because:
         verdict.because.add("several-sources-agree")
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from chartloom.chart.reconcile.heard import DAY_US, began_us, fact_of
+from chartloom.chart.reconcile.in_documents import document_place, document_us, in_documents
 from chartloom.chart.reconcile.lines import Fact
 from chartloom.chart.summary import ChartSection, ChartSummary
 from chartloom.chart.times import to_us
@@ -82,7 +83,7 @@ class Piece(msgspec.Struct):
     ends_us: when it stops by its own words (a stop, the end of a course). setting: ``ward``,
     ``home`` or "". stay_end_us: when the stay it belongs to ended. request: the order that a fill
     or dose was for. each: dose as said; per_day: how often. whole_us: of a fill, since when no fill
-    of its series is left out of the chart.
+    of its series is left out of the chart. document: a document says it, in whatever form.
     """
 
     id: str
@@ -105,6 +106,7 @@ class Piece(msgspec.Struct):
     per_day: float = 0.0
     as_needed: bool = False
     discharge: bool = False
+    document: bool = False
     whole_us: int = 0
 
 
@@ -129,19 +131,40 @@ def entries_of(
 
 
 def _noted(chart: ChartSummary, formulary: Formulary, speakers: Mapping[str, str]) -> list[Entry]:
-    """What documents have under headings of medications, where every ingredient was recognised."""
-    section = chart.section(Section.DOCUMENTS)
+    """What documents list: coded entries, and lines in which every ingredient was recognised."""
     found = []
-    for entry in section.entries:
-        for number, line in enumerate(entry.get("drugs", ())):
-            drug = formulary.resolve((), line["text"])
-            if not drug.ingredients or drug.known not in _READ:
-                continue
-            says, at_us = line["says"], entry["sort_us"] or entry["said_us"]
-            fact = fact_of(entry, section, speakers, says, at_us, line["text"], kind=NOTE)
-            piece = Piece(entry["id"], NOTE, fact.source, says, at_us, drug, line["text"], fact)
-            found.append(Entry(f"{entry['id']}#{number}", drug, (), [piece]))
+    for section, entry, number, line in in_documents(chart, "drugs"):
+        coded = line["says"] == "coded"
+        codes = tuple(line.get("codes", ()))
+        drug = formulary.resolve(codes, line["text"])
+        if not coded and (not drug.ingredients or drug.known not in _READ):
+            continue
+        piece = _in_document(entry, section, line, drug, speakers)
+        found.append(Entry(f"{entry['id']}#{number}", drug, codes, [piece]))
     return found
+
+
+def _in_document(
+    entry: _Json, section: ChartSection, line: _Json, drug: Drug, speakers: Mapping[str, str]
+) -> Piece:
+    """A coded entry is a word like that of any list; a line of text is only noted."""
+    coded = line["says"] == "coded"
+    status = line.get("status", "")
+    kind = "MedicationStatement" if coded else NOTE
+    says = SAYS[kind].get(status, SAYS_UNKNOWN[kind]) if coded else line["says"]
+    at_us, ends_us = document_us(entry, line), to_us(line.get("end"))
+    if says not in _BEGIN:
+        ends_us = min(ends_us or at_us, at_us)
+    detail = {k: str(line[k]) for k in ("status", "start", "end") if line.get(k)}
+    detail |= document_place(line)
+    fact = fact_of(
+        entry, section, speakers, says, ends_us if says not in _BEGIN and coded else at_us,
+        line["text"], detail, entry.get("type") or NOTE,
+    )  # fmt: skip
+    return Piece(
+        entry["id"], kind, fact.source, says, at_us, drug, line["text"], fact,
+        ends_us=ends_us if coded else 0, document=True,
+    )  # fmt: skip
 
 
 def _entry(

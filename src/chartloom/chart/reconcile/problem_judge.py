@@ -27,6 +27,7 @@ class Said(msgspec.Struct, frozen=True):
     inpatient: tuple[Fact, ...]
     outpatient: tuple[Fact, ...]
     suspected: tuple[Fact, ...]
+    noted: tuple[Fact, ...]
     billed: tuple[Fact, ...]
     over: tuple[Fact, ...]
     refuted: tuple[Fact, ...]
@@ -44,6 +45,7 @@ class Said(msgspec.Struct, frozen=True):
             those("diagnosed-inpatient"),
             those("diagnosed"),
             those("suspected"),
+            those("noted"),
             those("billed", "billed-inpatient"),
             those("resolved", "inactive"),
             those("refuted"),
@@ -115,13 +117,15 @@ def _elsewhere(said: Said) -> list[Discrepancy]:
 def _passing(condition: Condition, said: Said, found: list[Discrepancy], now_us: int) -> _Judged:
     """What ends by itself after its days."""
     informed = (*said.lists, *said.diagnosed)
-    last = _last(informed or (*said.suspected, *said.billed))
+    last = _last(informed or (*said.suspected, *said.billed, *said.noted))
     if now_us - last > condition.days * DAY_US:
         return "acute-course-over", found
     if informed:
         return "acute-recent", found
     if said.suspected:
         return "suspected-only", [*found, *_disc("suspected-only", said.suspected)]
+    if said.noted and not said.billed:
+        return "noted-only", found
     return "billed-only", [*found, *_disc("billed-only", said.billed)]
 
 
@@ -149,6 +153,8 @@ def _lasting(
         return "billed-only", [*found, *code]
     if said.suspected:
         return "suspected-only", [*found, *_disc("suspected-only", said.suspected)]
+    if said.noted and not evidence.results:
+        return "noted-only", found
     return "suggested-by-results", [*found, *_disc("suggested-not-listed", evidence.results)]
 
 

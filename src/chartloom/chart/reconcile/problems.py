@@ -23,6 +23,7 @@ from chartloom.chart.reconcile.heard import (
     ordered,
     stripped,
 )
+from chartloom.chart.reconcile.in_documents import document_place, document_us, in_documents
 from chartloom.chart.reconcile.lines import (
     Discrepancy,
     Fact,
@@ -43,7 +44,7 @@ _RANK: Final = {
     says: rank
     for rank, says in enumerate(
         ("listed", "refuted", "resolved", "inactive", "registered", "diagnosed-inpatient",
-         "diagnosed", "suspected", "billed-inpatient", "billed", "treated", "result")
+         "diagnosed", "suspected", "noted", "billed-inpatient", "billed", "treated", "result")
     )
 }  # fmt: skip
 _INPATIENT: Final = frozenset(("IMP", "ACUTE", "NONAC", "SS"))
@@ -83,6 +84,7 @@ def reconcile_problems(
         condition = rules.conditions.find(codes, entry.get("text", ""), table)
         group = groups.setdefault(condition.key, _Group(condition))
         group.facts.append(_fact(entry, section, said, classes))
+    _noted(chart, said, rules, groups)
     _charged(chart.section(Section.CHARGES), said, rules, groups)
     evidence = Evidences(chart, table, rules.units, said, now_us)
     for key in evidence.suggested():
@@ -148,6 +150,30 @@ def _says(entry: Entry, classes: Mapping[str, str]) -> str:
     if verification in _UNSURE:
         return "suspected"
     return "diagnosed-inpatient" if inpatient else "diagnosed"
+
+
+def _noted(
+    chart: ChartSummary, said: Mapping[str, str], rules: Rules, groups: dict[str, _Group]
+) -> None:
+    """What documents list as problems: coded entries, and lines that name one of the table."""
+    for section, entry, _, line in in_documents(chart, "problems"):
+        codes = list(line.get("codes", ()))
+        condition = rules.conditions.find(codes, line["text"], rules.problems)
+        coded = line["says"] == "coded"
+        if not coded and condition.how not in ("code", "name"):
+            continue
+        says, at_us = "noted", document_us(entry, line)
+        if coded:
+            told = {"verification": "refuted"} if line.get("refuted") else {}
+            says = _says({**told, "status": line.get("status", ""), "abated": line.get("end")}, {})
+            if says in ("resolved", "inactive"):
+                at_us = to_us(line.get("end")) or at_us
+        code = next((c.rpartition("|")[2] for c in codes), "")
+        detail = stripped({"code": code, "onset": line.get("start"), **document_place(line)})
+        fact = fact_of(
+            entry, section, said, says, at_us, line["text"], detail, entry.get("type", "")
+        )
+        groups.setdefault(condition.key, _Group(condition)).facts.append(fact)
 
 
 def _charged(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from chartloom.chart.reconcile.belief import Habit
+from chartloom.chart.reconcile.enumerated import Enumerated
 from chartloom.chart.reconcile.heard import DAY_US
 from chartloom.chart.reconcile.pieces import Piece
 from chartloom.chart.reconcile.rules_medications import MedicationRules
@@ -14,7 +15,8 @@ class Around(msgspec.Struct, frozen=True):
     """What the rest of the chart says; times are 0 where there is none.
 
     filled_us: the newest fill of anything. discharge_us: when drugs for home were last ordered at a
-    discharge. truncated: not all of the chart is seen. habit: how the person fills.
+    discharge. truncated: not all of the chart is seen. habit: how the person fills. lists:
+    those that enumerate what is taken.
     """
 
     now_us: int
@@ -23,14 +25,16 @@ class Around(msgspec.Struct, frozen=True):
     discharge_us: int = 0
     truncated: bool = False
     habit: Habit = Habit()
+    lists: tuple[Enumerated, ...] = ()
 
 
 def sign_of(pieces: list[Piece], rules: MedicationRules, around: Around) -> int:
     """When something last showed that it is taken: a fill, a dose, a list, a renewal; 0 if never.
 
-    An order by itself is a wish. One that was written long after another is a renewal.
+    An order by itself is a wish. One that was written long after another is a renewal. What a
+    document lists may be copied from one that was copied: whether anybody was asked is not known.
     """
-    taken = [p.at_us for p in pieces if p.says in ("filled", "given", "listed")]
+    taken = [p.at_us for p in pieces if p.says in ("filled", "given", "listed") and not p.document]
     orders = sorted(
         p.at_us
         for p in pieces

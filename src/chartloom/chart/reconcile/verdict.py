@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from chartloom.chart.reconcile.belief import doubt
+from chartloom.chart.reconcile.enumerated import left_out
 from chartloom.chart.reconcile.heard import DAY_US
 from chartloom.chart.reconcile.pieces import NOTE, Piece
 from chartloom.chart.reconcile.rules_medications import MedicationRules
@@ -38,6 +39,7 @@ REASON_OF: Final = {
     "order-on-hold": "order-on-hold",
     "listed-on-hold": "order-on-hold",
 }
+_NEVER: Final = 1 << 62
 #: A fill on the day of a stop is one that was on its way.
 _AFTER_US = 3 * DAY_US
 
@@ -54,6 +56,7 @@ class Verdict(msgspec.Struct):
 
 
 def judge(
+    key: str,
     pieces: list[Piece],
     classes: tuple[str, ...],
     supply: Supply | None,
@@ -68,13 +71,14 @@ def judge(
         around=around,
         classes=classes,
         live=current([w for w in words if w.says == "live"]),
-        listed=[w for w in words if w.says in ("listed", "listed-unknown")],
+        listed=_listed(words),
         ended=[w for w in words if w.says in REASON_OF],
         filled=filled,
         given=[p for p in pieces if p.says == "given"],
         supply=supply,
         sign_us=sign_of(pieces, rules, around),
         noted_only=all(p.kind == NOTE for p in pieces),
+        key=key,
     )
     verdict = case.decide()
     verdict.because |= _doubts(pieces, verdict)
@@ -83,9 +87,18 @@ def judge(
         verdict.because.add("document-says-stopped")
     if _left_out(pieces, around):
         verdict.because.add("not-on-discharge-list")
+    if left_out(key, max(case.sign_us, _begun(verdict)), around.lists):
+        verdict.because.add("not-on-later-list")
     if around.truncated:
         verdict.because.add("chart-truncated")
     return verdict
+
+
+def _listed(words: list[Word]) -> list[Word]:
+    """Where it is listed. What a document copies does not answer a word that it ended."""
+    over = any(w.says in REASON_OF and not w.piece.document for w in words)
+    found = [w for w in words if w.says in ("listed", "listed-unknown")]
+    return [w for w in found if not (over and w.piece.document)]
 
 
 def _noted_stops(pieces: list[Piece], verdict: Verdict) -> list[Piece]:
@@ -94,6 +107,11 @@ def _noted_stops(pieces: list[Piece], verdict: Verdict) -> list[Piece]:
     begun_us = max((p.at_us for p in verdict.live), default=0)
     later = [p for p in pieces if p.says == "noted-stopped" and p.at_us >= begun_us]
     return [*later, *verdict.live] if later and verdict.live else []
+
+
+def _begun(verdict: Verdict) -> int:
+    """Since when an order that holds could have been on a list; without one, never."""
+    return max((p.at_us for p in verdict.live), default=_NEVER)
 
 
 def _left_out(pieces: list[Piece], around: Around) -> bool:
@@ -128,6 +146,7 @@ class _Case(msgspec.Struct):
     supply: Supply | None
     sign_us: int
     noted_only: bool
+    key: str
 
     def decide(self) -> Verdict:
         """The first rule that has something to say."""
@@ -243,9 +262,9 @@ class _Case(msgspec.Struct):
         since_us = self.around.now_us - (sign_us or self.sign_us)
         late_us = 0 if any(w.piece.as_needed for w in self.live) else overdue_us
         belief = self.rules.belief
-        return (
-            self.sign_us > 0 and doubt(since_us, late_us, self.around.habit, belief) <= belief.doubt
-        )
+        omitted = left_out(self.key, sign_us or self.sign_us, self.around.lists)
+        unlikely = doubt(since_us, late_us, self.around.habit, belief, omitted)
+        return self.sign_us > 0 and unlikely <= belief.doubt
 
     def _new(self, order: Word) -> bool:
         """Whether an order is so new that its first fill need not have been seen."""

@@ -29,9 +29,11 @@ _ELEMENTS: Final = {
     "MedicationStatement": "medicationCodeableConcept|medicationReference",
     "MedicationDispense": "medicationCodeableConcept|medicationReference",
     "MedicationAdministration": "medicationCodeableConcept|medicationReference",
-    "Observation": "valueQuantity.value|value[x]|dataAbsentReason",
+    "Observation": "valueQuantity.value|value[x]|dataAbsentReason|extension",
     "ChargeItem": "reason",
     "DocumentReference": "content",
+    "Composition": "section",
+    "DiagnosticReport": "presentedForm",
 }
 #: Kind -> (what is said, its button, its key). Keys are letters of the button's word.
 CHOICES: Final[dict[ListKind, tuple[tuple[str, str, str], ...]]] = {

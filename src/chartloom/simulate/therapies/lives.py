@@ -41,6 +41,7 @@ class _Weaver:
         self.rng, self.person, self.habits, self.now_us = rng, person, habits, now_us
         self.said: list[Happening] = []
         self.truth: list[TrueTherapy] = []
+        self.asked: list[tuple[Drug, int, int]] = []
         self.count = 0
         self.seen = rng.random() < habits.fills_seen
         shares = [share for share, _ in habits.gap_days]
@@ -58,6 +59,7 @@ class _Weaver:
             self._course(drug, self._ago(0, 600))
         if self.rng.random() < self.habits.stays * 2:
             self._stay(self._ago(0, 500))
+        self._visits()
         said = sorted(self.said, key=lambda h: (h.at_us, h.number, h.own))
         kept = tuple(_counted(h for h in said if h.at_us <= self.now_us))
         return Life(self.person, kept, tuple(self.truth))
@@ -83,7 +85,7 @@ class _Weaver:
                 self._stop(second, until_us + between(rng, DAY, 20 * DAY))
         elif why == "held":
             self._say(msgspec.structs.replace(order, at_us=until_us, what="hold"))
-        self._lists(drug, start_us, until_us)
+        self.asked.append((drug, start_us, until_us))
         self.truth.append(TrueTherapy(drug.key, "long", start_us, until_us, why, outside))
 
     def _fate(self, start_us: int) -> tuple[int, str]:
@@ -184,15 +186,17 @@ class _Weaver:
         if at_us <= self.now_us and order.source != "outside":
             self._say(msgspec.structs.replace(order, at_us=at_us, what="stop"))
 
-    def _lists(self, drug: Drug, start_us: int, until_us: int) -> None:
-        """At some visits somebody asks what is taken; sometimes an answer is left out or old."""
-        at_us = start_us
+    def _visits(self) -> None:
+        """At some visits somebody asks for everything that is taken; sometimes one of the answers
+        is left out or old."""
+        at_us = self.now_us - HISTORY_DAYS * DAY
         while True:
             at_us += int(self.rng.expovariate(self.habits.lists / _YEAR_DAYS) * DAY)
             if at_us > self.now_us:
                 return
-            if what := self._answer(until_us, at_us):
-                self._list(drug, at_us, what)
+            for drug, start_us, until_us in self.asked:
+                if start_us < at_us and (what := self._answer(until_us, at_us)):
+                    self._list(drug, at_us, what)
 
     def _answer(self, until_us: int, at_us: int) -> str:
         chance = self.rng.random()
@@ -221,7 +225,7 @@ class _Weaver:
             self._stop(order, until_us)
         elif why == "held":
             self._say(msgspec.structs.replace(order, at_us=until_us, what="hold"))
-        self._lists(drug, start_us, until_us)
+        self.asked.append((drug, start_us, until_us))
         self.truth.append(TrueTherapy(drug.key, "prn", start_us, until_us, why))
 
     def _course(self, drug: Drug, start_us: int) -> None:

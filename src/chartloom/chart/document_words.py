@@ -1,0 +1,130 @@
+"""Lines of documents under headings of drugs, allergies or problems: which of them are a list.
+
+Words are read by their looks: a line that may speak of somebody else, in the negative, or of what
+might be, is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from chartloom.formats.documents import CELL, Line
+
+_DRUGS: Final = r"(?:medications?|medicines?|meds|drugs|prescriptions?)"
+_HEADING: Final = re.compile(
+    rf"^[\s#*]*(?P<what>(?:[a-z]+[ -]){{0,3}}{_DRUGS}"
+    r"(?: (?:list|at|on|upon|after|for|to|stopped|discontinued)\b[a-z ]{0,40})?)"
+    r"\s*(?::|$)(?P<rest>.*)$",
+    re.IGNORECASE,
+)
+#: A heading of a list of drugs that a text has without the word, as parts of one.
+_PART: Final = re.compile(
+    r"^[\s#*]*(?P<what>stop(?: taking)?|stopped|discontinued?|continued?(?: taking)?"
+    r"|new|changed?|start(?: taking)?|started)\s*:(?P<rest>.*)$",
+    re.IGNORECASE,
+)
+#: Headings of the other two lists.
+_OTHERS: Final = (
+    ("allergies", re.compile(
+        r"^[\s#*]*(?P<what>(?:known |drug |active )?allerg(?:y|ies)(?: list| and intolerances"
+        r"| and adverse reactions)?)\s*(?::|$)(?P<rest>.*)$", re.IGNORECASE)),
+    ("problems", re.compile(
+        r"^[\s#*]*(?P<what>(?:active |current |medical )?problems?(?: list)?)\s*(?::|$)"
+        r"(?P<rest>.*)$", re.IGNORECASE)),
+)  # fmt: skip
+_OTHER_HEADING: Final = re.compile(r"^\s*[#*]*\s*[A-Z][A-Za-z /&-]{2,60}:\s*(?:\S.*)?$")
+#: Headings that are not about what this patient shall take.
+_NOT_TAKEN: Final = re.compile(
+    r"\b(?:allerg\w*|intoleran\w*|adverse|avoid|family|contraindicated|inpatient|given"
+    r"|administered)\b",
+    re.IGNORECASE,
+)
+_STOPS: Final = re.compile(
+    r"\b(?:stop\w*|discontinu\w*|d/c(?:'?d)?|no longer|not taking|cease\w*)\b", re.IGNORECASE
+)
+#: A cell of a table that says that a row does not hold.
+_OVER: Final = re.compile(
+    r"(?:completed?|inactive|discontinued|stopped|aborted|cancelled|resolved|ended"
+    r"|no longer (?:active|taking)|not taking)\.?",
+    re.IGNORECASE,
+)
+#: Lines of which it is not sure whom or what they speak of: they are left out.
+_UNSURE: Final = re.compile(
+    r"\b(?:no|none|not|never|denies|denied|without|allerg\w*|intoleran\w*|reaction|avoid|family"
+    r"|mother|father|sister|brother|wife|husband|son|daughter|if|unless|consider\w*|hold|held"
+    r"|nk[da]a?)\b|\?",
+    re.IGNORECASE,
+)
+#: The same of allergies and problems, where other words are usual.
+_UNSURE_OTHER: Final = re.compile(
+    r"\b(?:no|none|not|never|denies|denied|without|avoid|family|mother|father|sister|brother|wife"
+    r"|husband|son|daughter|if|unless|rule|possible|probable|suspected|resolved|history|h/o|s/p"
+    r"|refuted|tolerat\w+|unknown|nk[da]a?)\b|\?",
+    re.IGNORECASE,
+)
+_BULLET: Final = re.compile(r"^\s*(?:[-*\u2022]+|\d{1,2}[.)])?\s*")
+_ALLERGY_TO: Final = re.compile(r"^allerg(?:y|ic) to ", re.IGNORECASE)
+
+
+def listed_lines(lines: Iterable[Line], within: str = "") -> Iterator[tuple[str, str, str, Line]]:
+    """(list, text, says, line) of every line of a list: ``drugs``, ``allergies`` or ``problems``.
+
+    says: ``noted``, of drugs also ``noted-stopped``. within: the list that the lines are of
+    whatever their headings; then a heading only tells whether a part of it was stopped.
+    """
+    name, says, fixed = within, "noted" if within else "", bool(within)
+    for line in lines:
+        text = line.text
+        head = _head(text, name)
+        if head is not None:
+            name, says, text = head
+        elif line.heading and _plain_head(text, fixed=fixed):
+            name, says = (within, "noted") if fixed else ("", "")
+            continue
+        elif _OTHER_HEADING.match(text) and CELL not in text:
+            name, says = (within, "noted") if fixed else ("", "")
+            if not fixed:
+                continue
+        if says:
+            for part in text.split(";"):
+                if told := _told(part, name, says):
+                    yield (name, *told, line)
+
+
+def _head(text: str, name: str) -> tuple[str, str, str] | None:
+    """(list, says, rest of the line) of a heading; says is empty if it is not to be read."""
+    found = _HEADING.match(text) or (_PART.match(text) if name == "drugs" else None)
+    if found:
+        what = found["what"]
+        says = "" if _NOT_TAKEN.search(what) else _says(what)
+        return ("drugs" if says else ""), says, found["rest"]
+    for other, pattern in _OTHERS:
+        if found := pattern.match(text):
+            return other, "noted", found["rest"]
+    return None
+
+
+def _plain_head(text: str, *, fixed: bool) -> bool:
+    """Whether what markup calls a heading ends a list: the head of a table does not."""
+    return fixed or CELL not in text
+
+
+def _told(part: str, name: str, says: str) -> tuple[str, str] | None:
+    cells = [c.strip() for c in part.split(CELL)] if CELL in part else [part]
+    over = any(_OVER.fullmatch(c) for c in cells[1:])
+    words = " ".join(_BULLET.sub("", cells[0], count=1).split())
+    if name != "drugs":
+        words = _ALLERGY_TO.sub("", words)
+        unsure = over or _UNSURE_OTHER.search(words)
+        return None if unsure or len(words) < 3 else (words, says)
+    stopped = bool(_STOPS.search(words)) or over
+    if len(words) < 3 or _UNSURE.search(_STOPS.sub(" ", words)):
+        return None
+    name_words = _STOPS.sub(" ", words).strip(" -:.,") if stopped else words
+    return " ".join(name_words.split()), "noted-stopped" if stopped else says
+
+
+def _says(heading: str) -> str:
+    return "noted-stopped" if _STOPS.search(heading) else "noted"

@@ -1,0 +1,79 @@
+"""Lists of everything that somebody takes, and what they leave out.
+
+Whoever is asked at a visit, or leaves a hospital with a list, names what they take. A drug that
+such a list does not name, though it names others, is probably not taken: the silence of a list is a
+word, weaker than a stop, and the only one that there is of most drugs that people just give up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from chartloom.chart.reconcile.heard import DAY_US
+from chartloom.chart.reconcile.pieces import Piece
+from chartloom.chart.reconcile.rules_medications import Belief
+
+_NAMES: Final = frozenset(("listed", "noted"))
+_SPEAKS: Final = frozenset(
+    ("listed", "listed-stopped", "listed-not-taken", "listed-completed", "listed-on-hold",
+     "listed-unknown", "noted", "noted-stopped")
+)  # fmt: skip
+#: A therapy of which something was heard within these days before a list was there to be named.
+_STANDING_US: Final = 180 * DAY_US
+_HEARD: Final = _NAMES | {"filled", "order-active", "given"}
+
+
+class Enumerated(msgspec.Struct, frozen=True):
+    """One list: at_us: when it was made; about: the therapies that it speaks of."""
+
+    at_us: int
+    about: frozenset[str]
+
+
+def lists_of(groups: Mapping[str, list[Piece]], belief: Belief) -> tuple[Enumerated, ...]:
+    """The lists that name what is taken, oldest first. groups: key of a therapy -> its pieces.
+
+    What one source lists on one day is one list, so is one document, and what a discharge orders
+    for home. It counts as a list of everything if it names at least ``list_names`` therapies, and
+    at least ``list_share`` of those that were heard of shortly before: whoever only writes down
+    their own drug says nothing about others.
+    """
+    named: dict[tuple[str, int], set[str]] = {}
+    about: dict[tuple[str, int], set[str]] = {}
+    times: dict[tuple[str, int], int] = {}
+    for key, pieces in groups.items():
+        for piece in pieces:
+            if piece.at_us <= 0 or not (piece.says in _SPEAKS or piece.discharge):
+                continue
+            where = (piece.source, piece.at_us // DAY_US)
+            if piece.document:
+                where = piece.id, 0
+            about.setdefault(where, set()).add(key)
+            times[where] = max(times.get(where, 0), piece.at_us)
+            if piece.says in _NAMES or piece.discharge:
+                named.setdefault(where, set()).add(key)
+    found = []
+    for where, keys in named.items():
+        if len(keys) >= belief.list_names:
+            standing = _standing(groups, times[where])
+            if len(keys & standing) >= belief.list_share * len(standing):
+                found.append(Enumerated(times[where], frozenset(about[where])))
+    return tuple(sorted(found, key=lambda x: (x.at_us, sorted(x.about))))
+
+
+def _standing(groups: Mapping[str, list[Piece]], at_us: int) -> set[str]:
+    """The therapies that somebody spoke of or filled shortly before a moment, or at it."""
+    since_us = at_us - _STANDING_US
+    return {
+        key
+        for key, pieces in groups.items()
+        if any(since_us <= p.at_us <= at_us and p.says in _HEARD for p in pieces)
+    }
+
+
+def left_out(key: str, since_us: int, lists: tuple[Enumerated, ...]) -> int:
+    """How many lists after a moment do not speak of a therapy."""
+    return sum(x.at_us > since_us and key not in x.about for x in lists)

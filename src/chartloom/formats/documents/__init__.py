@@ -1,0 +1,19 @@
+"""Documents of strangers: clinical documents in XML, HTML and plain text, as lists and lines."""
+
+from chartloom.formats.documents.cda import SECTIONS, Cda, SectionRead, Stated, read_cda
+from chartloom.formats.documents.issues import Unread, UnreadError
+from chartloom.formats.documents.lines import CELL, Line, markup_lines, text_lines
+
+__all__ = [
+    "CELL",
+    "SECTIONS",
+    "Cda",
+    "Line",
+    "SectionRead",
+    "Stated",
+    "Unread",
+    "UnreadError",
+    "markup_lines",
+    "read_cda",
+    "text_lines",
+]
