@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from pydantic import ValidationError
+
 from chartloom.domain.errors import ChartloomError, ConfigurationError
+from chartloom.project.model import IdentitySettings
 from chartloom.project.read import SETTINGS_FILE, Finding, Project
 from chartloom.registry.persons import Parameters, among, default_parameters, load
 
@@ -62,6 +65,14 @@ def declare_records(folder: Path, records: int) -> None:
 
     Raises ``ConfigurationError`` if the settings would be none any more; then nothing is written.
     """
+    try:
+        IdentitySettings(records=records)
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"{records} cannot be the number of records.",
+            where=f"{folder / SETTINGS_FILE} [identity] records",
+            cure=error.errors()[0]["msg"] + ".",
+        ) from None
     file = folder / SETTINGS_FILE
     text = file.read_text(encoding="utf-8")
     new = with_records(text, records)

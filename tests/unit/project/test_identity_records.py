@@ -51,6 +51,14 @@ def test_nothing_else_of_the_settings_changes(text: str) -> None:
         assert line in with_records(text, 2_000_000) or line.startswith("records")
 
 
+@pytest.mark.parametrize("count", [10**24, 999, -1])
+def test_what_cannot_be_is_not_written(folder: Path, count: int) -> None:
+    text = (folder / "chartloom.toml").read_text()
+    with pytest.raises(ConfigurationError, match="cannot be the number"):
+        declare_records(folder, count)
+    assert (folder / "chartloom.toml").read_text() == text
+
+
 def test_settings_that_are_written_otherwise_stay(folder: Path) -> None:
     file = folder / "chartloom.toml"
     text = file.read_text() + '\n["identity"]\nrecords = 5000\n'
