@@ -122,7 +122,7 @@ def _codes(rule: Rule, thing: _Thing) -> _Meets:
     if rule.codes is None:
         return _Meets.YES
     name = _WHAT.get(thing.resource["resourceType"], "")
-    own = set(_codings(thing.resource.get(name))) if name else set()
+    own = set(_codings(thing.resource.get(name)))
     if own.intersection(rule.codes):
         return _Meets.YES
     if any(_like(said, found) for said in rule.codes for found in thing.codings):

@@ -8,7 +8,16 @@ import pytest
 
 from chartloom.domain.grant import Purpose
 from chartloom.guard.consent import DEPTH_MAX, consent_facts
-from chartloom.guard.withholding import _codings, _references, _times, without_references
+from chartloom.guard.withholding import (
+    _codes,
+    _codings,
+    _like,
+    _Meets,
+    _references,
+    _thing,
+    _times,
+    without_references,
+)
 
 NOW_US = 1_790_000_000_000_000
 
@@ -56,3 +65,62 @@ def test_references_are_texts() -> None:
         "a": {"reference": 7}, "b": [{"reference": None}], "c": None, "d": [], "e": [None],
     }  # fmt: skip
     assert without_references([{"reference": "Patient/x"}], lambda r: True) is None
+
+
+CLASS = {"type": "deny", "class": [{"code": "Observation"}]}
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        [CLASS],
+        [CLASS, {"type": "permit", "securityLabel": [{"code": "HIV"}]}],
+        [{**CLASS, "provision": [{"type": "deny", "class": [{"code": "Condition"}]}]}],
+    ],
+    ids=["a class denied", "another label opened as a whole", "two classes denied"],
+)
+def test_a_label_stays_closed_where_no_class_of_it_is_opened(inner: list[dict[str, Any]]) -> None:
+    root = {"type": "deny", "securityLabel": [{"code": "PSY"}], "provision": inner}
+    assert denied(root) == {"PSY"}
+    opened = {**CLASS, "type": "permit"}
+    assert denied(root | {"provision": [*inner, opened]}) == frozenset()
+
+
+def test_a_code_in_words_only_or_of_a_kind_without_any() -> None:
+    """A Coverage has no code of what it is about; that is not a code that is not told."""
+    rule = _rule_of(code=[{"coding": [{"system": "s", "code": "a"}]}])
+    words = {"resourceType": "Condition", "code": {"text": "in words"}}
+    assert _codes(rule, _thing(words)) is _Meets.MAYBE
+    assert _codes(rule, _thing({"resourceType": "Coverage"})) is _Meets.NO
+    other = {"coding": [{"system": "s", "code": "b"}]}
+    assert _codes(rule, _thing({"resourceType": "Condition", "code": other})) is _Meets.NO
+
+
+@pytest.mark.parametrize(
+    ("said", "found", "alike"),
+    [
+        (("http://hl7.org/fhir/sid/icd-10", "F20"), ("http://hl7.org/fhir/sid/icd-10", "F20.0"), True),
+        (("http://hl7.org/fhir/sid/icd-10", "F20"), ("http://hl7.org/fhir/sid/icd-10", "F21.0"), False),
+        (("", "F20"), ("I10", "F20.0"), True),
+        (("http://loinc.org", "718"), ("http://loinc.org", "718-7"), False),
+        (("s", "a"), ("t", "a"), False),
+        (("s", "a"), ("", "A"), True),
+    ],
+)  # fmt: skip
+def test_codes_are_alike_by_what_they_begin_with_only_where_systems_are_trees(
+    said: tuple[str, str], found: tuple[str, str], alike: bool
+) -> None:
+    assert _like(said, found) is alike
+
+
+@pytest.mark.parametrize("odd", [None, "2024", 7, [{"period": {"start": "2024-02-03"}}]])
+def test_nor_is_one_further_inside(odd: Any) -> None:
+    resource = {"resourceType": "DocumentReference", "context": {"period": {"start": "2024-02-03"}}}
+    assert _times(resource) is not None
+    assert _times(resource | {"context": odd}) is None
+
+
+def _rule_of(**root: Any) -> Any:
+    consent = {"resourceType": "Consent", "status": "active", "provision": {"type": "deny", **root}}
+    said = consent_facts([consent], frozenset({"me"}), Purpose.TREATMENT, NOW_US, ("p",))
+    return said.withheld[0].rules[0]

@@ -188,3 +188,34 @@ def test_the_commands(site: Path) -> None:
     assert run("decline", "care-search", "--reason", "no")[0] == 0
     assert isinstance(RUN.invoke(app, ["policies", "show", "x", "--site", str(site)]).exception,
                       ConfigurationError)  # fmt: skip
+
+
+def test_what_is_not_shipped_or_not_there_is_not_taken_over(site: Path) -> None:
+    project = load_project(site)
+    before = {p.name: p.read_text() for p in (site / "policies").iterdir()}
+    with pytest.raises(ConfigurationError, match="is shipped"):
+        adopt(project, "our-own-search")
+    for decide in (adopt, lambda p, name: decline(p, name, "x")):
+        with pytest.raises(ConfigurationError, match="no such policy"):
+            decide(project, "nothing-of-the-kind")
+    assert {p.name: p.read_text() for p in (site / "policies").iterdir()} == before
+
+
+def test_a_site_without_policies_of_its_own_takes_none_over(site: Path) -> None:
+    (site / "policies").rename(site / "elsewhere")
+    with pytest.raises(ConfigurationError, match="no policies of its own"):
+        adopt(load_project(site), "consent-person")
+
+
+def test_a_list_of_declined_ones_with_other_columns_is_not_guessed_at(site: Path) -> None:
+    declined = site / "policies" / "declined.csv"
+    declined.write_text("name,reason,digest\ncare-search,no,abc\n")
+    with pytest.raises(ConfigurationError, match="other columns"):
+        compared(load_project(site))
+
+
+def test_a_difference_is_counted_without_what_stands_around_it(site: Path) -> None:
+    (older,) = [c for c in compared(load_project(site)) if c.name == "consent-person"]
+    lines = older.diff().splitlines()[2:]
+    added = sum(line.startswith("+") for line in lines)
+    assert older.summary == f"+{added} -{sum(x.startswith('-') for x in lines)} lines"

@@ -12,13 +12,15 @@ import pytest
 from starlette.requests import Request
 from tests.support.clock import FakeClock
 
-from chartloom.domain.errors import LandingRefused, StoreUnavailable
+from chartloom.domain.errors import ConfigurationError, LandingRefused, StoreUnavailable
 from chartloom.domain.feed import Feed, FeedLimits
 from chartloom.domain.message import Arrival, Format, LandingOutcome, Receipt
 from chartloom.guard.clients import PEER
 from chartloom.guard.tokens import TokenRefused
+from chartloom.sources.batches import BATCH_MESSAGES_MAX
 from chartloom.sources.context import SourceContext
 from chartloom.sources.fhir_rest.app import Door
+from chartloom.sources.fhir_rest.source import HttpSource, bearer_token
 from chartloom.sources.limits import ByteBudget
 from chartloom.sources.stats import FeedStats
 
@@ -218,3 +220,46 @@ def test_what_does_not_fit_beside_others_is_refused(here: Here) -> None:
 def vars_of(context: SourceContext) -> dict[str, Any]:
     names = ("feed", "lander", "clock", "namespace", "stats", "next_control_id", "admission")
     return {name: getattr(context, name) for name in names} | {"note": context.note}
+
+
+def test_a_body_of_too_many_messages_is_refused_as_a_whole() -> None:
+    many = Here(format_=Format.HL7V2)
+    hl7 = {"content-type": "application/hl7-v2"}
+    message = b"MSH|^~\\&|A|B|C|D|20260101||ADT^A01|1|P|2.5\rPID|||1^^^H^MR\r"
+    many.refused(413, headers=hl7, body=message + b"MSH|^~\\&|\r" * BATCH_MESSAGES_MAX)
+    assert many.ask(headers=hl7, body=message) == 200
+    assert len(many.landing.arrivals) == 1
+
+
+def test_a_feed_that_asks_nobody_does_not_listen_in_the_network() -> None:
+    def start(**options: object) -> None:
+        feed = Feed(
+            "web", "lab", "it", "http", Format.FHIR, options={"path": "/in", "port": 0, **options}
+        )
+        context = SourceContext(
+            feed, Landing(), FakeClock(), UUID(int=1), FeedStats(), ByteBudget(10_000_000),
+            lambda: "1",
+        )  # fmt: skip
+        source = HttpSource(context)
+
+        async def tried() -> None:
+            await source.start()
+            await source.stop(1.0)
+
+        asyncio.run(tried())
+
+    start(host="127.0.0.1")
+    with pytest.raises(ConfigurationError, match="anybody in the network"):
+        start(host="0.0.0.0")
+
+
+def test_a_token_that_is_empty_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARTLOOM_TEST_TOKEN", "  ")
+    named = Feed(
+        "web", "lab", "it", "http", Format.FHIR, options={"token_env": "CHARTLOOM_TEST_TOKEN"}
+    )
+    context: object = SimpleNamespace(feed=named, path=lambda option: None)
+    with pytest.raises(ConfigurationError, match="is empty"):
+        bearer_token(context)  # type: ignore[arg-type]
+    monkeypatch.setenv("CHARTLOOM_TEST_TOKEN", " secret ")
+    assert bearer_token(context) == "secret"  # type: ignore[arg-type]

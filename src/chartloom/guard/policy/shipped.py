@@ -70,7 +70,7 @@ class Compared(msgspec.Struct, frozen=True):
     @property
     def summary(self) -> str:
         """The same in a few words."""
-        lines = [line for line in self.diff().splitlines()[2:] if line[:1] in "+-"]
+        lines = self.diff().splitlines()[2:]
         return f"+{sum(x[0] == '+' for x in lines)} -{sum(x[0] == '-' for x in lines)} lines"
 
 
