@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.browser.axe import violations
 from tests.browser.conftest import LAPTOP, TABLET, open_page, watch
+from tests.browser.test_roles import events_since, size_of
 from tests.support.console_client import Client
 from tests.support.postgres import StoreFactory
 from tests.support.site import ShiftedClock, Site, serving, simulate
@@ -143,7 +144,10 @@ def test_what_nobody_may_decide_is_refused(site: Site, address: str, person: str
     assert site.apply() == 0
     line = page.split('name="line" value="')[1].split('"')[0]
     stale = {"csrf": csrf, "line": line, "said": "refuted", "seen": "line-000000000000"}
+    before = size_of(site)
     status, headers, _ = client.ask(path, "POST", form=stale)
     assert status == 303
+    looks = [(e.things, e.denied) for e in events_since(site, before)]
+    assert looks == [(("chart/problems-decision",), "")], "the chart was read: that is on record"
     assert "done=" in dict(headers)["location"]
     assert site.apply() == 0, "the line had changed since it was seen"

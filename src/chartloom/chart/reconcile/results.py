@@ -122,9 +122,8 @@ def _convertible(group: Sequence[_Series]) -> list[tuple[list[_Series], Unit | N
 
 def _weight(series: _Series) -> tuple[bool, int, str, str]:
     """The unit of the test's table first, then the fuller series."""
-    usual = series.test is not None and series.unit is not None
-    preferred = usual and series.test is not None and series.unit is not None
-    own = preferred and series.unit.code == series.test.unit  # type: ignore[union-attr]
+    test, unit = series.test, series.unit
+    own = test is not None and unit is not None and unit.code == test.unit
     return (not own, -series.entry["count"], series.entry["series"], series.entry["id"])
 
 

@@ -119,8 +119,9 @@ def over(base: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in own.items():
         held = merged.get(key)
-        both = isinstance(value, dict) and isinstance(held, dict)
-        merged[key] = over(held, value) if both else value  # type: ignore[arg-type]
+        if isinstance(value, dict) and isinstance(held, dict):
+            value = over(held, value)
+        merged[key] = value
     return merged
 
 

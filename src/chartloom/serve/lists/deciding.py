@@ -49,6 +49,7 @@ def decide(console: Console, request: Request, kind: ListKind) -> Response:
         raise denied(console, request, need)
     home = f"/chart/{hit.person_id}/{kind.value}"
     if said != WITHDRAWN and first(form, "seen", 64) != seen_of(line, visitor.csrf):
+        permit.run(_looked)
         handle = console.handles.hide({"changed": line.text}, done_purpose(request))
         return RedirectResponse(f"{home}?show=all&done={handle}#{row_of(key, visitor.csrf)}", 303)
     actor, now_us = actor_of(visitor.principal), console.clock.now_us()
@@ -68,6 +69,10 @@ def decide(console: Console, request: Request, kind: ListKind) -> Response:
     show = first(form, "show", 10)
     query = f"show={show}&" if show in ("check", "all") else ""
     return RedirectResponse(f"{home}?{query}done={handle}", 303)
+
+
+def _looked(_: Grant) -> None:
+    """The chart was read and nothing decided: a look like any other, on record as one."""
 
 
 def _owner(line: Line, hit: SearchHit) -> str:

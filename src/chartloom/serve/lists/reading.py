@@ -24,11 +24,13 @@ from chartloom.domain.grant import Grant
 from chartloom.domain.store import SearchHit
 from chartloom.serve.console import Console
 
+#: Sections whose documents may list something.
+_TEXTS: Final = (Section.DOCUMENTS, Section.REPORTS)
 #: Sections whose entries a list speaks of.
 _SECTIONS: Final = {
-    ListKind.MEDICATIONS: (Section.MEDICATIONS, Section.DOCUMENTS),
-    ListKind.ALLERGIES: (Section.ALLERGIES, Section.MEDICATIONS),
-    ListKind.PROBLEMS: (Section.PROBLEMS, Section.MEDICATIONS, Section.CHARGES),
+    ListKind.MEDICATIONS: (Section.MEDICATIONS, *_TEXTS),
+    ListKind.ALLERGIES: (Section.ALLERGIES, Section.MEDICATIONS, *_TEXTS),
+    ListKind.PROBLEMS: (Section.PROBLEMS, Section.MEDICATIONS, Section.CHARGES, *_TEXTS),
     ListKind.RESULTS: (),
 }
 #: Lists that are looked at together: an allergy speaks against a medication.

@@ -16,6 +16,8 @@ def rows(
 ) -> list[dict[str, Any]]:
     """An entry per line, as the table of results takes them, with ``sources`` and ``remarks``.
 
+    shown, total: how many results of its series a chart keeps ready, and how many there are.
+
     The newest value keeps what its source sent; older ones and those of other units are converted.
     """
     points = {
@@ -23,10 +25,16 @@ def rows(
         for entry in section.entries
         for p in entry.get("points", ())
     }
-    return [words.soft(_row(line, points, feeds)) for line in made.lines if line.facts]
+    kept = {e["series"]: (len(e["points"]), e["count"]) for e in section.entries if "points" in e}
+    return [words.soft(_row(line, points, kept, feeds)) for line in made.lines if line.facts]
 
 
-def _row(line: Line, points: Mapping[str, Any], feeds: Mapping[str, Feed]) -> dict[str, Any]:
+def _row(
+    line: Line,
+    points: Mapping[str, Any],
+    kept: Mapping[str, tuple[int, int]],
+    feeds: Mapping[str, Feed],
+) -> dict[str, Any]:
     shown: list[dict[str, Any]] = []
     for fact in line.facts:
         point = points.get(fact.resource_id)
@@ -46,11 +54,15 @@ def _row(line: Line, points: Mapping[str, Any], feeds: Mapping[str, Feed]) -> di
     remarks += [why(ListKind.RESULTS, Role.BECAUSE, code) for code in line.because]
     called = {name: feed.department for name, feed in feeds.items() if feed.department}
     sources = [called.get(source, source) for source in line.sources]
+    several = line.detail.get("series", "").split()
+    held = [kept[series] for series in several if series in kept]
     return {
         "text": line.text,
         "unit": line.detail.get("unit", ""),
         "series": shown[0]["series"] if shown else "",
-        "several": line.detail.get("series", "").split(),
+        "several": several,
+        "shown": sum(n for n, _ in held),
+        "total": sum(n for _, n in held),
         "specimen": line.detail.get("specimen", ""),
         "method": line.detail.get("method", ""),
         "count": int(line.detail.get("count", "0") or 0),
