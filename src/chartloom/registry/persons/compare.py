@@ -11,7 +11,14 @@ from chartloom.registry.persons.folding import sound, squeeze
 from chartloom.registry.persons.lexicon import classes_of, forms_of
 from chartloom.registry.persons.parameters import Parameters
 from chartloom.registry.persons.record import Home, MatchRecord, Number
-from chartloom.registry.persons.spelling import close, glued, lost_first, misheard, misread
+from chartloom.registry.persons.spelling import (
+    close,
+    glued,
+    lost_first,
+    misheard,
+    misread,
+    misspelt_first,
+)
 
 _osa = OSA.distance
 _winkler = JaroWinkler.similarity
@@ -50,9 +57,12 @@ def compare(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> Compariso
         given in _TWO_NAMES and _is_name(a, parameters) and _is_name(b, parameters),
         _second_name(a.givens, b.givens) if given == "different" else "",
         bool((a.mother_numbers or b.mother_numbers) and _mothers(a, b)),
+        family == "part" and _crossing(a.parts, b.parts),
     )
 
 
+#: Letters that a system keeps of a given name, at least.
+_CUT: Final = 6
 #: Levels of given names that are not the same.
 _TWO_NAMES: Final = frozenset({"different", "nickname", "middle", "close"})
 _APART: Final = frozenset({"different", "renamed", "part", "middle", "initial", "similar", "sound"})
@@ -107,6 +117,11 @@ def _part(a: MatchRecord, b: MatchRecord) -> str:
     return min(common, default="")
 
 
+def _crossing(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
+    """Whether each of two compound names has a word that the other lacks."""
+    return not (set(a) <= set(b) or set(b) <= set(a)) and len(a) > 1 and len(b) > 1
+
+
 def _given(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> tuple[str, str]:
     if not a.givens or not b.givens:
         return "missing", ""
@@ -131,7 +146,11 @@ def _given(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> tuple[str,
     elif min(len(first), len(second)) >= 3 and (
         first.startswith(second) or second.startswith(first)
     ):
-        return "nickname", ""
+        # Jun and Junyi are two names; what is cut off longer ones seldom is another.
+        cut = min(len(first), len(second)) >= _CUT or (
+            _is_name(a, parameters) and _is_name(b, parameters)
+        )
+        return "nickname" if cut else "similar", ""
     if a.aliases or b.aliases:
         common = {first, *a.aliases} & {second, *b.aliases}
         if common:
@@ -154,7 +173,7 @@ def _misspelt(a: str, b: str, known: bool, other_known: bool) -> bool:
         return False
     if lost_first(a, b):
         return known if len(a) > len(b) else other_known
-    return a[0] == b[0] and (misread(a, b) or misheard(a, b))
+    return misheard(a, b) or (a[0] == b[0] and misread(a, b))
 
 
 def _form_misspelt(a: MatchRecord, other: str) -> bool:
@@ -190,7 +209,7 @@ def _one_name(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> bool:
     if _is_name(a, parameters) is _is_name(b, parameters):
         return False
     if first[1:] == second[1:]:
-        return False
+        return misspelt_first(first, second)
     return first[0] == second[0] or _form_misspelt(a, second) or _form_misspelt(b, first)
 
 

@@ -88,3 +88,4 @@ class Comparison(msgspec.Struct, frozen=True, gc=False):
     #: one's second name is known and is another ("against"), or nothing is known of it ("").
     second_name: str = ""
     mothers_number: bool = False  #: a number of the one is given as the other's mother's
+    crossing: bool = False  #: of two compound family names each has a word that the other lacks

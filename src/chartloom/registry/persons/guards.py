@@ -42,6 +42,8 @@ TWINS: Final = Guard("twins", apart=True)
 ALIKE: Final = Guard("twins", review=True, apart=True, review_bits=2.0)
 TWINS_SAME_NUMBER: Final = Guard("twins-same-number", review=True)
 SIMILAR_GIVEN: Final = Guard("similar-given-name", review=True)
+#: Maria and Marta: one letter apart, and both are names.
+CLOSE_NAMES: Final = Guard("similar-given-name", review=True, link_bits=20.0)
 OTHER_GIVEN: Final = Guard("other-given-name", review=True)
 OTHER_PERSON: Final = Guard("other-person", apart=True)
 OVERLAY: Final = Guard("overlay", review=True, apart=True)
@@ -54,15 +56,28 @@ OTHER_BIRTH: Final = Guard("other-birth-date", review=True, review_bits=10.0)
 OTHER_BIRTH_NEAR: Final = Guard("other-birth-date", review=True, review_bits=10.0, link_bits=10.0)
 #: Two of one name with one home and one telephone, a few years apart, are hardly two.
 OTHER_BIRTH_HOME: Final = Guard("other-birth-date", review=True, link_bits=4.0)
+#: Nor are two of one year: no father and son, and no parents call two children alike.
+OTHER_BIRTH_YEAR: Final = Guard("other-birth-date", review=True, link_bits=8.0)
 #: Fathers and sons share name and home: without a date of birth much else has to agree.
-NO_BIRTH: Final = Guard("no-birth-date", review=True, link_bits=12.0)
+NO_BIRTH: Final = Guard("no-birth-date", review=True, link_bits=10.0)
 #: One is called Jr or Sr, the other may be his father or son.
 NO_BIRTH_SUFFIX: Final = Guard("no-birth-date", review=True)
 NO_BIRTH_NEAR: Final = Guard("no-birth-date", review=True, review_bits=4.0)
 OTHER_MIDDLE: Final = Guard("other-middle-name", review=True, link_bits=6.0)
 #: Whole names are the same, and nothing else can be compared.
 NOTHING_IN_COMMON: Final = Guard("nothing-in-common", review=True, review_bits=3.0)
-THIN: Final = Guard("thin", review=True, link_bits=2.0)
+#: Little speaks for it, and nothing but what many share ties the two together.
+THIN: Final = Guard("thin", review=True, link_bits=4.0)
+#: One digit of the birth date is mistyped, or a woman has another family name: seen often.
+THIN_USUAL: Final = Guard("thin", review=True, link_bits=2.0)
+#: As many live in one town, however large the set is.
+THIN_NEAR: Final = Guard("thin", review=True, link_bits=3.0)
+#: Two of one town who are called and were born alike, with other family names.
+THIN_RENAMED: Final = Guard("thin", review=True, link_bits=5.0)
+#: One system knows them as two: those who ask for the name and find it make no second number.
+THIN_TWICE: Final = Guard("thin", review=True, review_bits=2.0, link_bits=8.0)
+#: A number or an e-mail address ties them.
+THIN_TIED: Final = Guard("thin", review=True, link_bits=2.0)
 #: Twins may have each other's name as a second one.
 SECOND_NAME: Final = Guard("thin", review=True)
 
@@ -156,10 +171,10 @@ def _newborn(c: Comparison) -> Guard | None:
         return OTHER_PERSON if c.birth != "missing" else NEWBORN
     if c.sex == "different" or c.mother == "different":
         return TWINS if c.sex == "different" else NEWBORN
-    named = c.family in ("exact", "former") and c.home in _NEAR
+    named = c.family in ("exact", "former", "part") and c.home in _NEAR
     if not (named or c.mothers_number or household(c) or c.national == "same"):
         return NEWBORN_NEAR if c.home in _NEAR and c.birth == "exact" else NEWBORN
-    if c.multiple or c.record == "different" or c.birth == "digit":
+    if c.multiple or c.birth == "digit":
         return NEWBORN
     return None
 
@@ -167,7 +182,7 @@ def _newborn(c: Comparison) -> Guard | None:
 def _other_given(c: Comparison) -> Guard | None:
     if c.given == "similar" and c.birth in BIRTH_AGREES and not c.multiple:
         if personal(c) and c.birth == "exact" and c.sex != "different":
-            return THIN
+            return THIN_TIED
         if _one_name(c):
             return None
         return TWINS if c.sex == "different" and c.national != "same" else SIMILAR_GIVEN
@@ -179,7 +194,7 @@ def _other_given(c: Comparison) -> Guard | None:
         if c.sex == "different":
             return TWINS
         told = c.birth == "exact" and not (c.siblings or c.multiple) and c.home in _NEAR
-        return THIN if told else TWINS_SAME_NUMBER
+        return THIN_TIED if told else TWINS_SAME_NUMBER
     if c.national == "close" and c.sex != "different" and not c.multiple:
         return OTHER_GIVEN
     if c.sex == "different" or c.national == "different" or c.multiple:
@@ -208,6 +223,7 @@ def _one_name(c: Comparison) -> bool:
         and household(c)
         and c.sex != "different"
         and c.national != "different"
+        and c.record != "different"
     )
 
 
@@ -236,15 +252,19 @@ def _other_birth(c: Comparison) -> Guard | None:
     told_twice = c.home == "same" and (c.phone == "same" or c.mother == "same")
     if whole and told_twice and c.years <= 5:
         return OTHER_BIRTH if c.sex == "different" else OTHER_BIRTH_HOME
+    if whole and tied and c.birth in ("year", "year-and-month") and c.sex != "different":
+        return OTHER_BIRTH_YEAR
     return OTHER_BIRTH if tied or c.middle == "exact" else NOTHING_IN_COMMON
 
 
 def _thin(c: Comparison) -> Guard | None:
     """Given name and date of birth agree. Something else must, and nothing may speak against it."""
     if c.national == "different" and not (c.email == "same" or household(c)):
-        return THIN
+        return _little(c)
     if personal(c):
         return None
+    if c.given == "close" and c.siblings:
+        return CLOSE_NAMES
     tied = c.home == "same" or c.phone == "same" or (c.mother == "same" and c.birth == "exact")
     if c.given == "middle" and (c.multiple or not (c.home == "same" or c.phone == "same")):
         return SECOND_NAME
@@ -252,12 +272,22 @@ def _thin(c: Comparison) -> Guard | None:
         return OTHER_MIDDLE
     if tied:
         return None
-    if c.birth != "exact":
-        return THIN
+    if c.birth != "exact" or c.crossing:
+        return _little(c)
     if c.family in ("exact", "former", "swapped", "part"):
         return None
     near = c.family in ("close", "sound") and c.given != "middle"
-    return None if near and c.birth != "default" else THIN
+    return None if near and c.birth != "default" else _little(c)
+
+
+def _little(c: Comparison) -> Guard:
+    """How little: see the guards."""
+    if c.record == "different":
+        return THIN_TWICE
+    if c.home not in _NEAR:
+        mistyped = c.birth == "digit" and c.family in ("exact", "former")
+        return THIN_USUAL if mistyped or c.family in FAMILY_APART else THIN
+    return THIN_RENAMED if c.family in FAMILY_APART else THIN_NEAR
 
 
 def _at_home(c: Comparison) -> bool:

@@ -48,6 +48,8 @@ def misread(a: str, b: str) -> bool:
 
 #: Spellings of one sound, the longest first. Vowels stay, unlike in ``folding.sound``.
 _SPELLINGS: Final = (
+    ("tsch", "ch"),
+    ("dj", "j"),
     ("sch", "sh"),
     ("tch", "ch"),
     ("kh", "k"),
@@ -86,6 +88,18 @@ def _heard(word: str) -> str:
 def misheard(a: str, b: str) -> bool:
     """Whether two words sound the same, vowels included: ``Pieter`` and ``Pyter``."""
     return _heard(a) == _heard(b)
+
+
+#: Letters whose names sound alike when somebody spells on the telephone.
+_SPELT_ALIKE: Final = ("bcdegptvz", "mn", "fsx", "ahjk", "iy", "quw")
+
+
+def misspelt_first(a: str, b: str) -> bool:
+    """Whether two words differ in their first letter only, and the two letters are called alike:
+    ``Natthew`` for ``Matthew``."""
+    if a[1:] != b[1:] or len(a) < 3:
+        return False
+    return any(a[0] in letters and b[0] in letters for letters in _SPELT_ALIKE)
 
 
 def lost_first(a: str, b: str) -> bool:
