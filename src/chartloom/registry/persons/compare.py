@@ -7,10 +7,19 @@ from typing import Final
 from rapidfuzz.distance import OSA, JaroWinkler
 
 from chartloom.registry.persons.comparison import Comparison
+from chartloom.registry.persons.contacts import (
+    email_level,
+    home_level,
+    mother_level,
+    mothers_number,
+    national_level,
+    phone_level,
+    record_level,
+)
 from chartloom.registry.persons.folding import sound, squeeze
 from chartloom.registry.persons.lexicon import classes_of, forms_of
 from chartloom.registry.persons.parameters import Parameters
-from chartloom.registry.persons.record import Home, MatchRecord, Number
+from chartloom.registry.persons.record import MatchRecord
 from chartloom.registry.persons.spelling import (
     close,
     glued,
@@ -37,17 +46,17 @@ def compare(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> Compariso
         _middle(a.givens, b.givens) if given == "exact" or given == "nickname" else "missing",
         _birth(a, b),
         "missing" if not a.sex or not b.sex else "same" if a.sex == b.sex else "different",
-        _home(a.homes, b.homes),
-        _phone(a.phones, b.phones),
-        _email(a.emails, b.emails),
-        _national(a.numbers, b.numbers),
-        _record(a.numbers, b.numbers),
+        home_level(a.homes, b.homes),
+        phone_level(a.phones, b.phones),
+        email_level(a.emails, b.emails),
+        national_level(a.numbers, b.numbers),
+        record_level(a.numbers, b.numbers),
         "missing"
         if not a.suffix or not b.suffix
         else "same"
         if a.suffix == b.suffix
         else "different",
-        _mother(a.mother, b.mother),
+        mother_level(a.mother, b.mother),
         parameters.family_rarity(family_name) if family_name else 0.0,
         parameters.given_rarity(given_name) if given_name else 0.0,
         years,
@@ -56,7 +65,7 @@ def compare(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> Compariso
         given == "similar" and _one_name(a, b, parameters),
         given in _TWO_NAMES and _is_name(a, parameters) and _is_name(b, parameters),
         _second_name(a.givens, b.givens) if given == "different" else "",
-        bool((a.mother_numbers or b.mother_numbers) and _mothers(a, b)),
+        bool((a.mother_numbers or b.mother_numbers) and mothers_number(a, b)),
         family == "part" and _crossing(a.parts, b.parts),
     )
 
@@ -173,7 +182,9 @@ def _misspelt(a: str, b: str, known: bool, other_known: bool) -> bool:
         return False
     if lost_first(a, b):
         return known if len(a) > len(b) else other_known
-    return misheard(a, b) or (a[0] == b[0] and misread(a, b))
+    if a[0] == b[0]:
+        return misread(a, b) or misheard(a, b)
+    return a[1:] != b[1:] and misheard(a, b)
 
 
 def _form_misspelt(a: MatchRecord, other: str) -> bool:
@@ -209,7 +220,7 @@ def _one_name(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> bool:
     if _is_name(a, parameters) is _is_name(b, parameters):
         return False
     if first[1:] == second[1:]:
-        return misspelt_first(first, second)
+        return misspelt_first(first, second) or misheard(first, second)
     return first[0] == second[0] or _form_misspelt(a, second) or _form_misspelt(b, first)
 
 
@@ -304,109 +315,3 @@ def _next_days(a: str, b: str) -> bool:
 
 #: Years by which a year of birth that somebody estimated is usually off.
 _ESTIMATED: Final = 2
-
-
-def _home(a: tuple[Home, ...], b: tuple[Home, ...]) -> str:
-    if not a or not b:
-        return "missing"
-    if a[0] == b[0] and a[0].house:
-        return "same"
-    best = 5
-    for one in a:
-        for other in b:
-            rank = _homes(one, other)
-            if rank < best:
-                best = rank
-    return _HOMES[best]
-
-
-_HOMES: Final = ("same", "building", "street", "postal", "city", "different")
-
-
-def _homes(a: Home, b: Home) -> int:
-    postal = bool(a.postal) and a.postal == b.postal
-    city = bool(a.city) and (a.city == b.city or close(a.city, b.city))
-    if a.street and b.street and (postal or city or not (a.postal and b.postal)):
-        same_street = a.street == b.street or _same_street(a.street, b.street)
-        if (
-            a.house
-            and a.house == b.house
-            and (same_street or (postal and a.street[0] == b.street[0]))
-        ):
-            return 1 if a.unit and b.unit and a.unit != b.unit else 0
-        if same_street:
-            return 2
-    return 3 if postal else 4 if city else 5
-
-
-def _same_street(a: str, b: str) -> bool:
-    return bool(_winkler(a, b, score_cutoff=0.9) >= 0.9) or a.startswith(b) or b.startswith(a)
-
-
-def _phone(a: tuple[str, ...], b: tuple[str, ...]) -> str:
-    if not a or not b:
-        return "missing"
-    for one in a:
-        if one in b:
-            return "same"
-    for one in a:
-        for other in b:
-            if one[-7:] == other[-7:] or _osa(one, other, score_cutoff=1) <= 1:
-                return "close"
-    return "different"
-
-
-def _email(a: tuple[str, ...], b: tuple[str, ...]) -> str:
-    if not a or not b:
-        return "missing"
-    for one in a:
-        if one in b:
-            return "same"
-    for one in a:
-        local = one.partition("@")[0]
-        for other in b:
-            mine = other.partition("@")[0]
-            if len(local) > 5 and (local == mine or _osa(one, other, score_cutoff=1) <= 1):
-                return "close"
-    return "different"
-
-
-def _national(a: tuple[Number, ...], b: tuple[Number, ...]) -> str:
-    found = "missing"
-    for one in a:
-        if one.kind != "national":
-            continue
-        for other in b:
-            if other.kind == "national" and other.issuer == one.issuer:
-                if one.value == other.value:
-                    return "same"
-                if _osa(one.value, other.value, score_cutoff=1) <= 1:
-                    found = "close"
-                elif found == "missing":
-                    found = "different"
-    return found
-
-
-def _record(a: tuple[Number, ...], b: tuple[Number, ...]) -> str:
-    found = "missing"
-    for one in a:
-        if one.kind == "national":
-            continue
-        for other in b:
-            if other.issuer == one.issuer and other.kind != "national":
-                if one.value == other.value:
-                    return "same"
-                found = "different"
-    return found
-
-
-def _mother(a: str, b: str) -> str:
-    if not a or not b:
-        return "missing"
-    return "same" if a == b else "close" if close(a, b) else "different"
-
-
-def _mothers(a: MatchRecord, b: MatchRecord) -> bool:
-    return any(n.value in b.mother_numbers for n in a.numbers) or any(
-        n.value in a.mother_numbers for n in b.numbers
-    )

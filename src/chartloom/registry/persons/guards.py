@@ -39,7 +39,7 @@ NAMESAKE_SAME_NUMBER: Final = Guard("namesake-same-number", review=True)
 TWINS: Final = Guard("twins", apart=True)
 #: Nobody says that they were born together, nor what their second names are: children of one day,
 #: or one person who goes by a second name. Somebody looks; nothing joins them.
-ALIKE: Final = Guard("twins", review=True, apart=True, review_bits=2.0)
+ALIKE: Final = Guard("twins", review=True, apart=True)
 TWINS_SAME_NUMBER: Final = Guard("twins-same-number", review=True)
 SIMILAR_GIVEN: Final = Guard("similar-given-name", review=True)
 #: Maria and Marta: one letter apart, and both are names.
@@ -48,6 +48,8 @@ OTHER_GIVEN: Final = Guard("other-given-name", review=True)
 OTHER_PERSON: Final = Guard("other-person", apart=True)
 OVERLAY: Final = Guard("overlay", review=True, apart=True)
 NEWBORN: Final = Guard("newborn", review=True)
+#: Of one family name and born on one day, and nothing is known of where they live.
+NEWBORN_NAMED: Final = Guard("newborn", review=True, link_bits=1.0)
 #: Born on one day near each other: under other family names little else can agree.
 NEWBORN_NEAR: Final = Guard("newborn", review=True, review_bits=-6.0)
 NAMELESS: Final = Guard("no-given-name", review=True)
@@ -59,17 +61,25 @@ OTHER_BIRTH_HOME: Final = Guard("other-birth-date", review=True, link_bits=4.0)
 #: Nor are two of one year: no father and son, and no parents call two children alike.
 OTHER_BIRTH_YEAR: Final = Guard("other-birth-date", review=True, link_bits=8.0)
 #: Fathers and sons share name and home: without a date of birth much else has to agree.
-NO_BIRTH: Final = Guard("no-birth-date", review=True, link_bits=10.0)
+NO_BIRTH: Final = Guard("no-birth-date", review=True, link_bits=12.0)
+#: Addresses of e-mail are made of names: strangers of one name come to share them.
+NO_BIRTH_MAIL: Final = Guard("no-birth-date", review=True, link_bits=14.0)
+#: At one home with other telephones.
+NO_BIRTH_APART: Final = Guard("no-birth-date", review=True, link_bits=14.0)
 #: One is called Jr or Sr, the other may be his father or son.
 NO_BIRTH_SUFFIX: Final = Guard("no-birth-date", review=True)
 NO_BIRTH_NEAR: Final = Guard("no-birth-date", review=True, review_bits=4.0)
 OTHER_MIDDLE: Final = Guard("other-middle-name", review=True, link_bits=6.0)
+#: Whole names, year and month are the same: the day is mistyped oftener than it differs so.
+NOTHING_BUT_MONTH: Final = Guard("nothing-in-common", review=True, review_bits=-3.0)
 #: Whole names are the same, and nothing else can be compared.
 NOTHING_IN_COMMON: Final = Guard("nothing-in-common", review=True, review_bits=3.0)
 #: Little speaks for it, and nothing but what many share ties the two together.
 THIN: Final = Guard("thin", review=True, link_bits=4.0)
 #: One digit of the birth date is mistyped, or a woman has another family name: seen often.
 THIN_USUAL: Final = Guard("thin", review=True, link_bits=2.0)
+#: The same, and no other home or telephone is known: mistyped, more likely than a namesake.
+THIN_SILENT: Final = Guard("thin", review=True, link_bits=0.0)
 #: As many live in one town, however large the set is.
 THIN_NEAR: Final = Guard("thin", review=True, link_bits=3.0)
 #: Two of one town who are called and were born alike, with other family names.
@@ -173,6 +183,8 @@ def _newborn(c: Comparison) -> Guard | None:
         return TWINS if c.sex == "different" else NEWBORN
     named = c.family in ("exact", "former", "part") and c.home in _NEAR
     if not (named or c.mothers_number or household(c) or c.national == "same"):
+        if c.family in ("exact", "former", "part") and c.birth == "exact" and not c.multiple:
+            return NEWBORN_NAMED
         return NEWBORN_NEAR if c.home in _NEAR and c.birth == "exact" else NEWBORN
     if c.multiple or c.birth == "digit":
         return NEWBORN
@@ -224,6 +236,7 @@ def _one_name(c: Comparison) -> bool:
         and c.sex != "different"
         and c.national != "different"
         and c.record != "different"
+        and c.phone != "different"
     )
 
 
@@ -232,7 +245,10 @@ def _other_birth(c: Comparison) -> Guard | None:
     if c.birth == "missing":
         if not tied:
             return NO_BIRTH_NEAR if c.home in _NEAR else NOTHING_IN_COMMON
-        return None if personal(c) and c.given in GIVEN_AGREES else NO_BIRTH
+        if personal(c) and c.given in GIVEN_AGREES:
+            numbered = c.national == "same" or c.record == "same"
+            return None if numbered or c.home == "same" or c.phone == "same" else NO_BIRTH_MAIL
+        return NO_BIRTH_APART if c.sex != "same" or c.phone == "different" else NO_BIRTH
     named = c.given in ("exact", "nickname", "close") and c.family in _FAMILY_AGREES
     if c.national == "same":
         if c.years >= GENERATION:
@@ -245,16 +261,22 @@ def _other_birth(c: Comparison) -> Guard | None:
         if ties and c.national != "different":
             if c.years >= GENERATION:
                 return OTHER_BIRTH
-            return None if ties > 1 else OTHER_BIRTH_NEAR
+            if ties > 1:
+                return None
+            day = c.birth == "year-and-month" and c.given == c.family == "exact"
+            return OTHER_BIRTH_HOME if day else OTHER_BIRTH_NEAR
     if c.national == "different":
         return OTHER_PERSON
     whole = c.given == c.family == "exact" and c.middle != "different"
     told_twice = c.home == "same" and (c.phone == "same" or c.mother == "same")
     if whole and told_twice and c.years <= 5:
         return OTHER_BIRTH if c.sex == "different" else OTHER_BIRTH_HOME
-    if whole and tied and c.birth in ("year", "year-and-month") and c.sex != "different":
-        return OTHER_BIRTH_YEAR
-    return OTHER_BIRTH if tied or c.middle == "exact" else NOTHING_IN_COMMON
+    at_home = c.home == "same" or c.phone == "same"
+    if whole and at_home and c.birth in ("year", "year-and-month") and c.sex != "different":
+        return OTHER_BIRTH_YEAR if c.birth == "year" else OTHER_BIRTH_HOME
+    if tied or c.middle == "exact":
+        return OTHER_BIRTH
+    return NOTHING_BUT_MONTH if whole and c.birth == "year-and-month" else NOTHING_IN_COMMON
 
 
 def _thin(c: Comparison) -> Guard | None:
@@ -264,7 +286,7 @@ def _thin(c: Comparison) -> Guard | None:
     if personal(c):
         return None
     if c.given == "close" and c.siblings:
-        return CLOSE_NAMES
+        return SIMILAR_GIVEN if c.record == "different" else CLOSE_NAMES
     tied = c.home == "same" or c.phone == "same" or (c.mother == "same" and c.birth == "exact")
     if c.given == "middle" and (c.multiple or not (c.home == "same" or c.phone == "same")):
         return SECOND_NAME
@@ -284,10 +306,17 @@ def _little(c: Comparison) -> Guard:
     """How little: see the guards."""
     if c.record == "different":
         return THIN_TWICE
+    alike = c.family in ("exact", "former", "close")
+    mistyped = c.birth == "digit" and alike
     if c.home not in _NEAR:
-        mistyped = c.birth == "digit" and c.family in ("exact", "former")
+        if alike and c.home == "missing" and c.phone in ("missing", "close"):
+            return THIN_SILENT if mistyped else THIN_USUAL
         return THIN_USUAL if mistyped or c.family in FAMILY_APART else THIN
-    return THIN_RENAMED if c.family in FAMILY_APART else THIN_NEAR
+    if c.family == "part":
+        return THIN
+    if c.family in FAMILY_APART:
+        return THIN_RENAMED
+    return THIN_NEAR
 
 
 def _at_home(c: Comparison) -> bool:

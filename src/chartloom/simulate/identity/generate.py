@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from random import Random
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -18,6 +18,14 @@ class Noise(Protocol):
 
     def spoil(self, rng: Random, r: Registration, who: Human, people: list[Human]) -> set[str]:
         """Changes a registration in place; returns what it did, for reports."""
+
+
+@runtime_checkable
+class Abroad(Protocol):
+    """A noise whose people live elsewhere, also those of whom nothing else is spoilt."""
+
+    def settle(self, r: Registration, who: Human) -> None:
+        """Changes names and home of a registration in place."""
 
 
 class Labelled(msgspec.Struct, frozen=True):
@@ -113,6 +121,10 @@ def _labelled(
     person = f"p{human.index}"
     if newborn:
         _as_newborn(rng, r, human, world, day)
+        if isinstance(noise, Abroad):
+            given = r.given
+            noise.settle(r, human)
+            r.given = given
         tags.add("newborn")
     elif rng.random() < 0.002:
         person = f"u{human.index}-{index}"

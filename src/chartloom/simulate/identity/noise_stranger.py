@@ -87,7 +87,7 @@ class StrangerNoise:
     def spoil(self, rng: Random, r: Registration, who: Human, people: list[Human]) -> set[str]:
         """Changes a registration in place."""
         rates, done = self.rates, set[str]()
-        self._elsewhere(r, who)
+        self.settle(r, who)
         married = who.married is not None and r.family != _family(who.family)
         if married and rng.random() < rates.hyphen:
             r.family = f"{_family(who.family)}-{r.family}"
@@ -112,7 +112,7 @@ class StrangerNoise:
         self._format(rng, r)
         return done
 
-    def _elsewhere(self, r: Registration, who: Human) -> None:
+    def settle(self, r: Registration, who: Human) -> None:
         """The same person as one of another country."""
         r.family, r.former = _family(r.family), _family(r.former)
         r.mother = _family(r.mother)
