@@ -21,10 +21,11 @@ WORDS = ["link", "unlink", "withdraw"]
 
 
 def recounted(store: PostgresStore) -> tuple[object, ...]:
-    """The same from the rows themselves."""
+    """The same from the rows themselves: what waits once for two persons."""
     with psycopg.connect(store.dsn) as conn:
-        query = "SELECT state, count(*) FROM identity_review GROUP BY state"
-        states: dict[str, int] = dict(conn.execute(query).fetchall())
+        rows = conn.execute("SELECT low, high, state FROM identity_review").fetchall()
+        query = "SELECT source_patient, person_id FROM person"
+        who: dict[str, str] = dict(conn.execute(query).fetchall())
         oldest = conn.execute(
             "SELECT coalesce(min(since_us), 0) FROM identity_review WHERE state <> 'closed'"
         ).fetchone()
@@ -38,7 +39,15 @@ def recounted(store: PostgresStore) -> tuple[object, ...]:
     spoken = [{k != "unlink" for k in by.values() if k != "withdraw"} for by in last.values()
               if sum(k != "withdraw" for k in by.values()) > 1]  # fmt: skip
     agreed = sum(len(s) == 1 for s in spoken)
-    counts = [states.get(str(s), 0) for s in ReviewState]
+    states: dict[tuple[str, ...], set[str]] = {}
+    for low, high, state in rows:
+        two = tuple(sorted((who[low], who[high])))
+        if state != "closed":
+            states.setdefault(two if two[0] != two[1] else (low, high), set()).add(state)
+    order = [ReviewState.DISPUTED, ReviewState.HALF, ReviewState.OPEN]
+    stands = [next(s for s in order if s in some) for some in states.values()]
+    counts = [stands.count(s) for s in ReviewState if s is not ReviewState.CLOSED]
+    counts.append(sum(state == "closed" for *_, state in rows))
     return (*counts, oldest[0] if oldest else 0, agreed, len(spoken) - agreed)
 
 

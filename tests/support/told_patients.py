@@ -60,6 +60,7 @@ class Told(msgspec.Struct, frozen=True):
     event_us: int
     links: tuple[tuple[str, str, str, str], ...] = ()
     two: bool = False  #: it took two people to say what ``links`` say
+    beside: tuple[str, ...] = ()  #: marks of what ``links`` settle besides
 
 
 class PlainMapping:
@@ -71,8 +72,8 @@ class PlainMapping:
         """What the body says."""
         told = msgspec.json.decode(message.body, type=Told)
         resource = {"resourceType": "Patient", "id": told.patient, **told.elements}
-        two = told.two
-        links = [LinkEvent(LinkKind(k), a, b, "t", by=by, two=two) for k, a, b, by in told.links]
+        more: dict[str, Any] = {"two": told.two, "beside": told.beside}
+        links = [LinkEvent(LinkKind(k), a, b, "t", by=by, **more) for k, a, b, by in told.links]
         return Derived(
             message.position,
             message.feed,

@@ -5,23 +5,29 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from chartloom.cli.identity_ids import pair_named, short, whole_id
+from chartloom.cli.identity_told import (
+    as_json,
+    asked,
+    cell,
+    print_held,
+    print_others,
+    print_words,
+)
 from chartloom.cli.output import ERR, OUT, age, print_json, when
 from chartloom.cli.site import SiteOption
 from chartloom.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from chartloom.domain.identity import IdentityReview, IdentityWord, Pair
+    from chartloom.domain.identity import Pair
     from chartloom.domain.message import Message
     from chartloom.domain.resource import FhirJson
-    from chartloom.serve.identity.fields import Row, Value
-    from chartloom.serve.identity.overlays import Held
     from chartloom.serve.identity.pairs import PairView
     from chartloom.wiring.desk import Desk
 
@@ -76,7 +82,10 @@ def queue(
     reason: Annotated[str, typer.Option(help="Only with this reason.")] = "",
     json: _JSON = False,
 ) -> None:
-    """Pairs of records that somebody should look at, the heaviest first; nobody's names."""
+    """Pairs of records that somebody should look at, the heaviest first; nobody's names.
+
+    Of several pairs of records of the same two persons the strongest stands for all.
+    """
     from chartloom.serve import needs
     from chartloom.serve.identity.queue import Choice, listing
 
@@ -86,9 +95,9 @@ def queue(
         found = desk.ask(needs.identity_queue(), listing, store, choice, None, set, whole=True)
         now_us = desk.opened.clock.now_us()
         if json:
-            print_json({"figures": found.figures, "reviews": [_told(r) for r in found.rows]})
+            print_json({"figures": found.figures, "reviews": [asked(r) for r in found.rows]})
             return
-        f = found.figures
+        f, people = found.figures, desk.opened.project.settings.identity.overlay_people
         OUT.print(
             f"{f.open_count:,} nobody looked at, {f.half_count:,} want a second person, "
             f"{f.disputed_count:,} disputed; the oldest since {age(f.oldest_us, now_us)}.",
@@ -98,14 +107,17 @@ def queue(
             OUT.print("[green]Nothing like this waits.[/]")
             return
         table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-        for heading in ("Pair", "Reason", "Bits", "State", "Two", "Since"):
+        for heading in ("Pair", "Reason", "Bits", "State", "Two", "More", "Since"):
             table.add_column(heading, no_wrap=heading != "Reason")
         for r in found.rows:
-            two = "yes" if r.two else ""
-            bits = "—" if r.pair[0] == r.pair[1] else f"{r.weight:.1f}"
+            one = r.pair[0] == r.pair[1]
+            two = "yes" if r.two or (one and people > 1) else ""
+            bits, more = "—" if one else f"{r.weight:.1f}", len(r.others)
             since = age(r.since_us, now_us)
-            table.add_row(short(r.pair), r.reason, bits, r.state.value, two, since)
+            table.add_row(short(r.pair), r.reason, bits, r.state.value, two, str(more or ""), since)
         OUT.print(table)
+        if any(r.others for r in found.rows):
+            OUT.print("More: further pairs of the same two persons; a word counts for all of them.")
         if found.more:
             OUT.print("There are more; --reason shows those of one kind.")
 
@@ -121,7 +133,7 @@ def show(pair: _PAIR, site: SiteOption = Path(), json: _JSON = False) -> None:
         two = pair_named(desk, pair)
         view = _read(desk, two)
         if json:
-            print_json(_as_json(view))
+            print_json(as_json(view))
             return
         OUT.print(f"[bold]{why(view.reason)[0]}[/]  {why(view.reason)[1]}", highlight=False)
         if view.review is not None:
@@ -130,15 +142,16 @@ def show(pair: _PAIR, site: SiteOption = Path(), json: _JSON = False) -> None:
         heads = ("Before", "After") if view.of_one_record else ("First", "Second")
         table = Table("", *heads, "", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
         for row in view.rows:
-            table.add_row(row.title, _cell(row.left), _cell(row.right), row.state)
+            table.add_row(row.title, cell(row.left), cell(row.right), row.state)
         OUT.print(table)
         if view.held is not None:
-            _print_held(view.held, desk.opened.project.settings.identity.overlay_people)
+            print_held(view.held, desk.opened.project.settings.identity.overlay_people)
+        print_others(desk, two)
         if view.decision is not None:
             OUT.print(f"{view.decision.weight:.1f} bits for one person:", highlight=False)
             for s in seen(view.decision, desk.opened.store.parameters):
                 OUT.print(f"  {s.bits:+6.1f}  {s.sentence}", highlight=False, markup=False)
-        _print_words(view.words)
+        print_words(view.words)
         if view.hidden:
             OUT.print(f"{view.hidden} looked at it; what was said is not shown yet.")
 
@@ -175,6 +188,7 @@ def say(
             f"There is no reason {reason!r} for this.", where="--reason", cure=f"One of: {fitting}."
         )
     with _open(site) as desk:
+        desk.must_be_whole()
         two, opened = pair_named(desk, pair), desk.opened
         if two[0] == two[1] and word is Word.SAME and up_to < 1:
             raise ConfigurationError(
@@ -245,7 +259,7 @@ def history(
         for m in found.memberships:
             table.add_row(when(m.at_us), m.source_patient[:8], CAUSES.get(m.cause, m.cause))
         OUT.print(table)
-        _print_words(found.words)
+        print_words(found.words)
 
 
 def _read(desk: Desk, pair: Pair) -> PairView:
@@ -265,72 +279,6 @@ def _read(desk: Desk, pair: Pair) -> PairView:
         needs.identity_pair(pair), read_pair, store, store, pair, actor, store.parameters,
         stated=stated, strangers=True,
     )  # fmt: skip
-
-
-def _told(review: IdentityReview) -> dict[str, Any]:
-    """A review without what people said: that is for who looks at the pair."""
-    return {
-        "pair": review.pair,
-        "weight": review.weight,
-        "reason": review.reason,
-        "sinceUs": review.since_us,
-        "state": review.state,
-        "two": review.two,
-    }
-
-
-def _as_json(view: PairView) -> dict[str, Any]:
-    return {
-        "pair": view.pair,
-        "review": _told(view.review) if view.review else None,
-        "decision": view.decision,
-        "rows": [_row_json(row) for row in view.rows],
-        "words": view.words,
-        "hidden": view.hidden,
-        "stopped": [
-            {"position": m.position, "rows": [_row_json(row) for row in m.rows]}
-            for m in (view.held.messages if view.held else ())
-        ],
-        "stoppedMore": view.held.more if view.held else 0,
-        "memberships": view.memberships,
-        "onePerson": view.one_person,
-    }
-
-
-def _row_json(row: Row) -> dict[str, Any]:
-    sides = {"left": row.left, "right": row.right}
-    said = {k: [{"text": v.text, "note": v.note} for v in vs] for k, vs in sides.items()}
-    return {"row": row.key, "state": row.state, **said}
-
-
-def _cell(values: tuple[Value, ...]) -> str:
-    from rich.markup import escape
-
-    return "\n".join(escape(" ".join(t for t in (v.text, v.note) if t)) for v in values) or "-"
-
-
-def _print_held(held: Held, people: int) -> None:
-    """What was stopped, oldest first."""
-    for m in held.messages:
-        OUT.print(f"Stopped {m.position}, {when(m.received_at_us)}", highlight=False)
-        for row in m.rows:
-            OUT.print(f"  {row.title}: {_cell(row.right)}", highlight=False)
-        if not m.values:
-            OUT.print("  What it says cannot be told here.")
-    if held.more:
-        OUT.print(f"{held.more} later ones are not listed, and stay stopped.", highlight=False)
-    deciding = "One person decides" if people < 2 else "Two people decide, each by themselves"
-    OUT.print(
-        f"The same person: `say ... same --up-to {held.looked[-1]}`. {deciding}; what is applied "
-        "cannot be taken back.",
-        highlight=False,
-    )
-
-
-def _print_words(words: tuple[IdentityWord, ...]) -> None:
-    for w in words:
-        text = f"{when(w.event_us)}  {w.by or 'a source'}: {w.kind.value} {w.reason}"
-        OUT.print(text.rstrip(), highlight=False, markup=False)
 
 
 def train(site: Path, out: Path, name: str) -> None:

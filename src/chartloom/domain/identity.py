@@ -56,7 +56,8 @@ class IdentityWord(msgspec.Struct, frozen=True):
 
     by: actor id of the person, "" for a source. reason: a code. position: of the message. two: when
     it was said it took two people, and still does. looked: about a record itself, positions of the
-    stopped messages that were looked at, as far as whoever reads this may know of them.
+    stopped messages that were looked at, as far as whoever reads this may know of them. beside:
+    marks of other pairs of the same two persons that it settles.
     """
 
     pair: Pair
@@ -71,6 +72,7 @@ class IdentityWord(msgspec.Struct, frozen=True):
     up_to: int = 0  #: in words from before ``looked``: the newest of them; 0: not told
     two: bool = False
     looked: tuple[int, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 class ReviewState(StrEnum):

@@ -79,7 +79,8 @@ class LinkEvent(msgspec.Struct, frozen=True):
 
     by: actor id of the person who said it, "" for a source; reason: a code of that person's.
     two: when it was said it took two people. looked: about a record itself, positions of the
-    stopped messages that were looked at.
+    stopped messages that were looked at. beside: marks of other pairs of the
+    same two persons that it settles (``registry/persons/beside.py``).
     """
 
     kind: LinkKind
@@ -91,6 +92,7 @@ class LinkEvent(msgspec.Struct, frozen=True):
     up_to: int = 0  #: in words from before ``looked``: the newest of them; 0: not told
     two: bool = False
     looked: tuple[int, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 class PatientIdentifier(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from uuid import uuid4
 import msgspec
 
 from chartloom.domain.access import GLASS_SUBJECT
-from chartloom.domain.errors import ChartloomError, ConfigurationError, NotFound
+from chartloom.domain.errors import ChartloomError, ConfigurationError, MadeAnew, NotFound
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.store import MessageFilter, MessageRow, SearchHit
 from chartloom.engines.postgres.doors import PostgresGlass
@@ -121,6 +121,11 @@ class Desk:
     def settle(self, need: Need) -> Grant:
         """The grant for a need, on record before it is given: for what changes something."""
         return self.ask(need, _itself)
+
+    def must_be_whole(self) -> None:
+        """Before something is decided: raises ``MadeAnew`` while charts are not whole."""
+        if self.opened.store.made_anew(self.authority.gatherer.grant()):
+            raise MadeAnew
 
     def note(self, what: str) -> None:
         """Puts on record that the operator started something: who did it is then known, too."""

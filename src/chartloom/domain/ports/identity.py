@@ -43,8 +43,20 @@ class Identities(Protocol):
         """The review of a pair, closed ones too; None if there never was one."""
         ...
 
+    def reviews_at(self, grant: Grant, pairs: Sequence[Pair]) -> list[IdentityReview]:
+        """The reviews of some pairs, closed ones too; none for a pair that never had one."""
+        ...
+
+    def between(
+        self, grant: Grant, pairs: Sequence[Pair], *, closed: bool = False
+    ) -> dict[Pair, list[IdentityReview]]:
+        """Of each pair all reviews about the same two persons that wait (or are closed), its own
+        too, the heaviest first; nothing for pairs of one person, or without a grant for the queue.
+        """
+        ...
+
     def figures(self, grant: Grant) -> QueueFigures:
-        """The queue as a whole."""
+        """The queue as a whole; what waits is counted once for two persons."""
         ...
 
     def decision(self, grant: Grant, pair: Pair) -> IdentityDecision | None:
@@ -55,6 +67,11 @@ class Identities(Protocol):
         self, grant: Grant, source_patients: Sequence[str], limit: int = 200
     ) -> list[IdentityDecision]:
         """All kept decisions that one of these is part of, the heaviest first."""
+        ...
+
+    def decisions_between(self, grant: Grant, pair: Pair) -> list[IdentityDecision]:
+        """All kept decisions between the persons of two records, the heaviest first; none if they
+        are one person, or without a grant for the queue."""
         ...
 
     def words_of(self, grant: Grant, source_patients: Sequence[str]) -> list[IdentityWord]:

@@ -84,7 +84,7 @@ _PERSONS: Final = call(
         *(*_LINKS.kinds, "bool"),
     ),
 )
-_WORDS: Final = call("batch_words", ("int8[]", "int2[]", "bool[]", "text[]"))
+_WORDS: Final = call("batch_words", ("int8[]", "int2[]", "bool[]", "text[]", "text[]"))
 _END: Final = call("batch_end", ("int8", "int8[]", "bytea[]", *_MINUTES.kinds, *_ISSUES.kinds))
 
 
@@ -150,8 +150,8 @@ def persons(who: Who, links: Sequence[Row], alone: bool) -> Step:
 
 
 def words(said: Sequence[Row]) -> Step:
-    """What words of people carry besides: (position, place in the message, two, looked)."""
-    columns = zip(("int8", "int2", "bool", "text"), zip(*said, strict=True), strict=True)
+    """What words of people carry besides: (position, place in the message, two, looked, beside)."""
+    columns = zip(("int8", "int2", "bool", "text", "text"), zip(*said, strict=True), strict=True)
     return _WORDS, [packed(kind, column) for kind, column in columns]
 
 

@@ -21,6 +21,7 @@ from chartloom.registry.persons import (
     Clusters,
     Comparison,
     Decision,
+    Marks,
     MatchRecord,
     Outcome,
     Pair,
@@ -29,8 +30,10 @@ from chartloom.registry.persons import (
     cluster,
     contested,
     last_words,
+    lifted_beside,
     pair_of,
     said_by_people,
+    settled_beside,
     standing,
     two_needed,
     waits_for_second,
@@ -130,10 +133,10 @@ class Whole:
 def word_of(row: Sequence[Any]) -> IdentityWord:
     """A word from its row."""
     surviving, prior, kind, event_us, position, ordinal, rule, actor, reason, *terms = row
-    up_to, two, looked = terms
+    up_to, two, looked, beside = terms
     return IdentityWord(
         pair_of(surviving, prior), LinkKind(kind), event_us, position, rule, actor, reason,
-        ordinal, surviving, up_to, two, tuple(looked),
+        ordinal, surviving, up_to, two, tuple(looked), tuple(beside),
     )  # fmt: skip
 
 
@@ -203,7 +206,9 @@ class Reclusterer:
         records = _Lazy(whole.ids, {p: r for p, r in known.items() if p in whole.ids}, read)
         said = last_words(whole.in_order(), whole.hard)
         by_people = said_by_people(whole.in_order(), whole.hard)
-        clusters = self._clusters(whole, records, outside, said, by_people)
+        marks = Marks(records, self._parameters)
+        lifted = lifted_beside(whole.decisions, whole.words, whole.hard, marks)
+        clusters = self._clusters(whole, records, outside, said, by_people, lifted)
         moves = _moves(whole, clusters, why)
         steps: list[Step] = []
         if moves:
@@ -212,7 +217,8 @@ class Reclusterer:
             steps.append(_put(queries.MEMBERSHIP_PUT, queries.MEMBERSHIP, moves))
             if why.told:
                 steps.append((queries.TOLD, (patients,)))
-        reviews, opened = _reviews(whole, clusters, why)
+        wanted = _wanted(whole, clusters, marks)
+        reviews, opened = _reviews(whole, wanted, why)
         if reviews:
             steps.append(_put(queries.REVIEW_PUT, queries.REVIEW, reviews))
         return Settled(steps, opened, _grown(whole, clusters, moves))
@@ -224,12 +230,13 @@ class Reclusterer:
         outside: set[str],
         said: Mapping[Pair, bool],
         by_people: Set[Pair],
+        lifted: Set[Pair],
     ) -> Clusters:
         """outside: records that somebody may have to compare with one of these, and that no link
         leads to; they are in clusters of their own here."""
         if outside:
             records = _Joined(records, outside)
-        return cluster(records, whole.decisions, said, self._parameters, by_people)
+        return cluster(records, whole.decisions, said, self._parameters, by_people, lifted)
 
 
 class _Joined(Mapping[str, MatchRecord]):
@@ -327,13 +334,21 @@ class _Causes:
         return position, rule[-1] if rule is not None else "update"
 
 
-def _reviews(whole: Whole, clusters: Clusters, why: Why) -> tuple[list[Row], list[int]]:
-    """Reviews that are new, other than they were, or over; and what brought the new ones."""
+def _wanted(whole: Whole, clusters: Clusters, marks: Marks) -> dict[Pair, Review]:
+    """What people are to look at, without what they settled besides."""
     wanted = {review.pair: review for review in clusters.reviews}
     for pair in contested(whole.in_order(), whole.hard):
         decision = whole.decisions.get(pair)
         weight = 0.0 if decision is None else decision.weight
         wanted.setdefault(pair, Review(pair, weight, CONTRADICTED))
+    asked = wanted.values()
+    for pair in settled_beside(asked, whole.words, clusters.person, whole.hard, marks):
+        del wanted[pair]
+    return wanted
+
+
+def _reviews(whole: Whole, wanted: Mapping[Pair, Review], why: Why) -> tuple[list[Row], list[int]]:
+    """Reviews that are new, other than they were, or over; and what brought the new ones."""
     moment = _Moments(why)
     found: list[Row] = []
     opened: list[int] = []

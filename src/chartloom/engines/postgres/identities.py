@@ -84,6 +84,28 @@ class IdentitiesPart(StoreBase):
             reviews = self._reviews(conn, found)
         return reviews[0] if reviews else None
 
+    def reviews_at(self, grant: Grant, pairs: Sequence[Pair]) -> list[IdentityReview]:
+        """The reviews of some pairs, closed ones too."""
+        with self._reading(grant) as conn:
+            found = conn.execute(queries.REVIEWS_AT, _columns(pairs)).fetchall() if pairs else []
+            return self._reviews(conn, found)
+
+    def between(
+        self, grant: Grant, pairs: Sequence[Pair], *, closed: bool = False
+    ) -> dict[Pair, list[IdentityReview]]:
+        """Of each pair the reviews about the same two persons."""
+        asked = [pair for pair in pairs if pair[0] != pair[1]]
+        if not asked:
+            return {}
+        with self._reading(grant) as conn:
+            found = conn.execute(queries.BETWEEN, (*_columns(asked), closed)).fetchall()
+            rows_ = {tuple(row[1:3]): row[1:] for row in found}
+            known = {r.pair: r for r in self._reviews(conn, list(rows_.values()))}
+        between: dict[Pair, list[IdentityReview]] = {}
+        for place, low, high, *_ in found:
+            between.setdefault(asked[place - 1], []).append(known[low, high])
+        return between
+
     def _reviews(self, conn: Connection, found: Sequence[Any]) -> list[IdentityReview]:
         words: dict[Pair, list[IdentityWord]] = {}
         stops = stops_of(conn, {row[0] for row in found if row[0] == row[1]})
@@ -110,12 +132,10 @@ class IdentitiesPart(StoreBase):
         return {stop.position: stop.at_us for stop in stops if not stop.released}
 
     def figures(self, grant: Grant) -> QueueFigures:
-        """The queue as a whole."""
+        """The queue as a whole; what waits is counted once for two persons, not so what is over."""
         with self._reading(grant) as conn:
-            pairs = conn.execute(queries.QUEUE_COUNTS).fetchall()
-            since = conn.execute(queries.QUEUE_OLDEST).fetchone() or (0,)
+            counted = conn.execute(queries.QUEUE_COUNTS).fetchall()
             of_records = conn.execute(queries.REVIEWS_OF_RECORDS).fetchall()
-            counted = [(*row, since[0]) for row in pairs]
             counted += counts(self._reviews(conn, of_records))
             agreement = conn.execute(queries.QUEUE_AGREEMENT).fetchone() or (0, 0)
             records = conn.execute(queries.RECORDS).fetchone() or (0,)
@@ -179,6 +199,11 @@ class IdentitiesPart(StoreBase):
         with self._reading(grant) as conn:
             return [_decision(row) for row in conn.execute(queries.DECISIONS_OF, values)]
 
+    def decisions_between(self, grant: Grant, pair: Pair) -> list[IdentityDecision]:
+        """All kept decisions between the persons of two records, the heaviest first."""
+        with self._reading(grant) as conn:
+            return [_decision(row) for row in conn.execute(queries.DECIDED_BETWEEN, pair)]
+
     def words_of(self, grant: Grant, source_patients: Sequence[str]) -> list[IdentityWord]:
         """What was said about these, in the order in which it counts."""
         with self._reading(grant) as conn:
@@ -235,6 +260,10 @@ class IdentitiesPart(StoreBase):
         """Fingerprints of the parameters by which kept decisions were made."""
         with self._serving() as conn:
             return tuple(row[0] for row in conn.execute(queries.PARAMETERS_USED).fetchall())
+
+
+def _columns(pairs: Sequence[Pair]) -> tuple[list[str], list[str]]:
+    return [pair_of(*pair)[0] for pair in pairs], [pair_of(*pair)[1] for pair in pairs]
 
 
 def _better(match: IdentityMatch) -> tuple[bool, float, str]:

@@ -107,7 +107,7 @@ DECIDED: Final = Statement(
 
 _WORD: Final = """
     SELECT surviving, prior, kind, event_us, position, ordinal, rule, actor, reason, up_to,
-        two, looked
+        two, looked, beside
     FROM link"""
 #: In the order in which they count.
 _WORDS: Final = f"""
@@ -217,11 +217,15 @@ def reviews(*, state: bool, reason: bool, after: bool) -> str:
 
 REVIEW_ONE: Final = f"{_REVIEW_ROW} WHERE low = %s AND high = %s"
 
-#: Of pairs; counted as they are written.
-QUEUE_COUNTS: Final = "SELECT state, reason, count FROM identity_counts()"
-QUEUE_OLDEST: Final = """
-    SELECT since_us FROM identity_review WHERE low <> high AND state <> 'closed'
-    ORDER BY since_us LIMIT 1"""
+#: What waits of pairs of two persons, and pairs that do not wait; these are counted as written.
+QUEUE_COUNTS: Final = """
+    SELECT state, reason, count, since_us FROM identity_questions() UNION ALL
+    SELECT state, reason, count, 0 FROM identity_counts() WHERE state = 'closed'"""
+#: The reviews about the same two persons as each of these, by the place of the pair.
+BETWEEN: Final = "SELECT * FROM identity_between(%b::text[], %b::text[], %b)"
+DECIDED_BETWEEN: Final = "SELECT * FROM identity_decided_between(%s, %s)"
+REVIEWS_AT: Final = f"""{_REVIEW_ROW}
+    JOIN unnest(%b::text[], %b::text[]) u (of_low, of_high) ON low = of_low AND high = of_high"""
 REVIEWS_OF_RECORDS: Final = f"{_REVIEW_ROW} WHERE low = high"
 RECORDS: Final = "SELECT identity_records()"
 #: Of pairs about which two people or more spoke: those who said the same last, and the others.

@@ -173,7 +173,7 @@ DIGEST_BUNDLES = "SELECT position, ordinal, source_patient, body, labels FROM bu
 DIGEST_PLAIN = (
     "SELECT source_patient, person_id FROM person",
     "SELECT position, ordinal, kind, surviving, prior, rule, event_us, actor, reason, up_to, "
-    "two, looked FROM link",
+    "two, looked, beside FROM link",
     "SELECT low, high, outcome, weight, rule, guard, apart, evidence FROM identity_decision",
     "SELECT low, high, weight, reason, state, two FROM identity_review WHERE state <> 'closed'",
     "SELECT source_patient, encode(digest, 'hex'), keys FROM match_record",

@@ -43,6 +43,11 @@ def _view_order(view: SectionView) -> tuple[str, int, int, int]:
     return key.source_patient, key.section, key.part, key.labels
 
 
+def _array(values: Sequence[object]) -> str:
+    """Numbers or marks as PostgreSQL reads an array from text."""
+    return f"{{{','.join(map(str, values))}}}"
+
+
 def touch_of(resource_id: str) -> bytes:
     """A resource id as 4 bytes: enough to skip nearly all bundles without it."""
     return crc32(resource_id.encode()).to_bytes(4, "big")
@@ -303,9 +308,9 @@ def fill(
                 for i, e in enumerate(derived.links)
             ]
             writes.words += [
-                (derived.position, i, e.two, f"{{{','.join(map(str, e.looked))}}}")
+                (derived.position, i, e.two, _array(e.looked), _array(e.beside))
                 for i, e in enumerate(derived.links)
-                if e.two or e.looked
+                if e.two or e.looked or e.beside
             ]
     _fill_states(writes, batch, bodies, revisions.states, firsts)
     for view in sorted(batch.views, key=_view_order):

@@ -6,7 +6,7 @@ and words about the directory are further resource types of the same feed.
 """
 
 from chartloom.normalize.steward.directory import SAYABLE, directory_word, sayable, word_in
-from chartloom.normalize.steward.linkage import RULE, SAID, word
+from chartloom.normalize.steward.linkage import BESIDE_MAX, RULE, SAID, word
 from chartloom.normalize.steward.lists import decision, decision_id, read_list
 from chartloom.normalize.steward.mapping import StewardMapping, arrival
 from chartloom.normalize.steward.reasons import Reason, read_reasons
@@ -26,6 +26,7 @@ from chartloom.normalize.steward.said import (
 
 __all__ = [
     "ACTOR",
+    "BESIDE_MAX",
     "ELSEWHERE",
     "MALFORMED",
     "REASON",

@@ -37,13 +37,18 @@ LOOKED: Final = "urn:chartloom:extension:looked-at"
 UP_TO: Final = "urn:chartloom:extension:up-to"
 #: It took two people when it was said: it does not count before a second says the same.
 TWO: Final = "urn:chartloom:extension:takes-two"
+#: Mark of another pair of the same two persons that a word about two records settles.
+BESIDE: Final = "urn:chartloom:extension:settles"
 #: More than are ever shown at once.
 _LOOKED_MAX: Final = 1_000
+#: More pairs than are ever settled at once.
+BESIDE_MAX: Final = 200
 RULE: Final = "steward:Linkage"
 
 #: A Linkage is in effect if it says that records are one person.
 _JOINS: Final = frozenset({LinkKind.LINK, LinkKind.MERGE})
 _KINDS: Final = frozenset(map(str, LinkKind))
+_MARK: Final = re.compile(r"[0-9a-f]{16}")
 _POSITION: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 
@@ -58,19 +63,22 @@ def word(
     up_to: int = 0,
     two: bool = False,
     looked: Sequence[int] = (),
+    beside: Sequence[str] = (),
 ) -> bytes:
     """The body of a message that says something about two source patients.
 
     Twice the same source patient: about a record that an update would turn into somebody else
     (LINK: it is the same person, apply it; UNLINK: it is not); looked: positions of the stopped
     messages that were looked at, for such a LINK or UNLINK (up_to: as it was told before). two: it
-    does not count before a second person says the same. by: actor id. reason: a code of
+    does not count before a second person says the same. beside: marks of other pairs that it
+    settles, at most ``BESIDE_MAX``. by: actor id. reason: a code of
     ``tables/steward/reasons.csv``. said_us: now. Land it with ``arrival``.
     """
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=said_us)
     other = "historical" if kind is LinkKind.MERGE else "alternate"
     seen = [{"url": UP_TO, "valueString": str(up_to)}] if up_to else []
     seen += [{"url": LOOKED, "valueString": str(position)} for position in sorted(set(looked))]
+    seen += [{"url": BESIDE, "valueString": mark} for mark in sorted(set(beside))]
     second = [{"url": TWO, "valueBoolean": True}] if two else []
     resource: FhirJson = {
         "resourceType": "Linkage",
@@ -117,10 +125,13 @@ def linkage_reader(reasons: dict[str, Reason]) -> Reader:
             return malformed("/extension", "no positions of what was looked at")
         if (up_to or looked) and not of_one:
             return malformed("/extension", "nothing is looked at to say this")
+        beside = _marks(resource)
+        if beside is None or (beside and (surviving == prior or kind is LinkKind.WITHDRAW)):
+            return malformed("/extension", "no marks of what is settled besides")
         two = _takes_two(resource)
         if two is None:
             return malformed("/extension", "neither one person nor two")
-        terms = (max(up_to, default=0), two, looked)
+        terms = (max(up_to, default=0), two, looked, beside)
         return Said(surviving, (LinkEvent(kind, surviving, prior, RULE, by, reason, *terms),))
 
     return read
@@ -131,6 +142,13 @@ def _positions(resource: FhirJson, url: str, most: int) -> tuple[int, ...] | Non
     texts = [e.get("valueString") for e in resource.get("extension", ()) if e.get("url") == url]
     found = {int(t) for t in texts if isinstance(t, str) and _POSITION.fullmatch(t)}
     return tuple(sorted(found)) if len(found) == len(texts) <= most else None
+
+
+def _marks(resource: FhirJson) -> tuple[str, ...] | None:
+    """The marks that these extensions tell, ascending; None if they cannot be meant."""
+    texts = [e.get("valueString") for e in resource.get("extension", ()) if e.get("url") == BESIDE]
+    found = {t for t in texts if isinstance(t, str) and _MARK.fullmatch(t)}
+    return tuple(sorted(found)) if len(found) == len(texts) <= BESIDE_MAX else None
 
 
 def _takes_two(resource: FhirJson) -> bool | None:

@@ -4,6 +4,7 @@
 :func:`cluster` the decisions. :class:`Matcher` does all of it in memory.
 """
 
+from chartloom.registry.persons.beside import Marks, lifted_beside, mark, settled_beside, settling
 from chartloom.registry.persons.cluster import Clusters, Pair, Review, cluster, pair_of
 from chartloom.registry.persons.compare import compare
 from chartloom.registry.persons.comparison import LEVELS, Comparison
@@ -46,6 +47,7 @@ __all__ = [
     "Evidence",
     "Home",
     "Kind",
+    "Marks",
     "MatchRecord",
     "Matcher",
     "Number",
@@ -70,13 +72,17 @@ __all__ = [
     "is_released",
     "keys",
     "last_words",
+    "lifted_beside",
     "load",
+    "mark",
     "match_all",
     "merged_into",
     "pair_of",
     "people_spoke",
     "record_state",
     "said_by_people",
+    "settled_beside",
+    "settling",
     "standardise",
     "standing",
     "standing_of",

@@ -49,16 +49,18 @@ def cluster(
     said: Mapping[Pair, bool],
     parameters: Parameters,
     by_people: Set[Pair] = frozenset(),
+    lifted: Set[Pair] = frozenset(),
 ) -> Clusters:
     """Clusters of ``records``.
 
     decisions: about pairs that share a key (:func:`pair_of`); pairs that share none are decided
     here when they would come into one cluster. said: the last word of a person or a source about a
     pair: True one person, False not; it is above every decision. by_people: the pairs of ``said``
-    about which people have the word; it is above what sources say of other pairs, too. The result
-    of a component of linked records depends on that component only.
+    about which people have the word; it is above what sources say of other pairs, too. lifted:
+    pairs whose guards people lifted with a word about another pair. The result of a component of
+    linked records depends on that component only.
     """
-    forest = _Forest(records, decisions, said, parameters)
+    forest = _Forest(records, decisions, said, parameters, lifted)
     refused = []
     for weight, pair, is_said in _edges(decisions, said, by_people):
         reason = forest.join(pair, is_said)
@@ -127,9 +129,12 @@ class _Forest:
         decisions: Mapping[Pair, Decision],
         said: Mapping[Pair, bool],
         parameters: Parameters,
+        lifted: Set[Pair],
     ) -> None:
         self._records, self._said, self._parameters = records, said, parameters
-        self._guards = {p: d.guard if d.apart else "" for p, d in decisions.items()}
+        self._guards = {
+            p: d.guard if d.apart and p not in lifted else "" for p, d in decisions.items()
+        }
         self._members = {r: [r] for r in records}
         self._foes: dict[str, list[str]] = {}
         for (low, high), word in said.items():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from time import monotonic, sleep
-from typing import Final
 
 import msgspec
 
@@ -17,8 +15,7 @@ from chartloom.normalize.steward import arrival, directory_word, sayable
 from chartloom.registry.directory import VALUES_DIFFER, DirectoryKind, Said, Word
 from chartloom.serve.directory.book import UNKNOWN_CODES, Asked, Book
 from chartloom.serve.directory.door import DirectoryDoor
-
-_LOOK_S: Final = 0.02
+from chartloom.serve.landed import settle
 
 
 class Unfitting(ConfigurationError):
@@ -109,6 +106,4 @@ def _checked(book: Book, asked: Asked, said: Said, text: str) -> str:
 
 def _settle(grant: Grant, door: DirectoryDoor, word: Word) -> None:
     """Waits until the word counts; it is landed, so that nothing is lost when it takes longer."""
-    until_s = monotonic() + door.settle_s
-    while monotonic() < until_s and word not in door.words(grant):
-        sleep(_LOOK_S)
+    settle(lambda: word in door.words(grant), door.settle_s)

@@ -14,6 +14,7 @@ from chartloom.serve import needs
 from chartloom.serve.console import Console, visitor_of
 from chartloom.serve.identity import evidence_words, queue
 from chartloom.serve.identity.door import WAITS, WORDS
+from chartloom.serve.identity.questions import OpenPairs
 from chartloom.serve.identity.queue import Choice
 
 _PAIR: Final = re.compile(r"([0-9a-f-]{36})~([0-9a-f-]{36})")
@@ -33,7 +34,7 @@ def pair_path(pair: Pair, choice: Choice, **more: str) -> str:
     return f"/identity/pairs/{pair[0]}/{pair[1]}{'?' if query else ''}{query}"
 
 
-def open_pairs(console: Console, request: Request) -> queue.OpenPairs:
+def open_pairs(console: Console, request: Request) -> OpenPairs:
     """Keeps the pairs that may be named to the visitor."""
 
     def may(pairs: Sequence[Pair]) -> Collection[Pair]:

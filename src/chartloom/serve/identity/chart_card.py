@@ -138,12 +138,8 @@ def _possible(
         for decision in identities.decisions_of(all_of_it, sorted(mine))
         if decision.outcome == "review" and not mine.issuperset(decision.pair)
     ]
-    waiting = [
-        pair
-        for pair in asked
-        if (review := identities.review(all_of_it, pair)) is not None
-        and review.state is not ReviewState.CLOSED
-    ]
+    known = identities.reviews_at(all_of_it, asked)
+    waiting = [r.pair for r in known if r.state is not ReviewState.CLOSED]
     others = sorted({id for pair in waiting for id in pair} - mine)
     principal, asking = visitor_of(request).principal, asking_of(request)
     open_ = console.authority.open_pairs(principal, _CHART, [(o, o) for o in others])

@@ -26,6 +26,7 @@ from chartloom.guard.facts import actor_of
 from chartloom.serve import needs
 from chartloom.serve.console import Console, asking_of, form_of, visitor_of
 from chartloom.serve.denials import denied, must_be_whole
+from chartloom.serve.identity.addresses import open_pairs
 from chartloom.serve.identity.door import IdentityDoor
 from chartloom.serve.identity.pairs import in_question, pair_of
 from chartloom.serve.identity.saying import speak
@@ -96,6 +97,7 @@ def _answer(console: Console, door: IdentityDoor, request: Request, kind: LinkKi
         said = speak(
             permit.grant, console.authority, about, door, console.clock, asked.pair, kind,
             actor, asked.reason, strangers=True, surviving=asked.target,
+            may=open_pairs(console, request),
         )  # fmt: skip
     except AccessDenied:
         raise denied(console, request, need) from None

@@ -30,6 +30,7 @@ from chartloom.serve.identity.addresses import (
 from chartloom.serve.identity.door import IdentityDoor, reasons
 from chartloom.serve.identity.history import read_history
 from chartloom.serve.identity.pairs import PairView, pair_of, read_pair
+from chartloom.serve.identity.questions import question_about, said_elsewhere, settled_by
 from chartloom.serve.identity.queue import Choice
 from chartloom.serve.identity.saying import say
 
@@ -144,19 +145,29 @@ def _pair(console: Console, door: IdentityDoor, request: Request) -> Response:
         traced = known[1].trace(message, known[0], console.namespace)
         return [c.resource for c in traced.derived.contributions]
 
-    def read(grant: Grant) -> tuple[PairView, Pair | None]:
+    may = open_pairs(console, request)
+
+    def read(grant: Grant) -> tuple[PairView, Pair | None, dict[str, Any]]:
         view = read_pair(
             grant, console.store, door.identities, pair, actor, parameters, stated=stated
         )
-        may = open_pairs(console, request)
-        return view, queue.following(grant, door.identities, choice, pair, actor, may)
+        question = question_about(grant, door.identities, pair, may)
+        around = {
+            "others": [r for r in (question.lead, *question.others) if r.pair != pair]
+            if question is not None
+            else [],
+            "two": view.review is not None and (view.review.two or bool(question and question.two)),
+            "elsewhere": said_elsewhere(question, pair) if view.mine is None else None,
+            "settled_by": settled_by(grant, door.identities, view.review, view.decision, may),
+        }
+        return view, queue.following(grant, door.identities, choice, pair, actor, may), around
 
-    view, following = permit.run(read)
+    view, following, around = permit.run(read)
     decision = view.decision
     levels = {field: level for field, (level, _) in decision.fields.items()} if decision else {}
     link, review = thresholds_of(levels, parameters)
     return console.page(
-        request, "identity_pair.html", view=view, following=following, me=actor,
+        request, "identity_pair.html", view=view, following=following, me=actor, **around,
         seen=evidence_words.seen(decision, parameters) if decision else [],
         scale=drawings.scale(decision.weight, review, link)
         if decision else "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
@@ -12,6 +12,7 @@ import msgspec
 from chartloom.domain.grant import Grant
 from chartloom.domain.identity import IdentityReview, Pair, QueueFigures, ReviewState
 from chartloom.domain.ports import Identities
+from chartloom.serve.identity.questions import OpenPairs, Question, questions
 from chartloom.serve.identity.statistics import standing
 
 PAGE_ROWS: Final = 50
@@ -37,8 +38,6 @@ STATE_WORDS: Final = {
     ReviewState.DISPUTED: "Two do not agree",
     ReviewState.CLOSED: "Decided",
 }
-#: Keeps those pairs that may be named.
-OpenPairs = Callable[[Sequence[Pair]], Collection[Pair]]
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -56,8 +55,9 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """What waits of the pairs that may be named; no count above ``most``, which then means: or
-    more. by_reason: of those that nobody looked at yet. oldest_us: 0 if nothing waits."""
+    """What waits of the pairs that may be named, once for two persons; no count above ``most``,
+    which then means: or more. by_reason: of those that nobody looked at yet. oldest_us: 0 if
+    nothing waits."""
 
     open_count: int
     half_count: int
@@ -75,7 +75,7 @@ class Waiting(msgspec.Struct, frozen=True):
 class Listing(msgspec.Struct, frozen=True):
     """A page of the queue. more: there are further ones after the last row."""
 
-    rows: tuple[IdentityReview, ...]
+    rows: tuple[Question, ...]
     figures: QueueFigures | Waiting
     more: bool
 
@@ -129,10 +129,10 @@ def following(
     """
     choice = choice if choice.view != "closed" else Choice()
     for after in (current, None):
-        for review in _walk(grant, identities, choice, after, may, _NEAR):
-            asked = review.state is ReviewState.OPEN or actor not in standing(review.words)
-            if review.pair != current and asked:
-                return review.pair
+        for asked in _walk(grant, identities, choice, after, may, _NEAR):
+            mine = asked.state is ReviewState.OPEN or actor not in standing(asked.words)
+            if current not in asked.pairs and mine:
+                return asked.pair
     return None
 
 
@@ -158,8 +158,8 @@ def _walk(
     after: Pair | None,
     may: OpenPairs,
     step: int = PAGE_ROWS + 1,
-) -> Iterator[IdentityReview]:
-    """Reviews of a choice in their order, after a pair, as far as they may be named."""
+) -> Iterator[Question]:
+    """Questions of a choice in their order, after a pair, as far as they may be named."""
     states = VIEWS[choice.view][1]
     if after is not None:
         known = identities.review(grant, after)
@@ -171,8 +171,7 @@ def _walk(
             part = identities.reviews(
                 grant, state=state, reason=choice.reason, after=after, limit=step
             )
-            open_ = may([r.pair for r in part])
-            yield from (r for r in part if r.pair in open_)
+            yield from questions(grant, identities, part, may)
             if len(part) < step:
                 break
             after = part[-1].pair

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from time import monotonic, sleep
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from starlette.requests import Request
@@ -22,14 +21,22 @@ from chartloom.serve import needs
 from chartloom.serve.console import Console, asking_of, first, form_of, visitor_of
 from chartloom.serve.denials import denied, must_be_whole
 from chartloom.serve.identity import queue
-from chartloom.serve.identity.addresses import open_pairs, pair_path
+from chartloom.serve.identity.addresses import open_pairs, pair_in, pair_path
 from chartloom.serve.identity.door import WAITS, WORDS, IdentityDoor, reason_for
 from chartloom.serve.identity.pairs import in_question, pair_of
+from chartloom.serve.identity.questions import (
+    AskedElsewhere,
+    OpenPairs,
+    marks_beside,
+    question_about,
+    said_elsewhere,
+)
 from chartloom.serve.identity.queue import Choice
 from chartloom.serve.identity.statistics import SAYS_SAME, standing
+from chartloom.serve.landed import settle
 
-#: How often it is looked whether a word counts by now.
-_LOOK_S: Final = 0.02
+#: Of a form, about a hundred pairs.
+_PAIRS_CHARS_MAX: Final = 8_000
 _NAMES: Final = {kind: name for name, kind in WORDS.items()}
 
 
@@ -43,18 +50,21 @@ def say(console: Console, door: IdentityDoor, request: Request, choice: Choice) 
     permit = console.authority.permit(visitor.principal, need, asking)
     actor = actor_of(visitor.principal)
     about = console.authority.context(visitor.principal, permit.purpose, asking, permit.grant)
+    may = open_pairs(console, request)
     try:
         if kind is None:
             raise AccessDenied
         speak(
             permit.grant, console.authority, about, door, console.clock, pair, kind, actor,
             first(form, "reason", 40), looked=_positions(first(form, "looked", 1_000)),
+            may=may, shown=_pairs(first(form, "beside", _PAIRS_CHARS_MAX)),
         )  # fmt: skip
     except AccessDenied:
         raise denied(console, request, need) from None
+    except AskedElsewhere as error:
+        return RedirectResponse(pair_path(error.pair, choice), 303)
     if kind is LinkKind.WITHDRAW:
         return RedirectResponse(pair_path(pair, choice, word="withdraw"), 303)
-    may = open_pairs(console, request)
     following = queue.following(permit.grant, door.identities, choice, pair, actor, may)
     last = {"last": "~".join(pair), "word": _NAMES[kind]}
     if pair[0] == pair[1] and door.identities.stopped(permit.grant, pair[0]):
@@ -79,13 +89,18 @@ def speak(
     strangers: bool = False,
     surviving: str = "",
     looked: Sequence[int] = (),
+    may: OpenPairs = set,
+    shown: Collection[Pair] | None = None,
 ) -> bool:
     """Lands the word of ``actor`` once it is on record; False if that is what they say already.
 
     looked: for a word about messages that were stopped because they make somebody else of a record,
-    positions of those that were shown. Raises ``AccessDenied`` for a pair about which there is no
-    question, unless ``strangers`` and something is said; for such a word that does not tell what
-    was shown; and if such a word is to be taken back that let them in, for that is in the chart.
+    positions of those that were shown. may: keeps the pairs that may be named; shown: of the other
+    pairs of the same two persons, those that were counted to who speaks (all, by default). The
+    word settles them besides. Raises ``AskedElsewhere``, and ``AccessDenied`` for a pair
+    about which there is no question, unless ``strangers`` and something is said; for such a word
+    that does not tell what was shown; and if such a word is to be taken back that let them in,
+    for that is in the chart.
     """
     identities = door.identities
     review, decision = identities.review(grant, pair), identities.decision(grant, pair)
@@ -106,16 +121,24 @@ def speak(
     again = review is not None and review.state is ReviewState.OPEN and not one
     if mine is not None and not again and _says(mine, kind, first, seen):
         return False
+    question = None if one else question_about(grant, identities, pair, may)
+    elsewhere = said_elsewhere(question, pair)
+    if elsewhere is not None and kind in (LinkKind.LINK, LinkKind.UNLINK) and mine is None:
+        raise AskedElsewhere(elsewhere)
     guard = review.reason if review else decision.guard if decision else ""
     code = reason_for(kind, reason, guard=guard, one_record=one)
     name = _NAMES[LinkKind.LINK if kind is LinkKind.MERGE else kind]
     authority.record(events.identity_said(about, sorted(set(pair)), name, reason=code))
     now_us = clock.now_us()
-    two = door.overlay_people > 1 if one else review.two if review else two_needed(guard)
+    two = review.two if review else two_needed(guard)
+    two = door.overlay_people > 1 if one else two or (question is not None and question.two)
+    beside: tuple[str, ...] = ()
+    if kind is not LinkKind.WITHDRAW and not one:
+        beside = marks_beside(grant, identities, pair, may, shown)
     body = word(
         kind, first, other, by=actor, reason=code, said_us=now_us,
         two=two and kind is not LinkKind.WITHDRAW,
-        looked=seen if kind is not LinkKind.WITHDRAW else (),
+        looked=seen if kind is not LinkKind.WITHDRAW else (), beside=beside,
     )  # fmt: skip
     (receipt,) = door.log.land([arrival(body, first, now_us)])
     _settle(grant, door, pair, receipt.position)
@@ -158,11 +181,17 @@ def _positions(text: str) -> list[int]:
     return [int(p) for p in text.split(",")] if text and fits else []
 
 
+def _pairs(text: str) -> frozenset[Pair]:
+    """Pairs as a form carries them; what is none is left out."""
+    found = (pair_in(one) for one in text.split(","))
+    return frozenset(pair for pair in found if pair is not None)
+
+
 def _settle(grant: Grant, door: IdentityDoor, pair: Pair, position: int) -> None:
-    """Waits until the word counts, so that the pages that follow know of it; it is landed, so that
-    nothing is lost when that takes longer."""
-    until_s = monotonic() + door.settle_s
-    while monotonic() < until_s:
-        if any(w.position >= position for w in door.identities.words_of(grant, sorted(set(pair)))):
-            return
-        sleep(_LOOK_S)
+    """Waits until the word counts."""
+
+    def counts() -> bool:
+        words = door.identities.words_of(grant, sorted(set(pair)))
+        return any(w.position >= position for w in words)
+
+    settle(counts, door.settle_s)

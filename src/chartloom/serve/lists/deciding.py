@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from time import monotonic, sleep
-from typing import Final
-
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -19,10 +16,9 @@ from chartloom.normalize.steward import arrival, decision, decision_id
 from chartloom.serve import chart_pages, needs
 from chartloom.serve.console import Console, asking_of, first, form_of, visitor_of
 from chartloom.serve.denials import denied, must_be_whole
+from chartloom.serve.landed import settle
 from chartloom.serve.lists.reading import read_lists
 from chartloom.serve.lists.shown import row_of, seen_of
-
-_LOOK_S: Final = 0.02
 
 
 def done_purpose(request: Request) -> str:
@@ -91,11 +87,10 @@ def _labels(line: Line, chart: ChartSummary, known: Decision | None) -> int:
 
 
 def _settle(grant: Grant, console: Console, id: str, position: int) -> None:
-    """Waits until the decision counts, so that the page that follows shows it. It is landed, so
-    that nothing is lost when that takes longer."""
-    until_s = monotonic() + console.doors.lists.settle_s
-    while monotonic() < until_s:
+    """Waits until the decision counts."""
+
+    def counts() -> bool:
         state = console.store.states(grant, [id]).get(id)
-        if state is not None and any(s.position >= position for s in state.stamps.values()):
-            return
-        sleep(_LOOK_S)
+        return state is not None and any(s.position >= position for s in state.stamps.values())
+
+    settle(counts, console.doors.lists.settle_s)
