@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.support.batches import everyone
 from tests.support.postgres import StoreFactory
 from tests.support.told_patients import Told, person, persons, queue, tell
 
+from chartloom.domain.grant import Purpose
 from chartloom.domain.identity import Pair
 from chartloom.engines.postgres import PostgresStore
 from chartloom.serve.identity.questions import marks_beside, settled_by
@@ -144,3 +146,26 @@ def test_any_order_and_a_replay_give_the_same(store_factory: StoreFactory) -> No
     first.rebuild(everyone(first))
     tell(first)
     assert (first.digest(everyone(first)), queue(first)) == (before, [])
+
+
+def test_what_may_not_be_named_is_neither_counted_nor_settled(store: PostgresStore) -> None:
+    tell(store, *come())
+    grant = everyone(store)
+
+    def may(pairs: Sequence[Pair]) -> list[Pair]:
+        return [p for p in pairs if p != PAIRS[0]]
+
+    (question,) = listing(grant, store, Choice(), None, may).rows
+    assert (question.pair, question.others) == (PAIRS[1], ())
+    assert waiting(grant, store, may).open_count == 1
+    assert marks_beside(grant, store, PAIRS[1], may) == ()
+    tell(store, parted(PAIRS[1], marks_beside(grant, store, PAIRS[1], may)))
+    assert [r.pair for r in queue(store)] == PAIRS[:1]
+
+
+def test_nothing_is_told_without_a_grant_for_the_queue(store: PostgresStore) -> None:
+    tell(store, *come())
+    one = store.guard.mint("clinician", Purpose.TREATMENT, ["a1", "b"])
+    assert store.between(one, PAIRS) == {}
+    assert store.decisions_between(one, PAIRS[0]) == []
+    assert store.figures(one).open_count == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -134,23 +134,28 @@ class House:
         names = {part for p in PEOPLE.values() for part in p[2].split("^") if len(part) > 3}
         return sorted(names - {"Lena", "Fischer"} | {p[7] for p in PEOPLE.values() if p[7]})
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        """Applies what lands, as the worker of a site does, until the end."""
-        stop = threading.Event()
+    def working(self) -> AbstractContextManager[None]:
+        """Applies what lands."""
+        return working(self.site)
 
-        def work() -> None:
-            while not stop.is_set():
-                if not self.site.worker.run_once():
-                    stop.wait(0.02)
 
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join(10)
+@contextmanager
+def working(site: Site) -> Iterator[None]:
+    """Applies what lands, as the worker of a site does, until the end."""
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            if not site.worker.run_once():
+                stop.wait(0.02)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(10)
 
 
 def make(factory: StoreFactory) -> House:
