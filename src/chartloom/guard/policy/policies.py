@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -26,12 +26,25 @@ from chartloom.domain.issues import Issue
 from chartloom.domain.labels import Label
 from chartloom.guard.policy import issues as _codes  # registers the codes
 from chartloom.guard.policy.request import Action, Decision, Request
+from chartloom.guard.policy.slices import (
+    PRINCIPALS,
+    RESOURCES,
+    Policy,
+    Slice,
+    attributes_read,
+    kinds,
+    needed,
+    sliced,
+)
 from chartloom.guard.policy.split import Statement, statements
 
 _ROOM: Final = "chartloom.guard.policy"
 _ANNOTATIONS = frozenset({"id", "covers"})
 _EVERYONE = "everyone"
 _REMEMBERED = 8192
+_ENTITIES_KEPT = 512
+#: Who asks, where it matters to no policy who it is.
+_SOMEBODY: Final = "somebody"
 #: Longest life of a grant for a person, seconds: after it, it is decided again.
 GRANT_TTL_MAX_S: Final = 300.0
 
@@ -68,22 +81,9 @@ def check_policies(texts: Mapping[str, str]) -> list[Issue]:
     return _read(texts)[1]
 
 
-class _Policy(msgspec.Struct, frozen=True):
-    """A checked policy. actions: those its scope names; ``None`` for all."""
-
-    name: str
-    text: str
-    actions: frozenset[str] | None
-    covers: bool
-    names_people: bool
-
-    def concerns(self, action: Action) -> bool:
-        return self.actions is None or action.value in self.actions
-
-
-def _read(texts: Mapping[str, str]) -> tuple[dict[str, _Policy], list[Issue]]:
+def _read(texts: Mapping[str, str]) -> tuple[dict[str, Policy], list[Issue]]:
     """Policies by name, and all findings."""
-    found: dict[str, _Policy] = {}
+    found: dict[str, Policy] = {}
     issues: list[Issue] = []
     for file in sorted(texts):
         for statement in statements(file, texts[file]):
@@ -97,7 +97,7 @@ def _read(texts: Mapping[str, str]) -> tuple[dict[str, _Policy], list[Issue]]:
     return found, issues
 
 
-def _parse(statement: Statement) -> _Policy | Issue:
+def _parse(statement: Statement) -> Policy | Issue:
     where = statement.where
     try:
         parsed = json.loads(cedarpy.policies_to_json_str(statement.text))
@@ -121,8 +121,16 @@ def _parse(statement: Statement) -> _Policy | Issue:
     if not checked.validation_passed:
         reasons = (e.error.replace("for policy `policy0`, ", "") for e in checked.errors)
         return Issue("policy-invalid", where, "; ".join(reasons))
-    name, covers_all = annotations["id"], "covers" in annotations
-    return _Policy(name, statement.text, actions, covers_all, _names_people(policy))
+    return Policy(
+        annotations["id"],
+        statement.text,
+        actions,
+        kinds(policy["principal"], PRINCIPALS),
+        kinds(policy["resource"], RESOURCES),
+        attributes_read(policy),
+        "covers" in annotations,
+        _names_people(policy),
+    )
 
 
 def _names_people(parsed: Any) -> bool:
@@ -161,17 +169,16 @@ class Policies:
             )
         self.names = tuple(found)
         self._covering = frozenset(p.name for p in found.values() if p.covers)
-        # A policy whose scope names other actions can neither decide nor fail: leaving it out
-        # changes nothing but the time it takes.
-        self._sets = {
-            action: cedarpy.PolicySet.from_str(
-                "\n".join(p.text for p in found.values() if p.concerns(action))
-            )
+        self._slices = {
+            (action, principal, resource): sliced(found.values(), action.value, principal, resource)
             for action in Action
+            for principal in PRINCIPALS
+            for resource in RESOURCES
         }
         #: Then a decision depends on who asks, and not only on what they are.
         self._names_people = any(p.names_people for p in found.values())
         self._ttl_s = min(grant_ttl_s, GRANT_TTL_MAX_S)
+        self._known: OrderedDict[str, cedarpy.Entities] = OrderedDict()
         self._memo: OrderedDict[Any, _Verdict] = OrderedDict()
         self._lock = Lock()
         digest = hashlib.sha256(schema_text().encode())
@@ -224,15 +231,14 @@ class Policies:
     def _evaluate(self, request: Request) -> _Verdict:
         labels = sorted(request.person.labels if request.person is not None else Label)
         try:
-            entities = cedarpy.Entities.from_json_str(_entities(request))
-            answer = self._ask(request.action, [_question(request, request.action, "")], entities)
+            entities = self._entities(request, labels)
+            answer = self._ask(request, request.action, [""], entities)
             if answer is None:
                 return _FAULT
             reasons = tuple(sorted(answer[0].diagnostics.id_annotations_by_reason.values()))
             if not answer[0].allowed:
                 return False, reasons, (), False
-            asked = [_question(request, Action.SEE_LABEL, label) for label in labels]
-            seen = self._ask(Action.SEE_LABEL, asked, entities) if asked else []
+            seen = self._ask(request, Action.SEE_LABEL, labels, entities) if labels else []
         except ValueError:  # its text quotes the request
             return _FAULT
         if seen is None:
@@ -240,11 +246,45 @@ class Policies:
         pairs = zip(labels, seen, strict=True)
         return True, reasons, tuple(label.value for label, a in pairs if a.allowed), False
 
+    def _slice(self, request: Request, action: Action) -> Slice:
+        return self._slices[action, _principal_kind(request), _resource_kind(request)]
+
+    def _entities(self, request: Request, labels: Sequence[str]) -> cedarpy.Entities:
+        """Who asks and whom it is about, with what the policies need to know of them.
+
+        The engine reads and indexes them at some cost, and there are few kinds: those that were
+        read are kept. Who asks is nobody in particular unless a policy names people.
+        """
+        wanted = self._slice(request, request.action).reads
+        if labels and wanted is not None:
+            more = self._slice(request, Action.SEE_LABEL).reads
+            wanted = None if more is None else wanted | more
+        text = _entities(request, wanted, self._named(request))
+        with self._lock:
+            known = self._known.get(text)
+        if known is None:
+            known = cedarpy.Entities.from_json_str(text)
+            with self._lock:
+                self._known[text] = known
+                if len(self._known) > _ENTITIES_KEPT:
+                    self._known.popitem(last=False)
+        return known
+
+    def _named(self, request: Request) -> str:
+        return request.principal.subject if self._names_people else _SOMEBODY
+
     def _ask(
-        self, action: Action, asked: list[dict[str, Any]], entities: cedarpy.Entities
+        self,
+        request: Request,
+        action: Action,
+        labels: Sequence[str],
+        entities: cedarpy.Entities,
     ) -> list[cedarpy.AuthzResult] | None:
-        """The engine's answers; ``None`` if there is a diagnostic in any of them."""
-        answers = cedarpy.is_authorized_batch(asked, self._sets[action], entities)
+        """The engine's answers on an action for each of some labels (``""``: for none); ``None`` if
+        there is a diagnostic in any of them."""
+        mine, who = self._slice(request, action), self._named(request)
+        asked = [_question(request, action, label, mine.reads, who) for label in labels]
+        answers = cedarpy.is_authorized_batch(asked, mine.policies, entities)
         return None if any(_faulty(a) for a in answers) else answers
 
 
@@ -278,17 +318,31 @@ def _facts(request: Request, named: bool) -> Any:
     )  # fmt: skip
 
 
-def _principal(request: Request) -> dict[str, str]:
-    kind = "Service" if request.principal.service else "User"
-    return {"type": kind, "id": request.principal.subject}
+def _principal_kind(request: Request) -> str:
+    return "Service" if request.principal.service else "User"
+
+
+def _resource_kind(request: Request) -> str:
+    return "Site" if request.person is None else "Person"
+
+
+def _principal(request: Request, who: str) -> dict[str, str]:
+    return {"type": _principal_kind(request), "id": who or request.principal.subject}
 
 
 def _resource(request: Request) -> dict[str, str]:
     """Always the same id: policies are about facts, and no patient's id enters the engine."""
-    return {"type": "Site" if request.person is None else "Person", "id": "this"}
+    return {"type": _resource_kind(request), "id": "this"}
 
 
-def _question(request: Request, action: Action, label: str) -> dict[str, Any]:
+def _question(
+    request: Request,
+    action: Action,
+    label: str,
+    reads: frozenset[str] | None = None,
+    who: str = "",
+) -> dict[str, Any]:
+    """For the engine. reads: attributes that are needed; who: what they who ask are called."""
     context = {
         "purpose": request.purpose.value,
         "label": label,
@@ -300,18 +354,18 @@ def _question(request: Request, action: Action, label: str) -> dict[str, Any]:
         "fresh": request.fresh,
     }
     return {
-        "principal": _principal(request),
+        "principal": _principal(request, who),
         "action": {"type": "Action", "id": action.value},
         "resource": _resource(request),
-        "context": _text(context),
+        "context": _text(needed(context, reads)),
     }
 
 
-def _entities(request: Request) -> str:
-    who, person = request.principal, request.person
-    about: dict[str, Any] = {"scopes": sorted(who.scopes)}
-    if not who.service:
-        about = {"roles": sorted(who.roles)}
+def _entities(request: Request, reads: frozenset[str] | None = None, who: str = "") -> str:
+    asking, person = request.principal, request.person
+    about: dict[str, Any] = {"scopes": sorted(asking.scopes)}
+    if not asking.service:
+        about = {"roles": sorted(asking.roles)}
     facts: dict[str, Any] = {}
     if person is not None:
         facts = {
@@ -324,7 +378,7 @@ def _entities(request: Request) -> str:
         }
     return _text(
         [
-            {"uid": _principal(request), "attrs": about, "parents": []},
-            {"uid": _resource(request), "attrs": facts, "parents": []},
+            {"uid": _principal(request, who), "attrs": needed(about, reads), "parents": []},
+            {"uid": _resource(request), "attrs": needed(facts, reads), "parents": []},
         ]
     )
