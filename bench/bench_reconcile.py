@@ -182,15 +182,17 @@ def trade(people: int) -> None:
     """What the list would be with other limits of doubt, on the seeds that were tuned on."""
     report, formulary, shipped = Report("reconcile-trade"), builtin_formulary(), builtin_rules()
     table = shipped.medications
-    limits = {d: replace(table, belief=replace(table.belief, doubt=d)) for d in _DOUBTS}
-    for profile in TUNED_PROFILES:
+    belief = table.belief
+    limits = {f"doubt {d}": replace(belief, doubt=d) for d in _DOUBTS}
+    limits["lists leave out nothing that matters"] = replace(belief, forgotten=1.0)
+    for profile in (*TUNED_PROFILES, "asked"):
         scores = {limit: (Score(), Score()) for limit in limits}
         for seed in TUNED_SEEDS:
             for life in lives(seed, people, HABITS[profile], NOW_US):
                 chart, speakers = chart_of(life, NOW_US)
                 taken, ended = truth_of(life)
-                for limit, medications in limits.items():
-                    rules = replace(shipped, medications=medications)
+                for limit, other in limits.items():
+                    rules = replace(shipped, medications=replace(table, belief=other))
                     found = reconcile_medications(
                         chart, formulary, rules, NOW_US, speakers=speakers
                     )
@@ -199,7 +201,7 @@ def trade(people: int) -> None:
         for limit, (active, asked) in scores.items():
             told = {**active.figures(), "recall_or_to_confirm": asked.figures()["recall"]}
             print(profile, limit, told)
-            report.row(profile=profile, doubt=limit, people=people, data="tuned on", **told)
+            report.row(profile=profile, rules=limit, people=people, data="tuned on", **told)
     report.write()
 
 

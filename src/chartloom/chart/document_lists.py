@@ -37,12 +37,9 @@ DOCUMENT_BYTES_MAX: Final = 1_000_000
 _TEXT_BYTES_MAX: Final = 64_000
 _MARKUP: Final = ("text/html", "application/xhtml")
 _XML: Final = (
-    "text/xml",
-    "application/xml",
-    "application/hl7-cda",
-    "text/x-hl7",
+    "text/xml", "application/xml", "application/hl7-cda", "application/x-hl7-cda", "text/x-hl7",
     "application/cda",
-)
+)  # fmt: skip
 LISTS: Final = ("drugs", "allergies", "problems")
 _LIST_OF: Final = {
     "medications": "drugs",

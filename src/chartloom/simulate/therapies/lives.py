@@ -193,10 +193,15 @@ class _Weaver:
         while True:
             at_us += int(self.rng.expovariate(self.habits.lists / _YEAR_DAYS) * DAY)
             if at_us > self.now_us:
-                return
-            for drug, start_us, until_us in self.asked:
-                if start_us < at_us and (what := self._answer(until_us, at_us)):
-                    self._list(drug, at_us, what)
+                break
+            self._asked(at_us)
+        if self.habits.asked:
+            self._asked(self.now_us - DAY)
+
+    def _asked(self, at_us: int) -> None:
+        for drug, start_us, until_us in self.asked:
+            if start_us < at_us and (what := self._answer(until_us, at_us)):
+                self._list(drug, at_us, what)
 
     def _answer(self, until_us: int, at_us: int) -> str:
         chance = self.rng.random()

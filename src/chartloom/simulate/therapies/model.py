@@ -32,7 +32,8 @@ class Habits(msgspec.Struct, frozen=True):
     fills_seen: of pharmacies that report. days_said: of fills that say their days' supply.
     second: another source holds the therapy too; told: it hears of a stop. autofill: after a stop.
     left_open: renewed, replaced or ended orders that nobody closes. generic: fills under another
-    name than ordered. lists: a year, of what a person says to take. early: fills before the end.
+    name than ordered. lists: visits a year at which a person is asked for everything they take.
+    asked: the last of them was yesterday. early: fills before the end.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Habits(msgspec.Struct, frozen=True):
     change: float = 0.15
     gap_days: tuple[tuple[float, float], ...] = ((0.55, 2.0), (0.3, 7.0), (0.15, 20.0))
     early: float = 0.25
+    asked: bool = False
     never_filled: float = 0.12
     outside: float = 0.02
     fills_seen: float = 0.95
@@ -57,7 +59,23 @@ class Habits(msgspec.Struct, frozen=True):
     stays: float = 0.2
 
 
-#: Profiles. Rules were tuned on the first four; the last was written afterwards and not looked at.
+_FRAGMENTED: Final = Habits(
+    "fragmented",
+    explicit_stop=0.2,
+    silent_stop=0.3,
+    gap_days=((0.35, 3.0), (0.4, 9.0), (0.25, 25.0)),
+    never_filled=0.2,
+    outside=0.06,
+    fills_seen=0.85,
+    days_said=0.6,
+    second=0.45,
+    told=0.25,
+    autofill=0.35,
+    left_open=0.6,
+    generic=0.8,
+)
+#: Profiles. Rules were tuned on the first four; the others were written afterwards and not looked
+#: at: many drugs, and a fragmented life on the day after a visit.
 HABITS: Final[dict[str, Habits]] = {
     h.name: h
     for h in (
@@ -75,21 +93,7 @@ HABITS: Final[dict[str, Habits]] = {
             autofill=0.05,
             left_open=0.1,
         ),
-        Habits(
-            "fragmented",
-            explicit_stop=0.2,
-            silent_stop=0.3,
-            gap_days=((0.35, 3.0), (0.4, 9.0), (0.25, 25.0)),
-            never_filled=0.2,
-            outside=0.06,
-            fills_seen=0.85,
-            days_said=0.6,
-            second=0.45,
-            told=0.25,
-            autofill=0.35,
-            left_open=0.6,
-            generic=0.8,
-        ),
+        _FRAGMENTED,
         Habits("sparse", fills_seen=0.3, days_said=0.4, lists=1.0, second=0.35, left_open=0.5),
         Habits(
             "crowded",
@@ -112,6 +116,7 @@ HABITS: Final[dict[str, Habits]] = {
             courses=2.0,
             stays=0.5,
         ),
+        msgspec.structs.replace(_FRAGMENTED, name="asked", asked=True),
     )
 }
 
