@@ -129,6 +129,32 @@ class IdentityMatch(msgspec.Struct, frozen=True):
     fields: dict[str, tuple[str, float]]
 
 
+class Rekeying(msgspec.Struct, frozen=True):
+    """How far the records are that were stored by other rules than those of now.
+
+    records: how many had to be looked at; keyed: have the keys of now; due: keys whose carriers had
+    to be compared, sought: and were; swept: decisions that were looked at in the end. ended_us: 0
+    while it lasts.
+    """
+
+    started_us: int
+    ended_us: int
+    records: int
+    keyed: int
+    due: int
+    sought: int
+    swept: int
+
+    @property
+    def stage(self) -> str:
+        """``keys``, ``seek``, ``sweep``; "" when all is done."""
+        if self.ended_us:
+            return ""
+        if self.keyed < self.records:
+            return "keys"
+        return "seek" if self.sought < self.due else "sweep"
+
+
 class QueueFigures(msgspec.Struct, frozen=True):
     """The review queue as a whole. oldest_us: 0 when it is empty.
 

@@ -68,13 +68,15 @@ class Settled(NamedTuple):
     positions of the messages that brought a review into the queue, one for each; grown: of those
     after which a person had ``RECORDS_TOLD`` records or more, and had fewer before; missed: of
     those whose patient cannot be found by what is said of it, because too many share it; unread: of
-    those whose patient was to be compared with a record that does not open."""
+    those whose patient was to be compared with a record that does not open. moved: who came to
+    another person."""
 
     steps: list[Step]
     opened: list[int]
     grown: Sequence[int] = ()
     missed: Sequence[int] = ()
     unread: Sequence[int] = ()
+    moved: Sequence[str] = ()
 
 
 class ReviewRow(NamedTuple):
@@ -221,7 +223,8 @@ class Reclusterer:
         reviews, opened = _reviews(whole, wanted, why)
         if reviews:
             steps.append(_put(queries.REVIEW_PUT, queries.REVIEW, reviews))
-        return Settled(steps, opened, _grown(whole, clusters, moves))
+        moved = [m[2] for m in moves]
+        return Settled(steps, opened, _grown(whole, clusters, moves), moved=moved)
 
     def _clusters(
         self,

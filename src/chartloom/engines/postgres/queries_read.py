@@ -152,7 +152,8 @@ DERIVED_EMPTY = """
 TRUNCATE outcome, bundle, resource, view, person, record_number, link, identifier,
          care, person_label, feed_minute_out, issue_day, retry,
          match_record, match_key, identity_decision, identity_review, membership, overlay_stop,
-         unknown_reference, identity_total, identity_spoken
+         unknown_reference, identity_total, identity_spoken,
+         match_stale, match_due, match_afresh
 RESTART IDENTITY"""
 TOTALS_EMPTY = """
 UPDATE feed_total SET

@@ -98,17 +98,57 @@ class Settler:
             [why.changed[p] for p in some if p in why.changed] for some in (hidden, closed)
         )
         seeds.update(p for pair, *_ in why.words for p in pair)
+        settled = self._clustered(conn, grant, seeds, steps, known, why)
+        return settled._replace(missed=missed, unread=unread)
+
+    def _clustered(
+        self,
+        conn: Connection,
+        grant: Grant,
+        seeds: set[str],
+        steps: Sequence[Step],
+        known: Mapping[int, Known],
+        why: Why,
+    ) -> Settled:
+        """Runs the steps; what follows from them for whoever hangs together with the seeds and with
+        the pairs in their results."""
         if not seeds and not steps:
-            return Settled([], [], missed=missed, unread=unread)
+            return Settled([], [])
         whole = self._reclusterer.whole(conn, seeds, steps)
         at_hand = {k.patient: k.record for k in known.values()}
 
         def read(patients: Sequence[str]) -> dict[str, MatchRecord]:
             return self._read(conn, grant, patients)
 
-        return self._reclusterer.changes(whole, at_hand, read, why)._replace(
-            missed=missed, unread=unread
-        )
+        return self._reclusterer.changes(whole, at_hand, read, why)
+
+    # What other rules found before (rekeying.py)
+
+    def open(
+        self, grant: Grant, found: Sequence[tuple[str, bytes, bytes]]
+    ) -> list[MatchRecord | None]:
+        """Records as they are stored: (patient, digest, body); None for one that does not open."""
+        return self._decider.open(grant, found)
+
+    def sought(self, conn: Connection, grant: Grant, met: Met, now_us: int) -> Settled:
+        """Decides about records that are others now, and about all who carry some keys."""
+        known = self._known(grant, met, ())
+        changed = [
+            Changed(one.patient, one.position, b"", one.record, tuple(keys))
+            for number in met.numbers.values()
+            if (one := known.get(number)) is not None
+            and (keys := [key for key, carriers in met.live.items() if number in carriers])
+        ]
+        kept = self._decider.decided(met, changed, known)
+        steps, seeds = self._decider.steps(met, kept, self._version)
+        said = {k.patient: k.position for k in known.values()}
+        why = Why(said, [], dict.fromkeys(said.values(), now_us), told=False)
+        return self._clustered(conn, grant, seeds, steps, known, why)
+
+    def swept(self, conn: Connection, grant: Grant, sweep: Step, now_us: int) -> Settled:
+        """Clusters of those whose pairs a step took out."""
+        why = Why({}, [], {0: now_us}, told=False)
+        return self._clustered(conn, grant, set(), [sweep], {}, why)
 
     # Erasing
 

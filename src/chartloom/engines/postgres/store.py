@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from chartloom.engines.postgres.charts import ChartsPart
 from chartloom.engines.postgres.cohort import CohortPart
-from chartloom.engines.postgres.commit import CommitPart
 from chartloom.engines.postgres.digest import DigestPart
 from chartloom.engines.postgres.directory import DirectoryPart
 from chartloom.engines.postgres.identities import IdentitiesPart
@@ -14,6 +13,7 @@ from chartloom.engines.postgres.keeping import KeepingPart
 from chartloom.engines.postgres.landing import LandingPart
 from chartloom.engines.postgres.messages import MessagesPart
 from chartloom.engines.postgres.probe import ProbePart
+from chartloom.engines.postgres.rekeying import RekeyingPart
 from chartloom.engines.postgres.seeking import SeekingPart
 from chartloom.engines.postgres.tidy import TidyPart
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 class PostgresStore(
     LandingPart,
-    CommitPart,
+    RekeyingPart,
     ChartsPart,
     MessagesPart,
     DigestPart,

@@ -174,6 +174,14 @@ def transformation(
     return _counted(_detailed(event, feed=feed, mapping=version, failed=str(failed)), count)
 
 
+def rekeyed(about: Context, stage: str, count: int) -> Event:
+    """Records of who somebody is were looked at once more, because rules changed. stage: ``keys``,
+    ``seek``, ``sweep``."""
+    event = _event(about, Kind.TRANSFORM)
+    _entities(event).append(_data("match-records"))
+    return _counted(_detailed(event, stage=stage), count)
+
+
 def sign_in(about: Context, method: str, *, denied: str = "") -> Event:
     """Somebody signed in (or could not). method: ``oidc``, ``client-credentials``, ``mtls``."""
     return _detailed(_event(about, Kind.SIGN_IN, denied=denied), method=method)
