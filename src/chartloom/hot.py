@@ -97,8 +97,10 @@ class Worker:
 
     mappings: feed name -> the feed and its mapping. share: how many lanes to hold at most.
     live: False for a worker that only replays. on_batch: called after each commit.
-    when_idle: called by :meth:`run` when nothing is pending. parameters: by which an update is seen
-    to be about somebody else; the built-in ones if there are none.
+    when_idle: called by :meth:`run` when nothing is pending. aside: called by it between batches,
+    with whether there was one, for work that can wait; answers after how many seconds it wants to
+    be called again if nothing comes. parameters: by which an update is seen to be about somebody
+    else; the built-in ones if there are none.
     """
 
     def __init__(
@@ -115,12 +117,14 @@ class Worker:
         live: bool = True,
         on_batch: Callable[[BatchReport], None] | None = None,
         when_idle: Callable[[], None] | None = None,
+        aside: Callable[[bool], float] | None = None,
         parameters: Parameters | None = None,
     ) -> None:
         self.store, self.mappings, self.namespace = store, mappings, namespace
         self.clock, self.grant_source, self.name = clock, grant_source, name
         self.share, self.batch_max = share, batch_max
         self.live, self.on_batch, self.when_idle = live, on_batch, when_idle
+        self.aside = aside
         self.parameters = parameters or default_parameters()
 
     def run(self, stop: threading.Event) -> None:
@@ -132,11 +136,13 @@ class Worker:
             try:
                 began_s = monotonic()
                 if self.run_once():
+                    if self.aside:
+                        self.aside(True)
                     stop.wait(max(0.0, began_s + _PACE_S - monotonic()))
                 else:
                     if self.when_idle:
                         self.when_idle()
-                    self.store.wait(_WAIT_S)
+                    self.store.wait(min(_WAIT_S, self.aside(False) if self.aside else _WAIT_S))
             except LaneLost:
                 _log.info("a lane went to another worker; claiming again")
             except BatchStale:

@@ -149,14 +149,14 @@ def test_it_ends_as_a_rebuild_does_whatever_is_told_meanwhile(
     store_factory: StoreFactory, seed: int, carriers: int
 ) -> None:
     draw = random.Random(seed)
-    told = people(draw, 30, range(1, 120))
+    told = people(draw, 22, range(1, 80))
     store = with_carriers(store_factory(), carriers)
     clusters = expected(told, store.parameters)
     with older(store):
-        tell(store, *told[:80], batch_max=7)
+        tell(store, *told[:55], batch_max=7)
     found = decisions(store)
     store.migrate()
-    later = told[80:]
+    later = told[55:]
     while (status := store.rekeying(everyone(store))) and (status.stage or later):
         some, later = later[:2], later[2:]
         tell(store, *some)
@@ -189,7 +189,7 @@ def test_nobody_is_parted_on_the_way_whom_both_rules_join(store: PostgresStore) 
 
 def test_any_number_of_workers_some_of_them_killed_end_alike(store_factory: StoreFactory) -> None:
     draw = random.Random(5)
-    told = people(draw, 40, range(1, 120))
+    told = people(draw, 30, range(1, 80))
     store = store_factory()
     with older(store):
         tell(store, *told)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import to_builtins
 from rich.table import Table
 
 from chartloom.cli import identity_review
@@ -56,6 +57,7 @@ def register(app: typer.Typer) -> None:
         epilog="Example:  chartloom identity make labelled.ndjson --people 10000 --noise desk"
     )(make)
     group.command(epilog="Example:  chartloom identity records 1000000")(records)
+    group.command(epilog="Example:  chartloom identity status")(status)
     identity_review.register(group)
     app.add_typer(group)
 
@@ -193,6 +195,30 @@ def records(
     )
     if now.fingerprint != before.fingerprint:
         ERR.print("Restart the site, then run `chartloom replay`: all is decided anew.")
+
+
+def status(
+    site: SiteOption = Path(),
+    json: Annotated[bool, typer.Option("--json", help="JSON for machines.")] = False,
+) -> None:
+    """How long the queue of reviews is, and how far records of before an upgrade are looked for by
+    the keys of now."""
+    from chartloom.project import load_project
+    from chartloom.serve import needs
+    from chartloom.wiring.desk import open_desk
+
+    with open_desk(load_project(site)) as desk:
+        figures = desk.ask(needs.identity_queue(), desk.opened.store.figures)
+        keyed = desk.ask(needs.identity_queue(), desk.opened.store.rekeying)
+    if json:
+        stage = {"stage": keyed.stage} if keyed else {}
+        print_json({"queue": to_builtins(figures), "keys": (to_builtins(keyed) or {}) | stage})
+        return
+    waiting = figures.open_count + figures.half_count + figures.disputed_count
+    OUT.print(f"{figures.records:,} records; {waiting:,} reviews wait.", highlight=False)
+    if keyed is not None:
+        words = keyed.words
+        OUT.print(f"{words[0].upper()}{words[1:]}.", highlight=False)
 
 
 def _columns(given: list[str] | None) -> dict[str, str]:

@@ -154,6 +154,20 @@ class Rekeying(msgspec.Struct, frozen=True):
             return "keys"
         return "seek" if self.sought < self.due else "sweep"
 
+    @property
+    def words(self) -> str:
+        """Where it stands, for people."""
+        if not self.stage:
+            return "all records have the keys of this release"
+        if self.stage == "keys":
+            return f"{self.keyed:,} of {self.records:,} records have the keys of this release"
+        if self.stage == "seek":
+            return (
+                "all records have the keys of this release; whoever carries a new one is being"
+                f" compared ({self.sought:,} of {self.due:,} keys)"
+            )
+        return "decisions that rest on keys of before are being taken back"
+
 
 class QueueFigures(msgspec.Struct, frozen=True):
     """The review queue as a whole. oldest_us: 0 when it is empty.

@@ -182,6 +182,7 @@ def _store(project: Project) -> Iterator[Result]:
             sizes = desk.opened.store.sizes()
             others = _other_parameters(desk.opened.store)
             records = desk.ask(needs.identity_queue(), desk.opened.store.figures).records
+            keyed = desk.ask(needs.identity_queue(), desk.opened.store.rekeying)
     except ChartloomError as e:
         yield Result("store", False, e.what, e.cure or "Start the site with `chartloom up`.")
         return
@@ -191,6 +192,9 @@ def _store(project: Project) -> Iterator[Result]:
     cure = "Run `chartloom replay`: decisions are made again, by the parameters of now."
     seen = f"also by parameters {', '.join(others)}" if others else "all by the same parameters"
     yield Result("identity decisions", not others, seen, cure)
+    if keyed is not None:
+        cure = "The workers are at it when nothing else waits; see `chartloom identity status`."
+        yield Result("identity keys", not keyed.stage, keyed.words, cure)
     yield identity_records(records, project.settings.identity.records, as_trained(project).records)
     cure = "See `chartloom quarantine`: each has its reason and cure."
     yield Result("quarantine", quarantined == 0, str(quarantined), cure)

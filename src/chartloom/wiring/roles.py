@@ -16,6 +16,7 @@ from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.grant import EVERYONE, Grant, Purpose
 from chartloom.guard import Guard
 from chartloom.project import Project
+from chartloom.wiring.aside import Aside
 from chartloom.wiring.console_token import console_token
 from chartloom.wiring.logs import configure_logging
 from chartloom.wiring.site import OpenSite, open_site
@@ -112,16 +113,18 @@ def _worker(opened: OpenSite, name: str) -> None:
     if opened.guard.broker is not None:
         for _, mapping in mappings.values():
             opened.guard.broker.when_forgetting(mapping.clear)
+    grants = ServiceGrants(opened.guard, opened, f"service:{name}")
     worker = Worker(
         store=opened.store,
         mappings=mappings,
         namespace=opened.guard.namespace,
         clock=opened.clock,
-        grant_source=ServiceGrants(opened.guard, opened, f"service:{name}"),
+        grant_source=grants,
         name=name,
         share=engines.lanes_per_worker_max,
         batch_max=engines.batch_max,
         when_idle=IdleCollector(),
+        aside=Aside(lambda most: opened.store.rekey(grants(), name, most)),
         parameters=opened.store.parameters,
     )
     _spare_the_collector()

@@ -14,6 +14,7 @@ from chartloom.domain.identity import (
     Membership,
     Pair,
     QueueFigures,
+    Rekeying,
     ReviewState,
 )
 from chartloom.domain.resource import FhirJson
@@ -57,6 +58,11 @@ class Identities(Protocol):
 
     def figures(self, grant: Grant) -> QueueFigures:
         """The queue as a whole; what waits is counted once for two persons."""
+        ...
+
+    def rekeying(self, grant: Grant) -> Rekeying | None:
+        """How far the records are that were stored by other rules than those of now; None for a
+        store that knows of no rules yet."""
         ...
 
     def decision(self, grant: Grant, pair: Pair) -> IdentityDecision | None:

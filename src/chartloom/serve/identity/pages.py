@@ -119,6 +119,7 @@ def _figures(console: Console, door: IdentityDoor, request: Request) -> Response
         return {
             "figures": queue.waiting(grant, door.identities, may, queue.COUNTED_MAX),
             "records": door.identities.figures(grant).records,
+            "rekeying": door.identities.rekeying(grant),
             "agreement": statistics.agreement(reviews),
             "mixes": statistics.by_reason(reviews),
             "days": days,
