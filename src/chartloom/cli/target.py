@@ -44,6 +44,7 @@ class Target:
             return cls(url.scheme, url.hostname, url.port, url.path or "/")
         from chartloom.project import feeds_by_name, load_project
         from chartloom.project.tls import internal_authority
+        from chartloom.wiring.ports import need_up
 
         project = load_project(site)
         feeds = feeds_by_name(project)
@@ -52,6 +53,7 @@ class Target:
             raise ConfigurationError(
                 f"There is no feed {feed!r} that listens.", cure=f"Use --to, or one of: {known}."
             )
+        need_up(project)
         return cls._of_feed(feeds[feed], internal_authority(project.settings, project.folder))
 
     @classmethod

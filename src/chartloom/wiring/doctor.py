@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib.metadata
 import os
 import platform
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +20,7 @@ from chartloom.project import Project, read_project
 from chartloom.project.check import check_site, notes_on
 from chartloom.project.identity import as_trained
 from chartloom.registry.persons import is_fit
+from chartloom.wiring.ports import answers, feed_ports, is_up
 
 if TYPE_CHECKING:
     from chartloom.engines.postgres import PostgresStore
@@ -154,23 +153,11 @@ def _has_lost_its_keys(project: Project) -> bool:
     return not has_keys and (project.data_dir / "postgres" / "database.made").exists()
 
 
-def _is_up(project: Project) -> bool:
-    """True if ``chartloom up`` holds the site's lock."""
-    try:
-        with (project.data_dir / "run" / "up.lock").open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
 def _store(project: Project) -> Iterator[Result]:
     from chartloom.serve import needs
     from chartloom.wiring.desk import FEEDS, open_desk
 
-    if not (project.settings.store.dsn_env or _is_up(project)):
+    if not (project.settings.store.dsn_env or is_up(project)):
         # The embedded store runs under `up` alone: there is nothing to wait for.
         yield Result("store", False, "does not run", "Start the site with `chartloom up`.")
         return
@@ -233,17 +220,11 @@ def _megabytes(size_bytes: int) -> str:
 
 def _ports(project: Project) -> Iterator[Result]:
     # Roles that are run one by one need no lock of `up`; they need a store of their own.
-    ours = bool(project.settings.store.dsn_env) or _is_up(project)
-    for feed in project.feeds:
-        port = feed.options.get("port")
-        if not isinstance(port, int):
-            continue
-        host = str(feed.options.get("host", "127.0.0.1"))
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            probe.settimeout(0.5)
-            listening = probe.connect_ex((host, port)) == 0
+    ours = bool(project.settings.store.dsn_env) or is_up(project)
+    for port in feed_ports(project):
+        listening = answers(port)
         seen = "is closed" if not listening else "listens" if ours else "is in use"
         cure = "Start the site with `chartloom up`; if it is up, see var/log/ingest.log."
         if listening and not ours:
             cure = "Another program listens there: end it, or give the feed another port."
-        yield Result(f"feed {feed.name}", listening and ours, f"{host}:{port} {seen}", cure)
+        yield Result(port.what, listening and ours, f"{port.host}:{port.port} {seen}", cure)

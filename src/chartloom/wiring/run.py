@@ -16,6 +16,7 @@ from chartloom.wiring.console_token import console_token, make_console_token
 from chartloom.wiring.internal_ca import internal_certificates
 from chartloom.wiring.keys import make_kek
 from chartloom.wiring.logs import configure_logging
+from chartloom.wiring.ports import need_free
 from chartloom.wiring.site import open_site
 from chartloom.wiring.supervisor import Supervisor, only_one
 
@@ -75,6 +76,7 @@ def running_site(
     configure_logging("up", "WARNING")
     project.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with only_one(project.data_dir / "run"), contextlib.ExitStack() as stack:
+        need_free(project)
         embedded = None
         if not project.settings.store.dsn_env:
             embedded = EmbeddedPostgres(project.data_dir / "postgres")
