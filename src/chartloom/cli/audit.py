@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
-from chartloom.cli.output import ERR, OUT, print_json, when
+from chartloom.cli.output import ERR, OUT, Table, print_json, when
 from chartloom.cli.site import SiteOption
 from chartloom.domain.audit import HEAD_EVERY_S
 from chartloom.domain.issues import CATALOGUE

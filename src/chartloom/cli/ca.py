@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
-from chartloom.cli.output import OUT, print_json, when
+from chartloom.cli.output import OUT, Table, print_json, when
 from chartloom.cli.site import SiteOption
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def list_(site: SiteOption = Path(), json: JsonOption = False) -> None:
         return
     table = Table("Leaf", "For", "Names", "Ends (UTC)", "State")
     for leaf in leaves:
-        state = f"[{_COLOURS[leaf.state]}]{leaf.state}[/]"
+        state = Text(leaf.state, style=_COLOURS[leaf.state])
         table.add_row(leaf.name, leaf.kind, "\n".join(leaf.names), when(leaf.ends_at_us), state)
     OUT.print(table)
 

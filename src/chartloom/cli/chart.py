@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 from chartloom.chart import ChartSection, ChartSummary, summary
-from chartloom.cli.output import OUT, when
+from chartloom.cli.output import OUT, Table, when
 from chartloom.domain.chart import SectionView
 from chartloom.domain.store import SearchHit
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from chartloom.cli import directory_words, nppes
 from chartloom.cli.look import JsonOption
-from chartloom.cli.output import ERR, OUT, print_json
+from chartloom.cli.output import ERR, OUT, Table, print_json
 from chartloom.cli.site import SiteOption
 from chartloom.domain.errors import ConfigurationError, StoreUnavailable
 

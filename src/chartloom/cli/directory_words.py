@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from chartloom.cli.look import JsonOption
-from chartloom.cli.output import OUT, print_json, when
+from chartloom.cli.output import OUT, Table, print_json, when
 from chartloom.cli.site import SiteOption
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.issues import CATALOGUE

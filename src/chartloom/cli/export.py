@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.table import Table
 
-from chartloom.cli.output import ERR, OUT, print_json
+from chartloom.cli.output import ERR, OUT, Table, print_json
 from chartloom.cli.site import SiteOption
 from chartloom.domain.errors import ConfigurationError
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec import to_builtins
-from rich.table import Table
 
 from chartloom.cli import identity_review
-from chartloom.cli.output import ERR, OUT, print_json
+from chartloom.cli.output import ERR, OUT, Table, print_json
 from chartloom.cli.site import SiteOption
 from chartloom.domain.errors import ConfigurationError
 

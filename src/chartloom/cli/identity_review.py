@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from chartloom.cli.identity_ids import pair_named, short, whole_id
 from chartloom.cli.identity_told import (
@@ -20,7 +19,7 @@ from chartloom.cli.identity_told import (
     print_others,
     print_words,
 )
-from chartloom.cli.output import ERR, OUT, age, print_json, when
+from chartloom.cli.output import ERR, OUT, Table, age, print_json, when
 from chartloom.cli.site import SiteOption
 from chartloom.domain.errors import ConfigurationError
 

@@ -61,9 +61,8 @@ def _row_json(row: Row) -> dict[str, Any]:
 
 def cell(values: tuple[Value, ...]) -> str:
     """What one record says, a line each."""
-    from rich.markup import escape
 
-    return "\n".join(escape(" ".join(t for t in (v.text, v.note) if t)) for v in values) or "-"
+    return "\n".join(" ".join(t for t in (v.text, v.note) if t) for v in values) or "-"
 
 
 def print_held(held: Held, people: int) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from chartloom.cli.output import ERR, OUT, print_json
+from chartloom.cli.output import ERR, OUT, Table, print_json
 from chartloom.domain.errors import ChartloomError
 from chartloom.domain.feed import Feed
 from chartloom.domain.ids import EXAMPLE_NAMESPACE

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
-from chartloom.cli.output import ERR, OUT, print_json
+from chartloom.cli.output import ERR, OUT, Table, print_json
 from chartloom.cli.site import SiteOption
 from chartloom.guard.shredding import DECISIONS, Reason
 

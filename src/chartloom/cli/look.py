@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
+from rich.text import Text
 
-from chartloom.cli.output import ERR, OUT, age, print_json, sparkline
+from chartloom.cli.output import ERR, OUT, Table, age, print_json, sparkline
 from chartloom.cli.site import SiteOption
 from chartloom.cli.tables import cures, quarantine_table, rows_table
 from chartloom.domain.feed import Feed
@@ -101,7 +101,7 @@ def _feeds_table(opened: OpenSite, found: list[FeedStatus]) -> Table:
     return table
 
 
-def _feed_cells(feed: Feed, status: FeedStatus | None, now_us: int, wide: bool) -> list[str]:
+def _feed_cells(feed: Feed, status: FeedStatus | None, now_us: int, wide: bool) -> list[str | Text]:
     if status is None:
         return [feed.name, "0", "never", *([""] if wide else []), "-", "0", "0", "none yet"]
     latency = "-"
@@ -119,14 +119,14 @@ def _feed_cells(feed: Feed, status: FeedStatus | None, now_us: int, wide: bool) 
     ]
 
 
-def _freshness(feed: Feed, status: FeedStatus, now_us: int) -> str:
+def _freshness(feed: Feed, status: FeedStatus, now_us: int) -> str | Text:
     if feed.internal:
         return f"internal, {age(status.last_event_us, now_us)}"
     if not status.last_event_us:
         return "unknown"
     fresh = now_us - status.last_event_us <= feed.freshness_max_s * 1_000_000
-    word = "[green]fresh[/]" if fresh else "[red]stale[/]"
-    return f"{word}, {age(status.last_event_us, now_us)}"
+    word = ("fresh", "green") if fresh else ("stale", "red")
+    return Text.assemble(word, f", {age(status.last_event_us, now_us)}")
 
 
 def messages(

@@ -1,17 +1,71 @@
-"""How the command line speaks: tables that fit the terminal, JSON for machines, human times."""
+"""How the command line speaks: tables that fit the terminal, JSON for machines, human times.
+
+Names and texts come from messages, and anybody may have written them. In a table they are words,
+never markup; and wherever they stand, characters that would steer the terminal or turn writing
+round are drawn by their numbers.
+"""
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook
+from rich.segment import Segment
+from rich.table import Table as _RichTable
+from rich.text import Text
 
 from chartloom.domain.codec import encode
 
-OUT = Console()
-ERR = Console(stderr=True)
+#: Controls but tab and line feed, marks that turn writing round or join words unseen.
+_UNSEEN: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+)
+
+
+def plain(text: str) -> str:
+    """With everything drawn that would not be seen, or would change how the rest is."""
+    return _UNSEEN.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
+
+
+class Table(_RichTable):
+    """A table whose cells are words: nothing in them is markup. ``Text`` may bring a style."""
+
+    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        """One more row."""
+        told = (Text(plain(c)) if isinstance(c, str) else c for c in cells)
+        super().add_row(*told, **options)
+
+
+class _Drawn:
+    """Something that is printed, with what would not be seen."""
+
+    def __init__(self, shown: ConsoleRenderable) -> None:
+        self._shown = shown
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[Segment]:
+        for segment in console.render(self._shown, options):
+            if segment.control is None and _UNSEEN.search(segment.text):
+                segment = Segment(plain(segment.text), segment.style)
+            yield segment
+
+
+class _DrawAll(RenderHook):
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Drawn(one) for one in renderables]
+
+
+def _console(*, stderr: bool = False) -> Console:
+    made = Console(stderr=stderr)
+    made.push_render_hook(_DrawAll())
+    return made
+
+
+OUT = _console()
+ERR = _console(stderr=True)
 
 
 def print_json(value: Any) -> None:

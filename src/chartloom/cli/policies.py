@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
-from chartloom.cli.output import OUT, print_json
+from chartloom.cli.output import OUT, Table, print_json
 from chartloom.cli.site import SiteOption
 
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
@@ -72,7 +72,7 @@ def list_(
     table = Table("Policy", "Stands", "File", "Adopting would change")
     for one in shown:
         colour = _COLOURS.get(one.standing, "")
-        said = f"[{colour}]{one.standing}[/]" if colour else one.standing.value
+        said = Text(one.standing.value, style=colour)
         table.add_row(one.name, said, one.file, one.summary if one.ours else "")
     OUT.print(table)
     if any(one.standing in TO_DECIDE for one in shown):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rich.table import Table
 from rich.text import Text
 
 from chartloom.chart import ChartSummary
@@ -22,7 +21,7 @@ from chartloom.chart.reconcile import (
     reconcile_results,
     why,
 )
-from chartloom.cli.output import OUT, print_json, when
+from chartloom.cli.output import OUT, Table, print_json, when
 from chartloom.domain.chart import Section
 from chartloom.domain.codec import decode, encode
 from chartloom.project import Project

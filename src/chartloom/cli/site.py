@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
-from chartloom.cli.output import ERR, OUT, print_json
+from chartloom.cli.output import ERR, OUT, Table, print_json
 
 SiteOption = Annotated[
     Path, typer.Option("--site", help="The site folder.", envvar="CHARTLOOM_SITE")
@@ -141,7 +141,7 @@ def doctor(
     else:
         table = Table("", "Check", "Seen", "What to do")
         for result in results:
-            mark = "[green]ok[/]" if result.ok else "[red]no[/]"
+            mark = Text("ok", style="green") if result.ok else Text("no", style="red")
             table.add_row(mark, result.check, result.seen, "" if result.ok else result.cure)
         OUT.print(table)
     if not all(r.ok for r in results):

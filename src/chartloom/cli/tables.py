@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
-from chartloom.cli.output import OUT, when
+from chartloom.cli.output import OUT, Table, when
 from chartloom.domain.issues import CATALOGUE
 from chartloom.domain.store import MessageRow
 
