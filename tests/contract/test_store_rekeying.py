@@ -73,7 +73,7 @@ def decisions(store: PostgresStore) -> list[tuple[object, ...]]:
         ).fetchall()
 
 
-def stored_keys(store: PostgresStore) -> tuple[object, ...]:
+def stored_keys(store: PostgresStore) -> tuple[tuple[str, int], ...]:
     """Keys as they are looked up, and as they stand at the records."""
     with psycopg.connect(store.dsn) as conn:
         indexed = conn.execute(

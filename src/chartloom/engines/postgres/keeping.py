@@ -15,6 +15,7 @@ from chartloom.engines.postgres.access import BEGIN_ACCESS
 from chartloom.engines.postgres.audit_log import PostgresAuditLog
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.calls import Prepared
+from chartloom.engines.postgres.collisions import until_done
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.protection_rules import Role
 from chartloom.engines.postgres.settling import Settler
@@ -28,7 +29,11 @@ FORGET_WITHIN_S: Final = 0.5
 
 #: The log itself and the record of what became of it stay, unreadable: their order and number do
 #: not depend on who was erased. The partitions are part of ``landing``.
-_STAYS: Final = ("landing", "bundle", "outcome")
+_STAYS: Final = ("landing", "bundle", "outcome", "match_rules")
+
+#: What batches write before they take the lock of all clusters is emptied before it is taken here,
+#: in their order: see "Locks" in the README. All else is emptied under it.
+_BEFORE_CLUSTERS: Final = ("resource", "view", "care", "person_label")
 
 #: The tables that stay and hold bodies, with their keys.
 _LOGGED_BODIES: Final = (("landing", "position"), ("bundle", "position, ordinal"))
@@ -56,6 +61,7 @@ class KeepingPart(StoreBase):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._opened: list[_Closes] = []
+        self._erasing = Prepared()
 
     def subject_keys(self, *, keeping: bool = False) -> PostgresSubjectKeys:
         """Wrapped keys. keeping: to rotate and destroy them, which only the store's owner may."""
@@ -101,24 +107,26 @@ class KeepingPart(StoreBase):
         kept = self._keeper().get(source_patients)
         if any(not isinstance(kept.get(s), Tombstone) for s in source_patients):
             raise GrantRefused("the key of this record is still there.", cure="Destroy it first.")
-        removed: dict[str, int] = {}
-        settler = Settler(self._guard, self._bodies, Prepared(), self.parameters)
-        with self._admin.use() as conn, self._under_claim(conn, settler):
-            left = settler.leave(conn, grant, source_patients)
-            for table, key in _LOGGED_BODIES:
-                self._overwrite(conn, table, key, source_patients)
-            tables = conn.execute(_TABLES_OF_PATIENTS, (list(_STAYS),)).fetchall()
-            for table, columns in tables:
-                condition = sql.SQL(" OR ").join(
-                    sql.SQL("{} = ANY (%(who)s)").format(sql.Identifier(c)) for c in columns
-                )
-                query = sql.SQL("DELETE FROM {} WHERE {}").format(sql.Identifier(table), condition)
-                count = conn.execute(query, {"who": list(source_patients)}).rowcount
-                if count:
-                    removed[table] = count
-            settler.resettle(conn, grant, left, self._clock.now_us())
+        removed = until_done(lambda: self._erased(grant, list(source_patients)))
         self._admin.close()
         return removed
+
+    def _erased(self, grant: Grant, who: list[str]) -> dict[str, int]:
+        """One transaction."""
+        removed: dict[str, int] = {}
+        settler = Settler(self._guard, self._bodies, self._erasing, self.parameters)
+        with self._admin.use() as conn, self._under_claim(conn, settler):
+            found = conn.execute(_TABLES_OF_PATIENTS, (list(_STAYS),)).fetchall()
+            tables: dict[str, list[str]] = dict(found)
+            for table, key in _LOGGED_BODIES:
+                self._overwrite(conn, table, key, who)
+            for table in _BEFORE_CLUSTERS:
+                removed[table] = _emptied(conn, table, tables.pop(table), who)
+            left = settler.leave(conn, grant, who)
+            for table, columns in tables.items():
+                removed[table] = _emptied(conn, table, columns, who)
+            settler.resettle(conn, grant, left, self._clock.now_us())
+        return {table: count for table, count in sorted(removed.items()) if count}
 
     @contextmanager
     def _under_claim(self, conn: Connection, settler: Settler) -> Iterator[None]:
@@ -148,3 +156,12 @@ class KeepingPart(StoreBase):
 
     def _keeper(self) -> PostgresSubjectKeys:
         return self.subject_keys(keeping=True)
+
+
+def _emptied(conn: Connection, table: str, columns: Sequence[str], who: list[str]) -> int:
+    """Removes the rows that name one of these; how many."""
+    condition = sql.SQL(" OR ").join(
+        sql.SQL("{} = ANY (%(who)s)").format(sql.Identifier(c)) for c in columns
+    )
+    query = sql.SQL("DELETE FROM {} WHERE {}").format(sql.Identifier(table), condition)
+    return conn.execute(query, {"who": who}).rowcount

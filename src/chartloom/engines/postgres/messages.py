@@ -33,6 +33,7 @@ from chartloom.engines.postgres import (
 from chartloom.engines.postgres.access import entered
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.bodies import BundleBody
+from chartloom.engines.postgres.collisions import until_done
 from chartloom.engines.postgres.compartments import forbidden, of_message, sees_everything
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.landing import MINUTE_US
@@ -302,6 +303,10 @@ class MessagesPart(StoreBase):
     def retry(self, grant: Grant, scope: ReplayScope) -> int:
         """Puts quarantined messages back in front of their lanes; how many."""
         self._verify_for_all(grant)
+        return until_done(lambda: self._retried(grant, scope))
+
+    def _retried(self, grant: Grant, scope: ReplayScope) -> int:
+        """One transaction."""
         conditions, values = ["true"], dict[str, Any]()
         for condition, name, value in (
             ("o.feed = %(feed)s", "feed", scope.feed),
