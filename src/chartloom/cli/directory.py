@@ -37,7 +37,8 @@ def register(app: typer.Typer) -> None:
     directory_words.register(group)
     group.command(
         epilog="Example:  chartloom directory take npidata_pfile.csv --out"
-        " registry/directory/nppes.csv"
+        " registry/directory/nppes.csv  ·  chartloom directory take npidata_pfile_week.csv"
+        " --increment --out registry/directory/nppes.csv"
     )(nppes.take)
     app.add_typer(group)
 

@@ -9,14 +9,26 @@ import typer
 
 from chartloom.cli.output import ERR, OUT
 from chartloom.cli.site import SiteOption
+from chartloom.domain.errors import ConfigurationError
 
 
 def take(
     file: Annotated[Path, typer.Argument(help="A file of NPPES (npidata_pfile_*.csv).")],
     out: Annotated[Path, typer.Option(help="Where the rows go.")],
     site: SiteOption = Path(),
+    increment: Annotated[
+        bool,
+        typer.Option(
+            "--increment",
+            help="Put a file of a week, or the list of deactivated NPIs, into the rows taken.",
+        ),
+    ] = False,
 ) -> None:
-    """From a file of NPPES (millions of rows) the rows of those whom the site's tables name."""
+    """From a file of NPPES (millions of rows) the rows of those whom the site's tables name.
+
+    With --increment, what was taken before stays, and the later row of an NPI counts: the files of
+    the weeks since the full one, and the report of deactivated NPIs, saved as CSV.
+    """
     from chartloom.project import load_project
     from chartloom.project.directory import load_site_directory
     from chartloom.registry.directory import NPI_SYSTEM, taken_rows
@@ -30,6 +42,9 @@ def take(
     if not known:
         ERR.print("No NPI stands in registry/directory/. Add some to practitioners.csv first.")
         raise typer.Exit(1)
+    if increment:
+        _merge(file, out, known)
+        return
     import csv
 
     from rich.progress import open as opened
@@ -48,3 +63,38 @@ def take(
                     kept.add(npi)
     temporary.replace(out)
     OUT.print(f"{len(kept)} of {len(known)} NPIs found in {rows:,} rows; written to {out}.")
+
+
+def _merge(file: Path, out: Path, known: set[str]) -> None:
+    """Puts an increment into rows that were taken before."""
+    import csv
+
+    from rich.progress import open as opened
+
+    from chartloom.registry.directory import is_list_of_ended, merge_ended, merge_week, rows_held
+
+    if not out.exists():
+        raise ConfigurationError(
+            "There is nothing to put an increment into.",
+            where=str(out),
+            cure="First take the rows of a full file: the same command without --increment.",
+        )
+    with out.open("r", encoding="utf-8-sig", newline="") as lines:
+        header, held = rows_held(out.name, lines)
+    with file.open("r", encoding="utf-8-sig", newline="") as lines:
+        of_ended = is_list_of_ended([line for _, line in zip(range(5), lines, strict=False)])
+    merge = merge_ended if of_ended else merge_week
+    with opened(file, "r", encoding="utf-8-sig", newline="", description="Reading") as lines:
+        merged = merge(header, held, file.name, lines, known)
+    temporary = out.with_suffix(".part")
+    with temporary.open("w", encoding="utf-8", newline="") as target:
+        writer = csv.writer(target, lineterminator="\n")
+        writer.writerow(merged.header)
+        for row in merged.rows.values():
+            writer.writerow([row.get(column, "") for column in merged.header])
+    temporary.replace(out)
+    OUT.print(
+        f"{merged.read:,} rows read: {merged.new} NPIs are new, {merged.changed} changed, "
+        f"{merged.ended} deactivated; {len(merged.rows)} stand in {out}.",
+        highlight=False,
+    )

@@ -20,9 +20,11 @@ from chartloom.normalize.contract import Mapping
 from chartloom.registry.directory import (
     DRUG,
     LOCATION_UNRESOLVED,
+    NPI_DEACTIVATED,
     ORGANIZATION_UNRESOLVED,
     PRACTITIONER_UNRESOLVED,
     Directory,
+    day_of,
 )
 from chartloom.registry.formulary import Formulary
 
@@ -63,6 +65,7 @@ class ResolvingMapping:
         self._directory = directory
         self._formulary = formulary
         self._resolved: dict[str, Unknown | None] = {}
+        self._ended: dict[str, str] = {}
         self._coded: dict[tuple[Any, Any], str] = {}
 
     def derive(self, message: Message, feed: Feed, namespace: UUID) -> Derived:
@@ -77,14 +80,17 @@ class ResolvingMapping:
     def clear(self) -> None:
         """Forgets every text of messages that it remembers."""
         self._resolved.clear()
+        self._ended.clear()
         self._coded.clear()
         self._mapping.clear()
 
     def _told(self, derived: Derived, namespace: UUID) -> Derived:
         found = dict.fromkeys(self._unknown(derived, namespace))
-        if not found:
+        ended = self._names_ended(derived)
+        if not found and not ended:
             return derived
         codes = sorted({UNRESOLVED[u.kind] for u in found if u.kind in UNRESOLVED})
+        codes += [NPI_DEACTIVATED] if ended else []
         issues = (*derived.issues, *(Issue(code) for code in codes))
         return replace(derived, issues=issues, unknown=tuple(found))
 
@@ -100,6 +106,25 @@ class ResolvingMapping:
                 for coding in concept.get("coding", ()) if isinstance(concept, dict) else ():
                     if number := self._drug(coding.get("system"), coding.get("code")):
                         yield Unknown(DRUG, make_id(namespace, "", DRUG, number), number)
+
+    def _names_ended(self, derived: Derived) -> bool:
+        """Whether the message names somebody by an NPI that was deactivated when it happened."""
+        if not self._directory.kinds:
+            return False
+        days = [
+            self._ended_on(c.resource)
+            for c in derived.contributions
+            if c.directory and c.type in UNRESOLVED
+        ]
+        return any(days) and any(day and day <= day_of(derived.event_us) for day in days)
+
+    def _ended_on(self, resource: FhirJson) -> str:
+        id = resource["id"]
+        if id not in self._ended:
+            if len(self._ended) >= _REMEMBERED_MAX:
+                self._ended.clear()
+            self._ended[id] = self._directory.ended(resource)
+        return self._ended[id]
 
     def _reference(self, resource: FhirJson) -> Unknown | None:
         """Ids are made of numbers and names, so that what is known of one stays true."""

@@ -24,7 +24,8 @@ _WORDS: Final = f"""
 _WORDS_SIZE: Final = """
     SELECT count(*), coalesce(max(version), 0) FROM resource WHERE directory AND type = 'Basic'"""
 _UNKNOWN: Final = """
-    SELECT feed, kind, id, (array_agg(body ORDER BY first_position, body))[1], sum(count)::int8, min(first_position), max(last_position)
+    SELECT feed, kind, id, (array_agg(body ORDER BY first_position, body))[1], sum(count)::int8,
+        min(first_position), max(last_position)
     FROM unknown_reference GROUP BY feed, kind, id
     ORDER BY sum(count) DESC, feed, kind, id LIMIT %s"""
 _VERSIONS: Final = "SELECT fingerprint, seen_us FROM directory_version ORDER BY seen_us DESC"

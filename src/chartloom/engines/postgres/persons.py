@@ -34,10 +34,11 @@ def record_numbers(patient: Contribution) -> Iterator[str]:
 
 
 def blinds(guard: Guard, kind: str, system: str, value: str) -> list[bytes]:
-    """The fingerprints under which one identifier is found."""
+    """The fingerprints under which one identifier is found: by its value and, if ``system`` (of
+    the form ``type|system``) names one, by system and value, whatever its type is."""
     found = [guard.blind(kind, looked_up(value))]
-    if kind == "identifier" and system:
-        found.append(guard.blind("system|identifier", f"{looked_up(system)}|{looked_up(value)}"))
+    if kind == "identifier" and (whose := looked_up(system.partition("|")[2])):
+        found.append(guard.blind("system|identifier", f"{whose}|{looked_up(value)}"))
     return found
 
 

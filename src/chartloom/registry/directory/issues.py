@@ -8,6 +8,7 @@ PRACTITIONER_UNRESOLVED = "practitioner-unresolved"
 ORGANIZATION_UNRESOLVED = "organization-unresolved"
 LOCATION_UNRESOLVED = "location-unresolved"
 NPI_CHECK_DIGIT = "npi-check-digit"
+NPI_DEACTIVATED = "npi-deactivated"
 VALUES_DIFFER = "directory-values-differ"
 NUMBER_SHARED = "directory-number-shared"
 DUPLICATE_POSSIBLE = "directory-duplicate-possible"
@@ -39,6 +40,13 @@ register_codes(
         Severity.WARNING,
         "A number given as an NPI does not fit its check digit.",
         "Correct it at its source; until then it identifies nobody.",
+    ),
+    IssueCode(
+        NPI_DEACTIVATED,
+        Severity.WARNING,
+        "The message names somebody by an NPI that was deactivated before.",
+        "Correct it at its source, or ask the practitioner; if it was reactivated, put the file of "
+        "the week in with `chartloom directory take --increment`.",
     ),
     IssueCode(
         VALUES_DIFFER,

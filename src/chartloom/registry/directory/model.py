@@ -69,7 +69,8 @@ class Value(msgspec.Struct, frozen=True):
 class Golden(msgspec.Struct, frozen=True):
     """One person or place. id: the smallest of its identifiers that nobody
     else has, else its source and key. active: no source ended it, or a
-    later one has it still. members: the statements behind it, as ``source|key``."""
+    later one has it still. members: the statements behind it, as ``source|key``. npi_ended: the day
+    (ISO) since when its NPI is deactivated, "" if it is not."""
 
     id: Identifier
     kind: DirectoryKind
@@ -77,6 +78,7 @@ class Golden(msgspec.Struct, frozen=True):
     attributes: dict[str, Value]
     members: tuple[str, ...]
     active: bool = True
+    npi_ended: str = ""
 
     def text(self, attribute: str) -> str:
         """The value of an attribute, "" if nobody says it."""

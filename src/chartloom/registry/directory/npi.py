@@ -6,6 +6,8 @@ from typing import Final
 
 #: How FHIR names the system of NPIs.
 NPI_SYSTEM: Final = "http://hl7.org/fhir/sid/us-npi"
+#: How it comes from HL7 v2.
+NPI_OID: Final = "urn:oid:2.16.840.1.113883.4.6"
 
 #: What the prefix 80840 (health, United States) adds to the sum of an NPI's digits.
 _PREFIX_SUM: Final = 24

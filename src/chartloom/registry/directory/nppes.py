@@ -19,7 +19,7 @@ from chartloom.registry.directory.npi import NPI_SYSTEM, is_npi
 #: As whose word it counts in rules of survivorship.
 NPPES: Final = "nppes"
 
-_NPI: Final = "NPI"
+NPI: Final = "NPI"
 _TYPE: Final = "Entity Type Code"
 _PERSON: Final = {
     "family": "Provider Last Name (Legal Name)",
@@ -39,8 +39,8 @@ _ADDRESS: Final = (
     "Provider Business Practice Location Address State Name",
     "Provider Business Practice Location Address Postal Code",
 )
-_UPDATED: Final = "Last Update Date"
-_ENDED: Final = "NPI Deactivation Date"
+UPDATED: Final = "Last Update Date"
+ENDED: Final = "NPI Deactivation Date"
 _AGAIN: Final = "NPI Reactivation Date"
 _TAXONOMIES: Final = 15
 
@@ -55,7 +55,7 @@ def read_nppes(
     found: list[Statement] = []
     issues: list[Issue] = []
     for where, row in nppes_rows(name, lines):
-        npi = row.get(_NPI, "")
+        npi = row.get(NPI, "")
         if only and npi not in only:
             continue
         if not is_npi(npi):
@@ -81,8 +81,8 @@ def taken_rows(
     yield 0, "", header
     # NPI is the first column of every file of NPPES, in quotes or not; a cell with a line break,
     # or another order of columns, takes the careful way.
-    plain = header[0] == _NPI
-    at = header.index(_NPI)
+    plain = header[0] == NPI
+    at = header.index(NPI)
     if not plain:
         for count, cells in enumerate(csv.reader(rows), 1):
             if len(cells) > at and cells[at] in only:
@@ -117,8 +117,8 @@ def nppes_rows(name: str, lines: Iterable[str]) -> Iterator[tuple[str, dict[str,
 
 
 def _check_header(name: str, header: list[str]) -> None:
-    if _NPI not in header or _TYPE not in header:
-        what = f"This is no file of NPPES: the columns {_NPI!r} and {_TYPE!r} are not there."
+    if NPI not in header or _TYPE not in header:
+        what = f"This is no file of NPPES: the columns {NPI!r} and {_TYPE!r} are not there."
         raise mistake(f"{name}:1", what, "Take npidata_pfile_*.csv, or rows of it with its header.")
 
 
@@ -126,13 +126,13 @@ def _statement(where: str, npi: str, row: dict[str, str]) -> Statement | None:
     kind = {"1": DirectoryKind.PRACTITIONER, "2": DirectoryKind.ORGANIZATION}.get(
         row.get(_TYPE, "").strip()
     )
-    ended = _day(row.get(_ENDED, ""))
+    ended = day_of_nppes(row.get(ENDED, ""))
     if kind is None:
         # A deactivated NPI keeps its number only; nobody else may be found by it.
         kind = DirectoryKind.PRACTITIONER
         if not ended:
             return None
-    if ended and _day(row.get(_AGAIN, "")) >= ended:
+    if ended and day_of_nppes(row.get(_AGAIN, "")) >= ended:
         ended = ""
     columns = _PERSON if kind is DirectoryKind.PRACTITIONER else _PLACE
     said = {attribute: row.get(column, "").strip() for attribute, column in columns.items()}
@@ -147,7 +147,7 @@ def _statement(where: str, npi: str, row: dict[str, str]) -> Statement | None:
         key=npi,
         identifiers=(f"{NPI_SYSTEM}|{npi}",),
         attributes={k: v for k, v in said.items() if v},
-        at=_day(row.get(_UPDATED, "")),
+        at=day_of_nppes(row.get(UPDATED, "")),
         until=ended,
     )
 
@@ -163,8 +163,8 @@ def _taxonomy(row: dict[str, str]) -> str:
     return first
 
 
-def _day(text: str) -> str:
-    """NPPES writes 05/23/2005."""
+def day_of_nppes(text: str) -> str:
+    """ISO, of a day as NPPES writes it, 05/23/2005; "" if it is none."""
     month, _, rest = text.strip().partition("/")
     day, _, year = rest.partition("/")
     try:

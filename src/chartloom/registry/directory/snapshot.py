@@ -10,7 +10,7 @@ import msgspec
 from chartloom.domain.issues import Issue
 from chartloom.registry.directory.issues import PART_UNKNOWN
 from chartloom.registry.directory.model import DirectoryKind, Golden, Identifier, Question
-from chartloom.registry.directory.npi import NPI_SYSTEM, is_npi
+from chartloom.registry.directory.npi import NPI_OID, NPI_SYSTEM, is_npi
 from chartloom.registry.directory.words import NOTHING_TOLD, About, Told
 
 #: Of places as PL names them: facility, ward, room, bed; folded.
@@ -64,7 +64,7 @@ class Directory:
         """Who has a number. Without a system: if one golden record only has the value."""
         if (held := self._by_number.get((kind, f"{system}|{value}"))) is not None:
             return held
-        if system and is_npi(value) and "npi" in system.casefold():
+        if system and is_npi(value) and ("npi" in system.casefold() or system == NPI_OID):
             return self._by_number.get((kind, f"{NPI_SYSTEM}|{value}"))
         carriers = self._by_value.get((kind, value), [])
         bare = [g for g in carriers if not system or f"|{value}" in g.identifiers]
@@ -128,6 +128,18 @@ class Directory:
             begins = (" ".join(words[:n]) for n in range(len(words), 0, -1))
             return not words or any(begin in self._wards for begin in begins)
         return not numbers
+
+    def ended(self, resource: dict[str, Any]) -> str:
+        """The day (ISO) on which the NPI was deactivated by which a message names somebody; "" if
+        none was."""
+        kind = DirectoryKind(resource["resourceType"])
+        for i in resource.get("identifier", ()) if kind in self.kinds else ():
+            value = i.get("value") if isinstance(i, dict) else None
+            if value and is_npi(value):
+                held = self.find(kind, i.get("system", ""), value)
+                if held and held.npi_ended and f"{NPI_SYSTEM}|{value}" in held.identifiers:
+                    return held.npi_ended
+        return ""
 
     def _part_of(self, one: Golden) -> Golden | None:
         name = one.text("part_of")

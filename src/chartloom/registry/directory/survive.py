@@ -23,6 +23,7 @@ from chartloom.registry.directory.model import (
     Value,
 )
 from chartloom.registry.directory.npi import NPI_SYSTEM
+from chartloom.registry.directory.nppes import NPPES
 from chartloom.registry.directory.words import NOTHING_TOLD, Told, Word, seen_of
 from chartloom.registry.persons.folding import fold
 
@@ -102,7 +103,8 @@ def _golden(
     newest = max((s.at for s in group if not s.until), default="")
     active = not ended or newest > max(ended)
     members = tuple(sorted({member_of(s) for s in group}))
-    return Golden(id, kind, identifiers, attributes, members, active)
+    npi_ended = max((s.until for s in group if s.source == NPPES), default="")
+    return Golden(id, kind, identifiers, attributes, members, active, npi_ended)
 
 
 def _first_npi(number: Identifier) -> tuple[bool, str]:

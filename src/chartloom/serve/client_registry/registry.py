@@ -92,11 +92,12 @@ class ClientRegistry:
         """
 
         def work(grant: Grant) -> tuple[Known, list[Number]]:
-            keys, found, after = [[("identifier", value)]], list[Known](), ""
-            for persons, after in self._candidates(grant, asker, keys, ""):  # noqa: B007
-                found += [p for p in persons if _has_number(p, domain, value)]
-            if after:  # others may have it too: neither nobody nor one person is known
-                raise Declined("too-costly", "too many are known by this identifier.")
+            forms = [f"{looked_up(s)}|{looked_up(value)}" for s in domain.systems]
+            found = self._numbered(
+                grant, asker, [("system|identifier", form) for form in forms], domain, value
+            )
+            if not found:  # indexed before systems were, or within another domain only
+                found = self._numbered(grant, asker, [("identifier", value)], domain, value)
             if not found:
                 raise Declined("unknown-key", "nobody is known by this identifier.")
             if len(found) > 1:
@@ -219,6 +220,22 @@ class ClientRegistry:
                     found.append(person)
             after = more
         return Page(tuple(found), after)
+
+    def _numbered(
+        self,
+        grant: Grant,
+        asker: Asker,
+        keys: list[tuple[str, str]],
+        domain: Domain,
+        value: str,
+    ) -> list[Known]:
+        """Of the persons whom one of these keys finds, those who have a number."""
+        found, after = list[Known](), ""
+        for persons, after in self._candidates(grant, asker, [keys], ""):  # noqa: B007
+            found += [p for p in persons if _has_number(p, domain, value)]
+        if after:  # others may have it too: neither nobody nor one person is known
+            raise Declined("too-costly", "too many are known by this identifier.")
+        return found
 
     def _candidates(
         self, grant: Grant, asker: Asker, keys: list[list[tuple[str, str]]], after: str

@@ -157,6 +157,7 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
 CAUSES: Final = {
     "first": "It was the first of its person",
     "record-number": "It has the same record number in the same system",
+    "national-number": "It has the same national number, given name and birth date",
     "score": "What it says agrees so much that it can hardly be somebody else",
     "merge": "Its source merged it",
     "link": "A source or a data steward said that it is the same person",
