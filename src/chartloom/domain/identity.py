@@ -107,8 +107,9 @@ class IdentityReview(msgspec.Struct, frozen=True):
 class Membership(msgspec.Struct, frozen=True):
     """That a source patient came to a person (cluster): the history of who is who.
 
-    person_before: "" at first. cause: ``first``, ``record-number``, ``score``, ``merge``, ``link``,
-    ``unlink``, ``withdraw``, ``overlay``, ``parameters``. position: of the message that caused it.
+    person_before: "" at first. cause: ``first``, ``record-number``, ``national-number``, ``score``,
+    ``merge``, ``link``, ``unlink``, ``withdraw``, ``overlay``, ``parameters``. position:
+    of the message that caused it.
     """
 
     source_patient: str

@@ -6,22 +6,35 @@ A function of the set of statements and of what stewards said: their order does 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Final
+
+import msgspec
 
 from chartloom.registry.directory.issues import DUPLICATE_POSSIBLE, NUMBER_SHARED
 from chartloom.registry.directory.model import DirectoryKind, Identifier, Question, Statement
 from chartloom.registry.directory.npi import NPI_SYSTEM
-from chartloom.registry.directory.words import NOTHING_TOLD, Told
+from chartloom.registry.directory.words import ITEMS_MAX, NOTHING_TOLD, Told
 from chartloom.registry.persons.folding import fold
 
 #: Records of one name that are asked about pair by pair; more are namesakes, or a name of no use.
 _ALIKE_MAX: Final = 5
+#: Names under which one number may stand. One that more have is a filler, and tells of nobody.
+_NAMES_MAX: Final = ITEMS_MAX
 
 
 def member_of(s: Statement) -> Identifier:
     """What a statement is known by whatever it says: its source and the key there."""
     return f"{s.source}|{s.key}"
+
+
+class _Name(msgspec.Struct, frozen=True):
+    """What tells statements of one number apart: words of the name, of the family name, NPIs."""
+
+    person: bool
+    words: frozenset[str]
+    family: frozenset[str]
+    npis: frozenset[Identifier]
 
 
 class Groups:
@@ -32,6 +45,9 @@ class Groups:
         self.questions: list[Question] = []
         self._root = list(range(len(own)))
         self._members: dict[int, list[int]] = {i: [i] for i in self._root}
+        self._name = [_name_of(statement) for statement in own]
+        #: The names within each group: of a thousand statements there are few.
+        self._named: dict[int, set[_Name]] = {i: {self._name[i]} for i in self._root}
         #: Groups that a steward put together, although their names have nothing in common.
         self._told_one: set[int] = set()
         self._carriers: dict[Identifier, list[int]] = {}
@@ -58,6 +74,7 @@ class Groups:
         one, two = sorted((a, b))
         self._root[two] = one
         self._members[one] += self._members.pop(two)
+        self._named[one] |= self._named.pop(two)
         if two in self._told_one:
             self._told_one.add(one)
         return one
@@ -76,6 +93,13 @@ class Groups:
                     self._told_one.add(self._join(one, two))
 
     def _join_carriers(self, number: Identifier) -> None:
+        by_name = {self._name[i]: i for i in reversed(self._carriers[number])}
+        if len(by_name) > _NAMES_MAX:
+            some = sorted(islice(sorted(by_name.values()), _NAMES_MAX))
+            items = [member_of(self._own[i]) for i in some]
+            where = [self._own[i].where for i in some]
+            self._ask(NUMBER_SHARED, number, where, items, sorted({*map(self._find, some)}))
+            return
         heads: list[int] = []  # groups that carry the number and are strangers to each other
         for i in self._carriers[number]:
             mine = self._find(i)
@@ -134,9 +158,10 @@ class Groups:
     def _apart(self, a: int, b: int) -> bool:
         if self._parted(a, b):
             return True
-        one, two = ([self._own[i] for i in self._members[h]] for h in (a, b))
+        one, two = self._named[a], self._named[b]
         if self._told_one & {a, b}:  # among them are several names of one
-            return _strangers(set().union(*map(_words, one)), set().union(*map(_words, two)))
+            words = [frozenset().union(*(n.words for n in names)) for names in (one, two)]
+            return _strangers(*words)
         return any(_differ(x, y) for x in one for y in two)
 
     def _two_npis(self, a: int, b: int) -> bool:
@@ -151,22 +176,22 @@ def _is_npi(number: Identifier) -> bool:
     return number.startswith(f"{NPI_SYSTEM}|")
 
 
-def _strangers(one: set[str], other: set[str]) -> bool:
+def _strangers(one: frozenset[str], other: frozenset[str]) -> bool:
     """Whether names are surely those of two people: no word in common."""
     return bool(one) and bool(other) and not one & other
 
 
-def _differ(one: Statement, other: Statement) -> bool:
+def _differ(one: _Name, other: _Name) -> bool:
     """Whether a number in common does not make them one.
 
     Who marries keeps the NPI and the given name; any other number is some system's own, and goes
     with the family name.
     """
-    if _strangers(_words(one), _words(other)):
+    if _strangers(one.words, other.words):
         return True
-    if one.kind is not DirectoryKind.PRACTITIONER or _npis(one) & _npis(other):
+    if not one.person or one.npis & other.npis:
         return False
-    return _strangers(_family(one), _family(other))
+    return _strangers(one.family, other.family)
 
 
 def _scoped(s: Statement) -> Callable[[Identifier], Identifier]:
@@ -174,22 +199,17 @@ def _scoped(s: Statement) -> Callable[[Identifier], Identifier]:
     return lambda number: f"{s.source}{number}" if number.startswith("|") else number
 
 
-def _npis(s: Statement) -> set[Identifier]:
-    return {n for n in s.identifiers if _is_npi(n)}
+def _folded(*texts: str) -> frozenset[str]:
+    return frozenset(w for w in fold(" ".join(texts)).split() if len(w) > 1)
 
 
-def _folded(*texts: str) -> set[str]:
-    return {w for w in fold(" ".join(texts)).split() if len(w) > 1}
-
-
-def _family(s: Statement) -> set[str]:
-    return _folded(s.attributes.get("family", ""))
-
-
-def _words(s: Statement) -> set[str]:
-    if s.kind is DirectoryKind.PRACTITIONER:
-        return _folded(s.attributes.get("family", ""), s.attributes.get("given", ""))
-    return _folded(s.attributes.get("name", ""))
+def _name_of(s: Statement) -> _Name:
+    told = s.attributes
+    npis = frozenset(n for n in s.identifiers if _is_npi(n))
+    if s.kind is not DirectoryKind.PRACTITIONER:
+        return _Name(False, _folded(told.get("name", "")), frozenset(), npis)
+    family = told.get("family", "")
+    return _Name(True, _folded(family, told.get("given", "")), _folded(family), npis)
 
 
 def _person(s: Statement) -> str:

@@ -68,8 +68,9 @@ class Held(msgspec.Struct, frozen=True):
 
     @property
     def looked(self) -> tuple[int, ...]:
-        """Positions of those that are shown: a word of somebody who sees this is about them."""
-        return tuple(m.position for m in self.messages)
+        """Positions of those whose words are shown: a word of somebody who sees this is about them,
+        and lets in nothing else."""
+        return tuple(m.position for m in self.messages if m.values)
 
     @property
     def then(self) -> _Values:
