@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import msgspec
@@ -22,6 +23,7 @@ from chartloom.domain.resource import Evidence, LossRow
 from chartloom.domain.store import MessageFilter, MessageRow
 from chartloom.guard.authority import Need
 from chartloom.serve import json_view, needs, words
+from chartloom.serve.answered import Answer, answers
 from chartloom.serve.bytes_view import visible
 from chartloom.serve.console import (
     Console,
@@ -256,11 +258,15 @@ def _open_to(grant: Grant, console: Console, found: list[str]) -> tuple[str, ...
     return tuple(p for p in found if p in open_)
 
 
+_NO_ANSWERS: Final[Mapping[str, Answer]] = MappingProxyType({})
+
+
 class ShownIssue(msgspec.Struct, frozen=True):
-    """An issue with its catalogue entry, and where its bytes are."""
+    """An issue with its catalogue entry, where its bytes are, and how it is answered by now."""
 
     issue: Issue
     entry: IssueCode
+    answer: Answer | None = None
 
     @property
     def spans(self) -> str:
@@ -268,11 +274,13 @@ class ShownIssue(msgspec.Struct, frozen=True):
         return "{}-{}".format(*self.issue.span) if self.issue.span else ""
 
 
-def shown_issues(issues: tuple[Issue, ...]) -> list[ShownIssue]:
-    """Issues, the gravest first; a code of a removed plug-in still shows."""
+def shown_issues(
+    issues: tuple[Issue, ...], answered: Mapping[str, Answer] = _NO_ANSWERS
+) -> list[ShownIssue]:
+    """Issues, the gravest first and answered ones last; a code of a removed plug-in still shows."""
     order = list(Severity)
-    known = [ShownIssue(issue, entry_of(issue.code)) for issue in issues]
-    return sorted(known, key=lambda s: order.index(s.entry.severity))
+    known = [ShownIssue(i, entry_of(i.code), answered.get(i.code)) for i in issues]
+    return sorted(known, key=lambda s: (s.answer is not None, order.index(s.entry.severity)))
 
 
 def entry_of(code: str) -> IssueCode:
@@ -294,13 +302,17 @@ def _explain(grant: Grant, console: Console, position: int) -> dict[str, Any]:
         resources = list(detail.resources)
     reason = detail.row.quarantine or detail.message.fault
     issues = detail.issues or (derived.issues if derived and not detail.row.excerpt else ())
+    shown = shown_issues(
+        issues, answers(grant, console, derived.contributions if derived else (), issues)
+    )
     return {
         "detail": detail,
         "row": detail.row,
         "explained": explained,
         "bytes": draw(explained, []),
         "resources": [_shown_resource(explained, r) for r in resources],
-        "issues": shown_issues(issues),
+        "issues": shown,
+        "open_count": sum(s.answer is None for s in shown),
         "segments": words.runs(_fields(explained), "segment"),
         "field_count": len(explained.loss.rows),
         "fields_shown_max": _FIELDS_SHOWN_MAX,
