@@ -19,7 +19,7 @@ GUARDS = (
     "engines/postgres/access.py", "engines/postgres/base.py", "engines/postgres/compartments.py",
     "engines/postgres/doors.py", "engines/postgres/facts.py", "engines/postgres/subject_keys.py",
     "engines/postgres/used_tokens.py", "engines/postgres/audit_log.py",
-    "engines/postgres/care.py", "engines/postgres/withheld.py",
+    "engines/postgres/care.py", "engines/postgres/held.py", "engines/postgres/withheld.py",
     "engines/postgres/protection.py", "engines/postgres/protection_rules.py",
     "engines/postgres/sql/000[5-9]*.sql", "engines/postgres/sql/00[1-9]*.sql",
     "serve/access.py", "serve/audit.py", "serve/console.py", "serve/denials.py", "serve/doors.py",

@@ -20,6 +20,7 @@ from chartloom.guard.withholding import (
 )
 
 NOW_US = 1_790_000_000_000_000
+ICD = "http://hl7.org/fhir/sid/icd-10"
 
 
 def denied(root: dict[str, Any]) -> frozenset[str]:
@@ -99,8 +100,8 @@ def test_a_code_in_words_only_or_of_a_kind_without_any() -> None:
 @pytest.mark.parametrize(
     ("said", "found", "alike"),
     [
-        (("http://hl7.org/fhir/sid/icd-10", "F20"), ("http://hl7.org/fhir/sid/icd-10", "F20.0"), True),
-        (("http://hl7.org/fhir/sid/icd-10", "F20"), ("http://hl7.org/fhir/sid/icd-10", "F21.0"), False),
+        ((ICD, "F20"), (ICD, "F20.0"), True),
+        ((ICD, "F20"), (ICD, "F21.0"), False),
         (("", "F20"), ("I10", "F20.0"), True),
         (("http://loinc.org", "718"), ("http://loinc.org", "718-7"), False),
         (("s", "a"), ("t", "a"), False),
