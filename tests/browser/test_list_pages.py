@@ -14,6 +14,8 @@ from tests.support.console_client import Client
 from tests.support.postgres import StoreFactory
 from tests.support.site import ShiftedClock, Site, serving, simulate
 
+from chartloom.serve.lists import deciding
+
 KINDS = ("medications", "problems", "allergies", "results")
 
 
@@ -138,11 +140,14 @@ def test_what_nobody_may_decide_is_refused(site: Site, address: str, person: str
     page = client.ask(f"/chart/{person}/problems?show=all")[2]
     csrf = page.split('name="csrf" value="')[1].split('"')[0]
     path = f"/chart/{person}/problems/decide"
-    for line, said in (("no such line", "refuted"), ("problem:asthma", "explode"), ("", "")):
-        answer = client.ask(path, "POST", form={"csrf": csrf, "line": line, "said": said})
-        assert answer[0] == 404, (line, said)
-    assert site.apply() == 0
     line = page.split('name="line" value="')[1].split('"')[0]
+    for wanted, said in (
+        ("no such line", "refuted"), ("no such line", "withdrawn"), (line, "explode"),
+        (line, "withdrawn"), ("", ""),
+    ):  # fmt: skip
+        answer = client.ask(path, "POST", form={"csrf": csrf, "line": wanted, "said": said})
+        assert answer[0] == 404, (wanted, said)
+    assert site.apply() == 0
     stale = {"csrf": csrf, "line": line, "said": "refuted", "seen": "line-000000000000"}
     before = size_of(site)
     status, headers, _ = client.ask(path, "POST", form=stale)
@@ -151,3 +156,25 @@ def test_what_nobody_may_decide_is_refused(site: Site, address: str, person: str
     assert looks == [(("chart/problems-decision",), "")], "the chart was read: that is on record"
     assert "done=" in dict(headers)["location"]
     assert site.apply() == 0, "the line had changed since it was seen"
+
+
+def test_a_decision_is_on_record_before_it_is_landed_and_waited_for(
+    site: Site, address: str, person: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def events() -> int:
+        return sum(b'"reconciled"' in e.body for e in site.audit.events)
+
+    client = Client(address)
+    client.cookie = site.sign_in()
+    page = client.ask(f"/chart/{person}/problems?show=all")[2]
+
+    def value_of(name: str) -> str:
+        return page.split(f'name="{name}" value="')[1].split('"')[0]
+
+    before, waited = events(), list[int]()
+    settle = deciding._settle
+    monkeypatch.setattr(deciding, "_settle", lambda *given: (waited.append(1), settle(*given)))
+    form = {n: value_of(n) for n in ("csrf", "line", "seen")} | {"said": "refuted"}
+    assert client.ask(f"/chart/{person}/problems/decide", "POST", form=form)[0] == 303
+    assert (events(), len(waited)) == (before + 1, 1)
+    assert site.apply() == 1

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
 import pytest
 from tests.support.batches import apply, arrival, batch_of, everyone, until_over
 
+from chartloom.domain.access import SignedIn, StoredSession
 from chartloom.domain.errors import GrantRefused
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.store import ReplayScope
 from chartloom.engines.postgres import PostgresStore
+from chartloom.engines.postgres.doors import PostgresSessions
 from chartloom.engines.postgres.facts import PostgresFacts
+from chartloom.engines.postgres.protection_rules import TABLES, Rule
 
 #: Somebody who could be anybody: nothing to look for.
 NOBODY: dict[str, Any] = {"resourceType": "Patient"}
@@ -58,3 +62,24 @@ def test_what_is_remembered_of_the_directory_is_told_under_a_grant(store: Postgr
     until_over(store.guard, grant)
     with pytest.raises(GrantRefused):
         facts.directory(grant)
+
+
+def test_a_session_that_ended_is_not_there_to_change_or_to_end(store: PostgresStore) -> None:
+    sessions = PostgresSessions(store)
+    grant = store.guard.mint("t", Purpose.OPERATIONS, ("site:sessions",))
+    stored = StoredSession(b"k" * 32, SignedIn("ann", "oidc", {}, 1, 1 << 60, "c"), 1)
+    assert sessions.change(grant, stored) is False
+    assert sessions.end(grant, stored.key) is False
+    sessions.put(grant, stored)
+    assert sessions.change(grant, stored) is True
+    assert sessions.end(grant, stored.key) is True
+    assert sessions.end(grant, stored.key) is False
+
+
+def test_a_table_of_nobody_has_no_policy_that_somebody_made(store: PostgresStore) -> None:
+    name = next(n for n, t in TABLES.items() if t.rule is Rule.NOBODY)
+    look = "SELECT count(*) FROM pg_policies WHERE tablename = %s"
+    with psycopg.connect(store.dsn, autocommit=True) as conn:
+        conn.execute(f"CREATE POLICY somebody ON {name} USING (true)".encode())
+        store.migrate()
+        assert conn.execute(look, (name,)).fetchone() == (0,)

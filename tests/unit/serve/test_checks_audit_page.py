@@ -164,3 +164,31 @@ def test_only_who_may_see_the_log_is_told_that_a_person_is_not_there(
     else:
         with pytest.raises(AccessDenied):
             page._page(console, request)
+
+
+@pytest.mark.parametrize(
+    ("person", "gone", "asked"),
+    [(PATIENT, False, ""), (PATIENT, True, PATIENT), ("", False, "")],
+)
+def test_of_who_is_there_the_record_is_that_of_the_grant(
+    monkeypatch: pytest.MonkeyPatch, person: str, gone: bool, asked: str
+) -> None:
+    """Not of an id that was typed: only of a person whose keys were destroyed."""
+    ran: list[str] = []
+
+    def run(work: object, console: object, search: object, of: str) -> None:
+        ran.append(of)
+
+    monkeypatch.setattr(page, "meant", lambda *_: person)
+    monkeypatch.setattr(page, "_is_gone", lambda *_: gone)
+    scope = {"chartloom.visitor": Visitor(Principal("ann")), "chartloom.request_id": "r"}
+    request: Any = SimpleNamespace(
+        scope=scope, query_params={}, client=None, headers={}, method="GET"
+    )
+    permit = SimpleNamespace(run=run)
+    console: Any = SimpleNamespace(
+        handles=SimpleNamespace(reveal=lambda *_: {}), doors=SimpleNamespace(staff=Staff),
+        authority=SimpleNamespace(permit=lambda *_: permit), page=lambda *_, **shown: None,
+    )  # fmt: skip
+    page._page(console, request)
+    assert ran == [asked]

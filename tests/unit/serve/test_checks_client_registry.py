@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from chartloom.domain.errors import MadeAnew
+from chartloom.domain.resource import ResourceState
 from chartloom.serve.client_registry import fhir
 from chartloom.serve.client_registry.domains import Domain, Domains
 from chartloom.serve.client_registry.fhir_params import read_parameters
-from chartloom.serve.client_registry.registry import ClientRegistry, Declined
+from chartloom.serve.client_registry.people import Known
+from chartloom.serve.client_registry.registry import ClientRegistry, Declined, _has_number
 
 TEST = Domain("TEST", "1.2.3", "http://test.example/ids")
 NAMED = Domains([TEST])
@@ -159,6 +161,59 @@ def test_what_numbers_are_asked_for(pairs: list[tuple[str, str]], code: str) -> 
         with pytest.raises(Declined) as declined:
             fhir._Door._asked_numbers(door, asked)
         assert declined.value.code == code
+        of_authority = "Assigning Authority not found" in declined.value.what
+        assert of_authority is (code == "unknown-domain")
     else:
         domain, value, targets = fhir._Door._asked_numbers(door, asked)
         assert (domain, value, set(targets) <= {TEST}) == (TEST, "7", True)
+
+
+def patient(*numbers: tuple[str, str]) -> ResourceState:
+    found = [{"system": system, "value": value} for system, value in numbers]
+    return ResourceState({"resourceType": "Patient", "id": "p", "identifier": found}, "p", {})
+
+
+def test_whose_number_it_is() -> None:
+    def has(*states: ResourceState, merged: tuple[ResourceState, ...] = ()) -> bool:
+        return _has_number(Known("x", states, merged), TEST, "a7")
+
+    right, other = patient((OURS, "A7")), patient((OURS, "8"), ("urn:x", "a7"))
+    assert has(right)
+    assert has(other, right)
+    assert has(other, merged=(right,))
+    assert not has(other)
+    assert not has(patient())
+
+
+@pytest.mark.parametrize(
+    ("pages", "code"),
+    [
+        ([(["right"], "")], ""),
+        ([(["right"], "behind")], "too-costly"),
+        ([([], "x"), ([], "behind")], "too-costly"),
+        ([([], "")], "unknown-key"),
+        ([(["other"], "")], "unknown-key"),
+        ([(["right"], "x"), (["right"], "")], "duplicate-key"),
+    ],
+)
+def test_whose_numbers_are_told_is_one_person_and_known_to_be(
+    pages: list[tuple[list[str], str]], code: str
+) -> None:
+    known = {"right": Known("x", (patient((OURS, "7")),)), "other": Known("y", (patient(),))}
+    found = [([known[name] for name in names], after) for names, after in pages]
+    permit = SimpleNamespace(search=lambda told, whole, work: work(GRANT))
+    registry: Any = SimpleNamespace(
+        _candidates=lambda *asked: iter(found), domains=NAMED, _need=lambda *asked: None,
+        authority=SimpleNamespace(permit=lambda *asked: permit), _whole=None,
+    )  # fmt: skip
+    asker: Any = SimpleNamespace(principal=None, asking=None)
+
+    def ask() -> Any:
+        return ClientRegistry.cross_reference(registry, asker, TEST, "7", [], "ITI-83")
+
+    if code:
+        with pytest.raises(Declined) as declined:
+            ask()
+        assert declined.value.code == code
+    else:
+        assert ask()[0] is known["right"]
