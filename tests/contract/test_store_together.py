@@ -39,9 +39,8 @@ def test_reads_share_a_transaction_and_grants_do_not(two: PostgresStore) -> None
             assert two.person(one, "p1").source_patients == ("p1",)
         with two.entered(one) as first, two.together(one), two.entered(one) as second:
             assert first is second
-    with two.together(one), two.entered(one) as first, two.together(one):
-        with two.entered(one) as second:
-            assert first is second, "within the same there is no other transaction"
+    with two.together(one), two.entered(one) as first, two.together(one), two.entered(one) as again:
+        assert first is again, "within the same there is no other transaction"
     with two.entered(one) as later, two.entered(other) as beside:
         assert later is not beside
 
