@@ -59,6 +59,7 @@ QUICK_TESTS = (
     "tests/unit/engines", "tests/unit/wiring", "tests/unit/domain", "tests/unit/cli",
     "tests/security",
     "tests/property/test_audit_tampering.py", "tests/property/test_key_broker_property.py",
+    "tests/property/test_policy_slices.py",
     "tests/contract",
 )  # fmt: skip
 #: The same, and those that build a whole site first.
