@@ -165,3 +165,23 @@ def test_a_consent_that_names_nobody_is_about_everybody_it_came_with(
     persons = [PersonFacts(("one",)), PersonFacts(("two",), labels=frozenset({Label("HIV")}))]
     heard = gatherer.with_consent(gatherer.who(DOCTOR), persons, TREAT)
     assert all(person.denied for person in heard)
+
+
+def heard(house: House, anew: bool, opens: bool, provision: dict[str, Any]) -> PersonFacts:
+    said = KnownConsent(DENIES | {"provision": provision}, opens, anew)
+    facts: Any = house.facts
+    facts.consents = lambda grant, source_patients: [said]
+    gatherer = house.authority.gatherer
+    (person,) = gatherer.with_consent(gatherer.who(DOCTOR), [PersonFacts(("one",))], TREAT)
+    return person
+
+
+def test_while_everything_is_derived_anew_consents_close_more_and_open_less(house: House) -> None:
+    """A class is closed by closing all; what is permitted counts where it is known to hold."""
+    results = {"type": "deny", "class": [{"code": "Observation"}]}
+    assert heard(house, False, True, results).denied == frozenset()
+    assert heard(house, True, True, results).denied == {"*"}
+    opened = {"type": "permit", "securityLabel": [{"code": "PSY"}]}
+    assert heard(house, False, True, opened).permitted == {"PSY"}
+    assert heard(house, True, True, opened).permitted == {"PSY"}
+    assert heard(house, True, False, opened).permitted == frozenset()

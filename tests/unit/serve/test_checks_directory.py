@@ -145,3 +145,13 @@ def test_what_is_part_of_itself_is_on_top_and_what_is_part_of_another_is_not() -
     found = [drawn(t) for t in tops]
     assert [name for name, _ in found if name in ("A", "B", "L", "X", "Y")] == ["A", "L", "X", "Y"]
     assert ("A", [("B", [])]) in found
+
+
+def test_an_unknown_number_is_that_of_one_record_there_is() -> None:
+    seen = UnknownReference("adt", Unknown("Practitioner", "p", "urn:id:H|D7", "Seven"), 1, 1, 1)
+    of = book(TABLES, seen)
+    key = next(a.about.key for a in of.asked if a.seen)
+    for nobody in ("nobody", "urn:x|1", "hr|E99"):
+        with pytest.raises(Unfitting, match="No one record"):
+            say(of, key, Said.SAME, text=nobody)
+    assert "landed" in say(of, key, Said.SAME, text="hr|E17").happened
