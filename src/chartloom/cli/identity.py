@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,10 +17,15 @@ from chartloom.cli.site import SiteOption
 from chartloom.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from chartloom.registry.persons import Parameters
+    from rich.progress import TaskID
+
+    from chartloom.registry.persons import Parameters, Told
     from chartloom.wiring.identity.evaluation import Evaluation
 
-_FILE = Annotated[Path, typer.Argument(help="CSV, or NDJSON of FHIR Patients.")]
+_FILE = Annotated[
+    Path,
+    typer.Argument(help="CSV with a line of names, or FHIR Patients: NDJSON, an array, a Bundle."),
+]
 _COLUMN = Annotated[
     list[str] | None,
     typer.Option(help="FIELD=NAME of a column that cannot be guessed, e.g. family=LNAME."),
@@ -45,6 +52,7 @@ def register(app: typer.Typer) -> None:
     group.command(
         epilog="Examples:  chartloom identity evaluate labelled.csv  ·  chartloom identity evaluate"
         " patients.ndjson --truth truth.csv --report report.html  ·  chartloom identity evaluate"
+        " patients.csv --pairs pairs.csv  ·  chartloom identity evaluate"
         " other.csv --column family=LNAME --learn --json"
     )(evaluate)
     group.command(
@@ -64,7 +72,11 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     file: _FILE,
     truth: Annotated[
-        Path | None, typer.Option(help="CSV of record id and person, if the file has no column.")
+        Path | None, typer.Option(help="CSV of record id and person, if the file does not say.")
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(help="CSV of two record ids that are one person, if that is the truth."),
     ] = None,
     column: _COLUMN = None,
     parameters: _PARAMETERS = None,
@@ -75,19 +87,27 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
 ) -> None:
     """Precision, recall and errors of matching, against a file that knows the truth."""
-    from chartloom.wiring.identity.evaluation import as_json, standardise_rows
+    from chartloom.wiring.identity.evaluation import as_json, check_labels
     from chartloom.wiring.identity.evaluation import evaluate as run
-    from chartloom.wiring.identity.labelled_file import read_labelled
+    from chartloom.wiring.identity.labelled_file import read_standardised
     from chartloom.wiring.identity.page import page
 
-    rows = read_labelled(file, _columns(column), truth)
-    records = standardise_rows(rows)
-    known = _parameters(parameters)
-    if learn:
-        from chartloom.registry.persons.train import train as learned
+    if truth is not None and pairs is not None:
+        raise ConfigurationError(
+            "There are two truths.", where="--pairs", cure="Give either --truth or --pairs."
+        )
+    with _progress(json) as told:
+        rows, records = read_standardised(
+            file, _columns(column), truth, pairs, lambda done: told("reading", done, 0)
+        )
+        check_labels(rows, str(file))
+        known = _parameters(parameters)
+        if learn:
+            from chartloom.registry.persons.train import train as learned
 
-        known = learned(records, known, f"learned on {file.name}").parameters
-    result = run(rows, known, records)
+            told("learning", 0, 0)
+            known = learned(records, known, f"learned on {file.name}").parameters
+        result = run(rows, known, records, told=told)
     if report is not None:
         report.write_text(page(result, f"Matching of {file.name}"), encoding="utf-8")
     if json:
@@ -128,11 +148,10 @@ def train(
         )
     from chartloom.registry.persons import dump
     from chartloom.registry.persons.train import train as learned
-    from chartloom.wiring.identity.evaluation import standardise_rows
-    from chartloom.wiring.identity.labelled_file import read_labelled
+    from chartloom.wiring.identity.labelled_file import read_standardised
     from chartloom.wiring.identity.splink_training import train_with_splink
 
-    records = standardise_rows(read_labelled(file, _columns(column)))
+    _, records = read_standardised(file, _columns(column))
     learns = train_with_splink if trainer is Trainer.SPLINK else learned
     trained = learns(records, _parameters(parameters), name or file.stem)
     out.write_bytes(dump(trained.parameters))
@@ -218,6 +237,23 @@ def status(
     if keyed is not None:
         words = keyed.words
         OUT.print(f"{words[0].upper()}{words[1:]}.", highlight=False)
+
+
+@contextmanager
+def _progress(json: bool) -> Iterator[Told]:
+    """A bar for each thing that is done; a total of 0 is not known."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    tasks: dict[str, TaskID] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=ERR, disable=json) as bar:
+
+        def told(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total or None)
+            bar.update(tasks[stage], completed=done, total=total or None)
+
+        yield told
 
 
 def _columns(given: list[str] | None) -> dict[str, str]:

@@ -29,6 +29,21 @@ def marked(row: Row) -> tuple[list[str], list[str]]:
     return left, right
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "state"),
+    [
+        ("Núñez", "NUNEZ", "accents"),
+        ("Đặng", "Dang", "accents"),
+        ("Ana", "Anna", "differs"),
+        ("Nuñez", "Nunes", "differs"),
+        ("李", "王", "differs"),
+    ],
+)
+def test_accents_and_case_are_no_difference(one: str, other: str, state: str) -> None:
+    found = rows({"name": [{"family": one}]}, {"name": [{"family": other}]})
+    assert found["family"].state == state
+
+
 def test_what_is_the_same_is_not_marked_whatever_case_and_signs() -> None:
     found = rows(
         {"name": [{"family": "O'Brien", "given": ["Ann"]}], "birthDate": "1970-01-02"},

@@ -16,7 +16,7 @@ from chartloom.registry.persons.decide import (
     evidence,
     is_overlay,
 )
-from chartloom.registry.persons.index import Matcher, candidate_pairs, match_all
+from chartloom.registry.persons.index import Matcher, Told, candidate_pairs, match_all
 from chartloom.registry.persons.keys import keys
 from chartloom.registry.persons.overlay_words import is_about, is_released, record_state
 from chartloom.registry.persons.parameters import Parameters, default_parameters, dump, load
@@ -56,6 +56,7 @@ __all__ = [
     "Parameters",
     "Review",
     "Standing",
+    "Told",
     "among",
     "by_pair",
     "candidate_pairs",

@@ -62,7 +62,8 @@ def compare(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> Compariso
         years,
         a.multiple > 0 and b.multiple > 0 and a.multiple != b.multiple,
         a.multiple != 0 or b.multiple != 0,
-        given == "similar" and _one_name(a, b, parameters),
+        one_name := given == "similar" and _one_name(a, b, parameters),
+        one_name and a.givens[0][1:] == b.givens[0][1:],
         given in _TWO_NAMES and _is_name(a, parameters) and _is_name(b, parameters),
         _second_name(a.givens, b.givens) if given == "different" else "",
         bool((a.mother_numbers or b.mother_numbers) and mothers_number(a, b)),
@@ -221,6 +222,8 @@ def _one_name(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> bool:
         return False
     if first[1:] == second[1:]:
         return misspelt_first(first, second) or misheard(first, second)
+    if first.startswith(second) or second.startswith(first):
+        return False
     return first[0] == second[0] or _form_misspelt(a, second) or _form_misspelt(b, first)
 
 

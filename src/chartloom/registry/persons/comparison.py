@@ -83,6 +83,7 @@ class Comparison(msgspec.Struct, frozen=True, gc=False):
     births: bool = False
     multiple: bool = False
     one_name: bool = False  #: similar given names are forms of one name, or one is misspelt
+    spelt: bool = False  #: ... and differ in a first letter that is called alike, or sound alike
     siblings: bool = False  #: the given names differ, and both are names that people have
     #: Different given names: the one's initial of a second name fits the other's name ("fits"), the
     #: one's second name is known and is another ("against"), or nothing is known of it ("").

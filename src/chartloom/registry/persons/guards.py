@@ -42,6 +42,8 @@ TWINS: Final = Guard("twins", apart=True)
 ALIKE: Final = Guard("twins", review=True, apart=True)
 TWINS_SAME_NUMBER: Final = Guard("twins-same-number", review=True)
 SIMILAR_GIVEN: Final = Guard("similar-given-name", review=True)
+#: One name in two forms, of two who are not found at one home.
+ONE_NAME: Final = Guard("similar-given-name", review=True, link_bits=2.0)
 #: Maria and Marta: one letter apart, and both are names.
 CLOSE_NAMES: Final = Guard("similar-given-name", review=True, link_bits=20.0)
 OTHER_GIVEN: Final = Guard("other-given-name", review=True)
@@ -49,7 +51,7 @@ OTHER_PERSON: Final = Guard("other-person", apart=True)
 OVERLAY: Final = Guard("overlay", review=True, apart=True)
 NEWBORN: Final = Guard("newborn", review=True)
 #: Of one family name and born on one day, and nothing is known of where they live.
-NEWBORN_NAMED: Final = Guard("newborn", review=True, link_bits=1.0)
+NEWBORN_NAMED: Final = Guard("newborn", review=True, link_bits=-2.0)
 #: Born on one day near each other: under other family names little else can agree.
 NEWBORN_NEAR: Final = Guard("newborn", review=True, review_bits=-6.0)
 NAMELESS: Final = Guard("no-given-name", review=True)
@@ -196,7 +198,9 @@ def _other_given(c: Comparison) -> Guard | None:
         if personal(c) and c.birth == "exact" and c.sex != "different":
             return THIN_TIED
         if _one_name(c):
-            return None
+            if household(c) and c.phone != "different":
+                return None
+            return ONE_NAME if c.spelt else SIMILAR_GIVEN
         return TWINS if c.sex == "different" and c.national != "same" else SIMILAR_GIVEN
     if c.birth not in BIRTH_AGREES:
         if c.birth == "missing":
@@ -227,16 +231,15 @@ def _second_name(c: Comparison) -> Guard:
 
 
 def _one_name(c: Comparison) -> bool:
-    """One name in two forms, of somebody at one home, with nothing that speaks against it."""
+    """One name in two forms, with nothing that speaks against it."""
     return (
         c.one_name
         and c.birth == "exact"
         and c.family in _FAMILY_AGREES
-        and household(c)
         and c.sex != "different"
         and c.national != "different"
         and c.record != "different"
-        and c.phone != "different"
+        and not (c.home == "same" and c.phone == "different")
     )
 
 
@@ -315,7 +318,7 @@ def _little(c: Comparison) -> Guard:
     if c.family == "part":
         return THIN
     if c.family in FAMILY_APART:
-        return THIN_RENAMED
+        return THIN_RENAMED if c.family == "renamed" else THIN_NEAR
     return THIN_NEAR
 
 

@@ -6,7 +6,9 @@ same over tables (``engines/postgres``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 from chartloom.registry.persons.cluster import Clusters, Pair, cluster, pair_of
 from chartloom.registry.persons.decide import Decision, Outcome, decide
@@ -114,31 +116,66 @@ class Matcher:
         return any(k in theirs and len(self._carriers[k]) <= top for k in self._keys[a])
 
 
+#: Told while all records are matched: what is being done, how much of it is done, of how much.
+Told = Callable[[str, int, int], None]
+
+
+def _untold(stage: str, done: int, total: int) -> None:
+    """Nobody asked."""
+
+
 def match_all(
     records: Mapping[str, MatchRecord],
     parameters: Parameters,
     said: Mapping[Pair, bool] | None = None,
+    told: Told = _untold,
 ) -> tuple[Clusters, dict[Pair, Decision]]:
     """All records at once: clusters, and the decisions that are not *new*."""
     decisions: dict[Pair, Decision] = {}
-    for pair in candidate_pairs(records, parameters):
+    pairs = candidate_pairs(records, parameters, told)
+    for done, pair in enumerate(pairs):
+        if done % _EVERY == 0:
+            told("comparing", done, len(pairs))
         decision = decide(records[pair[0]], records[pair[1]], parameters)
         if decision.outcome is not Outcome.NEW:
             decisions[pair] = decision
+    told("comparing", len(pairs), len(pairs))
     return cluster(records, decisions, said or {}, parameters), decisions
 
 
-def candidate_pairs(records: Mapping[str, MatchRecord], parameters: Parameters) -> set[Pair]:
-    """The pairs that share a key which not too many carry."""
-    carriers: dict[str, list[str]] = {}
-    for record_id, record in records.items():
-        for key in keys(record):
-            carriers.setdefault(key, []).append(record_id)
+#: Parts in which keys are looked through, so that only one part of them is in a table at a time.
+_PARTS: Final = 64
+_EVERY: Final = 5_000
+
+
+def candidate_pairs(
+    records: Mapping[str, MatchRecord], parameters: Parameters, told: Told = _untold
+) -> set[Pair]:
+    """The pairs that share a key which not too many carry.
+
+    Of each key 64 bits and the number of its record are held, 300 MB for a million records: two
+    keys out of some twenty-five millions come to the same bits once in 60,000 runs.
+    """
+    ids = sorted(records)
+    bits = [array("q") for _ in range(_PARTS)]
+    owners = [array("L") for _ in range(_PARTS)]
+    for owner, record_id in enumerate(ids):
+        if owner % _EVERY == 0:
+            told("keys", owner, len(ids))
+        for key in keys(records[record_id]):
+            hashed = hash(key)
+            bits[hashed % _PARTS].append(hashed)
+            owners[hashed % _PARTS].append(owner)
+    told("keys", len(ids), len(ids))
     found: set[Pair] = set()
-    for ids in carriers.values():
-        if 1 < len(ids) <= parameters.carriers_max:
-            ids.sort()
-            for i, a in enumerate(ids):
-                for b in ids[i + 1 :]:
-                    found.add((a, b))
+    for part in range(_PARTS):
+        told("candidates", part, _PARTS)
+        carriers: dict[int, list[int]] = {}
+        for hashed, owner in zip(bits[part], owners[part], strict=True):
+            carriers.setdefault(hashed, []).append(owner)
+        for some in carriers.values():
+            if 1 < len(some) <= parameters.carriers_max:
+                found.update((ids[a], ids[b]) for i, a in enumerate(some) for b in some[i + 1 :])
+        bits[part], owners[part] = array("q"), array("L")
+    told("candidates", _PARTS, _PARTS)
     return found

@@ -14,6 +14,7 @@ import msgspec
 
 from chartloom.chart.elements import address_text, name_text, named, plain_code
 from chartloom.domain.resource import FhirJson, ResourceState, Stamp
+from chartloom.registry.persons.folding import fold
 from chartloom.registry.persons.numbers import NATIONAL, RECORD, read_numbers
 from chartloom.serve.elements import stamp_at
 
@@ -64,7 +65,7 @@ class Value(msgspec.Struct, frozen=True):
 class Row(msgspec.Struct, frozen=True):
     """One line of the comparison.
 
-    state: ``same``, ``differs``, ``partly``, ``one`` (only one record says anything), ``systems``
+    state: ``same``, ``accents`` (the same but for accents and case), ``differs``, ``partly``, ``one`` (only one record says anything), ``systems``
     (numbers of different systems, which nobody expects to be the same).
     """
 
@@ -181,6 +182,11 @@ def _bare(text: str) -> str:
     return "".join(c for c in text.casefold() if c.isalnum())
 
 
+def _plain(text: str) -> str:
+    """Without accents, too, as the matcher compares it; the text itself if nothing is left."""
+    return fold(text).replace(" ", "") or text
+
+
 def _row(
     key: str,
     title: str,
@@ -200,6 +206,8 @@ def _row(
     state = "one"
     if left and right:
         state = "differs" if not both else "partly" if any(alone) else "same"
+        if state == "differs" and {_plain(v.text) for v in left} & {_plain(v.text) for v in right}:
+            state = "accents"
     single = len(alone[0]) == len(alone[1]) == 1 and key != "sex"
     partners = alone if single else [[], []]
     marked = [

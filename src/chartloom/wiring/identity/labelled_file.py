@@ -2,44 +2,49 @@
 
 NDJSON lines are FHIR Patients, or ``{"person": ..., "group": ..., "tags": [...], "resource":
 {...}}``. Where a Patient carries the truth itself, it is the identifier of the system
-``urn:chartloom:truth``, which the matcher does not get to see.
+``urn:chartloom:truth``, which the matcher does not get to see, or a member of a name that columns
+of persons have. A ``.json`` file may also be one array, or one Bundle.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from chartloom.domain.errors import ConfigurationError
+from chartloom.registry.persons import MatchRecord, standardise
+from chartloom.wiring.identity.truth import encoding_of, persons_of, read_pairs, read_truth
 
 TRUTH_SYSTEM: Final = "urn:chartloom:truth"
 _TYPES: Final = "http://terminology.hl7.org/CodeSystem/v2-0203"
 _MAIDEN: Final = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName"
 #: Field -> names of columns that mean it, in lower case without spaces, dashes and underscores.
 COLUMNS: Final[dict[str, str]] = {
-    "id": "id recid recordid rowid uniqueid recordnumber",
+    "id": "id recid recordid rowid uniqueid recordnumber sourceid rownumber",
     "person": "person personid cluster clusterid entity entityid entid truth trueid label masterid "
-    "trueperson goldid individualid",
-    "family": "family familyname surname lastname lname last sname",
-    "given": "given givenname firstname first forename fname",
-    "middle": "middle middlename secondname middleinitial mname",
+    "trueperson goldid individualid empi empiid mpi mpiid enterpriseid eid uid personkey truthid "
+    "goldenid goldenrecord groundtruth dupid duplicategroup matchid householdmemberid",
+    "family": "family familyname surname lastname lname last sname namelast patientlastname",
+    "given": "given givenname givennames firstname first forename fname namefirst patientfirstname",
+    "middle": "middle middlename secondname middleinitial mname midlname mi namemiddle",
     "suffix": "suffix namesuffix",
     "name": "name fullname patientname",
-    "former": "maidenname formername previouslastname",
-    "birth": "birth dob dateofbirth birthdate birthday",
+    "former": "maiden maidenname formername previouslastname birthname",
+    "birth": "birth dob dateofbirth birthdate birthday patientdob bday",
     "sex": "sex gender administrativesex",
     "number": "streetnumber housenumber",
-    "street": "street address address1 streetaddress line1 addressline1 streetname",
+    "street": "street address address1 streetaddress line1 addressline1 streetname addr addr1",
     "street2": "address2 line2 addressline2 unit apartment",
     "city": "city suburb town locality",
     "state": "state province",
     "postal": "postal postalcode postcode zip zipcode",
-    "phone": "phone telephone phonenumber mobile homephone cellphone phone1",
+    "phone": "phone telephone phonenumber mobile homephone cellphone phone1 tel mobilephone",
     "phone2": "phone2 workphone otherphone",
     "email": "email emailaddress mail",
     "ssn": "ssn socsecid socialsecuritynumber socialsecurity nationalid",
@@ -64,6 +69,10 @@ class LabelledRow(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] = ()
 
 
+#: Told while a file is read: records so far.
+Told = Callable[[int], None]
+
+
 def read_labelled(
     path: Path, columns: Mapping[str, str] | None = None, truth: Path | None = None
 ) -> list[LabelledRow]:
@@ -71,57 +80,140 @@ def read_labelled(
 
     truth: a CSV of record id and person, for files that do not carry it. Raises ConfigurationError.
     """
+    return list(_read(path, columns, truth))
+
+
+def read_standardised(
+    path: Path,
+    columns: Mapping[str, str] | None = None,
+    truth: Path | None = None,
+    pairs: Path | None = None,
+    told: Told = lambda count: None,
+) -> tuple[list[LabelledRow], dict[str, MatchRecord]]:
+    """The same, each as what is compared of it; of the rows only the labels are kept, so that a
+    million fit. pairs: record ids that are one person, in place of a truth."""
+    rows: list[LabelledRow] = []
+    records: dict[str, MatchRecord] = {}
+    for row in _read(path, columns, truth):
+        records[row.id] = standardise(row.patient)
+        rows.append(msgspec.structs.replace(row, patient={}))
+        if len(rows) % _EVERY == 0:
+            told(len(rows))
+    told(len(rows))
+    if pairs is not None:
+        person = persons_of(read_pairs(pairs), records)
+        rows = [msgspec.structs.replace(row, person=person[row.id]) for row in rows]
+    return rows, records
+
+
+_EVERY: Final = 2_000
+
+
+def _read(
+    path: Path, columns: Mapping[str, str] | None, truth: Path | None
+) -> Iterator[LabelledRow]:
     try:
-        known = _truth(truth) if truth is not None else {}
+        known = read_truth(truth) if truth is not None else {}
         if path.suffix.lower() in (".ndjson", ".jsonl", ".json"):
-            rows = list(_ndjson(path, known))
+            rows = _ndjson(path, known, (columns or {}).get("person", ""))
         else:
-            rows = list(_csv(path, dict(columns or {}), known))
-    except (OSError, UnicodeDecodeError) as e:
+            rows = _csv(path, dict(columns or {}), known)
+        seen: set[str] = set()
+        for row in rows:
+            if row.id in seen:
+                raise ConfigurationError(
+                    f"The record id of line {len(seen) + 1} stands twice.",
+                    where=str(path),
+                    cure="Give every record an id of its own, or say which column holds it with "
+                    "--column id=NAME.",
+                )
+            seen.add(row.id)
+            yield row
+    except (OSError, UnicodeDecodeError, csv.Error) as e:
         raise ConfigurationError(
-            "The file cannot be read.", where=str(path), cure="Check the path; text must be UTF-8."
+            "The file cannot be read.",
+            where=str(path),
+            cure="Check the path; text is UTF-8, UTF-16 with its mark, or Windows-1252.",
         ) from e
-    seen: set[str] = set()
-    for row in rows:
-        if row.id in seen:
-            raise ConfigurationError(
-                f"The record id of line {len(seen) + 1} stands twice.",
-                where=str(path),
-                cure="Give every record an id of its own.",
-            )
-        seen.add(row.id)
-    return rows
+    if not seen:
+        raise ConfigurationError(
+            "The file has no records.", where=str(path), cure="One record a line, below the names."
+        )
 
 
-def _truth(path: Path) -> dict[str, str]:
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        return {row[0]: row[1] for row in csv.reader(lines) if len(row) > 1}
-
-
-def _ndjson(path: Path, known: Mapping[str, str]) -> Iterator[LabelledRow]:
+def _ndjson(path: Path, known: Mapping[str, str], label: str) -> Iterator[LabelledRow]:
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
+            line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
             if not line.strip():
                 continue
             try:
                 value = msgspec.json.decode(line)
             except msgspec.DecodeError as e:
+                if number == 1 and line.lstrip()[:1] in b"[{":
+                    yield from _whole(path, known, label)
+                    return
                 raise ConfigurationError(
                     "This line is no JSON.", where=f"{path}:{number}", cure="One object a line."
                 ) from e
-            if not isinstance(value, dict):
-                raise ConfigurationError(
-                    "This line is no object.", where=f"{path}:{number}", cure="One Patient a line."
-                )
-            yield _from_object(value, number, known)
+            if number == 1 and (isinstance(value, list) or _is_bundle(value)):
+                yield from _whole(path, known, label)
+                return
+            yield _from_object(_object(value, f"{path}:{number}"), number, known, label)
 
 
-def _from_object(value: dict[str, Any], number: int, known: Mapping[str, str]) -> LabelledRow:
+def _whole(path: Path, known: Mapping[str, str], label: str) -> Iterator[LabelledRow]:
+    """One array, or one Bundle."""
+    try:
+        value = msgspec.json.decode(path.read_bytes().removeprefix(codecs.BOM_UTF8))
+    except msgspec.DecodeError as e:
+        raise ConfigurationError(
+            "The file is neither JSON nor one JSON object a line.",
+            where=str(path),
+            cure="One Patient a line, an array of Patients, or a Bundle.",
+        ) from e
+    if _is_bundle(value):
+        value = [e.get("resource") for e in value.get("entry") or () if isinstance(e, dict)]
+    for number, one in enumerate(value if isinstance(value, list) else [value], start=1):
+        yield _from_object(_object(one, f"{path}, entry {number}"), number, known, label)
+
+
+def _is_bundle(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("resourceType") == "Bundle"
+
+
+def _object(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigurationError("This line is no object.", where=where, cure="One Patient a line.")
+    kind = value.get("resourceType", "Patient")
+    if kind != "Patient":
+        raise ConfigurationError(
+            "This line is no Patient.", where=where, cure="Leave other resources out."
+        )
+    return value
+
+
+def _label_of(value: Mapping[str, Any], label: str) -> str:
+    """The person, where a member of the object says it; label: its name, if somebody gave one."""
+    for name, said in value.items():
+        known = name == label if label else _BY_NAME.get(_plain(name)) == "person"
+        if known and isinstance(said, str | int):
+            return str(said)
+    return ""
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _from_object(
+    value: dict[str, Any], number: int, known: Mapping[str, str], label: str
+) -> LabelledRow:
     patient = value.get("resource", value)
     if not isinstance(patient, dict):
         patient = {}
     record_id = str(value.get("id") or patient.get("id") or number)
-    person = str(value.get("person") or known.get(record_id, ""))
+    person = _label_of(value, label) or _label_of(patient, label) or known.get(record_id, "")
     identifiers = patient.get("identifier")
     if isinstance(identifiers, list):
         kept = []
@@ -153,22 +245,41 @@ def _csv(path: Path, columns: dict[str, str], known: Mapping[str, str]) -> Itera
             where="--column",
             cure=f"Known are: {', '.join(COLUMNS)}.",
         )
-    with path.open(encoding="utf-8-sig", newline="") as text:
-        head = text.read(8192)
-        text.seek(0)
-        delimiter = max(",;\t|", key=head.partition("\n")[0].count)
-        reader = csv.DictReader(text, delimiter=delimiter, skipinitialspace=True)
-        names = _named(reader.fieldnames or [], columns)
-        if not {"family", "given", "name"} & set(names):
-            raise ConfigurationError(
-                "No column looks like a name.",
-                where=str(path),
-                cure="Say which is which, e.g. `--column family=LNAME --column given=FNAME`.",
-            )
-        rows = [{f: (row.get(c) or "").strip() for f, c in names.items()} for row in reader]
-    day_first = _day_first([row.get("birth", "") for row in rows])
-    for number, row in enumerate(rows, start=1):
-        yield _from_row(row, number, known, day_first)
+    encoding = encoding_of(path)
+    names, delimiter = _header(path, columns, encoding)
+    birth = names.get("birth")
+    day_first = birth is not None and _day_first(
+        (row.get(birth) or "").strip() for row in _rows(path, encoding, delimiter)
+    )
+    for number, row in enumerate(_rows(path, encoding, delimiter), start=1):
+        values = {f: (row.get(c) or "").strip() for f, c in names.items()}
+        yield _from_row(values, number, known, day_first)
+
+
+def _rows(path: Path, encoding: str, delimiter: str) -> Iterator[dict[str, Any]]:
+    with path.open(encoding=encoding, newline="", errors="replace") as text:
+        yield from csv.DictReader(text, delimiter=delimiter, skipinitialspace=True)
+
+
+def _header(path: Path, columns: dict[str, str], encoding: str) -> tuple[dict[str, str], str]:
+    """(field -> column, delimiter)."""
+    with path.open(encoding=encoding, newline="", errors="replace") as text:
+        head = text.readline()
+    delimiter = max(",;\t|", key=head.count)
+    header = next(csv.reader([head], delimiter=delimiter, skipinitialspace=True), [])
+    found = f"The file has: {', '.join(header[:30]) or 'nothing'}."
+    if absent := sorted(set(columns.values()) - set(header)):
+        raise ConfigurationError(
+            f"There is no column {', '.join(absent)}.", where="--column", cure=found
+        )
+    names = _named(header, columns)
+    if not {"family", "given", "name"} & set(names):
+        raise ConfigurationError(
+            "No column looks like a name.",
+            where=str(path),
+            cure=f"Say which is which, e.g. `--column family=LNAME --column given=FNAME`. {found}",
+        )
+    return names, delimiter
 
 
 def row_of(values: Mapping[str, str], number: int) -> LabelledRow:
@@ -181,23 +292,34 @@ def _named(header: list[str] | Any, columns: Mapping[str, str]) -> dict[str, str
     """Field -> column of this file."""
     found = dict(columns)
     for column in header:
-        field = _BY_NAME.get(re.sub(r"[^a-z0-9]", "", column.lower()))
+        field = _BY_NAME.get(_plain(column))
         if field and field not in found and column not in columns.values():
             found[field] = column
     return found
 
 
-def _day_first(births: list[str]) -> bool:
+_SLASHED: Final = re.compile(r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(?!\d)")
+_YEAR_FIRST: Final = re.compile(r"^(\d{4})[/.-](\d{1,2})[/.-](\d{1,2})(?!\d)")
+
+
+def _day_first(births: Iterable[str]) -> bool:
     """Whether dates with slashes are day/month: some first part is above 12, and no second is."""
-    parts = [re.split(r"[/.]", b) for b in births if re.match(r"^\d{1,2}[/.]\d{1,2}[/.]\d{4}$", b)]
-    return any(int(p[0]) > 12 for p in parts) and not any(int(p[1]) > 12 for p in parts)
+    found = False
+    for birth in births:
+        if match := _SLASHED.match(birth):
+            if int(match[2]) > 12:
+                return False
+            found = found or int(match[1]) > 12
+    return found
 
 
 def _date(text: str, day_first: bool) -> str:
-    if match := re.match(r"^(\d{1,2})[/.](\d{1,2})[/.](\d{4})$", text):
+    if match := _SLASHED.match(text):
         first, second, year = match.groups()
         month, day = (second, first) if day_first else (first, second)
         return f"{year}-{int(month):02d}-{int(day):02d}"
+    if match := _YEAR_FIRST.match(text):
+        return f"{match[1]}-{int(match[2]):02d}-{int(match[3]):02d}"
     if re.match(r"^\d{8}(\.0)?$", text):
         return f"{text[:4]}-{text[4:6]}-{text[6:8]}"
     return text[:10]
