@@ -10,6 +10,10 @@ a transaction of its own) or up to 100 in one; every run takes those that come n
 of one transaction, from reading what is pending to the commit, in which record, keys, decisions,
 clusters, reviews, chart and the batch's audit event become durable. CPU: of this process and of
 PostgreSQL. Links and reviews are held against the truth.
+
+A store that was loaded by other rules than those of now finds its records by keys of before. With
+``--rekey`` it gets the keys of now first, by the steps that workers take aside; it may be stopped
+and goes on where it was.
 """
 
 from __future__ import annotations
@@ -210,6 +214,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--noise", default="desk-hurried")
     parser.add_argument("--arrivals", type=int, default=2_000)
+    parser.add_argument("--rekey", action="store_true", help="give the records the keys of now")
     parser.add_argument("--judge-after", type=int, help="only judge what came behind a position")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -229,13 +234,41 @@ def main() -> None:
             about = json.loads(done.read_text())
         else:
             about = load(store, options.folder, options.records, options.noise)
-        if options.judge_after is not None:
+        if options.rekey:
+            rekey(store, server._cluster, about)
+        elif options.judge_after is not None:
             judge(Bench(store, server._cluster, options.folder), options.judge_after, about)
         elif options.arrivals:
             measure(Bench(store, server._cluster, options.folder), options.arrivals, about)
     finally:
         store.close()
         server.stop()
+
+
+def rekey(store: PostgresStore, cluster: Path, about: dict[str, int]) -> None:
+    """All that is left of it, without pauses: how long it takes, by stage."""
+    report = Report(f"identity-rekeying-{about['records'] // 1000}k", **about)
+    report.about |= {"load_average": os.getloadavg()}
+    grant = store.guard.mint("service:worker", Purpose.OPERATIONS, ttl_s=86_400)
+    most, shown, rows = 100, 0.0, dict[str, list[float]]()
+    while (status := store.rekeying(grant)) is not None and status.stage:
+        began = (time.monotonic(), time.process_time(), server_cpu_s(cluster))
+        done = store.rekey(grant, "worker", most) or 0
+        ended = (time.monotonic(), time.process_time(), server_cpu_s(cluster))
+        took_s, ours_s, theirs_s = (b - a for a, b in zip(began, ended, strict=True))
+        row = rows.setdefault(status.stage, [0, 0.0, 0.0, 0.0, 0.0])
+        for i, value in enumerate((done, took_s, ours_s, theirs_s)):
+            row[i] += value
+        row[4] = max(row[4], took_s)
+        most = max(50, min(1_000, int(most * min(2.0, 0.2 / took_s))))
+        if ended[0] - shown > 20:
+            shown = ended[0]
+            print(status.words, flush=True)
+    names = ("done", "wall_s", "cpu_s", "server_cpu_s", "longest_step_s")
+    for stage, row in rows.items():
+        report.row(stage=stage, **dict(zip(names, (round(x, 3) for x in row), strict=True)))
+    print(json.dumps(report.rows, indent=1))
+    report.write()
 
 
 def judge(bench: Bench, after: int, about: dict[str, int]) -> None:
