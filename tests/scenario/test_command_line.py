@@ -68,6 +68,10 @@ def test_what_cannot_be_applied_waits_in_quarantine(site: Path, tmp_path: Path) 
     [row] = until(site, "quarantine")
     assert (row["control_id"], row["quarantine"]) == ("M0002", "no-patient-identifier")
     where = ("--site", str(site))
+    closed = chartloom("messages", str(row["position"]), *where, expect=1)
+    assert "no-patient-identifier" in closed
+    assert "What it says is closed" in closed
+    assert "you may see" in chartloom("messages", "999999", *where, expect=2)
     assert "1 message" in chartloom("quarantine", "--retry", str(row["position"]), *where)
     drained(site)
     assert [r["control_id"] for r in until(site, "quarantine")] == ["M0002"]

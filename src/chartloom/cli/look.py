@@ -14,6 +14,7 @@ from rich.text import Text
 from chartloom.cli.output import ERR, OUT, Table, age, print_json, sparkline
 from chartloom.cli.site import SiteOption
 from chartloom.cli.tables import cures, quarantine_table, rows_table
+from chartloom.domain.errors import NotFound
 from chartloom.domain.feed import Feed
 from chartloom.domain.message import MessageState
 from chartloom.domain.store import FeedStatus, MessageFilter, ReplayScope
@@ -144,7 +145,10 @@ def messages(
 
     with _open(site) as desk:
         if position is not None:
-            _one_message(desk, position, json)
+            try:
+                _one_message(desk, position, json)
+            except NotFound:
+                _closed(desk, position)
             return
         where = MessageFilter(
             feed=feed, message_type=type_, state=state, control_id=control_id, limit=limit
@@ -152,8 +156,30 @@ def messages(
         rows = desk.list_messages(MESSAGES, where)
         if json:
             print_json(rows)
-        else:
+        elif rows:
             OUT.print(rows_table(rows))
+        else:
+            OUT.print("There is no message that you may see here. chartloom quarantine: those that")
+            OUT.print("could not be applied; chartloom feeds: what each feed sent.")
+
+
+def _closed(desk: Desk, position: int) -> None:
+    """What is in quarantine is listed for whoever mends it, though not what it says: raises
+    ``NotFound`` for anything else."""
+    from chartloom.wiring.desk import QUARANTINE
+
+    where = MessageFilter(state=MessageState.QUARANTINED, before=position + 1, limit=1)
+    rows = [r for r in desk.list_messages(QUARANTINE, where) if r.position == position]
+    if not rows:
+        raise NotFound(
+            "there is no such message, or you may not see it.", where=f"position {position}"
+        )
+    OUT.print(quarantine_table(rows))
+    ERR.print(
+        "What it says is closed: nobody could tell whom it is about, so that it may be about"
+        " anybody. Who may see such messages opens it in the console; the sender has it as well."
+    )
+    raise typer.Exit(1)
 
 
 def _one_message(desk: Desk, position: int, json: bool) -> None:
