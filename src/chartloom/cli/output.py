@@ -59,7 +59,7 @@ class _DrawAll(RenderHook):
 
 
 def _console(*, stderr: bool = False) -> Console:
-    made = Console(stderr=stderr)
+    made = Console(stderr=stderr, emoji=False)
     made.push_render_hook(_DrawAll())
     return made
 
