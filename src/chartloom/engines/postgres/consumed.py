@@ -18,6 +18,7 @@ class Consumed:
         self._lanes: frozenset[int] = frozenset()
         self._position: int | None = None
         self._handed_out: set[int] = set()
+        self._committed = 0  #: the highest position of this generation
         self.generation = -1  #: of the log, when it was read
 
     def upto(self, lanes: Sequence[int]) -> int | None:
@@ -27,8 +28,15 @@ class Consumed:
         return self._position
 
     def read(self, lanes: Sequence[int], generation: int, position: int) -> None:
-        """All messages of ``lanes`` up to ``position`` that were pending are handed out next."""
-        self._lanes, self._position = frozenset(lanes), position
+        """All messages of ``lanes`` up to ``position`` that were pending are handed out next.
+
+        Where a batch was cut short, what lies above them may be committed already: then the cursors
+        of the lanes have to tell what is not, lest it be handed out once more.
+        """
+        if generation != self.generation:  # all may be pending again
+            self._committed = 0
+        self._lanes = frozenset(lanes)
+        self._position = position if position >= self._committed else None
         self._handed_out.clear()
         self.generation = generation
 
@@ -42,7 +50,9 @@ class Consumed:
 
     def committed(self, positions: Iterable[int]) -> None:
         """These are durable."""
-        self._handed_out.difference_update(positions)
+        done = set(positions)
+        self._handed_out -= done
+        self._committed = max(self._committed, *done, 0)
 
     def forget(self) -> None:
         """Nothing is known any more."""
