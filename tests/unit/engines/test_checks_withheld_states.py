@@ -40,6 +40,11 @@ def test_it_is_withheld_by_what_it_is_and_by_what_it_was() -> None:
     assert found.left(coded("c1", "open")) is None, "as it was, of what is withheld now"
     assert found.left(coded("c2", "secret")) is None, "as it was, then withheld"
     assert found.left(coded("c9", "secret", patient="another")) is not None
+    beside = withheld(SECRET, coded("c1", "secret"), coded("c8", "secret", patient="another"))
+    assert beside.gone == {"c1"}
+    beside.__dict__["_anew"] = True
+    assert beside.left(coded("c7", "open")) is None, "nobody knows yet what it is"
+    assert beside.left(coded("c9", "open", patient="another")) is not None
 
 
 def left_of(found: Withheld, *references: str) -> list[str]:
