@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -114,13 +115,17 @@ def show(
     if json:
         print_json(found)
         return
-    if not found:
-        ERR.print("Nobody and no place is found under that in registry/directory/.")
-        raise typer.Exit(1)
+    _must_be_found(found)
     for one in found[:20]:
         _print(one)
     if len(found) > 20:
         OUT.print(f"{len(found) - 20} more; say more of the name.")
+
+
+def _must_be_found(found: Sequence[Golden]) -> None:
+    if not found:
+        ERR.print("Nobody and no place is found under that in registry/directory/.")
+        raise typer.Exit(1)
 
 
 def _print(one: Golden) -> None:
@@ -152,9 +157,7 @@ def history(
     if json:
         print_json(changes)
         return
-    if not found:
-        ERR.print("Nobody and no place is found under that in registry/directory/.")
-        raise typer.Exit(1)
+    _must_be_found(found)
     for one in found[:20]:
         OUT.print(title_of(one), style="bold", markup=False)
         table = Table("Day", "What", "Before", "From then on", "By", box=SIMPLE_HEAD)

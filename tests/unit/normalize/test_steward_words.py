@@ -85,6 +85,27 @@ def test_a_word_tells_whether_it_took_two() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "other", "kept"),
+    [
+        (LinkKind.UNLINK, B, ("0123456789abcdef", "fedcba9876543210")),
+        (LinkKind.LINK, B, ("0123456789abcdef", "fedcba9876543210")),
+        (LinkKind.WITHDRAW, B, None),
+        (LinkKind.UNLINK, A, None),
+    ],
+)
+def test_a_word_tells_which_other_pairs_it_settles(
+    kind: LinkKind, other: str, kept: tuple[str, ...] | None
+) -> None:
+    marks = ("fedcba9876543210", "0123456789abcdef")
+    reason = "said-by-mistake" if kind is LinkKind.WITHDRAW else "other"
+    by: dict[str, Any] = {"by": "user:ada", "reason": reason, "said_us": SAID_US}
+    said = derive(word(kind, A, other, **by, beside=marks))
+    assert [e.beside for e in said.links] == ([] if kept is None else [kept])
+    assert (said.quarantine == "") is (kept is not None)
+    assert derive(word(kind, A, B, **by, beside=("no mark",))).quarantine == "steward-malformed"
+
+
 def refers(one: str, other: str) -> list[dict[str, Any]]:
     return [
         {"type": "source", "resource": {"reference": one}},

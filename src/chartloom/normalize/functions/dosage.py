@@ -18,8 +18,8 @@ def unit_in(m: Msg, text: str) -> FhirJson | None:
     """The unit part of a Quantity for the text of a units field."""
     if not text or text == '""':
         return None
-    value, _, _ = m.env.memos[m.unit_slot][text.split(m.env.rep, 1)[0]]
-    return value  # type: ignore[no-any-return]
+    unit: FhirJson | None = m.env.memos[m.unit_slot][text.split(m.env.rep, 1)[0]][0]
+    return unit
 
 
 def amount(m: Msg, text: str, unit: str) -> FhirJson | None:

@@ -71,9 +71,8 @@ def _unit(f: list[str], m: Msg) -> FhirJson | None:
     text = f[6]
     if not text or text == '""':
         return None
-    value, bad, _ = m.env.memos[m.unit_slot][text]
-    del bad  # reported by the row for OBX-6
-    return value  # type: ignore[no-any-return]
+    unit: FhirJson | None = m.env.memos[m.unit_slot][text][0]  # the row for OBX-6 reports the rest
+    return unit
 
 
 def _put(out: FhirJson, value: tuple[str, Any] | None) -> None:

@@ -65,8 +65,9 @@ class Value(msgspec.Struct, frozen=True):
 class Row(msgspec.Struct, frozen=True):
     """One line of the comparison.
 
-    state: ``same``, ``accents`` (the same but for accents and case), ``differs``, ``partly``, ``one`` (only one record says anything), ``systems``
-    (numbers of different systems, which nobody expects to be the same).
+    state: ``same``, ``accents`` (the same but for accents and case), ``differs``, ``partly``,
+    ``one`` (only one record says anything), ``systems`` (numbers of different systems, which nobody
+    expects to be the same).
     """
 
     key: str
