@@ -84,7 +84,8 @@ def test_this_machine_is_known_by_its_addresses() -> None:
 _GIVEN: dict[str, Any] = {
     "str": "x", "int": 1, "Section": Section.RESULTS, "MessageFilter": MessageFilter(),
     "ReplayScope": ReplayScope(positions=(1,)), "Sequence[str]": ["x"], "Sequence[int]": [1],
-    "Pair": ("a", "b"), "Wanted": Wanted(frozenset({"x"}), frozenset()),
+    "Pair": ("a", "b"), "Sequence[Pair]": [("a", "b")],
+    "Wanted": Wanted(frozenset({"x"}), frozenset()),
     "Sequence[Sequence[tuple[str, str]]]": [[("family", "x")]],
     "FhirJson": {"resourceType": "Patient", "birthDate": "1970-01-02",
                  "name": [{"family": "Ostrow", "given": ["Ann"]}]},
