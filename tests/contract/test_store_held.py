@@ -27,6 +27,7 @@ from chartloom.domain.store import MessageFilter
 from chartloom.domain.withholding import DENY, Rule, Withholding
 from chartloom.engines.postgres import PostgresStore
 from chartloom.engines.postgres.facts import PostgresFacts
+from chartloom.engines.postgres.held import is_holding
 from chartloom.engines.postgres.tidy import Retention
 from chartloom.hot import Worker
 from chartloom.normalize import load_mapping
@@ -361,3 +362,15 @@ def test_what_is_withheld_by_class_closes_all_of_the_patient(log: Log) -> None:
     assert log.facts.messages_withheld(log.all, positions, (rule,)) == set(positions) - {6}
     log.apply()
     assert log.store.timeline(mine, [patient])
+
+
+def test_whoever_asked_keeps_a_rebuild_from_beginning_until_the_end(log: Log) -> None:
+    """By a lock, also when the statement was prepared long ago: what is asked next is of before."""
+    mine = grant(log.store)
+    for _ in range(12):
+        with log.store.entered(mine) as conn:
+            assert not is_holding(conn)
+            locked = conn.execute(
+                "SELECT FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'care'::regclass"
+            ).rowcount
+            assert locked == 1

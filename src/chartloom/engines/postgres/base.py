@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import Lock, local
+from time import monotonic
 
 from chartloom.domain.errors import ConfigurationError, GrantRefused
 from chartloom.domain.grant import Grant
 from chartloom.domain.ports import Clock
 from chartloom.domain.withholding import Withholding
-from chartloom.engines.postgres import migrate, protection
+from chartloom.engines.postgres import held, migrate, protection
 from chartloom.engines.postgres.access import Claim, ServiceClaims, claim, entered
 from chartloom.engines.postgres.bodies import Bodies
 from chartloom.engines.postgres.connect import (
@@ -27,6 +28,8 @@ from chartloom.guard import Guard
 from chartloom.registry.persons import Parameters, default_parameters
 
 LANES_DEFAULT = 64
+#: How long it may take until it is noticed that everything is derived anew.
+_HOLDING_S = 1.0
 
 
 class StoreBase:
@@ -64,6 +67,7 @@ class StoreBase:
         self._sitting = local()  # the transaction that a thread reads in, see together()
         self._site_lock = Lock()
         self._first_day_known = -1
+        self._holding_known = (-1e9, False)
 
     def migrate(self) -> None:
         """Brings the schema up to date; safe to run at every start and from several processes."""
@@ -145,6 +149,15 @@ class StoreBase:
         """The same for what is kept beside the chart: sessions, glass, data uses, facts."""
         with self._reading(grant) as conn:
             yield conn
+
+    def _holding(self, conn: Connection) -> bool:
+        """Whether everything is derived anew, as far as it was noticed: asked for once in a while,
+        so that reading costs no more. What access is decided from asks each time."""
+        at_s, holding = self._holding_known
+        if monotonic() - at_s >= _HOLDING_S:
+            holding = held.is_holding(conn)
+            self._holding_known = (monotonic(), holding)
+        return holding
 
     def _withheld(self, conn: Connection, grant: Grant, closed: Sequence[str] = ()) -> Withheld:
         """What the grant leaves out by class; asks nothing if there is nothing."""

@@ -5,8 +5,6 @@ names; that a bed is in a ward is added when it is asked for (``chart.relations.
 the directory may learn it later.
 """
 
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -31,14 +29,16 @@ CARE: Final = Table(
     ),
 )
 
-_OF: Final = f"""
-    SELECT source_patient, who, kind, start_us, end_us FROM {held.CARE} c
+_OF: Final = """
+    SELECT source_patient, who, kind, start_us, end_us FROM {care} c
     WHERE source_patient = ANY(%b::text[])"""
-_TO: Final = f"""
-    SELECT source_patient, who, kind, start_us, end_us FROM {held.CARE} c
+_TO: Final = """
+    SELECT source_patient, who, kind, start_us, end_us FROM {care} c
     WHERE who = ANY(%b::text[])
         AND start_us < %s AND (end_us = 0 OR end_us >= %s)
     ORDER BY start_us DESC LIMIT %s"""
+#: By whether something is held.
+_CARE: Final = {False: "care", True: held.CARE}
 
 #: More relations than this of one place or person are cut, the oldest first.
 RELATED_MAX: Final = 100_000
@@ -46,10 +46,18 @@ _FOREVER_US: Final = 1 << 62
 
 
 def relations_of(
-    conn: Connection, source_patients: Sequence[str], parents: Mapping[str, str]
+    conn: Connection,
+    source_patients: Sequence[str],
+    parents: Mapping[str, str],
+    *,
+    holding: bool | None = None,
 ) -> tuple[Relation, ...]:
-    """All relations of these source patients, whenever they were, also to wards of beds."""
-    rows = conn.execute(_OF, (list(source_patients),), binary=True).fetchall()
+    """All relations of these source patients, whenever they were, also to wards of beds. holding:
+    what ``held.is_holding`` said in this transaction, if it was asked."""
+    if holding is None:
+        holding = held.is_holding(conn)
+    query = _OF.format(care=_CARE[holding])
+    rows = conn.execute(query, (list(source_patients),), binary=True).fetchall()
     return upwards(map(_relation, rows), parents)
 
 
@@ -65,15 +73,19 @@ def patients_of(
     """Relations to any of ``who`` (or to what is part of it) that were within a window, sorted."""
     wanted = frozenset(who)
     asked = (sorted(below(wanted, parents)), until_us, from_us, limit)
-    rows = conn.execute(_TO, asked, binary=True).fetchall()
+    query = _TO.format(care=_CARE[held.is_holding(conn)])
+    rows = conn.execute(query, asked, binary=True).fetchall()
     return tuple(r for r in upwards(map(_relation, rows), parents) if r.who in wanted)
 
 
 def labels_of_persons(
-    conn: Connection, source_patients: Sequence[str]
+    conn: Connection, source_patients: Sequence[str], *, holding: bool | None = None
 ) -> dict[str, tuple[int, int]]:
     """Source patient -> mask of the person's labels, and of those of the data there is."""
-    rows = conn.execute(held.LABELS, (list(source_patients),), binary=True).fetchall()
+    if holding is None:
+        holding = held.is_holding(conn)
+    query = held.LABELS if holding else held.LABELS_PLAIN
+    rows = conn.execute(query, (list(source_patients),), binary=True).fetchall()
     return {patient: (person, data) for patient, person, data in rows}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from time import monotonic
 from typing import Any
 
 from chartloom.domain.chart import PlacedState, Section, SectionView, ViewKey
@@ -22,8 +21,6 @@ from chartloom.engines.postgres.withheld import placed
 SEARCH_FIELDS = ("identifier", "family", "given", "birthdate")
 
 _FOREVER_US = 2**62
-#: How long it may take until it is noticed that everything is derived anew.
-_HOLDING_S = 1.0
 #: How many of the newest bundles ``recent_persons`` looks at.
 _RECENT_WINDOW = 2000
 _EVERY_SECTION = [int(s) for s in Section if s is not Section.NONE]
@@ -31,8 +28,6 @@ _EVERY_SECTION = [int(s) for s in Section if s is not Section.NONE]
 
 class ChartsPart(StoreBase):
     """Implements the ``Charts`` port."""
-
-    _holding_known: tuple[float, bool] = (-1e9, False)
 
     def find_persons(
         self, grant: Grant, field: str, value: str, limit: int = 20
@@ -60,7 +55,9 @@ class ChartsPart(StoreBase):
 
     def _hits(self, conn: Connection, grant: Grant, ids: Iterable[str]) -> list[SearchHit]:
         """The persons of some source patients or persons, as far as the grant covers them."""
-        rows = conn.execute(queries_read.PERSONS_OF, {"ids": list(ids)}).fetchall()
+        holding = self._holding(conn)
+        query = queries_read.PERSONS_OF_HELD if holding else queries_read.PERSONS_OF
+        rows = conn.execute(query, {"ids": list(ids)}).fetchall()
         hits = [
             SearchHit(person, tuple(m for m in members if self._guard.covers(grant, m)))
             for person, members in rows
@@ -123,15 +120,9 @@ class ChartsPart(StoreBase):
         """Those of whom row-level security shows no view while everything is derived anew, since
         the grant does not open labels that something had before: they are folded from the rest.
 
-        Asked for once in a while, so that reading costs no more: until it is noticed, they are
-        empty.
+        Until it is noticed that a rebuild began, they are empty.
         """
-        at_s, holding = self._holding_known
-        if monotonic() - at_s >= _HOLDING_S:
-            row = conn.execute(held.IS_HOLDING).fetchone()
-            holding = row is not None and bool(row[0])
-            self._holding_known = (monotonic(), holding)
-        if not holding or sees_everything(grant):
+        if not self._holding(conn) or sees_everything(grant):
             return ()
         rows = conn.execute(held.CLOSED, (list(patients), forbidden(grant)), binary=True)
         return [row[0] for row in rows.fetchall()]

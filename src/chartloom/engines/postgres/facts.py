@@ -23,7 +23,7 @@ from chartloom.engines.postgres import held
 from chartloom.engines.postgres.access import claim
 from chartloom.engines.postgres.care import labels_of_persons, patients_of, relations_of
 from chartloom.engines.postgres.connect import Connection
-from chartloom.engines.postgres.queries_read import PERSONS_OF
+from chartloom.engines.postgres.queries_read import PERSONS_OF, PERSONS_OF_HELD
 from chartloom.engines.postgres.store import PostgresStore
 
 _DIRECTORY: Final = """
@@ -66,8 +66,9 @@ class PostgresFacts:
         """What is known of the person of a person id or source patient id; empty for nobody."""
         parents = self._parents(grant)
         with self._store.entered(grant) as conn:
-            found = conn.execute(PERSONS_OF, {"ids": [any_id]}).fetchall()
-            known = self._known(conn, found[0][1] if found else [any_id], parents)
+            holding = held.is_holding(conn)
+            found = _persons_of(conn, [any_id], holding)
+            known = self._known(conn, found[0][1] if found else [any_id], parents, holding)
         known = self._as_employee(grant, known)  # whether there is anybody or not
         return known if found else KnownOfPerson()
 
@@ -75,11 +76,12 @@ class PostgresFacts:
         """What is known of the persons of several source patients, each person once."""
         parents = self._parents(grant)
         with self._store.entered(grant) as conn:
-            persons = conn.execute(PERSONS_OF, {"ids": list(source_patients)}).fetchall()
+            holding = held.is_holding(conn)
+            persons = _persons_of(conn, source_patients, holding)
             members = [m for _, some in persons for m in some]
-            labels = labels_of_persons(conn, members)
+            labels = labels_of_persons(conn, members, holding=holding)
             related: dict[str, list[Relation]] = {}
-            for relation in relations_of(conn, members, parents):
+            for relation in relations_of(conn, members, parents, holding=holding):
                 related.setdefault(relation.source_patient, []).append(relation)
         known = [_person(some, related, labels) for _, some in sorted(persons)]
         return [self._as_employee(grant, one) for one in known]
@@ -100,17 +102,20 @@ class PostgresFacts:
         )
 
     @staticmethod
-    def _known(conn: Connection, members: Sequence[str], parents: dict[str, str]) -> KnownOfPerson:
+    def _known(
+        conn: Connection, members: Sequence[str], parents: dict[str, str], holding: bool
+    ) -> KnownOfPerson:
         related: dict[str, list[Relation]] = {}
-        for relation in relations_of(conn, members, parents):
+        for relation in relations_of(conn, members, parents, holding=holding):
             related.setdefault(relation.source_patient, []).append(relation)
-        return _person(members, related, labels_of_persons(conn, members))
+        return _person(members, related, labels_of_persons(conn, members, holding=holding))
 
     def consents(self, grant: Grant, source_patients: Sequence[str]) -> list[KnownConsent]:
         """The FHIR Consents of some source patients, opened; also those that held before."""
         asked = {"patients": list(source_patients)}
         with self._store.entered(grant) as conn:
-            rows = conn.execute(held.CONSENTS, asked, binary=True).fetchall()
+            query = held.CONSENTS if held.is_holding(conn) else held.CONSENTS_PLAIN
+            rows = conn.execute(query, asked, binary=True).fetchall()
         return [
             KnownConsent(self._state(grant, row).resource, opens, anew)
             for opens, anew, *row in rows
@@ -142,7 +147,8 @@ class PostgresFacts:
         spelled = [s for n in numbers for s in (n, f"urn:id:{n}")]
         blinds = [self._store.guard.blind("record", number) for number in spelled]
         with self._store.entered(grant) as conn:
-            rows = conn.execute(held.HOLDERS, {"blinds": blinds}, binary=True).fetchall()
+            query = held.HOLDERS if held.is_holding(conn) else held.HOLDERS_PLAIN
+            rows = conn.execute(query, {"blinds": blinds}, binary=True).fetchall()
         return frozenset(row[0] for row in rows)
 
     def target_of_resource(self, grant: Grant, resource_id: str) -> Target:
@@ -201,6 +207,11 @@ class PostgresFacts:
         resources = [self._state(grant, row).resource for row in rows]
         known = self._directory = (monotonic(), resources, parents_of(resources))
         return known
+
+
+def _persons_of(conn: Connection, ids: Sequence[str], holding: bool) -> list[tuple[str, list[str]]]:
+    query = PERSONS_OF_HELD if holding else PERSONS_OF
+    return conn.execute(query, {"ids": list(ids)}).fetchall()
 
 
 def _person(

@@ -1,9 +1,11 @@
 """What held before everything is derived anew, and goes on holding until that has been done.
 
 Consents, labels and who is one person come back in the order of the log, later than what they
-protect. ``sql/0030_held.sql`` keeps them; here is how readers take them into account. A statement
-that joins both sees either all of before or the whole of now, whenever a rebuild begins or ends:
-both change in one transaction, and a statement has one snapshot.
+protect. ``sql/0030_held.sql`` keeps them; here is how readers take them into account. Whoever asked
+:func:`is_holding` in a transaction has a lock on what a rebuild empties, so that none begins before
+the transaction is over: if nothing is held, the plain tables are all there is to ask. If something
+is, a statement that joins both sees either all of before or the whole of now, whenever the rebuild
+ends: a statement has one snapshot.
 """
 
 # ruff: noqa: S608
@@ -12,8 +14,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.queries import STATE
 
+#: No row is looked at; the table is locked until the transaction is over.
+_ASK: Final = "SELECT holding() WHERE NOT EXISTS (SELECT FROM care LIMIT 0)"
 #: Evaluated once per statement.
 _HOLDING: Final = "(SELECT holding())"
 
@@ -49,6 +54,12 @@ LABELS: Final = f"""
                     WHERE h.source_patient = p AND {_HOLDING}), 0)
     FROM unnest(%b::text[]) p"""
 
+LABELS_PLAIN: Final = """
+    SELECT p, coalesce((SELECT labels FROM person_label l WHERE l.source_patient = p), 0),
+        (SELECT coalesce(bit_or(r.labels), 0) FROM resource r
+            WHERE r.source_patient = p AND r.labels <> 0)
+    FROM unnest(%b::text[]) p"""
+
 #: Whether what it permits counts; whether everything is made anew; the state.
 CONSENTS: Final = f"""
     SELECT NOT {_HOLDING} OR version > (SELECT held_until()), {_HOLDING}, {STATE} FROM resource
@@ -60,6 +71,10 @@ CONSENTS: Final = f"""
     FROM held_consent h
     WHERE h.source_patient = ANY(%(patients)b::text[]) AND {_HOLDING}"""
 
+CONSENTS_PLAIN: Final = f"""
+    SELECT true, false, {STATE} FROM resource
+    WHERE source_patient = ANY(%(patients)b::text[]) AND section = 0 AND type = 'Consent'"""
+
 #: A number that somebody carried is theirs.
 HOLDERS: Final = f"""
     SELECT source_patient FROM record_number WHERE blind = ANY(%(blinds)b::bytea[])
@@ -67,13 +82,20 @@ HOLDERS: Final = f"""
     SELECT h.source_patient FROM held_number h
     WHERE h.blind = ANY(%(blinds)b::bytea[]) AND {_HOLDING}"""
 
+HOLDERS_PLAIN: Final = """
+    SELECT source_patient FROM record_number WHERE blind = ANY(%(blinds)b::bytea[])"""
+
 #: Of some patients, those of whom something carried a label that the grant does not open.
 CLOSED: Final = f"""
     SELECT DISTINCT h.source_patient FROM held_resource h
     WHERE h.source_patient = ANY(%b::text[]) AND h.labels & %s::int4 <> 0 AND {_HOLDING}"""
 
-IS_HOLDING: Final = "SELECT holding()"
-
 #: Within the transaction that empties what is derived, before it does.
 HOLD: Final = "SELECT hold_facts()"
 RELEASE: Final = "SELECT release_facts()"
+
+
+def is_holding(conn: Connection) -> bool:
+    """Whether something is held; if not, no rebuild begins before the transaction is over."""
+    row = conn.execute(_ASK).fetchone()
+    return row is not None and bool(row[0])

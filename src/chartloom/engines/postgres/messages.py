@@ -345,6 +345,7 @@ class MessagesPart(StoreBase):
             conn.execute(queries_read.GENERATION_NEXT)
             row = conn.execute(queries_read.WAITING).fetchone()
             conn.execute(queries.NOTIFY)
+        self._holding_known = (-1e9, False)
         assert row is not None
         return int(row[0])
 

@@ -11,7 +11,14 @@ from chartloom.engines.postgres.queries import STATE
 
 # Persons
 
-PERSONS_OF = f"""
+PERSONS_OF = """
+SELECT m.person_id, array_agg(m.source_patient ORDER BY m.source_patient)
+FROM person m WHERE m.person_id IN (
+    SELECT person_id FROM person
+    WHERE source_patient = ANY(%(ids)b::text[]) OR person_id = ANY(%(ids)b::text[]))
+GROUP BY m.person_id"""
+#: The same while what held before holds.
+PERSONS_OF_HELD = f"""
 SELECT m.person_id, array_agg(m.source_patient ORDER BY m.source_patient)
 FROM {PERSON} m WHERE m.person_id IN (
     SELECT person_id FROM {PERSON} a

@@ -4,8 +4,6 @@ Each trait is a blind fingerprint. A value that is not known exactly is asked fo
 (``family^``): the first letters of names are indexed beside the names.
 """
 
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -19,15 +17,15 @@ from chartloom.engines.postgres.persons import blinds
 from chartloom.engines.postgres.traits import starts
 
 #: Candidates are persons of whom one record carries all traits, in the order of their ids.
-_CANDIDATES: Final = f"""
-SELECT DISTINCT p.person_id FROM identifier i JOIN {PERSON} p USING (source_patient)
-WHERE i.blind = ANY(%(w0)b::bytea[]) AND p.person_id > %(after)s{{also}}
+_CANDIDATES: Final = """
+SELECT DISTINCT p.person_id FROM identifier i JOIN {person} p USING (source_patient)
+WHERE i.blind = ANY(%(w0)b::bytea[]) AND p.person_id > %(after)s{also}
 ORDER BY p.person_id LIMIT %(limit)s"""
 _ALSO: Final = """
     AND EXISTS (SELECT FROM identifier j
         WHERE j.source_patient = i.source_patient AND j.blind = ANY(%(w{n})b::bytea[]))"""
-_MEMBERS: Final = f"""
-SELECT person_id, array_agg(source_patient ORDER BY source_patient) FROM {PERSON} p
+_MEMBERS: Final = """
+SELECT person_id, array_agg(source_patient ORDER BY source_patient) FROM {person} p
 WHERE person_id = ANY(%b::text[]) GROUP BY person_id ORDER BY person_id"""
 
 #: More traits than this narrow nothing down any further.
@@ -55,8 +53,11 @@ class SeekingPart(StoreBase):
         values = {f"w{n}": some for n, some in enumerate(prints)}
         with self._reading(grant) as conn:
             asked = {**values, "after": after, "limit": limit}
-            found = conn.execute(_CANDIDATES.format(also=also), asked).fetchall()
-            rows = conn.execute(_MEMBERS, ([row[0] for row in found],)).fetchall() if found else []
+            person = PERSON if self._holding(conn) else "person"
+            query = _CANDIDATES.format(also=also, person=person)
+            found = conn.execute(query.encode(), asked).fetchall()
+            members = _MEMBERS.format(person=person).encode()
+            rows = conn.execute(members, ([row[0] for row in found],)).fetchall() if found else []
         hits = [
             SearchHit(person, tuple(m for m in members if self._guard.covers(grant, m)))
             for person, members in rows
