@@ -43,6 +43,8 @@ UPDATED: Final = "Last Update Date"
 ENDED: Final = "NPI Deactivation Date"
 _AGAIN: Final = "NPI Reactivation Date"
 _TAXONOMIES: Final = 15
+_UNENDED: Final = "A quotation mark is never closed."
+_WHOLE_FILE: Final = "The file is damaged or was cut: take it anew."
 
 
 def read_nppes(
@@ -89,17 +91,17 @@ def taken_rows(
                 yield count, cells[at], cells
     else:
         for line in rows:
+            whole = line
+            while whole.count('"') % 2:  # a line break within quotes: the row goes on
+                more = next(rows, "")
+                if not more:
+                    raise mistake(f"{name}: row {count + 1}", _UNENDED, _WHOLE_FILE)
+                whole += more
             start = 1 if line[:1] == '"' else 0
             npi = line[start : start + 10]
             if npi.isdigit():
                 count += 1
             if npi in only and line[start + 10 : start + 11] in '",':
-                whole = line
-                while whole.count('"') % 2:  # a line break within quotes
-                    more = next(rows, "")
-                    if not more:
-                        break
-                    whole += more
                 cells = next(csv.reader([whole], strict=False))
                 if len(cells) == len(header):
                     yield count, npi, cells
