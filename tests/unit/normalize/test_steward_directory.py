@@ -87,6 +87,13 @@ def test_what_cannot_be_said(changes: dict[str, Any], wrong: str) -> None:
         directory_word(word)
 
 
+def test_a_question_about_what_cannot_be_printed_can_be_answered() -> None:
+    about = About(NUMBER_SHARED, "Practitioner", "", ("hr|A\u00a0B", "hr|C\u200bD"))
+    word = msgspec.structs.replace(WORDS[0], about=about)
+    assert sayable(word) == ""
+    assert derive(directory_word(word)).contributions
+
+
 def changed(**changes: Any) -> bytes:
     return msgspec.json.encode(msgspec.json.decode(directory_word(WORDS[0])) | changes)
 

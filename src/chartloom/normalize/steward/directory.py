@@ -78,7 +78,11 @@ def sayable(word: Word) -> str:
     if list(about.items) != sorted(set(about.items)):
         return "item"
     texts = (*about.items, about.attribute, word.text, word.note)
-    if not all(len(t) <= TEXT_MAX and t == t.strip() and (not t or t.isprintable()) for t in texts):
+    # What messages named is repeated as it is; what a person writes can be read.
+    own = (word.text, word.note)
+    if not all(len(t) <= TEXT_MAX and t == t.strip() for t in texts):
+        return "text"
+    if not all(t.isprintable() for t in own if t not in about.items):
         return "text"
     if not all(about.items) or bool(word.text) is not (said is Said.KEEP or _is_alias(word)):
         return "text"

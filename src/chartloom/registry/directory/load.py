@@ -20,7 +20,7 @@ from chartloom.formats.tables import csv_rows, fingerprint, mistake
 from chartloom.registry.directory.issues import NPI_CHECK_DIGIT
 from chartloom.registry.directory.model import DirectoryKind, Identifier, Question, Statement
 from chartloom.registry.directory.npi import NPI_SYSTEM, is_npi
-from chartloom.registry.directory.nppes import read_nppes
+from chartloom.registry.directory.nppes import plain_cell, read_nppes
 from chartloom.registry.directory.snapshot import Directory
 from chartloom.registry.directory.survive import RULES, Rule, Rules, golden_records
 from chartloom.registry.directory.words import Word, told_by
@@ -126,7 +126,8 @@ def _statements(
         what = "The name says no kind of table."
         raise mistake(name, what, f"Call it one of: {known}, survivorship.csv.")
     optional = _COMMON | set(_SAID[table]) | ({"npi"} if table != "locations" else set())
-    for where, row in csv_rows(name, content, _ALWAYS, optional):
+    for where, cells in csv_rows(name, content, _ALWAYS, optional):
+        row = {column: plain_cell(text) for column, text in cells.items()}
         if not row["source"] or not row["key"]:
             raise mistake(where, "A row has no source or no key.", "Fill both columns.")
         kind = row.get("kind", "")

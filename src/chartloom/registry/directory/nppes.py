@@ -15,6 +15,7 @@ from chartloom.formats.tables import mistake
 from chartloom.registry.directory.issues import NPI_CHECK_DIGIT
 from chartloom.registry.directory.model import DirectoryKind, Statement
 from chartloom.registry.directory.npi import NPI_SYSTEM, is_npi
+from chartloom.registry.directory.words import TEXT_MAX
 
 #: As whose word it counts in rules of survivorship.
 NPPES: Final = "nppes"
@@ -137,10 +138,10 @@ def _statement(where: str, npi: str, row: dict[str, str]) -> Statement | None:
     if ended and day_of_nppes(row.get(_AGAIN, "")) >= ended:
         ended = ""
     columns = _PERSON if kind is DirectoryKind.PRACTITIONER else _PLACE
-    said = {attribute: row.get(column, "").strip() for attribute, column in columns.items()}
+    said = {attribute: plain_cell(row.get(column, "")) for attribute, column in columns.items()}
     said["taxonomy"] = _taxonomy(row)
     if kind is DirectoryKind.ORGANIZATION:
-        said["address"] = ", ".join(p for c in _ADDRESS if (p := row.get(c, "").strip()))
+        said["address"] = ", ".join(p for c in _ADDRESS if (p := plain_cell(row.get(c, ""))))
         del said["taxonomy"]
     return Statement(
         where=where,
@@ -152,6 +153,11 @@ def _statement(where: str, npi: str, row: dict[str, str]) -> Statement | None:
         at=day_of_nppes(row.get(UPDATED, "")),
         until=ended,
     )
+
+
+def plain_cell(text: str) -> str:
+    """A cell with single blanks, and without what no eye sees and no steward could name."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:TEXT_MAX]
 
 
 def _taxonomy(row: dict[str, str]) -> str:
