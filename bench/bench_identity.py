@@ -1,8 +1,8 @@
 """How good the matching of persons is, over seeds and kinds of noise; Splink 5 beside it.
 
 Weights were set on noise family A (``desk*``), rules and thresholds on A, B (``paper*``), C
-(``feed*``) and D (``call``, ``kiosk``, ``practice``), with seeds below 1000. Family E (``stranger*``) was
-written when the rules stood; one rule was mended after it was first measured.
+(``feed*``) and D (``call``, ``kiosk``, ``practice``), with seeds below 1000. Family E
+(``stranger*``) was written when the rules stood; one rule was mended after it was first measured.
 ``spread`` is the lowest and highest of the seeds.
 
 Run: ``python -m bench.bench_identity [people] [seeds] [splink sets]`` (about 10 minutes of CPU).
