@@ -173,7 +173,7 @@ def identified(m: Message) -> Derived:
         identifiers=[
             PatientIdentifier(p, "family", "", family),
             PatientIdentifier(p, "birthdate", "", birthdate),
-            PatientIdentifier(p, "identifier", "HOSP", number),
+            PatientIdentifier(p, "identifier", "MR|HOSP", number),
         ],
     )
 
