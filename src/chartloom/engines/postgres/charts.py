@@ -14,7 +14,7 @@ from chartloom.engines.postgres import held, queries, queries_read
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.compartments import forbidden, sees_everything
 from chartloom.engines.postgres.connect import Connection
-from chartloom.engines.postgres.persons import blinds
+from chartloom.engines.postgres.persons import blind_of_system, blinds
 from chartloom.engines.postgres.withheld import placed
 
 #: The fields by which a person can be looked up, beside ``any``.
@@ -50,7 +50,7 @@ class ChartsPart(StoreBase):
         system, bar, rest = value.rpartition("|")
         found = [b for f in fields for b in blinds(self._guard, f, "", value)]
         if bar and "identifier" in fields:
-            found += blinds(self._guard, "identifier", system, rest)[1:]
+            found.append(blind_of_system(self._guard, system, rest))
         return found
 
     def _hits(self, conn: Connection, grant: Grant, ids: Iterable[str]) -> list[SearchHit]:

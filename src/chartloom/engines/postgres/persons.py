@@ -37,9 +37,14 @@ def blinds(guard: Guard, kind: str, system: str, value: str) -> list[bytes]:
     """The fingerprints under which one identifier is found: by its value and, if ``system`` (of
     the form ``type|system``) names one, by system and value, whatever its type is."""
     found = [guard.blind(kind, looked_up(value))]
-    if kind == "identifier" and (whose := looked_up(system.partition("|")[2])):
-        found.append(guard.blind("system|identifier", f"{whose}|{looked_up(value)}"))
+    if kind == "identifier" and (whose := system.partition("|")[2]):
+        found.append(blind_of_system(guard, whose, value))
     return found
+
+
+def blind_of_system(guard: Guard, system: str, value: str) -> bytes:
+    """The fingerprint of an identifier of a system, whatever its type."""
+    return guard.blind("system|identifier", f"{looked_up(system)}|{looked_up(value)}")
 
 
 class First(NamedTuple):
