@@ -39,7 +39,7 @@ from chartloom.registry.persons.metrics import Report as Measured
 from chartloom.registry.persons.metrics import by_group, measure
 from chartloom.simulate.identity import PROFILES, Labelled, generate
 
-FIRST_SEED = 1000
+FIRST_SEED = 3000
 #: Profiles of which a stream in shuffled order is compared with the batch: one of each family.
 IN_ANY_ORDER = ("desk", "paper", "feed", "call")
 
