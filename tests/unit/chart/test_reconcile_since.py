@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 from tests.support.lists import NOW_US as LISTS_NOW_US
-from tests.support.lists import SNOMED, allergy, chart
+from tests.support.lists import SNOMED, allergy, chart, problem
 from tests.support.medication_lists import NOW_US, day, listed, order
 
 from chartloom.chart import merge, place, rebuild_part, summary, view_key
@@ -124,3 +124,16 @@ def test_that_nobody_asked_is_no_denial(text: str) -> None:
     (one,) = reconcile_allergies(chart(allergy("a", text)), builtin_rules(), LISTS_NOW_US).lines
     assert one.detail.get("substance") != "none"
     assert one.text == text
+
+
+def test_what_comes_again_is_there_since_it_came_again() -> None:
+    """Two episodes of what ends by itself are not four months of it."""
+    told = chart(
+        problem("a", "A41.9", "2026-01-07", category="encounter-diagnosis", onset="2026-01-07"),
+        problem("b", "A41.9", "2026-05-20", category="encounter-diagnosis", onset="2026-05-20"),
+        problem("c", "A41.9", "2026-05-25", category="encounter-diagnosis", onset="2026-05-25"),
+        problem("d", "E11.9", "2020-05-25", onset="2020-05-25"),
+        problem("e", "E11.9", "2026-05-25", onset="2026-05-25", owner="b"),
+    )
+    made = reconcile_problems(told, builtin_rules(), LISTS_NOW_US)
+    assert [x.detail["onset"] for x in made.lines] == ["2026-05-20", "2020-05-25"]

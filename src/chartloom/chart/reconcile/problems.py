@@ -15,6 +15,7 @@ from chartloom.chart.reconcile.conditions import Condition
 from chartloom.chart.reconcile.decided import Decision, decide, later_or_unseen
 from chartloom.chart.reconcile.future import without_future
 from chartloom.chart.reconcile.heard import (
+    DAY_US,
     Entry,
     began_us,
     columns,
@@ -240,9 +241,21 @@ def _detail(condition: Condition, facts: Sequence[Fact]) -> dict[str, str]:
             "codes": " ".join(codes),
             "categories": " ".join(sorted(categories)),
             "course": condition.course,
-            "onset": (listed or onsets or [""])[0],
+            "onset": _began(condition, listed or onsets),
         }
     )
+
+
+def _began(condition: Condition, onsets: Sequence[str]) -> str:
+    """Since when, of onsets in order: of what ends by itself, only of its last episode."""
+    if condition.course not in ("acute", "episode") or not condition.days or not onsets:
+        return onsets[0] if onsets else ""
+    first = onsets[-1]
+    for onset in reversed(onsets):
+        if to_us(first) - to_us(onset) > condition.days * DAY_US:
+            break
+        first = onset
+    return first
 
 
 def _because(
