@@ -1,9 +1,8 @@
-"""One question about two persons in the console: asked once, settled once, hiding what is hidden."""
+"""One question about two persons: asked once, settled once, hiding what is hidden."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from tests.support.console_client import Client
@@ -26,7 +25,7 @@ MINA = StaffMember("mina", "Mina Okoro", (Role.DATA_STEWARD,))
 
 
 @pytest.fixture
-def site(store_factory: StoreFactory) -> Iterator[Site]:
+def site(store_factory: StoreFactory) -> Site:
     clock = ShiftedClock()
     made = Site(store_factory(clock=clock), clock)
     made.settle_s = PATIENCE_S
@@ -35,7 +34,7 @@ def site(store_factory: StoreFactory) -> Iterator[Site]:
     made.land("adt", admission("Q2", HERS_TOO, 1))
     made.land("adt", admission("Q3", TWIN, 2))
     made.apply()
-    yield made
+    return made
 
 
 def rows(page: str) -> list[str]:
