@@ -38,6 +38,7 @@ from chartloom.formats.fhir.consents import (
     data_conditions,
     items,
     obj,
+    too_many,
 )
 from chartloom.guard.withholding import effect_on_cell
 
@@ -146,6 +147,8 @@ def _read(consent: FhirJson, asker: _Asker, patients: tuple[str, ...]) -> Withho
         if "modifierExtension" in consent:
             return Withholding(patients, DENY, (_DENIED,))
         root = consent.get("provision")
+        if too_many(root):
+            raise ConsentUnreadable
         rule = None if root is None else _rule(obj(root), asker, 0)
     except ConsentUnreadable:
         return Withholding(patients, DENY, (_DENIED,))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +20,7 @@ from chartloom.chart.times import to_us
 from chartloom.domain.labels import PERSON_MASK, labels_of
 from chartloom.domain.resource import FhirJson
 from chartloom.domain.withholding import DENY, NONE, OPEN, PERMIT, Rule, Withholding
+from chartloom.formats.fhir.codings import BY_PREFIX, may_name, normal
 
 _NORMAL: Final = ""
 _FOREVER_US: Final = 2**62
@@ -37,8 +39,6 @@ _WHAT: Final[dict[str, str]] = {
     **dict.fromkeys(("DocumentReference", "Composition"), "type"),
     "Immunization": "vaccineCode",
 }  # fmt: skip
-#: Classifications in which a code stands for all that begin with it.
-_BY_PREFIX: Final = ("icd-10", "icd10", "I10", "icd-9", "I9")
 
 
 class _Meets(IntEnum):
@@ -121,23 +121,58 @@ def _types(rule: Rule, thing: _Thing) -> _Meets:
 def _codes(rule: Rule, thing: _Thing) -> _Meets:
     if rule.codes is None:
         return _Meets.YES
-    name = _WHAT.get(thing.resource["resourceType"], "")
+    said = _said(rule.codes)
+    kind = thing.resource["resourceType"]
+    name = _WHAT.get(kind, "")
     own = set(_codings(thing.resource.get(name)))
-    if own.intersection(rule.codes):
+    if own & said.codes:
         return _Meets.YES
-    if any(_like(said, found) for said in rule.codes for found in thing.codings):
+    if any(_like(said, *found) for found in thing.codings):
         return _Meets.MAYBE
-    return _Meets.MAYBE if name and not own else _Meets.NO  # in words only
+    if not name:
+        return _Meets.NO
+    families = {of for of, _ in own}
+    if not families or not said.families:
+        return _Meets.NO if families else _Meets.MAYBE  # in words only
+    # In another system's words, nobody can say whether it is the same.
+    strange = any(of not in families and may_name(of, kind) for of in said.families)
+    return _Meets.MAYBE if strange else _Meets.NO
 
 
-def _like(said: tuple[str, str], found: tuple[str, str]) -> bool:
+class _Said(msgspec.Struct, frozen=True):
+    """Codes of a rule, to be found quickly. families: of those that come with a system; begins:
+    codes that are broader than one that was said; bare: codes alone, by those with no system."""
+
+    codes: frozenset[tuple[str, str]]
+    families: frozenset[str]
+    begins: frozenset[tuple[str, str]]
+    bare: frozenset[str]
+    all: frozenset[str]
+
+
+@lru_cache(256)
+def _said(codes: tuple[tuple[str, str], ...]) -> _Said:
+    found = frozenset(normal(*coding) for coding in codes)
+    return _Said(
+        found,
+        frozenset(of for of, _ in found if of),
+        frozenset(
+            (of, code[:n]) for of, code in found if of in BY_PREFIX for n in range(3, len(code))
+        ),
+        frozenset(code for of, code in found if not of),
+        frozenset(code for _, code in found),
+    )
+
+
+def _like(said: _Said, of: str, code: str) -> bool:
     """Whether a code in a resource may be one that was said."""
-    if said[0] and found[0] and said[0] != found[0]:
-        return False
-    if said[1].casefold() == found[1].casefold():
+    if (of, code) in said.codes or (of, code) in said.begins or code in said.bare:
         return True
-    system = said[0] or found[0]
-    return any(word in system for word in _BY_PREFIX) and found[1].startswith(said[1])
+    if not of:
+        return code in said.all
+    if of not in BY_PREFIX:
+        return False
+    return any((of, code[:n]) in said.codes or code[:n] in said.bare for n in range(1, len(code)))
 
 
 def _data(rule: Rule, thing: _Thing) -> _Meets:
@@ -203,11 +238,11 @@ def _thing(resource: FhirJson) -> _Thing:
 
 
 def _codings(value: Any) -> Iterator[tuple[str, str]]:
-    """All codings in a value, as (system, code)."""
+    """All codings in a value, as they are compared."""
     if isinstance(value, dict):
         system, code = value.get("system", ""), value.get("code")
         if isinstance(code, str) and isinstance(system, str):
-            yield system, code
+            yield normal(system, code)
         for name, child in value.items():
             if name != "meta":
                 yield from _codings(child)

@@ -98,7 +98,7 @@ def test_codes() -> None:
     assert not hidden(hiv, lab())
     assert hidden(hiv, thing("Condition", code={"coding": [{"system": ICD, "code": "B20"}]}))
     assert hidden(hiv, thing("Condition", code={"coding": [{"system": ICD, "code": "B20.1"}]}))
-    assert not hidden(hiv, lab("75622-1", "urn:id:LAB")), "another system's"
+    assert hidden(hiv, lab("75622-1", "urn:id:LAB")), "another system's: nobody can tell"
     assert hidden(hiv, lab("75622-1", ""))
     because = {"reasonCode": [{"coding": [{"system": ICD, "code": "B20"}]}]}
     request = {"coding": [{"system": LOINC, "code": "718-7"}]}

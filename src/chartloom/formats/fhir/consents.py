@@ -15,6 +15,7 @@ import msgspec
 
 from chartloom.domain.labels import Label
 from chartloom.domain.resource import FhirJson
+from chartloom.formats.fhir.codings import known
 from chartloom.formats.fhir.invariants import moment
 from chartloom.formats.fhir.validation import is_resource_type
 
@@ -54,8 +55,6 @@ _KNOWN: Final = frozenset({
     "id", "type", "period", "actor", "action", "securityLabel", "purpose", "class", "code",
     "data", "dataPeriod", "provision",
 })  # fmt: skip
-#: Conditions that pick single things out of the chart.
-FINE: Final = frozenset({"class", "code", "data", "dataPeriod"})
 _CLASS_SYSTEMS: Final = frozenset({
     "", "http://hl7.org/fhir/resource-types", "http://hl7.org/fhir/ValueSet/resource-types",
     "http://terminology.hl7.org/CodeSystem/fhir-types",
@@ -68,6 +67,8 @@ _INSEPARABLE: Final = frozenset({
 #: it; what it refers to itself ("related") cannot be told from another resource.
 _MEANINGS: Final = frozenset({"instance", "dependents", "authoredby"})
 DEPTH_MAX: Final = 16
+#: Every resource is judged by all of them.
+PROVISIONS_MAX: Final = 500
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _EARLIEST, _LATEST = -(2**62), 2**62
 #: A date has no zone: for a day around its bounds it is not certain.
@@ -208,6 +209,8 @@ def doubts_of(consent: FhirJson) -> list[str]:
         found.append("/modifierExtension")
     if "provision" in consent:
         try:
+            if too_many(consent["provision"]):
+                return [*found, "/provision"]
             found += _doubts(obj(consent["provision"]), "/provision", 0)
         except ConsentUnreadable:
             found.append("/provision")
@@ -233,6 +236,28 @@ def _doubts(node: FhirJson, at: str, depth: int) -> Iterator[str]:
         yield f"{at}/action"
     for n, inner in enumerate(items(node, "provision")):
         yield from _doubts(obj(inner), f"{at}/provision/{n}", depth + 1)
+    if node.get("type") != "permit" and any(not known(system) for system in _systems(node)):
+        yield f"{at}/code"  # what it denies is looked for in all that says what it is otherwise
+
+
+def _systems(node: FhirJson) -> Iterator[str]:
+    said = data_conditions(node).codes
+    return (system for system, _ in said or () if system)
+
+
+def too_many(root: Any) -> bool:
+    """Whether a Consent has more provisions, or more codes, than are judged."""
+    left, waiting = PROVISIONS_MAX, [root]
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, dict):
+            continue
+        within, codes = node.get("provision"), node.get("code")
+        waiting += within if isinstance(within, list) else ()
+        left -= 1 + (len(codes) if isinstance(codes, list) else 0)
+        if left < 0:
+            return True
+    return False
 
 
 def _bounds_said(period: Any) -> list[Any]:

@@ -13,6 +13,7 @@ import msgspec
 
 from chartloom.domain.labels import Label
 from chartloom.domain.resource import FhirJson
+from chartloom.formats.fhir.codings import canonical
 from chartloom.normalize.sensitivity.labeller import (
     FLAG_URLS,
     LEVEL_URLS,
@@ -22,7 +23,6 @@ from chartloom.normalize.sensitivity.labeller import (
     Labeller,
     elements_of,
 )
-from chartloom.normalize.sensitivity.patterns import canonical
 from chartloom.normalize.sensitivity.read_rules import TEXT, dotless
 
 #: The rule behind a flag of the sender, and behind one of its codes that no row knows.

@@ -15,7 +15,8 @@ from typing import Any, Final
 from chartloom.domain.labels import SYSTEM, Label, security
 from chartloom.domain.resource import FhirJson
 from chartloom.formats.fhir import KEPT
-from chartloom.normalize.sensitivity.patterns import WORD, canonical, one_of
+from chartloom.formats.fhir.codings import canonical
+from chartloom.normalize.sensitivity.patterns import WORD, one_of
 from chartloom.normalize.sensitivity.read_rules import (
     TEXT,
     Rule,

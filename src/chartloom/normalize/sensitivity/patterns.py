@@ -18,7 +18,8 @@ class BadPattern(ValueError):
 def code_regex(pattern: str, *, dotless: bool) -> str:
     """A regular expression that a whole (upper-case) code must match.
 
-    dotless: dots are taken out of the pattern, as :func:`canonical` takes them out of codes.
+    dotless: dots are taken out of the pattern, as ``canonical``
+    (:mod:`chartloom.formats.fhir.codings`) takes them out of codes.
     """
     if ".." in pattern:
         return _range_regex(pattern)
@@ -80,9 +81,3 @@ def one_of(regexes: Iterable[str]) -> re.Pattern[str] | None:
     """All of them as one; ``None`` if there are none."""
     joined = "|".join(f"(?:{r})" for r in regexes)
     return re.compile(joined) if joined else None
-
-
-def canonical(code: str, *, dotless: bool) -> str:
-    """A code as patterns expect it: upper case, trimmed, without the dots of ICD."""
-    code = code.strip().upper()
-    return code.replace(".", "") if dotless else code
