@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.support.asking import asking
 from tests.support.clock import FakeClock
 from tests.support.memory_audit import MemoryAudit
 from tests.support.memory_doors import MemoryGlass, MemoryUses
@@ -187,14 +188,14 @@ def test_a_consent_too_deep_to_be_read_withholds_everything() -> None:
     provision: dict[str, object] = {"type": "permit"}
     for _ in range(40):
         provision = {"type": "permit", "provision": [provision]}
-    said = consent_facts([_consent(provision)], frozenset({"dr"}), TREAT, NOW_US)
+    said = consent_facts([_consent(provision)], asking("dr"), TREAT, NOW_US)
     assert "*" in said.denied
 
 
 @pytest.mark.parametrize("code", ["http://x/Type", "observation", "Obs1", "9"])
 def test_a_class_that_is_no_type_of_resource_withholds_everything(code: str) -> None:
     provision = {"type": "deny", "class": [{"code": code}]}
-    said = consent_facts([_consent(provision)], frozenset({"dr"}), TREAT, NOW_US)
+    said = consent_facts([_consent(provision)], asking("dr"), TREAT, NOW_US)
     assert "*" in said.denied
     assert said.withheld == ()
 
@@ -202,5 +203,5 @@ def test_a_class_that_is_no_type_of_resource_withholds_everything(code: str) -> 
 @pytest.mark.parametrize("code", [7, ["Observation"], {"x": 1}, True])
 def test_a_code_that_is_no_text_withholds_everything(code: object) -> None:
     provision = {"type": "deny", "class": [{"code": code}]}
-    said = consent_facts([_consent(provision)], frozenset({"dr"}), TREAT, NOW_US)
+    said = consent_facts([_consent(provision)], asking("dr"), TREAT, NOW_US)
     assert "*" in said.denied

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
+from tests.support.asking import asking
 from tests.support.site import Site
 
 from chartloom.domain.grant import Purpose
@@ -25,7 +26,7 @@ def said(
     consent = {"status": "active", "provision": provision}
     if rule:
         consent["policyRule"] = {"coding": [{"code": rule}]}
-    facts = consent_facts([consent], frozenset({who}), Purpose.TREATMENT, now_us, patients)
+    facts = consent_facts([consent], asking(who), Purpose.TREATMENT, now_us, patients)
     return facts.withheld
 
 

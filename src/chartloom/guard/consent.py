@@ -32,7 +32,9 @@ from chartloom.formats.fhir.consents import (
     OUR_PURPOSES,
     SEEING,
     STAFF_ACTORS,
+    BaseRule,
     ConsentUnreadable,
+    base_rule,
     code,
     codes_of,
     data_conditions,
@@ -77,25 +79,39 @@ _DAY_US: Final = 86_400_000_000
 _DENIED: Final = Rule(DENY)
 
 
+class Asking(msgspec.Struct, frozen=True):
+    """Who asks, as directories and Consents name people and houses.
+
+    ids: of the practitioner records and departments of the asker, and of what these are part of.
+    perhaps: of records that may be the same person's. told: types of which it is known who of them
+    the asker is. known: ids that the directory has; of any other nobody can say that it is somebody
+    else.
+    """
+
+    ids: frozenset[str] = frozenset()
+    perhaps: frozenset[str] = frozenset()
+    told: frozenset[str] = frozenset()
+    known: frozenset[str] = frozenset()
+
+
 class _Asker(msgspec.Struct, frozen=True):
-    ids: frozenset[str]
+    who: Asking
     purpose: Purpose
     now_us: int
 
 
 def consent_facts(
     consents: Iterable[FhirJson],
-    asker_ids: frozenset[str],
+    who: Asking,
     purpose: Purpose,
     now_us: int,
     source_patients: Sequence[str] = (),
 ) -> ConsentFacts:
     """What the patient's Consents mean for one who asks.
 
-    asker_ids: ids of the practitioner records and departments of the asker. now_us: UTC.
-    source_patients: whose data the Consents are about.
+    now_us: UTC. source_patients: whose data the Consents are about.
     """
-    asker = _Asker(asker_ids, purpose, now_us)
+    asker = _Asker(who, purpose, now_us)
     denied, permitted, withheld = set[str](), set[str](), list[Withholding]()
     for consent in consents:
         found = _read(consent, asker, tuple(source_patients))
@@ -165,12 +181,8 @@ def _in_scope(consent: FhirJson, asker: _Asker) -> bool:
 
 
 def _base(consent: FhirJson) -> str:
-    rule = codes_of([consent["policyRule"]]) if "policyRule" in consent else set()
-    if rule & {"OPTOUT", "OPTOUTE"}:
-        return DENY
-    if rule & {"OPTIN", "OPTINR"}:
-        return OPEN
-    return NONE
+    rule, _ = base_rule(consent)
+    return {BaseRule.OPT_OUT: DENY, BaseRule.OPT_IN: OPEN}.get(rule, NONE)
 
 
 def _rule(node: FhirJson, asker: _Asker, depth: int) -> Rule | None:
@@ -210,7 +222,7 @@ def _match(node: FhirJson, asker: _Asker) -> _Match:
     """Whether a provision is about this question."""
     return min(
         _period(node, asker.now_us),
-        _actors(node, asker.ids),
+        _actors(node, asker.who),
         _purposes(node, asker.purpose),
         _actions(node),
     )
@@ -241,22 +253,25 @@ def _days(date: str) -> int:
     return {4: 367, 7: 32, 10: 2}.get(len(date), 0)
 
 
-def _actors(node: FhirJson, ids: frozenset[str]) -> _Match:
+def _actors(node: FhirJson, who: Asking) -> _Match:
     if "actor" not in node:
         return _Match.YES
-    return max((_actor(obj(a), ids) for a in items(node, "actor")), default=_Match.MAYBE)
+    return max((_actor(obj(a), who) for a in items(node, "actor")), default=_Match.MAYBE)
 
 
-def _actor(actor: FhirJson, ids: frozenset[str]) -> _Match:
+def _actor(actor: FhirJson, who: Asking) -> _Match:
+    """Whether the asker is meant. That somebody else is, is said only where it is known who the
+    asker is, and who that is."""
     reference = obj(actor.get("reference", {})).get("reference")
     if not isinstance(reference, str) or "/" not in reference:
         return _Match.MAYBE
     kind, id = reference.split("/")[-2:]
-    if id in ids and kind in STAFF_ACTORS:
-        return _Match.YES
-    if kind in OTHER_ACTORS or (kind in STAFF_ACTORS - {"CareTeam"} and "://" not in reference):
+    if kind in OTHER_ACTORS:
         return _Match.NO
-    return _Match.MAYBE
+    if kind in STAFF_ACTORS and id in who.ids:
+        return _Match.YES
+    sure = kind in who.told and id in who.known and id not in who.perhaps
+    return _Match.NO if sure and "://" not in reference else _Match.MAYBE
 
 
 def _purposes(node: FhirJson, purpose: Purpose) -> _Match:

@@ -21,7 +21,8 @@ from chartloom.domain.labels import labels_of
 from chartloom.domain.ports import AccessFacts, Clock, GlassRecords
 from chartloom.domain.resource import FhirJson
 from chartloom.domain.withholding import Withholding
-from chartloom.guard.consent import consent_facts, while_anew
+from chartloom.guard.consent import Asking, consent_facts, while_anew
+from chartloom.guard.named import asking_of
 from chartloom.guard.policy import PersonFacts, Windows, counts, relations_now
 from chartloom.guard.staff import Principal, resolve
 
@@ -58,13 +59,14 @@ class Who(msgspec.Struct, frozen=True):
     """A principal with what stands for it in the store.
 
     actor: how grants and the record name it. patients: own source patients. directory_size: of the
-    directory in which it was looked up.
+    directory in which it was looked up. asking: as Consents may name it.
     """
 
     principal: Principal
     actor: str
     patients: frozenset[str]
     directory_size: int = 0
+    asking: Asking = Asking()
 
 
 def actor_of(principal: Principal) -> str:
@@ -118,16 +120,18 @@ class Gatherer:
         if known is not None and 0 <= now_us - known[0] < WHO_S * 1e6:
             return known[1]
         grant = self.grant()
-        resolved = principal
+        resolved, asking = principal, Asking()
         size = self.facts.directory_size(grant)
         if principal.practitioners or principal.departments:
-            resolved = resolve(principal, self.facts.directory(grant))
+            directory = self.facts.directory(grant)
+            resolved = resolve(principal, directory)
+            asking = asking_of(resolved, directory)
         own: frozenset[str] = frozenset()
         if principal.own_patients:
             # Authorities stand in the chart as senders wrote them, or as the mapping names them.
             spelt = {s for n in principal.own_patients for s in (n, f"urn:id:{n}")}
             own = self.facts.holders(grant, sorted(spelt))
-        who = Who(resolved, actor_of(principal), own, size)
+        who = Who(resolved, actor_of(principal), own, size, asking)
         with self._lock:
             if len(self._who) >= _REMEMBERED_MAX:
                 self._who.clear()
@@ -185,18 +189,17 @@ class Gatherer:
             of.setdefault(_subject(consent.resource), []).append(consent)
         if not of:
             return list(persons)
-        ids = who.principal.practitioners | who.principal.departments
         now_us = self._clock.now_us()
         answers = []
         for person in persons:
             # One that names nobody is believed to be about whoever it came with.
             consents = [c for p in (*person.source_patients, "") for c in of.get(p, ())]
             said = consent_facts(
-                [c.resource for c in consents], ids, purpose, now_us, person.source_patients
+                [c.resource for c in consents], who.asking, purpose, now_us, person.source_patients
             )
             if any(c.anew for c in consents):
                 opening = [c.resource for c in consents if c.opens]
-                said = while_anew(said, consent_facts(opening, ids, purpose, now_us))
+                said = while_anew(said, consent_facts(opening, who.asking, purpose, now_us))
             answers.append(
                 msgspec.structs.replace(
                     person,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from tests.support.asking import asking
 from tests.unit.guard.test_withholding import NOW, consent, deny
 
 from chartloom.domain.chart import PlacedState, Section
@@ -23,7 +24,7 @@ def coded(id: str, code: str, kind: str = "Condition", patient: str = "p") -> Re
 
 def withheld(root: Any, *chart: ResourceState) -> Withheld:
     """Of patient ``p``, whose chart holds these."""
-    said = consent_facts([consent(root)], frozenset({"me"}), Purpose.TREATMENT, NOW, ("p",))
+    said = consent_facts([consent(root)], asking("me"), Purpose.TREATMENT, NOW, ("p",))
     made = Withheld(NOTHING, said.withheld, NOTHING, NOTHING)
     placed = [PlacedState(s, Section.PROBLEMS, 0, 0, "", False, 0) for s in chart]
     made.__dict__.update(_chart=placed, _anew=False)

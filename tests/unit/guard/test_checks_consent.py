@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.asking import asking
 
 from chartloom.domain.grant import Purpose
 from chartloom.guard.consent import consent_facts
@@ -21,7 +22,7 @@ def _consent(provision: object, **more: Any) -> dict[str, Any]:
 
 
 def withheld(consent: dict[str, Any]) -> frozenset[str]:
-    return consent_facts([consent], frozenset({"dr"}), Purpose.TREATMENT, NOW_US).denied
+    return consent_facts([consent], asking("dr"), Purpose.TREATMENT, NOW_US).denied
 
 
 @pytest.mark.parametrize("part", ["provision", "actor", "purpose", "securityLabel"])

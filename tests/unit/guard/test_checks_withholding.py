@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.asking import asking
 
 from chartloom.domain.grant import Purpose
 from chartloom.formats.fhir.codings import normal
@@ -27,7 +28,7 @@ ICD = "http://hl7.org/fhir/sid/icd-10"
 
 def denied(root: dict[str, Any]) -> frozenset[str]:
     consent = {"resourceType": "Consent", "status": "active", "provision": root}
-    return consent_facts([consent], frozenset({"me"}), Purpose.TREATMENT, NOW_US, ("p",)).denied
+    return consent_facts([consent], asking("me"), Purpose.TREATMENT, NOW_US, ("p",)).denied
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -125,5 +126,5 @@ def test_nor_is_one_further_inside(odd: Any) -> None:
 
 def _rule_of(**root: Any) -> Any:
     consent = {"resourceType": "Consent", "status": "active", "provision": {"type": "deny", **root}}
-    said = consent_facts([consent], frozenset({"me"}), Purpose.TREATMENT, NOW_US, ("p",))
+    said = consent_facts([consent], asking("me"), Purpose.TREATMENT, NOW_US, ("p",))
     return said.withheld[0].rules[0]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.asking import asking
 
 from chartloom.chart.times import to_us
 from chartloom.domain.grant import Purpose
@@ -35,7 +36,7 @@ def actor(reference: str) -> list[dict[str, Any]]:
 
 
 def facts(*consents: Any, who: str = "me ward", purpose: Purpose = TREAT) -> ConsentFacts:
-    return consent_facts(consents, frozenset(who.split()), purpose, NOW)
+    return consent_facts(consents, asking(*who.split()), purpose, NOW)
 
 
 def denied(*consents: Any, **asker: Any) -> set[str]:

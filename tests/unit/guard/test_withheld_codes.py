@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.asking import asking
 
 from chartloom.chart.times import to_us
 from chartloom.domain.grant import Purpose
@@ -29,9 +30,7 @@ def _deny(system: str, code: str) -> dict[str, Any]:
 
 
 def _hidden(provision: dict[str, Any], kind: str, element: str, system: str, code: str) -> bool:
-    said = consent_facts(
-        [_consent(provision)], frozenset({"me"}), Purpose.TREATMENT, NOW_US, ("p",)
-    )
+    said = consent_facts([_consent(provision)], asking("me"), Purpose.TREATMENT, NOW_US, ("p",))
     thing = {
         "resourceType": kind,
         "id": "1",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.asking import asking
 
 from chartloom.chart.times import to_us
 from chartloom.domain.grant import Purpose
@@ -53,7 +54,7 @@ def consent(root: Any, rule: str = "") -> dict[str, Any]:
 def hidden(
     root: Any, resource: dict[str, Any], *labels: Label, rule: str = "", who: str = "me"
 ) -> bool:
-    said = consent_facts([consent(root, rule)], frozenset({who}), Purpose.TREATMENT, NOW, ("p",))
+    said = consent_facts([consent(root, rule)], asking(who), Purpose.TREATMENT, NOW, ("p",))
     if "*" in said.denied or said.denied & {label.value for label in labels}:
         return True
     mask = sum(BIT[label] for label in labels)
@@ -195,7 +196,7 @@ def test_a_condition_that_is_not_understood_withholds_what_the_others_name() -> 
 def test_a_permit_by_class_opens_no_label() -> None:
     said = consent_facts(
         [consent(permit(types="Observation", labels="HIV"))],
-        frozenset(),
+        asking(),
         Purpose.TREATMENT,
         NOW,
         ("p",),
@@ -218,7 +219,7 @@ def test_labels_of_the_person_stay_closed_beside_what_is_open_by_class() -> None
 
 def test_who_somebody_is() -> None:
     def said(root: Any) -> bool:
-        found = consent_facts([consent(root)], frozenset(), Purpose.TREATMENT, NOW, ("p", "q"))
+        found = consent_facts([consent(root)], asking(), Purpose.TREATMENT, NOW, ("p", "q"))
         return hides_patient(found.withheld, ("q",))
 
     assert said(deny(permit(types="Observation")))

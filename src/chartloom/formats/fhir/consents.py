@@ -6,9 +6,11 @@ withholds the more, and whoever opens opens nothing. (FHIR R4, 6.2, ``Consent.pr
 
 from __future__ import annotations
 
+import re
 from calendar import monthrange
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
@@ -49,6 +51,20 @@ OUR_PURPOSES: Final = frozenset({
 })  # fmt: skip
 SEEING: Final = frozenset({"access", "use", "disclose"})
 NOT_SEEING: Final = frozenset({"collect", "correct"})
+_WORDS: Final = ("text", "display", "code")
+_OPTS_OUT: Final = re.compile(
+    r"opt(?:s|ed)?[\s_-]*out|\bden(?:y|ies|ied)\b|\brefus|\bwithh[oe]ld|\bdo(?:es)? not share",
+    re.IGNORECASE,
+)
+#: Codes that name the law or the form of a Consent (consentpolicycodes), and say nothing of what is
+#: open by default.
+_POLICIES: Final = frozenset({
+    "CRIC", "ILLINOIS-MINOR-PROCEDURE", "HIPAA-AUTH", "HIPAA-NPP", "HIPAA-RESTRICTIONS",
+    "HIPAA-RESEARCH", "HIPAA-SELF-PAY", "MDHHS-5515", "NYSSIPP", "VA-10-0484", "VA-10-0485",
+    "VA-10-5345", "VA-10-5345A", "VA-10-5345A-MHV", "VA-10-10116", "VA-21-4142", "SSA-827",
+    "DCH-3927", "SQUAXIN", "NL-LSP", "AT-ELGA", "NIH-HIPAA", "NCI", "NIH-GRDR", "NIH-527",
+    "GA4GH",
+})  # fmt: skip
 STAFF_ACTORS: Final = frozenset({"Practitioner", "Organization", "Location", "CareTeam"})
 OTHER_ACTORS: Final = frozenset({"Patient", "RelatedPerson", "Device"})
 _KNOWN: Final = frozenset({
@@ -202,9 +218,41 @@ def _us(when: datetime) -> int:
 # What cannot be interpreted, for who sent it
 
 
+class BaseRule(StrEnum):
+    """What a Consent says of all that its provisions do not speak of."""
+
+    NONE = "none"
+    OPT_IN = "opt-in"
+    OPT_OUT = "opt-out"
+
+
+def base_rule(consent: FhirJson) -> tuple[BaseRule, bool]:
+    """``policyRule``, and whether it is understood.
+
+    By code (v3-ActCode), however it is written and in whatever system; what says in other words
+    that somebody opts out is believed, what says so of opting in is not.
+    """
+    rule = obj(consent.get("policyRule", {}))
+    codings = [obj(c) for c in items(rule, "coding")]
+    codes = {str(c.get("code", "")).upper() for c in codings if "code" in c}
+    if codes & {"OPTOUT", "OPTOUTE"}:
+        return BaseRule.OPT_OUT, True
+    told = " ".join(str(x) for c in (rule, *codings) for x in map(c.get, _WORDS) if x)
+    if _OPTS_OUT.search(told):
+        return BaseRule.OPT_OUT, False
+    if codes & {"OPTIN", "OPTINR"}:
+        return BaseRule.OPT_IN, True
+    return BaseRule.NONE, codes <= _POLICIES
+
+
 def doubts_of(consent: FhirJson) -> list[str]:
-    """JSON pointers of what in a Consent's provisions is not understood here."""
+    """JSON pointers of what in a Consent is not understood here."""
     found: list[str] = []
+    try:
+        if not base_rule(consent)[1]:
+            found.append("/policyRule")
+    except ConsentUnreadable:
+        found.append("/policyRule")
     if "modifierExtension" in consent:
         found.append("/modifierExtension")
     if "provision" in consent:
