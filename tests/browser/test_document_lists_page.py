@@ -86,3 +86,26 @@ def test_what_documents_list(chromium: Browser, site: Site) -> None:
         page.locator(".facts-of a[data-evidence]").first.click()
         page.locator("dialog#dialog-panel mark").first.wait_for()
         context.close()
+
+
+def test_a_line_with_a_document_behind_it_is_decided_about(chromium: Browser, site: Site) -> None:
+    """Whatever a line is made from, a decision about it counts, and the page says no sooner so."""
+    (hit,) = site.store.recent_persons(site.grant(), 2)
+    with serving(site.app()) as address:
+        context = open_page(chromium, site, address)
+        page = context.new_page()
+        for kind, key, word in (
+            ("medications", "s", "Stopped"), ("allergies", "r", "Refuted"),
+            ("problems", "r", "Refuted"),
+        ):  # fmt: skip
+            page.goto(f"{address}/chart/{hit.person_id}/{kind}?show=all")
+            page.keyboard.press("j")
+            expect(page.locator("[data-line] .row-link").first).to_be_focused()
+            with page.expect_navigation():
+                page.keyboard.press(key)
+            expect(page.get_by_role("alert")).to_contain_text("does not count yet")
+            assert site.apply() == 1
+            page.reload()
+            expect(page.get_by_role("status")).to_contain_text("by you, just now")
+            expect(page.locator(".status", has_text=word).first).to_be_visible()
+        context.close()

@@ -90,6 +90,7 @@ def test_a_decision_by_one_key_and_its_undo_by_another(
     with page.expect_navigation():
         page.keyboard.press("r")
     assert text not in page.url
+    expect(page.get_by_role("alert")).to_contain_text("does not count yet")
     assert site.apply() == 1
     page.reload()
     assert _status(page, text) == "Refuted"

@@ -48,5 +48,25 @@ STATUSES: Final[dict[str, dict[str, str]]] = {
         "entered-in-error": "entered-in-error",
     },
 }
+#: Types of the resources that may stand behind a line of any list: whatever lists are made from.
+EVIDENCE: Final = frozenset(
+    (
+        "AllergyIntolerance",
+        "ChargeItem",
+        "Composition",
+        "Condition",
+        "DiagnosticReport",
+        "DocumentReference",
+        "Encounter",
+        "Immunization",
+        "MedicationAdministration",
+        "MedicationDispense",
+        "MedicationRequest",
+        "MedicationStatement",
+        "Observation",
+        "Procedure",
+        "ServiceRequest",
+    )
+)
 #: Takes the last decision about a line back.
 WITHDRAWN: Final = "withdrawn"

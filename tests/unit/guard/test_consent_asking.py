@@ -44,7 +44,7 @@ DIRECTORY = [
 def principal(practitioners: str = "", departments: str = "") -> Principal:
     return Principal(
         "ada",
-        roles=frozenset({Role.PHYSICIAN}),
+        roles=frozenset({Role.CLINICIAN}),
         practitioners=frozenset(practitioners.split()),
         departments=frozenset(departments.split()),
     )

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from chartloom.domain.decisions import CODES, CONTENT, FLAG, LINE, STATUSES, WITHDRAWN
+from chartloom.domain.decisions import CODES, CONTENT, EVIDENCE, FLAG, LINE, STATUSES, WITHDRAWN
 from chartloom.domain.identity import STEWARD_FEED
 from chartloom.domain.ids import make_id
 from chartloom.domain.issues import Issue
@@ -37,19 +37,6 @@ _WORDS_FIRST: Final = (
 )  # fmt: skip
 _KEY_MAX: Final = 300
 _KIND_OF: Final = {code: kind for kind, code in CODES.items()}
-_TYPES: Final = {
-    "medications": frozenset(
-        ("MedicationRequest", "MedicationStatement", "MedicationDispense",
-         "MedicationAdministration")
-    ),
-    "allergies": frozenset(
-        ("AllergyIntolerance", "Observation", "MedicationDispense", "MedicationAdministration")
-    ),
-    "problems": frozenset(
-        ("Condition", "Observation", "ChargeItem", "MedicationRequest", "MedicationStatement",
-         "MedicationDispense", "MedicationAdministration")
-    ),
-}  # fmt: skip
 
 
 def decision(
@@ -134,7 +121,7 @@ def read_list(resource: FhirJson, at: Reading) -> Said | Issue:
         return malformed("/entry", "not one decision")
     if resource.get("status") != ("retired" if said == WITHDRAWN else "current"):
         return malformed("/status", "not what is said")
-    if not _items_fit(kind, entries):
+    if not _items_fit(entries):
         return malformed("/entry", "items that do not belong in this list")
     labels = _labels(resource.get("meta", {}).get("security", ()))
     if labels is None:
@@ -159,11 +146,11 @@ def _line(resource: FhirJson) -> str:
     return key if isinstance(key, str) and 0 < len(key) <= _KEY_MAX else ""
 
 
-def _items_fit(kind: str, entries: Sequence[FhirJson]) -> bool:
+def _items_fit(entries: Sequence[FhirJson]) -> bool:
     if not 0 < len(entries) <= ITEMS_MAX:
         return False
     references = [entry["item"].get("reference", "") for entry in entries]
-    return all(not r or r.partition("/")[0] in _TYPES[kind] for r in references)
+    return all(not r or r.partition("/")[0] in EVIDENCE for r in references)
 
 
 def _labels(codings: Iterable[FhirJson]) -> int | None:

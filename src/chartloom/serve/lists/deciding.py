@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -41,7 +43,8 @@ def decide(console: Console, request: Request, kind: ListKind) -> Response:
         lists = read_lists(grant, console, hit, chart, [kind])
     line = next((x for x in lists.of[kind].lines if x.key == key), None)
     known = next((d for d in lists.decisions if d.kind is kind and d.key == key), None)
-    if log is None or line is None or not (said in STATUSES[kind] or (said == WITHDRAWN and known)):
+    taken_back = said == WITHDRAWN and known is not None and bool(known.said)
+    if log is None or line is None or not (said in STATUSES[kind] or taken_back):
         raise denied(console, request, need)
     home = f"/chart/{hit.person_id}/{kind.value}"
     if said != WITHDRAWN and first(form, "seen", 64) != seen_of(line, visitor.csrf):
@@ -60,7 +63,7 @@ def decide(console: Console, request: Request, kind: ListKind) -> Response:
     )  # fmt: skip
     (receipt,) = log.land([arrival(body, patient, now_us)])
     _settle(grant, console, id, receipt.position)
-    told = {"line": key, "text": line.text, "said": said}
+    told = {"line": key, "text": line.text, "said": said, "position": str(receipt.position)}
     handle = console.handles.hide(told, done_purpose(request))
     show = first(form, "show", 10)
     query = f"show={show}&" if show in ("check", "all") else ""
@@ -86,11 +89,17 @@ def _labels(line: Line, chart: ChartSummary, known: Decision | None) -> int:
     return found
 
 
+def counts(decisions: Sequence[Decision], kind: ListKind, key: str, said: str) -> bool:
+    """Whether the last word about a line is this one: landed is not applied."""
+    held = [d.said for d in decisions if d.kind is kind and d.key == key and d.said]
+    return said in held if said != WITHDRAWN else not held
+
+
 def _settle(grant: Grant, console: Console, id: str, position: int) -> None:
     """Waits until the decision counts."""
 
-    def counts() -> bool:
+    def there() -> bool:
         state = console.store.states(grant, [id]).get(id)
         return state is not None and any(s.position >= position for s in state.stamps.values())
 
-    settle(counts, console.doors.lists.settle_s)
+    settle(there, console.doors.lists.settle_s)

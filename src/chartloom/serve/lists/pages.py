@@ -17,7 +17,7 @@ from chartloom.guard.permit import Permit
 from chartloom.serve import chart_pages, needs
 from chartloom.serve.console import Console, visitor_of
 from chartloom.serve.lists import result_rows
-from chartloom.serve.lists.deciding import decide, done_purpose
+from chartloom.serve.lists.deciding import counts, decide, done_purpose
 from chartloom.serve.lists.reading import read_lists
 from chartloom.serve.lists.shown import SAID_WORDS, ShownList, shown
 from chartloom.serve.wholeness import heard_of, marked, told
@@ -108,12 +108,15 @@ def _page(
     show = request.query_params.get("show", SHOWS[0])
     made = shown(read.lists.of[kind], console.feeds, visitor_of(request).csrf)
     handle = request.query_params.get("done", "")
-    nothing = dict.fromkeys(("changed", "line", "text", "said"), "")
+    nothing = dict.fromkeys(("changed", "line", "text", "said", "position"), "")
     done = nothing | console.handles.reveal(handle, done_purpose(request))
+    waits = bool(done["said"]) and not counts(
+        read.lists.decisions, kind, done["line"], done["said"]
+    )
     return chart_pages.page_of(
         console, request, "list.html", read, tab=kind.value, kind=kind.value, made=made,
         show=show if show in SHOWS else SHOWS[0], lines=_chosen(made, show),
-        may_decide=_may_decide(console, request), done=done, said_words=SAID_WORDS,
+        may_decide=_may_decide(console, request), done=done, waits=waits, said_words=SAID_WORDS,
         decisions={d.key: d for d in read.lists.decisions if d.kind is kind},
         title=kind.value.capitalize(),
     )  # fmt: skip
