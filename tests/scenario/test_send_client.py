@@ -252,3 +252,19 @@ def test_reading_files_and_folders(tmp_path: Path) -> None:
         list(read_messages([tmp_path / "missing"]))
     with pytest.raises(LimitExceeded, match="at byte 0"):
         list(read_messages([tmp_path / "b.hl7"], body_bytes_max=50))
+
+
+@pytest.mark.parametrize("name", ["nowhere", "huge.hl7"])
+def test_what_cannot_be_read_ends_the_run_and_is_said(tmp_path: Path, name: str) -> None:
+    (tmp_path / "good.hl7").write_bytes(message("G1"))
+    (tmp_path / "huge.hl7").write_bytes(message("H1") + b"NTE|1||" + b"x" * 5_000)
+
+    async def main() -> SendReport:
+        async with server([mllp_feed()], ListLanding()) as ingest:
+            host, port = ingest.ready()["adt"] or ("", 0)
+            paths = [tmp_path / "good.hl7", tmp_path / name]
+            messages = read_messages(paths, Format.HL7V2, body_bytes_max=1_000)
+            return await asyncio.wait_for(send_mllp(messages, host, port), 20)
+
+    with pytest.raises(ConfigurationError if name == "nowhere" else LimitExceeded):
+        run(main)

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, cast
 
 import msgspec
 
+from chartloom.domain.errors import ChartloomError
 from chartloom.sources.send.report import SendReport
 from chartloom.sources.send.wires import Fate, Garbled, HttpWire, MllpWire, Wire
 
@@ -213,7 +214,12 @@ class _Sender:
         return link.assigned.popleft()
 
     def _pull(self) -> _Item | None:
-        message = next(self._messages, None)
+        try:
+            message = next(self._messages, None)
+        except (ChartloomError, OSError) as e:  # a file that is not there, or holds no message
+            message = None
+            if not self._done.done():
+                self._done.set_exception(e)
         if message is None:
             self._exhausted = True
             return None
@@ -221,7 +227,8 @@ class _Sender:
         return _Item(message, self._pulled_count)
 
     def _end_if_done(self) -> None:
-        if self._exhausted and not any(link.unanswered_count for link in self._links):
+        answered = not any(link.unanswered_count for link in self._links)
+        if self._exhausted and answered and not self._done.done():
             self._done.set_result(None)
 
     def _snapshot(self) -> None:
