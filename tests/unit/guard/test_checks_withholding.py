@@ -98,6 +98,8 @@ def test_a_code_in_words_only_or_of_a_kind_without_any() -> None:
     assert _codes(rule, _thing({"resourceType": "Coverage"})) is _Meets.NO
     other = {"coding": [{"system": "s", "code": "b"}]}
     assert _codes(rule, _thing({"resourceType": "Condition", "code": other})) is _Meets.NO
+    bare = _rule_of(code=[{"coding": [{"code": "a"}]}])
+    assert _codes(bare, _thing({"resourceType": "Condition", "code": other})) is _Meets.NO
 
 
 @pytest.mark.parametrize(
@@ -107,8 +109,10 @@ def test_a_code_in_words_only_or_of_a_kind_without_any() -> None:
         ((ICD, "F20"), (ICD, "F21.0"), False),
         (("", "F20"), ("I10", "F20.0"), True),
         (("http://loinc.org", "718"), ("http://loinc.org", "718-7"), False),
+        (("http://loinc.org", "718-7"), ("http://loinc.org", "718"), False),
         (("s", "a"), ("t", "a"), False),
         (("s", "a"), ("", "A"), True),
+        (("s", "a"), ("", "b"), False),
     ],
 )  # fmt: skip
 def test_codes_are_alike_by_what_they_begin_with_only_where_systems_are_trees(

@@ -144,3 +144,17 @@ def test_load(tmp_path: Any) -> None:
     less = Policies.load(folder)
     assert less.version != BUILTIN.version
     assert not less.decide(ask("clinician", A.FIND_PERSON, BTG)).allowed
+
+
+WHOLE_CONTEXT = """
+@id("whole-context")
+forbid (principal, action == Action::"see_label", resource is Person)
+when { [context].contains(context) && resource.glass };
+"""
+
+
+def test_a_policy_about_labels_may_read_all_there_is() -> None:
+    request = ask("clinician", A.VIEW_CHART, TREAT, person("attending", labels="PSY"))
+    without = BUILTIN.decide(request)
+    decision = Policies({**builtin_texts(), "site.cedar": WHOLE_CONTEXT}).decide(request)
+    assert (decision.allowed, decision.labels) == (True, without.labels)

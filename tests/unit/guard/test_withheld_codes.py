@@ -104,5 +104,8 @@ def test_more_provisions_than_are_judged_close_all() -> None:
     for count, closed in ((PROVISIONS_MAX - 1, False), (PROVISIONS_MAX, True)):
         assert _hidden(wide(count), "Condition", "code", SCT, "1") is closed
         assert doubts_of(_consent(wide(count))) == ["/provision"] * closed
+    within = {"type": "permit", "provision": [{"type": "permit"}]}
+    within["provision"] *= PROVISIONS_MAX  # that deny nothing
+    assert _hidden(within, "Condition", "code", SCT, "1")
     codes = {"type": "deny", "code": _deny(SCT, "1")["code"] * PROVISIONS_MAX}
     assert doubts_of(_consent(codes)) == ["/provision"]
