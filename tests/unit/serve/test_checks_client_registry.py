@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from types import MethodType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -206,6 +206,7 @@ def test_whose_numbers_are_told_is_one_person_and_known_to_be(
         _candidates=lambda *asked: iter(found), domains=NAMED, _need=lambda *asked: None,
         authority=SimpleNamespace(permit=lambda *asked: permit), _whole=None,
     )  # fmt: skip
+    registry._numbered = MethodType(ClientRegistry._numbered, registry)
     asker: Any = SimpleNamespace(principal=None, asking=None)
 
     def ask() -> Any:

@@ -37,6 +37,12 @@ class Door:
     def review(self, grant: Any, pair: Any) -> IdentityReview | None:
         return self.in_queue
 
+    def between(self, grant: Any, pairs: Any) -> dict[Any, list[IdentityReview]]:
+        return {} if self.in_queue is None else {self.in_queue.pair: [self.in_queue]}
+
+    def decisions_between(self, grant: Any, pair: Any) -> list[Any]:
+        return []
+
     def decision(self, grant: Any, pair: Any) -> None:
         return None
 
