@@ -329,7 +329,8 @@ def test_a_data_use_is_approved_by_somebody_else(
     day = datetime.fromtimestamp(house.clock.now_us() / 1e6, UTC) + timedelta(days=30)
     analyst, officer = sign_in("analyst"), sign_in("officer")
     form = {**USE, "until": f"{day:%Y-%m-%d}", "csrf": analyst.csrf("/me")}
-    assert analyst.ask("/uses", "POST", {**form, "fields": "everything"})[0] == 400
+    for none in ("everything", "Nonsense.field", "Patient.name", ""):
+        assert analyst.ask("/uses", "POST", {**form, "fields": none})[0] == 400, none
     assert analyst.ask("/uses", "POST", form)[0] == 303
     found = re.search(r'action="/uses/([0-9a-f]{32})"', analyst.ask("/uses")[2])
     assert found is not None

@@ -16,7 +16,7 @@ from chartloom.domain.access import DataUse, UseState
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Purpose
 from chartloom.guard.audit import Kind, events
-from chartloom.guard.deid import Profile
+from chartloom.guard.deid import Profile, fields_that_may_leave
 from chartloom.guard.facts import actor_of
 from chartloom.guard.policy import Action
 from chartloom.serve import needs
@@ -32,7 +32,6 @@ from chartloom.serve.console import (
 from chartloom.serve.denials import denied
 from chartloom.serve.people import is_our_id
 
-_FIELD = re.compile(r"[A-Z][A-Za-z]{1,40}(\.[a-z][A-Za-z]{0,60}){1,4}")
 _PURPOSES = (Purpose.QUALITY, Purpose.RESEARCH)
 _FIELDS_MAX = 100
 _DAYS_MAX = 731
@@ -83,7 +82,7 @@ def _page(
         request, "uses.html", code, uses=shown, decides=decides, me=me, trouble=trouble,
         kept=kept, asks=console.may(request, Action.REQUEST_DATA_USE, *_PURPOSES),
         use_purposes=_PURPOSES, profiles=PROFILES, k_usual=K_USUAL,
-        over=[u.id for u in shown if u.until_us <= now_us],
+        fields=fields_that_may_leave(), over=[u.id for u in shown if u.until_us <= now_us],
         today=datetime.fromtimestamp(now_us / 1e6, console.zone).date().isoformat(),
     )  # fmt: skip
 
@@ -111,7 +110,7 @@ def _use_of(console: Console, kept: dict[str, str], me: str) -> DataUse | str:
     fields = tuple(dict.fromkeys(re.split(r"[\s,;]+", kept["fields"].strip())))
     if not kept["title"] or not kept["cohort"]:
         return "title" if not kept["title"] else "cohort"
-    if not 0 < len(fields) <= _FIELDS_MAX or not all(map(_FIELD.fullmatch, fields)):
+    if not 0 < len(fields) <= _FIELDS_MAX or not set(fields).issubset(fields_that_may_leave()):
         return "fields"
     now_us = console.clock.now_us()
     try:

@@ -2,12 +2,14 @@
 
 from chartloom.guard.deid.deidentify import Deidentifier, Profile, Project, project_key
 from chartloom.guard.deid.kanonymity import KReport, k_report, quasi_identifiers
+from chartloom.guard.deid.tables import fields_that_may_leave
 
 __all__ = [
     "Deidentifier",
     "KReport",
     "Profile",
     "Project",
+    "fields_that_may_leave",
     "k_report",
     "project_key",
     "quasi_identifiers",

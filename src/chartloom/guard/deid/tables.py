@@ -52,6 +52,13 @@ def elements() -> dict[str, Node]:
 
 
 @cache
+def fields_that_may_leave() -> tuple[str, ...]:
+    """``Type.element`` of all that a data use can name, in order; nothing else ever leaves."""
+    found = {f"{kind}.{name}" for kind, tree in elements().items() for name in tree.inner}
+    return tuple(sorted(found))
+
+
+@cache
 def code_systems() -> dict[str, CodeSystem]:
     """URL -> what its codes must look like."""
     return {
