@@ -43,7 +43,10 @@ def test_it_is_withheld_by_what_it_is_and_by_what_it_was() -> None:
     assert found.left(coded("c9", "secret", patient="another")) is not None
     beside = withheld(SECRET, coded("c1", "secret"), coded("c8", "secret", patient="another"))
     assert beside.gone == {"c1"}
-    beside.__dict__["_anew"] = True
+    closed = withheld(SECRET, coded("c1", "open"), coded("c8", "open", patient="another"))
+    for found in (beside, closed):
+        found.__dict__["_anew"] = True
+    assert closed.gone == {"c1"}, "the other is folded again for another reason"
     assert beside.left(coded("c7", "open")) is None, "nobody knows yet what it is"
     assert beside.left(coded("c9", "open", patient="another")) is not None
 
@@ -72,9 +75,16 @@ def test_of_what_is_not_in_the_chart_its_type_says_whether_it_is_withheld() -> N
     assert left_of(known, "Observation/c2") == ["Observation/c2"], "what it is, is known"
 
 
-def test_nobodys_doctors_are_withheld_with_a_chart() -> None:
-    doctors = withheld(deny(types="Practitioner Location"))
-    assert left_of(doctors, "Practitioner/d", "Location/bed") == ["Practitioner/d", "Location/bed"]
+def test_nobodys_doctors_are_not_withheld_with_a_chart() -> None:
+    """What has no date may be of any: a doctor is of no patient."""
+    late = withheld({"type": "deny", "dataPeriod": {"start": "2020-01-01"}})
+    state = coded("c0", "open")
+    state.resource["onsetDateTime"] = "2010-01-01"
+    away = ("Practitioner/d", "Observation/away", "Location/bed")
+    state.resource["evidence"] = [{"reference": r} for r in away]
+    kept = late.left(state)
+    assert kept is not None
+    assert [e["reference"] for e in kept.resource["evidence"]] == ["Practitioner/d", "Location/bed"]
 
 
 def test_a_message_tells_of_it_in_what_it_says_of_the_patient() -> None:

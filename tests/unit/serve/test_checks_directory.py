@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -12,6 +13,8 @@ from tests.support.directory_house import FORMULARY, TABLES
 from chartloom.domain.directory import Unknown, UnknownReference
 from chartloom.domain.grant import Purpose
 from chartloom.guard.audit import Actor, Context
+from chartloom.guard.authority import AccessDenied
+from chartloom.guard.staff import Principal
 from chartloom.registry.directory import (
     DRUG,
     VALUES_DIFFER,
@@ -21,10 +24,12 @@ from chartloom.registry.directory import (
     load_tables,
 )
 from chartloom.registry.formulary import load_formulary
+from chartloom.serve.directory import questions
 from chartloom.serve.directory.book import Book, State
 from chartloom.serve.directory.questions import Choice
 from chartloom.serve.directory.saying import Unfitting, speak
 from chartloom.serve.directory.shown import Place, tree_of
+from chartloom.serve.sessions import Visitor
 
 NOW_US = 1_790_000_000_000_000
 GRANT: Any = object()
@@ -155,3 +160,26 @@ def test_an_unknown_number_is_that_of_one_record_there_is() -> None:
         with pytest.raises(Unfitting, match="No one record"):
             say(of, key, Said.SAME, text=nobody)
     assert "landed" in say(of, key, Said.SAME, text="hr|E17").happened
+
+
+@pytest.mark.parametrize("form", [{"word": ["same"]}, {"holder": ["hr|E30"]}], ids=str)
+def test_what_is_said_of_a_question_that_is_not_there_is_refused(
+    monkeypatch: pytest.MonkeyPatch, form: dict[str, list[str]]
+) -> None:
+    def unfitting(*given: object, **more: object) -> None:
+        raise Unfitting("There is no such question.", where="k", cure="")
+
+    book = SimpleNamespace(find=lambda key: None, today="2026-01-01")
+    for name, made in (("speak", unfitting), ("_choice", lambda request: None)):
+        monkeypatch.setattr(questions, name, made)
+    monkeypatch.setattr(questions.common, "book_of", lambda *asked: book)
+    monkeypatch.setattr(questions, "denied", lambda *asked: AccessDenied())
+    permit = SimpleNamespace(purpose=None, grant=None)
+    authority = SimpleNamespace(permit=lambda *asked: permit, context=lambda *asked: None)
+    console: Any = SimpleNamespace(authority=authority, clock=None)
+    scope = {"chartloom.form": form, "chartloom.visitor": Visitor(Principal("ann"))}
+    request: Any = SimpleNamespace(scope=scope, path_params={"key": "k"})
+    monkeypatch.setattr(questions, "asking_of", lambda request: None)
+    door: Any = None
+    with pytest.raises(AccessDenied):
+        questions._say(console, door, request)
