@@ -24,7 +24,7 @@ _PATIENT = (
 )
 #: Like the celebrity of ``asked_patients``, and two who are one or the other Rosa.
 _LIKE = (
-    ("9001", "CLINIC", "Star^Vera", "19800320", "F", "1 Palace^^Marsh^^10117", ""),
+    ("9001", "CLINIC", "Star^Vera", "19800320", "F", "7 Oak^^Marsh^^10117", ""),
     ("9002", "HOSP", "Ibarra^Rosa", "19551124", "F", "3 Fir Ct^^Marsh^^10118", "7775678"),
     ("9003", "HOSP", "Ibarra^Rosa", "19551124", "F", "3 Fir Ct^^Marsh^^10118", "7775678"),
 )
