@@ -23,6 +23,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from chartloom.domain.ports import Clock
 from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore
 from chartloom.engines.postgres.protection import password, role_name
 from chartloom.engines.postgres.protection_rules import OWNER, Role
@@ -87,9 +88,11 @@ class Template:
     keys: Path
 
 
-#: By server, and by how many stores a test has already: two stores of one test share no keys.
-_TEMPLATES: dict[tuple[str, int], Template] = {}
-_TEMPLATES_MAX = 2
+#: By server, by how many stores a test has already (two stores of one test share no keys), by
+#: lanes and by the day that a store was made on: all else is the same whenever it is made.
+_TEMPLATES: dict[tuple[str, int, int, int], Template] = {}
+_TEMPLATES_MAX = 6
+_DAY_US = 86_400_000_000
 
 
 def _forget_templates() -> None:
@@ -98,18 +101,20 @@ def _forget_templates() -> None:
     _TEMPLATES.clear()
 
 
-def _template(server: Server, number: int) -> Template:
-    known = _TEMPLATES.get((server.dsn, number))
+def _template(server: Server, number: int, lanes: int = 64, clock: Clock | None = None) -> Template:
+    clock = clock or SystemClock()
+    day = clock.now_us() // _DAY_US
+    known = _TEMPLATES.get((server.dsn, number, lanes, day))
     if known is None:
-        name = f"template_{os.getpid()}_{number}"
+        name = f"template_{os.getpid()}_{number}_{lanes}_{day}"
         keys = Path(tempfile.mkdtemp(prefix="chartloom-keys-")) / "keys"
         with psycopg.connect(server.dsn, autocommit=True) as conn:
             conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         dsn = psycopg.conninfo.make_conninfo(server.dsn, dbname=name)
-        store = PostgresStore(dsn, Guard.open(keys, SystemClock()), SystemClock(), 64)
+        store = PostgresStore(dsn, Guard.open(keys, clock), clock, lanes)
         store.migrate()
         store.close()
-        known = _TEMPLATES[server.dsn, number] = Template(name, keys)
+        known = _TEMPLATES[server.dsn, number, lanes, day] = Template(name, keys)
     return known
 
 
@@ -123,24 +128,25 @@ class StoreFactory:
         self._databases: dict[str, int] = {}
         self._guards: list[Guard] = []
 
-    def __call__(self, *, clock: object | None = None, lanes: int = 64) -> PostgresStore:
+    def __call__(self, *, clock: Clock | None = None, lanes: int = 64) -> PostgresStore:
         """A migrated, empty store. ``store.guard`` mints grants for it."""
+        clock = clock or SystemClock()
         name = f"test_{os.getpid()}_{next(_NUMBER)}"
         number = next(n for n in itertools.count() if n not in self._databases.values())
         create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
-        usual = clock is None and lanes == 64 and number < _TEMPLATES_MAX
-        usual = usual and (isinstance(self.server, EmbeddedPostgres) or TEMPLATES in os.environ)
-        if usual:
-            template = _template(self.server, number)
+        kept = isinstance(self.server, EmbeddedPostgres) or TEMPLATES in os.environ
+        copied = kept and number < _TEMPLATES_MAX
+        if copied:
+            template = _template(self.server, number, lanes, clock)
             shutil.copytree(template.keys, self.folder / f"keys-{name}")
             copy = sql.SQL(" TEMPLATE {} STRATEGY FILE_COPY")
             create += copy.format(sql.Identifier(template.database))
         with psycopg.connect(self.server.dsn, autocommit=True) as conn:
             conn.execute(create)
         self._databases[name] = number
-        guard = Guard.open(self.folder / f"keys-{name}", clock or SystemClock())  # type: ignore[arg-type]
+        guard = Guard.open(self.folder / f"keys-{name}", clock)
         store = self.again(name, guard, clock=clock, lanes=lanes)
-        if usual:
+        if copied:
             self._protect(name, guard)
         else:
             self._guards.append(guard)
@@ -163,11 +169,11 @@ class StoreFactory:
                 conn.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, who))
 
     def again(
-        self, database: str, guard: Guard, *, clock: object | None = None, lanes: int = 64
+        self, database: str, guard: Guard, *, clock: Clock | None = None, lanes: int = 64
     ) -> PostgresStore:
         """Another store object (another process, as it were) on the same database."""
         dsn = psycopg.conninfo.make_conninfo(self.server.dsn, dbname=database)
-        store = PostgresStore(dsn, guard, clock or SystemClock(), lanes)  # type: ignore[arg-type]
+        store = PostgresStore(dsn, guard, clock or SystemClock(), lanes)
         self._open.append(store)
         return store
 
