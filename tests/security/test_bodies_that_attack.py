@@ -81,10 +81,10 @@ def message(body: bytes) -> Message:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_body_is_told_apart_quickly(mapping: Mapping, name: str) -> None:
-    began_s = time.perf_counter()
+    began_s = time.process_time()
     value, issues = decode_json(HOSTILE[name])
     derived = mapping.derive(message(HOSTILE[name]), feed(), EXAMPLE_NAMESPACE)
-    assert time.perf_counter() - began_s < 10
+    assert time.process_time() - began_s < 10
     plain = value is not None and not issues and not derived.issues
     assert derived.quarantine or derived.issues or (plain and derived.contributions)
     for contribution in derived.contributions:  # nothing that JSON cannot hold went on
