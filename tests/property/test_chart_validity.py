@@ -27,7 +27,7 @@ def statements() -> dict[str, Said]:
     """Resource id -> what a simulated day said about it."""
     mappings = {Format.HL7V2: load_mapping("hl7v2"), Format.FHIR: load_mapping("fhir")}
     said: dict[str, Said] = defaultdict(list)
-    for position, m in enumerate(Hospital(3).messages(days=1), 1):
+    for position, m in enumerate(Hospital(3, patients=80).messages(days=1), 1):
         digest = hashlib.sha256(m.body).digest()
         message = Message(position, m.feed, m.body, m.at_us, digest)
         derived = mappings[m.format].derive(message, FEEDS[m.feed], EXAMPLE_NAMESPACE)

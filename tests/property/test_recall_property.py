@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import islice
 
 from tests.support.derive import FEED, PID, message, text
 from tests.support.mutate import SEEDS
@@ -16,8 +17,8 @@ from chartloom.simulate import Hospital
 
 
 def test_messages_mean_the_same_cold_warm_shuffled_and_after_forgetting() -> None:
-    simulated = [m.body for m in Hospital(3).messages(days=1) if m.format is Format.HL7V2]
-    bodies = [*SEEDS, *simulated[:400]]
+    sent = (m.body for m in Hospital(3).messages(days=1) if m.format is Format.HL7V2)
+    bodies = [*SEEDS, *islice(sent, 400)]
     warm = load_mapping("hl7v2")
     assert isinstance(warm, Hl7Mapping)
 
@@ -52,8 +53,8 @@ _DIAGNOSES = (
 
 def test_a_visit_follows_its_diagnoses() -> None:
     """The words of PV1 are the same each time; what stands in DG1 beside it is not."""
+    sent = [message(text("ADT^A08", PID, _VISIT, *diagnoses)) for diagnoses in _DIAGNOSES]
+    cold = [load_mapping("hl7v2").derive(m, FEED, EXAMPLE_NAMESPACE) for m in sent]
     warm = load_mapping("hl7v2")
-    for diagnoses in (*_DIAGNOSES, *reversed(_DIAGNOSES)):
-        sent = message(text("ADT^A08", PID, _VISIT, *diagnoses))
-        said = warm.derive(sent, FEED, EXAMPLE_NAMESPACE)
-        assert said == load_mapping("hl7v2").derive(sent, FEED, EXAMPLE_NAMESPACE)
+    for m, said in (*zip(sent, cold, strict=True), *reversed([*zip(sent, cold, strict=True)])):
+        assert warm.derive(m, FEED, EXAMPLE_NAMESPACE) == said

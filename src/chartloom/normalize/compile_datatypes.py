@@ -8,7 +8,7 @@ from chartloom.normalize.context import Prim
 from chartloom.normalize.model import ConceptMap, Row, Table, Tables
 from chartloom.normalize.read_rows import bad
 from chartloom.normalize.registry import WHOLE, Datatype, Part
-from chartloom.normalize.source_writer import Setter, Writer, identifier
+from chartloom.normalize.source_writer import Setter, Writer, compiled, identifier
 
 
 def resolve(
@@ -111,8 +111,7 @@ def compile_datatype(
                 setter.put(row.target)
         write("return out or None")
     space: dict[str, Any] = {"Prim": Prim, **names}
-    code = compile(write.text, f"<chartloom {table.file}>", "exec")
-    exec(code, space)  # noqa: S102  (our own generator's output)
+    exec(compiled(write.text, table.file), space)  # noqa: S102  (our own generator's output)
     return Datatype(table.name, space[function], tuple(parts)), write.text
 
 

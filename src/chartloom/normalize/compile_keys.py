@@ -13,7 +13,7 @@ from typing import Any
 
 from chartloom.formats.hl7v2 import Tree
 from chartloom.normalize.context import Instance
-from chartloom.normalize.source_writer import Writer
+from chartloom.normalize.source_writer import Writer, compiled
 
 #: (segment, field, component) of each source of a key part.
 Reads = tuple[tuple[str, int, int], ...]
@@ -53,7 +53,7 @@ def value_function(reads: Reads) -> ValueFunction:
 
 def _compiled(w: Writer, name: str) -> Any:
     space: dict[str, Any] = {"whole": whole}
-    exec(compile(w.text, f"<chartloom {name}>", "exec"), space)  # noqa: S102  (our own output)
+    exec(compiled(w.text, name), space)  # noqa: S102  (our own output)
     return space[name]
 
 

@@ -19,7 +19,14 @@ from chartloom.normalize.coverage import Cover
 from chartloom.normalize.model import Condition, Row, Table, Tables
 from chartloom.normalize.read_rows import bad
 from chartloom.normalize.registry import WHOLE, Datatype, Part, SegmentFunction
-from chartloom.normalize.source_writer import EXTENSIONS, FIRST, Setter, Writer, identifier
+from chartloom.normalize.source_writer import (
+    EXTENSIONS,
+    FIRST,
+    Setter,
+    Writer,
+    compiled,
+    identifier,
+)
 
 Slots = dict[tuple[str, str, str], int]
 
@@ -103,8 +110,7 @@ class _TableCompiler:
                 self._row(row, number)
             w("return w")
         space = dict(self.names)
-        code = compile(w.text, f"<chartloom {table.file}>", "exec")
-        exec(code, space)  # noqa: S102  (our own generator's output)
+        exec(compiled(w.text, table.file), space)  # noqa: S102  (our own generator's output)
         return Filler(
             table.name,
             table.subject,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from types import CodeType
 
 from chartloom.normalize.model import Row, Token
 
@@ -12,6 +14,14 @@ FIRST = "0"
 
 #: Elements whose labels name a url in ``extensions.csv``.
 EXTENSIONS = ("extension", "modifierExtension")
+
+
+@lru_cache(maxsize=1024)
+def compiled(text: str, name: str) -> CodeType:
+    """What a table was written as, compiled. Most tables of two versions of a mapping are the
+    same, and compiling them is most of what reading a mapping costs.
+    """
+    return compile(text, f"<chartloom {name}>", "exec")
 
 
 class Writer:
