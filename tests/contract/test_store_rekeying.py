@@ -28,7 +28,7 @@ from tests.support.told_patients import (
 from chartloom.domain.errors import ChartloomError, GrantRefused
 from chartloom.domain.grant import Purpose
 from chartloom.domain.resource import FhirJson
-from chartloom.engines.postgres import PostgresStore, matching, rekeying
+from chartloom.engines.postgres import PostgresStore, access, matching, rekeying
 from chartloom.registry.persons import MatchRecord, default_parameters, keys, standardise
 from chartloom.registry.persons.rules import Rules
 
@@ -291,3 +291,25 @@ def test_a_store_that_is_new_has_nothing_to_do(store: PostgresStore) -> None:
     status = store.rekeying(everyone(store))
     assert status is not None
     assert (status.stage, status.records) == ("", 0)
+
+
+@pytest.mark.parametrize("stage", ["SELECT match_seek(9, 9, 60)", "SELECT match_sweep(9, 60, 7)"])
+def test_no_stage_begins_while_the_one_before_is_not_over(store: PostgresStore, stage: str) -> None:
+    """What another worker is at is not there to take, and yet not done."""
+    with older(store):
+        tell(store, Told("a", ANN, 1), Told("b", ANN_MOVED, 2), Told("c", BOB, 3))
+    store.migrate()
+    store.rekey(everyone(store), "w", 1)
+    before = store.rekeying(everyone(store))
+    assert before is not None
+    assert (before.stage, before.records - before.keyed) == ("keys", 2)
+    look = "SELECT (SELECT count(*) FROM match_due), (SELECT count(*) FROM match_afresh)"
+    with psycopg.connect(store.dsn, autocommit=True) as conn:
+        left = conn.execute(look).fetchone()
+        assert left is not None
+        assert any(left), "something that the next stage would take"
+        with conn.transaction():
+            conn.execute(access.BEGIN_ACCESS, access.claim(store.guard, everyone(store)))
+            assert conn.execute(stage.encode()).fetchall() == []
+        assert conn.execute(look).fetchone() == left
+    assert store.rekeying(everyone(store)) == before

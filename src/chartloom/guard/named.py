@@ -25,7 +25,7 @@ def asking_of(principal: Principal, directory: Sequence[FhirJson]) -> Asking:
     told = (_PERSON if principal.practitioners else frozenset()) | (
         _HOUSES if principal.departments else frozenset()
     )
-    above = {r["id"]: list(_houses_of(r)) for r in directory if r["resourceType"] in _HOUSES}
+    above = {r["id"]: list(_houses_of(r)) for r in directory}
     return Asking(
         ids=principal.practitioners | _upwards(principal.departments, above),
         perhaps=_same_numbers(principal.practitioners, directory),
@@ -59,8 +59,6 @@ def _same_numbers(mine: frozenset[str], directory: Sequence[FhirJson]) -> frozen
         for r in directory
         if r["resourceType"] == "Practitioner"
     }
-    if not mine:
-        return frozenset()
     found, seen = set(mine), set[tuple[str, str]]()
     while True:
         seen = seen.union(*(numbers.get(id, set()) for id in found))

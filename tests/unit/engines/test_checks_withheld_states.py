@@ -5,13 +5,15 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from tests.support.asking import asking
 from tests.unit.guard.test_withholding import NOW, consent, deny
 
 from chartloom.domain.chart import PlacedState, Section
 from chartloom.domain.grant import Purpose
 from chartloom.domain.resource import ResourceState
-from chartloom.engines.postgres.withheld import Withheld
+from chartloom.engines.postgres import withheld as module
+from chartloom.engines.postgres.withheld import _SPOKEN, _UNJUDGED, Withheld
 from chartloom.guard.consent import consent_facts
 
 NOTHING: Any = None
@@ -98,3 +100,41 @@ def test_a_message_tells_of_it_in_what_it_says_of_the_patient() -> None:
     assert found.tells("p", body(coded("c1", "open")))
     assert not found.tells("p", body(coded("c2", "open")))
     assert not found.tells("another", body(coded("c1", "secret")))
+
+
+def test_views_are_of_whom_they_are_asked_for() -> None:
+    found = withheld(SECRET, coded("c2", "open"), coded("c8", "open", patient="another"))
+    assert {v.key.source_patient for v in found.sections(["p"])} == {"p"}
+    assert {v.key.source_patient for v in found.sections(["p", "another"])} == {"p", "another"}
+
+
+class Messages:
+    """What the store says of some messages: those nobody could judge, and what is said in others.
+
+    Stands for the connection and for what opens bundles.
+    """
+
+    def __init__(self, unjudged: list[int], spoken: dict[int, str]) -> None:
+        self._answers = {
+            _UNJUDGED: [(n,) for n in unjudged],
+            _SPOKEN: [(n, 0, "p", code, 0) for n, code in spoken.items()],
+        }
+        self.opened: list[int] = []
+
+    def execute(self, query: str, asked: Any, *, binary: bool) -> Any:
+        return SimpleNamespace(fetchall=lambda: self._answers[query])
+
+    def open_bundle(self, grant: Any, position: int, *row: Any) -> Any:
+        self.opened.append(position)
+        state = coded("c5", row[2])
+        contribution = SimpleNamespace(id=state.id, resource=state.resource, labels=0)
+        return SimpleNamespace(contributions=[contribution])
+
+
+def test_messages_that_speak_of_it_are_gone_and_only_those(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = withheld(SECRET, coded("c1", "secret"))
+    store: Any = Messages([1, 4], {1: "open", 2: "secret", 3: "open"})
+    monkeypatch.setattr(module, "forbidden", lambda grant: 0)
+    found._conn = found._bodies = store
+    assert found.messages([1, 2, 3, 4]) == {1, 2, 4}
+    assert store.opened == [2, 3], "of which nobody can tell what they hold is not opened"

@@ -100,6 +100,24 @@ def test_of_whom_nobody_knows_who_they_are_nobody_says_that_they_are_not_meant(
 
 
 @pytest.mark.parametrize(
+    "number",
+    [{"value": "7"}, {"system": "", "value": "7"}, {"system": NPI}, {"system": NPI, "value": ""}],
+    ids=str,
+)
+def test_half_a_number_makes_two_records_no_one_person(number: dict[str, str]) -> None:
+    doctors = [{"resourceType": "Practitioner", "id": id, "identifier": [number]} for id in "ab"]
+    who = asking_of(principal("a"), doctors)
+    assert denied("deny", "Practitioner/a", who)
+    assert not denied("deny", "Practitioner/b", who)
+
+
+def test_a_house_that_carries_a_doctors_number_is_not_the_doctor() -> None:
+    clinic = {**practitioner("clinic", npi="1234567893"), "resourceType": "Organization"}
+    who = asking_of(principal("p-npi", "ward"), [*DIRECTORY, clinic])
+    assert not denied("deny", "Organization/clinic", who)
+
+
+@pytest.mark.parametrize(
     ("rule", "closed", "doubted"),
     [
         ({"coding": [{"code": "OPTOUT"}]}, True, False),
