@@ -17,6 +17,7 @@ from chartloom.domain.store import SearchHit
 from chartloom.guard.audit import Actor, Context
 from chartloom.guard.authority import AccessDenied
 from chartloom.guard.staff import Principal
+from chartloom.serve import chart_pages
 from chartloom.serve.lists import deciding
 from chartloom.serve.lists.reading import Lists
 from chartloom.serve.lists.shown import seen_of
@@ -41,7 +42,7 @@ class House:
         self.happened, self.refused = list[str](), list[Any]()
         hit, chart = SearchHit("person", ("p",)), SimpleNamespace(sections={})
         lists = Lists({KIND: SimpleNamespace(lines=(LINE,))}, decisions)  # type: ignore[dict-item]
-        monkeypatch.setattr(deciding.chart_pages, "read_person", lambda *asked: (hit, chart))
+        monkeypatch.setattr(chart_pages, "read_person", lambda *asked: (hit, chart))
         monkeypatch.setattr(deciding, "read_lists", lambda *asked: lists)
         monkeypatch.setattr(deciding, "settle", lambda *asked: self.happened.append("settled"))
         permit = SimpleNamespace(
