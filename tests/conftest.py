@@ -1,4 +1,4 @@
-"""Order of the whole suite."""
+"""Order of the whole suite, and the one PostgreSQL of each of its processes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+from tests.support.postgres import postgres_server, store, store_factory
+
+__all__ = ["postgres_server", "store", "store_factory"]
 
 # Other work on the machine must fail no test, and a failure must be told before the test times out
 # (explaining one costs minutes).

@@ -10,10 +10,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from tests.support.console_client import Client
 from tests.support.patience import PATIENCE_S
-from tests.support.postgres import StoreFactory, postgres_server, store_factory
+from tests.support.postgres import StoreFactory
 from tests.support.site import ShiftedClock, Site, serving, simulate
-
-__all__ = ["postgres_server", "store_factory"]
 
 CHROMIUM = Path(os.environ.get("CHARTLOOM_CHROMIUM", "/usr/bin/chromium"))
 ARGUMENTS = [

@@ -8,12 +8,11 @@ from urllib.parse import unquote
 
 from tests.browser.test_console_http import Client
 from tests.browser.test_roles import events_since, house, ids, sign_in, size_of, url
-from tests.support.postgres import postgres_server
 from tests.support.site import Site
 
 from chartloom.guard.audit import Actor, Context, events
 
-__all__ = ["house", "ids", "postgres_server", "sign_in", "url"]
+__all__ = ["house", "ids", "sign_in", "url"]
 
 GONE = "11111111-2222-5333-8444-555555555555"
 

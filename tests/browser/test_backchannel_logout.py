@@ -14,12 +14,11 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 from tests.browser.test_console_http import Client
 from tests.browser.test_sign_in import Door, door, last_event
-from tests.support.postgres import postgres_server
 
 from chartloom.guard.tokens import LOGOUT_EVENT
 from chartloom.serve.sessions import SessionBook
 
-__all__ = ["door", "postgres_server"]
+__all__ = ["door"]
 
 
 def book_of(door: Door) -> SessionBook:

@@ -11,7 +11,6 @@ import pytest
 from tests.browser.test_roles import GOOD, WORDS, events_since, house, ids, size_of, url
 from tests.browser.test_sign_in import Door, door
 from tests.support.console_client import Client
-from tests.support.postgres import postgres_server
 from tests.support.site import Site
 
 from chartloom.domain.access import GLASS_SUBJECT, SignedIn
@@ -20,7 +19,7 @@ from chartloom.guard.staff import Principal
 from chartloom.serve import entrance, mine
 from chartloom.serve.sessions import Visitor, key_of
 
-__all__ = ["door", "house", "ids", "postgres_server", "url"]
+__all__ = ["door", "house", "ids", "url"]
 
 ANNA = {**GOOD, **WORDS, "identifier": "P1", "birth_date": "1970-01-01"}
 BERT = {**GOOD, **WORDS}

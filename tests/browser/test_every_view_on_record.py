@@ -9,10 +9,9 @@ from collections.abc import Callable
 import pytest
 from tests.browser.test_console_http import Client
 from tests.browser.test_roles import events_since, house, ids, sign_in, size_of, url
-from tests.support.postgres import postgres_server
 from tests.support.site import Site
 
-__all__ = ["house", "ids", "postgres_server", "sign_in", "url"]
+__all__ = ["house", "ids", "sign_in", "url"]
 
 SHOWS_NOTHING_PROTECTED = {
     "/": "leads on to the first room",

@@ -8,12 +8,11 @@ from urllib.parse import parse_qs
 import pytest
 from tests.browser.test_console_http import Client
 from tests.browser.test_sign_in import Door, door, last_event
-from tests.support.postgres import postgres_server
 
 from chartloom.guard.tokens import Demands
 from chartloom.serve.sessions import Limits, SessionBook
 
-__all__ = ["door", "postgres_server"]
+__all__ = ["door"]
 
 
 @pytest.fixture

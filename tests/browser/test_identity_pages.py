@@ -9,15 +9,13 @@ import pytest
 from tests.browser.test_roles import events_since, size_of
 from tests.support.console_client import Client
 from tests.support.identity_house import DAY, STAFF, House, make
-from tests.support.postgres import StoreFactory, postgres_server
+from tests.support.postgres import StoreFactory
 from tests.support.site import serving
 
 from chartloom.domain.grant import Purpose
 from chartloom.domain.identity import Pair
 from chartloom.domain.resource import LinkKind
 from chartloom.serve.identity.labels import labelled
-
-__all__ = ["postgres_server"]
 
 STRANGERS = [m.subject for m in STAFF if m.subject not in ("lena", "yusuf", "mina", "both")]
 UNKNOWN = "00000000-0000-5000-8000-000000000000"

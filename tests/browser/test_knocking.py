@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import pytest
 from tests.browser.test_console_http import Client
 from tests.browser.test_roles import GOOD, WORDS, events_since, house, size_of
-from tests.support.postgres import postgres_server
 from tests.support.site import Site, serving
 
 from chartloom.project.model_doors import DoorSettings, IdentityDoorSettings
@@ -17,7 +16,7 @@ from chartloom.serve import Door, Rate, limits
 from chartloom.serve.limits import STANDARD, Limiter
 from chartloom.wiring.doors import rates_of
 
-__all__ = ["house", "postgres_server"]
+__all__ = ["house"]
 
 #: So few that tests knock against it, and so slow that nothing comes back while they run.
 FEW = Rate(3, 36_000.0)

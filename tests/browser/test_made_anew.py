@@ -8,7 +8,6 @@ from collections.abc import Callable
 import pytest
 from tests.browser.test_console_http import Client
 from tests.browser.test_roles import house, ids, sign_in, url
-from tests.support.postgres import postgres_server
 from tests.support.site import Site
 
 from chartloom.engines.postgres import PostgresStore
@@ -16,7 +15,7 @@ from chartloom.serve import console
 from chartloom.serve.trouble import MADE_ANEW
 from chartloom.serve.wholeness import BEING_MADE_ANEW, HEADER
 
-__all__ = ["house", "ids", "postgres_server", "sign_in", "url"]
+__all__ = ["house", "ids", "sign_in", "url"]
 
 
 def test_pages_say_that_charts_are_not_whole(

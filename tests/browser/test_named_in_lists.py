@@ -8,14 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 from tests.support.console_client import Client
-from tests.support.postgres import StoreFactory, postgres_server
+from tests.support.postgres import StoreFactory
 from tests.support.site import ShiftedClock, Site, serving
 
 from chartloom.domain.message import MessageState
 from chartloom.domain.store import MessageFilter
 from chartloom.guard.staff import Role, Staff, StaffMember
-
-__all__ = ["postgres_server"]
 
 ADT = (
     "MSH|^~\\&|A|B|||20260301||{kind}|{n}|P|2.5\r"

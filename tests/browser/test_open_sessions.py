@@ -9,13 +9,12 @@ import pytest
 from tests.browser.test_console_http import Client
 from tests.browser.test_roles import events_since, house, ids, sign_in, size_of, url
 from tests.browser.test_two_persons import late
-from tests.support.postgres import postgres_server
 from tests.support.site import Site
 
 from chartloom.domain.grant import Purpose
 from chartloom.serve.sessions import SessionBook
 
-__all__ = ["house", "ids", "postgres_server", "sign_in", "url"]
+__all__ = ["house", "ids", "sign_in", "url"]
 
 
 def end(client: Client, **form: str) -> tuple[int, str]:

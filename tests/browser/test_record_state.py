@@ -10,14 +10,13 @@ import psycopg
 import pytest
 from tests.browser.test_roles import house
 from tests.support.console_client import Client
-from tests.support.postgres import postgres_server
 from tests.support.site import Site, serving
 
 from chartloom.engines.postgres import Retention
 from chartloom.serve import LogCheck, StoreWatch
 from chartloom.wiring.housekeeping import housekeeping
 
-__all__ = ["house", "postgres_server"]
+__all__ = ["house"]
 
 MINUTE_US = 60_000_000
 STATES = {

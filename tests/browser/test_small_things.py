@@ -9,10 +9,9 @@ from tests.browser.axe import violations
 from tests.browser.conftest import open_page
 from tests.browser.test_console_http import Client
 from tests.browser.test_roles import house, ids, sign_in, url
-from tests.support.postgres import postgres_server
 from tests.support.site import Site, serving
 
-__all__ = ["house", "ids", "postgres_server", "sign_in", "url"]
+__all__ = ["house", "ids", "sign_in", "url"]
 
 
 def test_a_message_leads_to_the_chart_where_it_would_open(

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.browser.test_console_http import Client
 from tests.browser.test_roles import USE, events_since, house, ids, sign_in, size_of, url
-from tests.support.postgres import postgres_server
 from tests.support.site import Site
 
 from chartloom.domain.access import ShredState
@@ -17,7 +16,7 @@ from chartloom.domain.grant import Purpose
 from chartloom.guard.audit import Seen
 from chartloom.serve.sessions import Limits
 
-__all__ = ["house", "ids", "postgres_server", "sign_in", "url"]
+__all__ = ["house", "ids", "sign_in", "url"]
 
 LATE_S = Limits().fresh_s + 1
 

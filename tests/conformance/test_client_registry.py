@@ -15,13 +15,11 @@ from typing import NamedTuple
 import pytest
 from tests.support.corpora import corpora_dir
 from tests.support.identity_doors import IdentityDoors, fields, numbers_of, open_doors
-from tests.support.postgres import StoreFactory, postgres_server
+from tests.support.postgres import StoreFactory
 from tests.support.site import ShiftedClock, Site
 
 from chartloom.formats.hl7v2 import Tree, parse, serialise
 from chartloom.serve.client_registry import Domain
-
-__all__ = ["postgres_server"]
 
 FOLDER = "openhie-client-registry/SanteMPI.Test/Resources/HL7"
 #: Authorities that the cases take for registered.

@@ -13,7 +13,6 @@ from itertools import permutations
 import pytest
 from tests.support.clock import FakeClock
 from tests.support.corpora import corpora_dir
-from tests.support.postgres import postgres_server, store_factory
 from tests.support.site import Site
 
 from chartloom.domain.feed import Feed
@@ -21,8 +20,6 @@ from chartloom.domain.message import Format
 from chartloom.domain.store import MessageFilter
 from chartloom.engines.postgres import PostgresStore
 from chartloom.formats.hl7v2 import peek
-
-__all__ = ["postgres_server", "store_factory"]
 
 FOLDER = "openhie-client-registry/SanteMPI.Test/Resources/HL7"
 #: The sending applications of the cases are sources of their own here.

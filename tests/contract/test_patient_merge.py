@@ -9,14 +9,12 @@ from typing import Any
 import pytest
 from tests.support.console_client import Client
 from tests.support.identity_house import House, make
-from tests.support.postgres import StoreFactory, postgres_server
+from tests.support.postgres import StoreFactory
 from tests.support.site import serving
 
 from chartloom.domain.codec import encode
 from chartloom.domain.resource import LinkKind
 from chartloom.guard.audit import read_events
-
-__all__ = ["postgres_server"]
 
 SignIn = Callable[[str], Client]
 

@@ -8,15 +8,12 @@ from collections.abc import Iterator, Sequence
 import pytest
 from tests.support.console_client import Client
 from tests.support.identity_house import House, make
-from tests.support.postgres import StoreFactory, postgres_server
+from tests.support.postgres import StoreFactory
 from tests.support.site import serving
 
 from chartloom.domain.identity import Pair
 from chartloom.guard.staff import Role, Staff, StaffMember
 from chartloom.serve.identity import queue
-
-__all__ = ["postgres_server"]
-
 
 #: A steward who is a patient too.
 TINA = StaffMember("tina", "Tina T", (Role.DATA_STEWARD,), patient=("SGH|T1",))

@@ -8,14 +8,12 @@ from collections.abc import Mapping
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.support.batches import everyone
-from tests.support.postgres import StoreFactory, postgres_server, store_factory
+from tests.support.postgres import StoreFactory
 from tests.support.told_patients import Told, apply_all, person, persons, queue, tell
 
 from chartloom.domain.identity import IdentityReview
 from chartloom.domain.resource import LinkKind
 from chartloom.engines.postgres import PostgresStore
-
-__all__ = ["postgres_server", "store_factory"]
 
 IDS = ["a", "b", "c"]
 #: Two of one number are guarded; with another number they are not.

@@ -8,13 +8,10 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.batches import apply, arrival, batch_of, derived, everyone, patient
-from tests.support.postgres import postgres_server, store, store_factory
 
 from chartloom.domain.chart import PlacedState, Section
 from chartloom.domain.resource import ResourceState, Stamp
 from chartloom.engines.postgres import PostgresStore
-
-__all__ = ["postgres_server", "store", "store_factory"]
 
 SECTIONS = (Section.RESULTS, Section.ORDERS)
 _NUMBER = itertools.count(1)

@@ -13,12 +13,9 @@ from tests.scenario.test_v2_identity_door import codes, pdq, pix
 from tests.support.asked_patients import site_of_people
 from tests.support.console_client import Client
 from tests.support.identity_doors import IdentityDoors, fields, open_doors
-from tests.support.postgres import postgres_server
 
 from chartloom.domain.errors import LaneLost
 from chartloom.domain.resource import LinkKind
-
-__all__ = ["postgres_server"]
 
 FHIR: dict[str, Callable[[IdentityDoors], tuple[int, Any, dict[str, str]]]] = {
     "PIXm": lambda d: d.fhir(fhir_pix(f"{HOSP}|4711")),

@@ -12,7 +12,7 @@ import pytest
 from tests.support import doomed_worker
 from tests.support.batches import arrival, everyone
 from tests.support.doomed_worker import worker_on
-from tests.support.postgres import StoreFactory, postgres_server, store, store_factory
+from tests.support.postgres import StoreFactory
 
 from chartloom.domain.message import Arrival, MessageState
 from chartloom.domain.quarantine import STORED_DAMAGED, STORED_UNREADABLE, WORKER_DIED
@@ -20,8 +20,6 @@ from chartloom.domain.store import MessageFilter, ReplayScope
 from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore
 from chartloom.engines.postgres.trouble import DEATHS_MAX, TRIES_MAX
 from chartloom.guard import Guard, SystemClock
-
-__all__ = ["postgres_server", "store", "store_factory"]
 
 ROOT = Path(__file__).parents[2]
 

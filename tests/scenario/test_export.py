@@ -13,7 +13,7 @@ import msgspec
 import psycopg
 import pytest
 from psycopg import sql
-from tests.support.postgres import Server, postgres_server
+from tests.support.postgres import Server
 
 from chartloom.domain.access import USES_SUBJECT, DataUse, UseState
 from chartloom.domain.errors import ConfigurationError
@@ -30,8 +30,6 @@ from chartloom.project import Project, load_project, write_site
 from chartloom.sources.intake import Hl7Intake
 from chartloom.wiring import open_site
 from chartloom.wiring.exports import Exports, everyone, open_exports
-
-__all__ = ["postgres_server"]
 
 ADT = Feed("adt", "it", "it", "mllp", Format.HL7V2, namespace="hospital")
 USE = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"

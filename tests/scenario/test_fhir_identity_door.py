@@ -9,11 +9,8 @@ from urllib.parse import urlencode
 import pytest
 from tests.support.asked_patients import site_of_people
 from tests.support.identity_doors import IdentityDoors, open_doors
-from tests.support.postgres import postgres_server
 
 from chartloom.formats.fhir import validate
-
-__all__ = ["postgres_server"]
 
 HOSP, CLINIC = "urn:id:HOSP", "urn:id:CLINIC"
 ANNA = {

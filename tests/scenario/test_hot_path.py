@@ -10,7 +10,6 @@ import msgspec
 import pytest
 from tests.support.clock import FakeClock
 from tests.support.hl7_examples import adt, oru
-from tests.support.postgres import postgres_server, store_factory
 
 from chartloom.chart import ChartSummary, summary
 from chartloom.domain.errors import LaneLost
@@ -24,8 +23,6 @@ from chartloom.formats.hl7v2 import peek
 from chartloom.hot import BatchReport, Worker
 from chartloom.normalize import Mapping, load_mapping
 from chartloom.sources.intake import Hl7Intake
-
-__all__ = ["postgres_server", "store_factory"]
 
 FEED = Feed("adt", "it", "it", "mllp", Format.HL7V2, namespace="hospital")
 LAB = Feed("lab", "lab", "lab", "mllp", Format.HL7V2, namespace="hospital")

@@ -16,7 +16,6 @@ from tests.scenario.test_v2_identity_door import pix
 from tests.support.asked_patients import site_of_people
 from tests.support.identity_doors import TOKEN, fields
 from tests.support.patience import PATIENCE_S
-from tests.support.postgres import postgres_server
 from tests.support.site import Site, serving
 from typer.testing import CliRunner
 
@@ -39,8 +38,6 @@ from chartloom.sources.mllp.questions import QuestionDoor
 from chartloom.sources.tls import client_context
 from chartloom.wiring import identity_door as wiring
 from chartloom.wiring.identity_door import domains_of, identity_door
-
-__all__ = ["postgres_server"]
 
 CLIENTS = """
 [[client]]

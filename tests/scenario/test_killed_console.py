@@ -18,14 +18,14 @@ import psutil
 import pytest
 from tests.browser.test_console_http import Client
 from tests.support.patience import PATIENCE_S
-from tests.support.postgres import StoreFactory, postgres_server, store_factory
+from tests.support.postgres import StoreFactory
 from tests.support.up import chartloom, site
 
 from chartloom.engines.postgres.audit_log import PostgresAuditLog
 from chartloom.engines.postgres.protection_rules import Role
 from chartloom.guard.audit import read_events
 
-__all__ = ["postgres_server", "site", "store_factory"]
+__all__ = ["site"]
 
 KILLS = 2
 

@@ -11,15 +11,12 @@ import psycopg
 import pytest
 from tests.support.batches import everyone
 from tests.support.ingest import Sender, frame, message, mllp_feed, msa, run, server, until
-from tests.support.postgres import postgres_server, store, store_factory
 
 from chartloom.domain.feed import Feed
 from chartloom.domain.message import Format
 from chartloom.domain.store import MessageFilter
 from chartloom.engines.postgres import PostgresStore
 from chartloom.sources import IngestServer
-
-__all__ = ["postgres_server", "store", "store_factory"]
 
 #: The server refuses rows with this control id by the given error, quoting what it refuses.
 TRIGGER = """

@@ -8,14 +8,11 @@ from itertools import permutations
 
 from tests.support.clock import FakeClock
 from tests.support.hl7_examples import message, pid
-from tests.support.postgres import postgres_server, store_factory
 from tests.support.site import Site
 
 from chartloom.domain.feed import Feed
 from chartloom.domain.message import Arrival, Format
 from chartloom.engines.postgres import PostgresStore
-
-__all__ = ["postgres_server", "store_factory"]
 
 FEED = Feed("adt", "it", "it", "mllp", Format.HL7V2)
 PIDS = (pid("1"), pid("2"))

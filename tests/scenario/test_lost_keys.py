@@ -9,13 +9,11 @@ import psycopg
 import pytest
 from psycopg import sql
 from tests.support.batches import arrival
-from tests.support.postgres import Server, postgres_server
+from tests.support.postgres import Server
 
 from chartloom.domain.errors import ConfigurationError
 from chartloom.project import Project, load_project, write_site
 from chartloom.wiring import open_site, running_site
-
-__all__ = ["postgres_server"]
 
 
 @pytest.fixture

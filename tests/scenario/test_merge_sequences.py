@@ -6,13 +6,10 @@ from collections.abc import Callable
 
 from tests.support.clock import FakeClock
 from tests.support.merging import FEED, Merging
-from tests.support.postgres import postgres_server, store_factory
 from tests.support.site import Site
 
 from chartloom.domain.errors import LaneLost
 from chartloom.engines.postgres import PostgresStore
-
-__all__ = ["postgres_server", "store_factory"]
 
 _IN_2027_US = 1_800_000_000_000_000
 

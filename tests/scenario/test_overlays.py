@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from tests.support.clock import FakeClock
 from tests.support.hl7_examples import adt, oru
-from tests.support.postgres import postgres_server, store_factory
 from tests.support.site import Site
 
 from chartloom.domain.errors import LaneLost
@@ -23,8 +22,6 @@ from chartloom.domain.store import MessageFilter, ReplayScope
 from chartloom.engines.postgres import PostgresStore
 from chartloom.registry.persons import pair_of
 from chartloom.serve.identity.overlays import stopped
-
-__all__ = ["postgres_server", "store_factory"]
 
 FEED = Feed("adt", "it", "it", "mllp", Format.HL7V2)
 LENA = {5: "BRANDT^LENA", 7: "19700101", 8: "F"}

@@ -10,7 +10,6 @@ import psycopg
 import pytest
 from tests.scenario.test_overlays import LENA, MARIA, Overlaid, said
 from tests.support.clock import FakeClock
-from tests.support.postgres import postgres_server, store_factory
 
 from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.identity import IDENTITY_SUBJECT, IdentityWord, ReviewState
@@ -19,8 +18,6 @@ from chartloom.domain.quarantine import IDENTITY_OVERLAY
 from chartloom.domain.resource import LinkKind
 from chartloom.engines.postgres import PostgresStore
 from chartloom.registry.persons import pair_of
-
-__all__ = ["postgres_server", "store_factory"]
 
 LINK, UNLINK, BACK = LinkKind.LINK, LinkKind.UNLINK, LinkKind.WITHDRAW
 ADA, BEN, CEM = "user:ada", "user:ben", "user:cem"

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 from tests.support.clock import FakeClock
-from tests.support.postgres import postgres_server, store_factory
 from tests.support.site import Site
 
 from chartloom.chart import summary
@@ -30,8 +29,6 @@ from chartloom.domain.store import MessageFilter, SearchHit
 from chartloom.engines.postgres import PostgresStore
 from chartloom.normalize.steward import arrival, decision
 from chartloom.simulate import FEEDS
-
-__all__ = ["postgres_server", "store_factory"]
 
 _HL7 = "http://terminology.hl7.org/CodeSystem"
 _ICD = "http://hl7.org/fhir/sid/icd-10-cm"

@@ -10,15 +10,12 @@ from typing import Any
 
 import pytest
 from tests.support.clock import FakeClock
-from tests.support.postgres import postgres_server, store_factory
 from tests.support.site import Site
 
 from chartloom.domain.feed import Feed
 from chartloom.domain.message import Arrival, Format, MessageState
 from chartloom.domain.store import MessageFilter
 from chartloom.engines.postgres import PostgresStore
-
-__all__ = ["postgres_server", "store_factory"]
 
 FEED = Feed("devices", "it", "it", "http", Format.FHIR, mapping="fhir")
 OF_NOBODY = {"resourceType": "Device", "id": "pump", "serialNumber": "S1"}

@@ -9,7 +9,6 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
-from tests.support.postgres import postgres_server, store_factory
 from tests.support.site import ShiftedClock, Site, simulate
 
 from chartloom.domain.errors import GrantRefused, LaneLost, NotFound
@@ -20,8 +19,6 @@ from chartloom.engines.postgres import PostgresStore
 from chartloom.guard import Guard
 from chartloom.guard.audit import read_events, stream
 from chartloom.guard.keys import FileKek
-
-__all__ = ["postgres_server", "store_factory"]
 
 
 class Filled:

@@ -7,7 +7,7 @@ import threading
 import psycopg
 import pytest
 from tests.support.hl7_examples import adt
-from tests.support.postgres import StoreFactory, postgres_server, store_factory
+from tests.support.postgres import StoreFactory
 
 from chartloom.domain.errors import ConfigurationError, StoreDefect, StoreUnavailable
 from chartloom.domain.feed import Feed
@@ -21,8 +21,6 @@ from chartloom.formats.hl7v2 import peek
 from chartloom.hot import Worker
 from chartloom.normalize import load_mapping
 from chartloom.sources.intake import Hl7Intake
-
-__all__ = ["postgres_server", "store_factory"]
 
 ADT = Feed("adt", "it", "it", "mllp", Format.HL7V2)
 

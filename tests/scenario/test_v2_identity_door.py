@@ -18,15 +18,12 @@ from tests.support.identity_doors import (
     open_doors,
 )
 from tests.support.patience import PATIENCE_S
-from tests.support.postgres import postgres_server
 
 from chartloom.domain.errors import StoreUnavailable
 from chartloom.formats.hl7v2 import Tree, parse
 from chartloom.serve.access import Handles
 from chartloom.serve.client_registry import ClientRegistry, Domains, V2Door
 from chartloom.sources.mllp.questions import QuestionLimits
-
-__all__ = ["postgres_server"]
 
 
 @pytest.fixture(scope="module")

@@ -13,15 +13,12 @@ from tests.scenario.test_v2_identity_door import pdq
 from tests.scenario.test_v2_identity_door import pix as v2_pix
 from tests.support.asked_patients import site_of_people, withheld
 from tests.support.identity_doors import ASKERS, SITE, IdentityDoors, fields, open_doors
-from tests.support.postgres import postgres_server
 from tests.support.tokens import ec
 
 from chartloom.formats.hl7v2 import parse, serialise
 from chartloom.guard.policy import Policies, builtin_texts
 from chartloom.guard.tokens import TokenIssuer
 from chartloom.serve.client_registry.v2 import DoorRules
-
-__all__ = ["postgres_server"]
 
 WITHHELD = {
     "resourceType": "Patient",

@@ -8,15 +8,13 @@ import pytest
 from tests.browser.test_identity_pages import main_of, path
 from tests.support.console_client import Client
 from tests.support.identity_house import PEOPLE, House, admission, make
-from tests.support.postgres import StoreFactory, postgres_server
+from tests.support.postgres import StoreFactory
 from tests.support.site import EVERYTHING_SHOWN, serving
 
 from chartloom.domain.chart import Section
 from chartloom.domain.labels import BIT, Label
 from chartloom.guard.authority import Authority
 from chartloom.guard.policy import Policies, builtin_texts
-
-__all__ = ["postgres_server"]
 
 #: What a site may add: celebrities and colleagues are compared by nobody, or by somebody only.
 NO_CELEBRITIES = """

@@ -8,13 +8,11 @@ import pytest
 from tests.browser.test_console_http import Client
 from tests.scenario.test_http_source import BUNDLE, http_feed, post
 from tests.support.ingest import ListLanding, message, run, server
-from tests.support.postgres import StoreFactory, postgres_server
+from tests.support.postgres import StoreFactory
 from tests.support.site import ShiftedClock, Site, serving
 
 from chartloom.domain.message import Format
 from chartloom.serve import MetricsRule
-
-__all__ = ["postgres_server"]
 
 EVIL = ("evil.example.org", "evil.example.org:8420", "127.0.0.1.evil.example.org", "0.0.0.0", "")
 HERE = ("localhost", "localhost:8420", "127.0.0.1", "[::1]:8420", "LocalHost")

@@ -9,12 +9,9 @@ from tests.scenario.test_fhir_identity_door import HOSP, parameters, pix
 from tests.scenario.test_v2_identity_door import pix as v2_pix
 from tests.support.asked_patients import site_of_people
 from tests.support.identity_doors import IdentityDoors, fields, open_doors
-from tests.support.postgres import postgres_server
 
 from chartloom.domain.resource import LinkKind
 from chartloom.serve.client_registry import registry
-
-__all__ = ["postgres_server"]
 
 _PATIENT = (
     "MSH|^~\\&|ADT|WEST|CL|HQ|20260301120000||ADT^A04^ADT_A01|N{number}|P|2.5.1\r"

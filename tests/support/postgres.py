@@ -3,8 +3,8 @@
 With ``CHARTLOOM_TEST_DSN`` the stores are made on that server instead: its role needs the rights to
 create databases and roles, and nothing more.
 
-Usage: ``from tests.support.postgres import postgres_server, store_factory  # noqa: F401`` in a
-test file (or a conftest); then ask for the fixture ``store_factory`` and call it.
+Ask for the fixture ``store_factory`` and call it. The fixtures stand in ``tests/conftest.py`` and
+nowhere else: a module that imports them has a server of its own.
 """
 
 from __future__ import annotations
