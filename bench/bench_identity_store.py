@@ -19,6 +19,7 @@ and goes on where it was.
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
 import json
 import os
@@ -300,6 +301,8 @@ def measure(bench: Bench, arrivals: int, about: dict[str, int]) -> None:
     )
     row = bench.conn.execute("SELECT coalesce(max(position), 0) FROM landing").fetchone()
     assert row is not None
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)  # both as a worker does
     worker = bench.worker(1)
     bench.run(worker, 100, 1)  # warm
     bench.server_functions()

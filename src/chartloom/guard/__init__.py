@@ -2,5 +2,13 @@
 
 from chartloom.guard.clock import SystemClock
 from chartloom.guard.guard import DIRECTORY_KIND, SEAL_OVERHEAD_BYTES, Guard, SealBroken
+from chartloom.guard.keys.broker import Fetched
 
-__all__ = ["DIRECTORY_KIND", "SEAL_OVERHEAD_BYTES", "Guard", "SealBroken", "SystemClock"]
+__all__ = [
+    "DIRECTORY_KIND",
+    "SEAL_OVERHEAD_BYTES",
+    "Fetched",
+    "Guard",
+    "SealBroken",
+    "SystemClock",
+]

@@ -86,6 +86,18 @@ class Prepared:
         self._on: Connection | None = None
         self._known: set[bytes] = set()
 
+    def ahead(
+        self, conn: Connection, steps: Sequence[Step], then: Sequence[Statement] = ()
+    ) -> None:
+        """Sends steps and does not wait: the server is at work while more is made ready. They come
+        before those of the next :meth:`run`, whose results are also theirs; whoever does not get
+        there calls :func:`rolled_back`. then: statements that may be needed there.
+        """
+        self._prepare(conn, [*(statement for statement, _ in steps), *then])
+        conn.pgconn.enter_pipeline_mode()
+        self._send(conn, steps)
+        conn.pgconn.flush()
+
     def run(self, conn: Connection, steps: Sequence[Step]) -> list[Result]:
         """Runs the steps in one round trip; what each returned, in binary form.
 
@@ -93,10 +105,10 @@ class Prepared:
         first error; then nothing of them stays, and no transaction is open.
         """
         pgconn = conn.pgconn
-        self._prepare(conn, steps)
-        pgconn.enter_pipeline_mode()
-        for statement, values in steps:
-            pgconn.send_query_prepared(statement.name, values, statement.formats, _BINARY)
+        if pgconn.pipeline_status == pq.PipelineStatus.OFF:
+            self._prepare(conn, [statement for statement, _ in steps])
+            pgconn.enter_pipeline_mode()
+        self._send(conn, steps)
         pgconn.pipeline_sync()
         for result in (results := received(conn)):
             if result.status not in _GOOD:
@@ -106,15 +118,20 @@ class Prepared:
 
     def one(self, conn: Connection, statement: Statement, values: Values) -> Result:
         """Runs one statement, in a transaction of its own unless one is open."""
-        self._prepare(conn, ((statement, values),))
+        self._prepare(conn, (statement,))
         result = conn.pgconn.exec_prepared(statement.name, values, statement.formats, _BINARY)
         check(conn, result)
         return result
 
-    def _prepare(self, conn: Connection, steps: Sequence[Step]) -> None:
+    @staticmethod
+    def _send(conn: Connection, steps: Sequence[Step]) -> None:
+        for statement, values in steps:
+            conn.pgconn.send_query_prepared(statement.name, values, statement.formats, _BINARY)
+
+    def _prepare(self, conn: Connection, statements: Sequence[Statement]) -> None:
         if self._on is not conn:
             self._on, self._known = conn, set()
-        for statement, _ in steps:
+        for statement in statements:
             if statement.name not in self._known:
                 check(conn, conn.pgconn.prepare(statement.name, statement.text, statement.oids))
                 self._known.add(statement.name)
@@ -168,6 +185,12 @@ def rolled_back(conn: Connection) -> None:
     """Ends the transaction that failed, if one is open and the connection is not lost."""
     pgconn = conn.pgconn
     with contextlib.suppress(OperationalError, InterfaceError):
+        if (
+            pgconn.status == pq.ConnStatus.OK
+            and pgconn.pipeline_status != pq.PipelineStatus.OFF  # steps were sent ahead
+        ):
+            pgconn.pipeline_sync()
+            received(conn)
         if (
             pgconn.status == pq.ConnStatus.OK
             and pgconn.transaction_status != pq.TransactionStatus.IDLE

@@ -22,6 +22,7 @@ from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.directory import unknown
 from chartloom.engines.postgres.overlays import OverlayPart, settle_overlays, stopped
 from chartloom.engines.postgres.persons import PersonIndex
+from chartloom.engines.postgres.queries_identity import MATCH_PUT
 from chartloom.engines.postgres.refusals import refusals
 from chartloom.engines.postgres.revisions import size_of
 from chartloom.engines.postgres.settling import Settler
@@ -127,8 +128,8 @@ class CommitPart(OverlayPart):
             return calls.end(self._prepared_epoch, entry, minutes, issues)
 
         who = self._persons.collect(batch.derived, batch.messages)
-        changed = self._settler.collect(conn, claimed, batch, self._revisions.states)
-        alone = bool(changed or writes.links or halted)
+        said = self._settler.collect(conn, claimed, batch, self._revisions.states)
+        alone = bool(said or writes.links or halted)
         if any(who) or alone:
             steps.append(calls.persons(who, writes.links, alone))
         if writes.words:
@@ -136,12 +137,16 @@ class CommitPart(OverlayPart):
         if not alone:
             run(conn, [*steps, end(writes.issues)])
             return
-        if changed:
-            steps.append(self._settler.put(changed))
+        mark = self._guard.mark
         try:
-            found = run(conn, [(BEGIN, ()), *steps])[-1]
+            # Standardizing and keys take as long as the server takes for what is known already.
+            self._calls.ahead(conn, [(BEGIN, ()), *steps], (MATCH_PUT,))
+            changed = self._settler.index.records(said)
+            found = run(conn, [self._settler.put(changed)] if changed else [])[-1]
             grant = self._last_grant or self._services.grant()
-            settled = self._settler.settle(conn, grant, batch, changed, found if changed else None)
+            settled = self._settler.settle(
+                conn, grant, batch, changed, found if changed else None, mark
+            )
             if writes.links or halted:
                 settle_overlays(conn, self._calls, batch)
             issues = with_identity(writes.issues, batch, settled, self._minutes.shard)

@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from chartloom.domain.errors import StoreDamaged
 from chartloom.domain.grant import Grant
+from chartloom.domain.keys import WrappedKey
 from chartloom.engines.postgres import queries_identity as queries
 from chartloom.engines.postgres.arrays import packed
 from chartloom.engines.postgres.bodies import Bodies
 from chartloom.engines.postgres.bulk import Row
 from chartloom.engines.postgres.calls import Step, int4
 from chartloom.engines.postgres.matching import Changed
-from chartloom.guard import Guard
+from chartloom.guard import Fetched, Guard
 from chartloom.registry.persons import (
     Decision,
     MatchRecord,
@@ -59,13 +61,15 @@ def leave_step(gone: Sequence[Changed], carriers_max: int) -> Step:
 
 
 def _put(changed: Sequence[Changed], sealed: Sequence[bytes], carriers_max: int) -> Step:
+    lasts = list(accumulate(len(c.keys) for c in changed))
     values = (
         packed("text", [c.patient for c in changed]),
         packed("int8", [c.position for c in changed]),
         packed("bytea", [c.digest for c in changed]),
         packed("bytea", sealed),
         packed("int8", [k for c in changed for k in c.keys]),
-        packed("int4", [place for place, c in enumerate(changed, 1) for _ in c.keys]),
+        packed("int4", [last - len(c.keys) + 1 for last, c in zip(lasts, changed, strict=True)]),
+        packed("int4", lasts),
         int4(carriers_max),
     )
     return queries.MATCH_PUT, values
@@ -76,7 +80,8 @@ class Met:
 
     live: by key, the numbers of those who carry it, if they are not too many. revived: the same of
     keys that were too common before. died: carriers of keys that have become too common. unread:
-    those of the others whose record does not open, although it should.
+    those of the others whose record does not open, although it should. keys: those that records of
+    others open with, as they are stored, of those that were not destroyed.
     """
 
     def __init__(self, found: Iterable[tuple[Any, ...]], carriers_max: int) -> None:
@@ -87,9 +92,15 @@ class Met:
         self.numbers: dict[str, int] = {}
         self.busy: list[str] = []
         self.unread: set[str] = set()
-        for kind, key, numbers, added, gone, number, patient, position, digest, body, busy in found:
+        self.keys: dict[str, WrappedKey] = {}
+        for row in found:
+            kind, key, numbers, added, gone, number, patient, position, digest, body, busy = row[
+                :11
+            ]
             if kind == "r":
                 self.others.append((number, patient, position, digest, body))
+                if len(row) > 11 and row[11]:
+                    self.keys[patient] = WrappedKey(patient, row[11], bytes(row[12]), 0)
             elif kind == "p":
                 self.numbers[patient] = number
                 if busy:
@@ -131,12 +142,16 @@ class Decider:
         self.parameters = parameters
 
     def open(
-        self, grant: Grant, others: Sequence[tuple[Any, ...]], unread: set[str] | None = None
+        self,
+        grant: Grant,
+        others: Sequence[tuple[Any, ...]],
+        unread: set[str] | None = None,
+        fetched: Fetched | None = None,
     ) -> list[MatchRecord | None]:
         """Records of other patients: (patient, digest, body) each; None for those that nobody can
         read any more, who are nobody's candidates, and for those that do not open although they
-        should, who come into ``unread``."""
-        shredded = self._guard.prepare([patient for patient, *_ in others])
+        should, who come into ``unread``. fetched: keys that came with them."""
+        shredded = self._guard.prepare([patient for patient, *_ in others], fetched=fetched)
         opened = [
             None if patient in shredded else self._open_one(grant, patient, digest, body)
             for patient, digest, body in others

@@ -56,6 +56,14 @@ def key_numbers(guard: Guard, record: MatchRecord) -> tuple[int, ...]:
     return tuple(dict.fromkeys(found))
 
 
+class Said(NamedTuple):
+    """A Patient whose record is to be matched (again); see :func:`changed_of`."""
+
+    patient: str
+    state: ResourceState
+    digest: bytes
+
+
 def changed_of(guard: Guard, patient: str, state: ResourceState, digest: bytes) -> Changed:
     """A Patient as it is matched."""
     record = standardise(state.resource)
@@ -85,6 +93,16 @@ class MatchIndex:
     def collect(
         self, states: Iterable[PlacedState], revisions: Mapping[str, int], look_up: Lookup
     ) -> list[Changed]:
+        """The records of those who are :meth:`said` anew."""
+        return self.records(self.said(states, revisions, look_up))
+
+    def records(self, said: Iterable[Said]) -> list[Changed]:
+        """Them as they are matched."""
+        return [changed_of(self._guard, *one) for one in said]
+
+    def said(
+        self, states: Iterable[PlacedState], revisions: Mapping[str, int], look_up: Lookup
+    ) -> list[Said]:
         """Those whose matched elements are other than what is written.
 
         revisions: of the states before this batch; one that is not there is new. look_up: is asked
@@ -113,7 +131,7 @@ class MatchIndex:
         for patient, digest in look_up(unsure).items() if unsure else ():
             if digests[patient] == digest:
                 del digests[patient]
-        return [changed_of(self._guard, p, found[p], d) for p, d in digests.items()]
+        return [Said(p, found[p], digest) for p, digest in digests.items()]
 
     def digest(self, patient: FhirJson) -> bytes:
         """A keyed fingerprint of what is matched of a Patient; equal content, equal bytes."""

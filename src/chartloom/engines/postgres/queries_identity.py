@@ -25,9 +25,9 @@ DIGESTS: Final = Statement(
 #: A row is one of three things, see there.
 MATCH_PUT: Final = Statement(
     "match_put",
-    "SELECT kind, key, numbers, added, gone, number, source_patient, position, digest, body, busy"
-    " FROM match_put($1, $2, $3, $4, $5, $6, $7)",
-    ("text[]", "int8[]", "bytea[]", "bytea[]", "int8[]", "int4[]", "int4"),
+    "SELECT kind, key, numbers, added, gone, number, source_patient, position, digest, body, busy,"
+    " generation, wrapped FROM match_put($1, $2, $3, $4, $5, $6, $7, $8)",
+    ("text[]", "int8[]", "bytea[]", "bytea[]", "int8[]", "int4[]", "int4[]", "int4"),
 )
 
 PARAMETERS_PUT: Final = """

@@ -24,8 +24,8 @@ from chartloom.engines.postgres.deciding import (
     near_unread,
     put_step,
 )
-from chartloom.engines.postgres.matching import Changed, MatchIndex
-from chartloom.guard import Guard
+from chartloom.engines.postgres.matching import Changed, MatchIndex, Said
+from chartloom.guard import Fetched, Guard
 from chartloom.registry.persons import MatchRecord, Pair, Parameters, pair_of
 
 
@@ -54,8 +54,8 @@ class Settler:
 
     def collect(
         self, conn: Connection, claimed: Claim, batch: Batch, revisions: Mapping[str, int]
-    ) -> list[Changed]:
-        """The records that are to be matched. ``conn`` must be idle."""
+    ) -> list[Said]:
+        """Whose records are to be matched. ``conn`` must be idle."""
 
         def look_up(patients: Sequence[str]) -> dict[str, bytes]:
             claim, mac = claimed
@@ -64,7 +64,7 @@ class Settler:
                 found = self._calls.one(conn, queries.DIGESTS, values)
             return {patient: bytes(digest) for patient, digest in rows(conn, found)}
 
-        return self.index.collect(batch.states, revisions, look_up)
+        return self.index.said(batch.states, revisions, look_up)
 
     def put(self, changed: Sequence[Changed]) -> Step:
         """Writes the records; the result is for :meth:`settle`."""
@@ -77,10 +77,12 @@ class Settler:
         batch: Batch,
         changed: Sequence[Changed],
         found: Result | None,
+        mark: int,
     ) -> Settled:
         """Decides; what is still to be written for clusters, reviews and history.
 
-        Within the transaction, which has the lock of all clusters. found: what :meth:`put` gave.
+        Within the transaction, which has the lock of all clusters. found: what :meth:`put` gave;
+        mark: the guard's, from before that.
         """
         known: dict[int, Known] = {}
         seeds: set[str] = set()
@@ -89,7 +91,7 @@ class Settler:
         closed: list[str] = []
         if found is not None:
             met = Met(rows(conn, found), self.parameters.carriers_max)
-            known = self._known(grant, met, changed)
+            known = self._known(grant, met, changed, Fetched(mark, met.keys))
             kept = self._decider.decided(met, changed, known)
             steps, seeds = self._decider.steps(met, kept, self._version)
             hidden, closed = crowded(met, changed), near_unread(met, changed)
@@ -184,9 +186,15 @@ class Settler:
             if steps:
                 self._calls.run(conn, steps)
 
-    def _known(self, grant: Grant, met: Met, changed: Sequence[Changed]) -> dict[int, Known]:
+    def _known(
+        self,
+        grant: Grant,
+        met: Met,
+        changed: Sequence[Changed],
+        fetched: Fetched | None = None,
+    ) -> dict[int, Known]:
         others = [(p, d, b) for _, p, _, d, b in met.others]
-        opened = self._decider.open(grant, others, met.unread)
+        opened = self._decider.open(grant, others, met.unread, fetched)
         known = {
             number: Known(patient, position, record)
             for (number, patient, position, *_), record in zip(met.others, opened, strict=True)

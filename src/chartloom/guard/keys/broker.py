@@ -6,9 +6,9 @@ Sealing asks for a key that can only seal. Opening asks with a grant, which must
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Lock
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -66,6 +66,14 @@ class Rotation(msgspec.Struct, frozen=True):
     left: int
 
 
+class Fetched(NamedTuple):
+    """Wrapped keys that came along with something else that was read. mark: of the broker
+    (:attr:`KeyBroker.mark`), from before they were read."""
+
+    mark: int
+    keys: Mapping[str, WrappedKey]
+
+
 class KeyBroker:
     """Hands out subject keys, makes them, rewraps them and destroys them. Thread-safe.
 
@@ -105,6 +113,11 @@ class KeyBroker:
         """How many keys were destroyed when it last looked; -1 before that."""
         return self._epoch
 
+    @property
+    def mark(self) -> int:
+        """Another one whenever keys were forgotten: what was read before is not kept then."""
+        return self._emptied
+
     def when_forgetting(self, forget: Callable[[], None]) -> None:
         """Calls ``forget`` when a key was destroyed, by whomever, from the thread that notices:
         what else is remembered in plain text must go then."""
@@ -118,20 +131,26 @@ class KeyBroker:
 
     # Using keys
 
-    def ensure(self, subjects: Iterable[str], *, unseen: bool = False) -> frozenset[str]:
+    def ensure(
+        self, subjects: Iterable[str], *, unseen: bool = False, fetched: Fetched | None = None
+    ) -> frozenset[str]:
         """Makes the keys of all subjects ready, making new ones where there are none.
 
         One look-up for those not at hand and one write for those never seen. Returns the subjects
         whose key was destroyed; sealing for them raises. unseen: those not at hand most likely
-        never had one, so that looking them up first would be in vain.
+        never had one, so that looking them up first would be in vain. fetched: keys of some of
+        them, as they are stored; they need not be looked up.
         """
         wanted = self._missing(subjects)
         if not wanted:
             return frozenset()
         emptied = self._emptied
-        kept = {} if unseen else self._store.get(wanted)
-        new = [s for s in wanted if s not in kept]
-        if new:
+        kept: dict[str, WrappedKey | Tombstone] = {}
+        if fetched is not None and fetched.mark == emptied:
+            kept.update((s, fetched.keys[s]) for s in wanted if s in fetched.keys)
+        if not unseen and (unread := [s for s in wanted if s not in kept]):
+            kept.update(self._store.get(unread))
+        if new := [s for s in wanted if s not in kept]:
             kept.update(self._make(new))
         return self._admit(kept, emptied)
 
