@@ -15,7 +15,7 @@ from tests.support.memory_keys import MemoryKeys
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.grant import Purpose
 from chartloom.domain.keys import StaleGeneration, SubjectShredded, WrappedKey
-from chartloom.guard import Guard
+from chartloom.guard import Fetched, Guard
 from chartloom.guard.keys import FileKek, GenerationUnknown, KeyBroker, KeyDamaged
 from chartloom.guard.keys.kek import VARIABLE, EnvironmentKek
 
@@ -53,6 +53,37 @@ def test_a_key_that_is_there_is_not_offered_again(site: Site) -> None:
     other = site.process()
     other.ensure(["p"])
     assert site.store.calls["put_absent"] == 1
+
+
+def stored(site: Site, *subjects: str) -> dict[str, WrappedKey]:
+    """Their keys as they are kept."""
+    return {s: k for s, k in site.store.get(subjects).items() if isinstance(k, WrappedKey)}
+
+
+def test_keys_that_came_along_are_not_looked_up_and_those_that_did_not_are(site: Site) -> None:
+    site.process().ensure(["p1", "p2"])
+    one, other = site.process(), site.process()
+    for broker in (one, other):
+        broker.look()
+    came = Fetched(one.mark, stored(site, "p1"))
+    site.store.calls.clear()
+    assert one.ensure(["p1"], fetched=came) == frozenset()
+    assert site.store.calls["get"] == 0
+    came = Fetched(other.mark, came.keys)
+    assert other.ensure(["p1", "p2", "new"], fetched=came) == frozenset()
+    assert other.opening_keys(site.all, ["p1", "p2", "new"]).keys() == {"p1", "p2", "new"}
+
+
+def test_a_key_that_came_along_before_it_was_destroyed_is_destroyed(site: Site) -> None:
+    one, other = site.process(), site.process()
+    one.ensure(["p"])
+    other.look(now=True)
+    came = Fetched(other.mark, stored(site, "p"))
+    one.shred("p", "staff-1", "patient-request")
+    other.look(now=True)
+    assert other.ensure(["p"], fetched=came) == {"p"}
+    with pytest.raises(SubjectShredded):
+        other.sealing_key("p")
 
 
 def test_keys_used_earlier_are_at_hand(site: Site) -> None:
