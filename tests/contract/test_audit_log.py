@@ -23,7 +23,7 @@ from chartloom.domain.errors import GrantRefused
 from chartloom.domain.grant import Purpose
 from chartloom.domain.ports import AuditLog
 from chartloom.engines.postgres import PostgresStore, protection
-from chartloom.engines.postgres.audit_log import PostgresAuditLog
+from chartloom.engines.postgres.audit_log import _SETTINGS, PostgresAuditLog
 from chartloom.engines.postgres.connect import Connector
 from chartloom.engines.postgres.protection_rules import Role
 from chartloom.engines.postgres.used_tokens import PostgresUsedTokens
@@ -258,8 +258,9 @@ def test_only_a_grant_for_operations_reads_the_log(
 
 
 def test_a_log_that_cannot_be_reached_or_is_held_up_says_so(
-    store: PostgresStore, log: PostgresAuditLog
+    store: PostgresStore, log: PostgresAuditLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(_SETTINGS, "lock_timeout", "500")
     gone = PostgresAuditLog(Connector("host=/nonexistent dbname=x user=x", 0.1), store.guard)
     with pytest.raises(AuditUnavailable):
         gone.append([entry(read(1))])

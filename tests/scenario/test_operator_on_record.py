@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from tests.support.up import ADMIT, WHY, chartloom, site
 
-from chartloom.engines.postgres import EmbeddedPostgres
+from chartloom.engines.postgres import EmbeddedPostgres, audit_log
 
 __all__ = ["site"]
 
@@ -96,7 +96,10 @@ def test_every_access_is_one_event(here: Here, tmp_path: Path) -> None:
     assert any("glass" in f["concern"] and "operator:" in f["actor"] for f in found), found
 
 
-def test_nothing_is_shown_when_nothing_can_be_put_on_record(here: Here) -> None:
+def test_nothing_is_shown_when_nothing_can_be_put_on_record(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(audit_log._SETTINGS, "lock_timeout", "500")
     with psycopg.connect(EmbeddedPostgres(here.site / "var" / "postgres").dsn) as owner:
         owner.execute("LOCK TABLE audit_event IN ACCESS EXCLUSIVE MODE")
         for command in (("messages",), ("chart", "100001"), ("keys", "status")):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from chartloom.domain.chart import PlacedState, Section, SectionView, ViewKey
 from chartloom.domain.errors import GrantRefused
-from chartloom.domain.grant import Grant, Purpose
+from chartloom.domain.grant import EVERYONE, Grant, Purpose
 from chartloom.domain.issues import Issue
 from chartloom.domain.message import Arrival, Message
 from chartloom.domain.resource import (
@@ -24,6 +24,20 @@ from chartloom.domain.resource import (
 from chartloom.domain.store import Batch, Wanted
 from chartloom.engines.postgres import PostgresStore
 from chartloom.guard import Guard
+
+
+def brief_grants(guard: Guard, persons: Sequence[str] = EVERYONE) -> Iterator[Grant]:
+    """Grants that end soon: a busy machine takes the next, when one ended before it was used."""
+    for ttl_s in (0.3, 1, 3, 10):
+        yield guard.mint("tester", Purpose.TREATMENT, persons, ttl_s=ttl_s)
+
+
+def is_good(guard: Guard, grant: Grant) -> bool:
+    """Whether a grant has not expired."""
+    try:
+        return guard.remaining_us(grant) > 0
+    except GrantRefused:
+        return False
 
 
 def until_over(guard: Guard, grant: Grant) -> None:
