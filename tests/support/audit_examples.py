@@ -77,4 +77,7 @@ def every_kind() -> dict[str, dict[str, Any]]:
         c, (PATIENT, "pat-2"), "different", reason="relatives"
     )
     found[Kind.RECONCILED] = events.reconciled(c, PATIENT, "list-1", "allergies", "refuted")
+    found[Kind.LABEL_SAID] = events.label_said(
+        c, PATIENT, "Observation/obs-1", "lift", reason="rule-wrong"
+    )
     return found

@@ -103,7 +103,7 @@ class Crossing:
 
     def requests(self, subject: str) -> Iterator[Attempt]:
         """Everything worth trying by one person, once."""
-        from tests.support import crossing_directory, crossing_identity, crossing_lists
+        from tests.support import crossing_forms, crossing_identity
 
         makers: dict[str, Callable[[str, str], Iterator[Attempt]]] = {
             "/chart/find": self._searches, "/messages": self._messages, "/glass": self._glass,
@@ -116,8 +116,7 @@ class Crossing:
             "/identity/pairs/{first}/{second}": partial(crossing_identity.pairs, self),
             **dict.fromkeys(("/fhir/R4/Patient/$merge", "/fhir/R4/Patient/$unmerge"),
                             lambda who, method: crossing_identity.merges(self, who)),
-            **{r: partial(m.attempts, self, r) for m in (crossing_directory, crossing_lists)
-               for r in m.ROUTES},
+            **{r: partial(m.attempts, self, r) for m in crossing_forms.FORMS for r in m.ROUTES},
         }  # fmt: skip
         for path, method in self.routes():
             if path in LEFT_OUT:
@@ -321,7 +320,7 @@ class Crossing:
         answer = b"\n".join((headers, body))
         typed = self.sought.get(attempt.path.partition("find=")[2], ("", ""))[1]
         known = f"{attempt.path} {urlencode(attempt.form)} {typed}".encode()
-        for leak in self.house.leaks(subject, self._without_echo(answer, known)):
+        for leak in self.house.leaks(subject, self._without_echo(answer, known), attempt.route):
             if self._metadata(attempt, leak):
                 continue
             said = f"{subject} {attempt.method} {attempt.path} {attempt.form}: {leak}"

@@ -30,6 +30,7 @@ from chartloom.domain.message import Arrival, Format
 from chartloom.domain.resource import LinkKind
 from chartloom.engines.postgres.doors import PostgresGlass, PostgresSessions
 from chartloom.engines.postgres.facts import PostgresFacts
+from chartloom.engines.postgres.labelled import PostgresLabels
 from chartloom.engines.postgres.requests import PostgresShreddings, PostgresUses
 from chartloom.formats import hl7v2
 from chartloom.guard.audit import Recorder
@@ -46,6 +47,7 @@ from chartloom.serve import (
     Door,
     Doors,
     IdentityDoor,
+    LabelDoor,
     ProjectInfo,
     Rate,
     create_app,
@@ -198,6 +200,7 @@ class Site:
             "directory": DirectoryDoor(
                 self.store, self.store, lambda: load_tables({}), settle_s=self.settle_s
             ),
+            "labels": LabelDoor(PostgresLabels(self.store), self.store, self.store, self.settle_s),
             "audit": self.audit,
             "staff": lambda: self.staff,
             "rates": {door: Rate(0) for door in Door},  # tests knock often

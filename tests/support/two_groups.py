@@ -169,8 +169,10 @@ class House:
             return subject[-1].upper() == p.group and p.kind != "vip" and not secret
         return False
 
-    def permitted(self, subject: str, p: Patient, *, secret: bool) -> bool:
+    def permitted(self, subject: str, p: Patient, *, secret: bool, route: str = "") -> bool:
         """Whether a canary may stand in an answer to somebody."""
+        if subject == "officer" and route.startswith("/labels"):  # who it is, what is labelled
+            return p.kind != "withheld"
         if subject == "steward":  # who may be one person with somebody else
             return not secret and p in {
                 self.source_patients[id] for two in self.pairs for id in two
@@ -179,12 +181,12 @@ class House:
             return not secret and p.kind != "vip"  # the bytes of normal messages are their work
         return self.sees(subject, p, secret=secret)
 
-    def leaks(self, subject: str, answer: bytes) -> set[str]:
+    def leaks(self, subject: str, answer: bytes, route: str = "") -> set[str]:
         """Canaries and ids in an answer that somebody may not see."""
         found = set()
         for kind, number in set(CANARY.findall(answer)):
             p = self.patients[int(number) - 1]
-            if not self.permitted(subject, p, secret=kind.lower() == b"s"):
+            if not self.permitted(subject, p, secret=kind.lower() == b"s", route=route):
                 found.add(f"canary {kind.decode()}{p.number} ({p.kind})")
         if subject in ("officer", "auditor", "steward"):
             return found  # the record and the queue of pairs name people by these ids

@@ -78,7 +78,7 @@ def _change(before: ResourceState | None, after: ResourceState, times: int) -> C
     key = view_key(now)
     keys = () if key is None else (key,)
     if before is None:
-        return Change(None, now, keys, times == 1)
+        return Change(None, now, keys, times == 1 and not after.words)
     was = place(before)
     left = view_key(was)
     if left is not None and left != key:

@@ -2,20 +2,39 @@
 
 ``ResourceState.labels`` is the union over all contributions. Its codings stand in
 ``meta.security`` of the state, next to the codings that are statements of a source and merged like
-others. Labels of the person (VIP, EMP) make no compartment.
+others. Labels of the person (VIP, EMP) make no compartment. What people said of labels
+(``domain.label_words``) stands above that.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
+import msgspec
+
+from chartloom.domain.label_words import LabelWord, standing
 from chartloom.domain.labels import PERSON_MASK, labels_of, security
-from chartloom.domain.resource import Contribution, FhirJson
+from chartloom.domain.resource import Contribution, FhirJson, Stamp
 
 
 def labels_said(contribution: Contribution) -> int:
     """The mask that a contribution adds to its resource."""
     return contribution.labels & ~PERSON_MASK
+
+
+def in_effect(said: int, words: Mapping[str, LabelWord]) -> int:
+    """The mask of a resource of which messages said ``said`` and people ``words``."""
+    return standing(words.values()).over(said) & ~PERSON_MASK if words else said
+
+
+def hear_words(words: dict[str, LabelWord], contribution: Contribution, stamp: Stamp) -> None:
+    """Adds what a contribution says of labels: of each person the last word of a kind stays."""
+    for one in contribution.words:
+        word = msgspec.structs.replace(one, event_us=stamp.event_us, position=stamp.position)
+        held = words.get(word.key)
+        if held is None or (held.at, held.reason) < (word.at, word.reason):
+            words[word.key] = word
 
 
 @lru_cache(maxsize=256)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chartloom.chart import apart
-from chartloom.chart.compartments import labels_said, without_labels
+from chartloom.chart.compartments import hear_words, labels_said, without_labels
 from chartloom.chart.merge_policy import Keyed, Parts, Together
 from chartloom.chart.registers import WHOLE, Registers
 from chartloom.chart.since import note
@@ -28,9 +28,14 @@ class Draft(Registers):
 
     def hear(self, contribution: Contribution, stamp: Stamp) -> None:
         """One more statement; see :func:`chartloom.chart.merge.merge`."""
+        if contribution.words:  # it says nothing of what the resource says, nor whose it is
+            hear_words(self.words, contribution, stamp)
+            self.version = max(self.version, stamp.position)
+            return
         cleared = contribution.cleared
         if contribution.labels:
-            self.labels |= labels_said(contribution)
+            self.said |= labels_said(contribution)
+            self.labels |= self.said
         if WHOLE in cleared:
             self._state_whole(stamp)
         self._state_elements(contribution, stamp)
@@ -43,7 +48,9 @@ class Draft(Registers):
         self.version = max(self.version, stamp.position)
         if stamp > self._newest:
             self._newest = stamp
-        if contribution.source_patient != self.source_patient:
+        if self.is_word_only:
+            self.source_patient, self.is_word_only = contribution.source_patient, False
+        elif contribution.source_patient != self.source_patient:
             other = contribution.source_patient
             self.source_patient = owner(self.source_patient, other, self.stamps, stamp)
 

@@ -106,7 +106,7 @@ _NOWHERE: Final = Place(
 def place(state: ResourceState) -> PlacedState:
     """Where ``state`` stands. Depends on its content only."""
     resource = state.resource
-    row = PLACES.get(resource["resourceType"], _NOWHERE)
+    row = _NOWHERE if state.is_word_only else PLACES.get(resource["resourceType"], _NOWHERE)
     series, part = "", 0
     if row.parts > 1:
         system, code = main_code(_what(resource))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from chartloom.chart import apart
-from chartloom.chart.compartments import with_labels, without_labels
+from chartloom.chart.compartments import in_effect, with_labels, without_labels
 from chartloom.chart.merge_policy import Keyed, Together, policy_of
 from chartloom.chart.since import WATCHED, Held, seeded, told
 from chartloom.chart.statement import by_key, children_of, form_of, in_order, larger, slice_of
@@ -36,7 +36,11 @@ class Registers:
         self._objects: set[str] = set()
         self.stamps: dict[str, Stamp]
         self.resource: FhirJson
-        self.labels = 0 if state is None else state.labels
+        #: What messages said, what people said of it, and every label that stands in ``meta``.
+        self.words = {} if state is None else dict(state.words)
+        self.said = 0 if state is None else state.said if state.words else state.labels
+        self.labels = 0 if state is None else state.labels | state.said
+        self.is_word_only = state is not None and state.is_word_only
         #: Elements of which it is kept since when they hold.
         self.watched = WATCHED.get(contribution.type, ())
         self.held: Held = seeded(state) if state is not None and self.watched else {}
@@ -127,7 +131,8 @@ class Registers:
         meta = {"versionId": str(self.version)}
         said = without_labels(resource["meta"], self.labels)
         meta.update((k, v) for k, v in said.items() if k != "versionId")
-        resource["meta"] = with_labels(meta, self.labels)
+        labels = in_effect(self.said, self.words)
+        resource["meta"] = with_labels(meta, labels)
         if tuple(resource) != self._properties_before:
             head = {name: resource.pop(name) for name in ("resourceType", "id", "meta")}
             resource = head | {name: resource[name] for name in sorted(resource)}
@@ -135,5 +140,12 @@ class Registers:
             stamps = {name: stamps[name] for name in sorted(stamps)}
         since = told(self.held, resource, stamps) if self.watched else {}
         return ResourceState(
-            resource, self.source_patient, stamps, self.directory, self.labels, since
+            resource,
+            self.source_patient,
+            stamps,
+            self.directory,
+            labels,
+            since,
+            {key: self.words[key] for key in sorted(self.words)},
+            self.said if self.words else 0,
         )

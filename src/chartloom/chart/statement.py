@@ -114,7 +114,7 @@ def first_statement(contribution: Contribution, stamp: Stamp) -> ResourceState |
     incoming = contribution.resource
     form = form_of(incoming)
     defaults = _weak_registers(form, weak) if weak else ()
-    if contribution.cleared or defaults is None:
+    if contribution.cleared or contribution.words or defaults is None:
         return None
     meta: FhirJson = {"versionId": str(stamp.position)}
     labels = labels_said(contribution) if contribution.labels else 0

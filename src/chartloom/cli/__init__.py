@@ -15,6 +15,7 @@ from chartloom.cli import (
     identity,
     inspect,
     keys,
+    labels,
     look,
     operate,
     policies,
@@ -36,7 +37,7 @@ app = typer.Typer(
 )
 for part in (
     inspect, site, traffic, look, operate, ca, keys, export, identity, formulary, directory, audit,
-    service, policies,
+    labels, service, policies,
 ):  # fmt: skip
     part.register(app)
 

@@ -16,6 +16,7 @@ import msgspec
 
 from chartloom.domain.directory import Unknown
 from chartloom.domain.issues import Issue
+from chartloom.domain.label_words import LabelWord
 from chartloom.domain.labels import BIT, PERSON_MASK, Label
 
 #: A FHIR JSON object. Decimals are ``decimal.Decimal`` so that 1.50 stays 1.50.
@@ -42,7 +43,8 @@ class Contribution(msgspec.Struct, frozen=True, omit_defaults=True):
     source explicitly set to null (HL7 v2 ``""``); they are absent from ``resource``.
     directory: the resource is about the hospital (Practitioner, Organization, Location), not in a
     patient's compartment. source_patient: "" for directory resources. labels: mask of the
-    sensitivity labels that stand in ``resource.meta.security`` (``domain.labels``).
+    sensitivity labels that stand in ``resource.meta.security`` (``domain.labels``). words: what a
+    person says of its labels; then ``resource`` says nothing else.
     """
 
     resource: FhirJson
@@ -51,6 +53,7 @@ class Contribution(msgspec.Struct, frozen=True, omit_defaults=True):
     weak: tuple[str, ...] = ()
     cleared: tuple[str, ...] = ()
     labels: int = 0
+    words: tuple[LabelWord, ...] = ()
 
     @property
     def id(self) -> str:
@@ -178,6 +181,8 @@ class ResourceState(msgspec.Struct, frozen=True):
     any of its contributions ever had, but for those of the person: a later statement without a
     label does not make earlier ones harmless. held: of elements that decide what stands, when each
     value was first and last said (``chart.since``), where that is not in the stamps.
+    words: what people said of its labels, by ``LabelWord.key``; ``labels`` is what it comes to, and
+    said what messages said (0 where there are no words: then it is the same).
     """
 
     resource: FhirJson
@@ -186,6 +191,13 @@ class ResourceState(msgspec.Struct, frozen=True):
     directory: bool = False
     labels: int = 0
     held: dict[str, tuple[int, int]] = {}
+    words: dict[str, LabelWord] = {}
+    said: int = 0
+
+    @property
+    def is_word_only(self) -> bool:
+        """Whether nothing is known but what somebody said of its labels."""
+        return bool(self.words) and not self.stamps
 
     @property
     def id(self) -> str:

@@ -15,8 +15,9 @@ from chartloom.domain.access import DataUse, KnownOfPerson, Target
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import EVERYONE, Grant, Purpose
 from chartloom.domain.identity import Pair
+from chartloom.domain.labels import Label
 from chartloom.domain.ports import AccessFacts, Clock, DataUses, GlassRecords
-from chartloom.guard.audit import Actor, Context, Recorder, events
+from chartloom.guard.audit import Actor, Context, Event, Recorder, events
 from chartloom.guard.audit.events import term_fingerprint
 from chartloom.guard.facts import Gatherer, Minter, OwnGrants, Who, actor_of
 from chartloom.guard.heeding import heeding
@@ -39,6 +40,7 @@ _WITH_CANDIDATES: Final = frozenset(
         Action.VIEW_SHREDDINGS,
         Action.APPROVE_SHRED,
         Action.REVIEW_IDENTITY,
+        Action.VIEW_LABELS,
     }
 )
 
@@ -131,11 +133,11 @@ class Authority:
     def may(self, principal: Principal, action: Action, purpose: Purpose) -> bool:
         """Whether an action about the site is permitted: for menus; nothing is shown or recorded.
 
-        Actions on patients are tried as a search for them; what needs a fresh sign-in, as if there
-        was one.
+        Actions on patients are tried as a search for them; what needs a fresh sign-in or a reason,
+        as if there was one.
         """
         who = self.gatherer.who(principal)
-        request = Request(who.principal, action, purpose, data_use=True, fresh=True)
+        request = Request(who.principal, action, purpose, data_use=True, fresh=True, reason=True)
         return self.policies.decide(request).allowed
 
     def listable(
@@ -230,6 +232,8 @@ class Authority:
         use: DataUse | None,
         asking: Asking,
     ) -> Decision:
+        if action is Action.OPEN_QUARANTINED and person is not None:  # nobody has judged it
+            person = msgspec.structs.replace(person, labels=person.labels | {Label.R})
         request = Request(
             who.principal,
             action,
@@ -288,7 +292,7 @@ class Authority:
         describe = self._describe(need, action)
         patients = tuple(p for p in decision.persons if p != "*" and not p.startswith("site:"))
 
-        def missed() -> events.Event:
+        def missed() -> Event:
             return self._denial(who.principal, need, asking, patients)
 
         return Permit(
@@ -305,13 +309,13 @@ class Authority:
 
     def _describe(
         self, need: Need, action: Action, denied: str = ""
-    ) -> Callable[[Context, Sequence[str], int | None], events.Event]:
+    ) -> Callable[[Context, Sequence[str], int | None], Event]:
         what = list(need.what)
         if not denied:  # of what is not there, or may not be seen, no id is believed
             what += [f"message/{need.position}"] if need.position else []
             what += [f"resource/{need.resource}"] if need.resource else []
 
-        def event(about: Context, patients: Sequence[str], count: int | None) -> events.Event:
+        def event(about: Context, patients: Sequence[str], count: int | None) -> Event:
             if action in SEARCHES or need.terms:
                 prints = {
                     f: term_fingerprint(self._minter.blind, t) for f, t in need.terms.items() if t
@@ -335,7 +339,7 @@ class Authority:
 
     def _denial(
         self, principal: Principal, need: Need, asking: Asking, patients: Sequence[str]
-    ) -> events.Event:
+    ) -> Event:
         """The event of what is denied, hidden or not there: the three are alike."""
         action, purpose = need.options[0]
         about = self.context(principal, purpose, asking)
@@ -368,7 +372,7 @@ class Authority:
             asking.refresh,
         )
 
-    def record(self, *what: events.Event) -> None:
+    def record(self, *what: Event) -> None:
         """Puts events on record and returns when they are durable."""
         self._recorder.record(*what)
 

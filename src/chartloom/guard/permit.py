@@ -11,7 +11,7 @@ import msgspec
 from chartloom.domain.audit import AuditUnavailable
 from chartloom.domain.errors import ChartloomError, GrantRefused, NotFound
 from chartloom.domain.grant import Grant, Purpose
-from chartloom.guard.audit import Context, Recorder, events
+from chartloom.guard.audit import Context, Event, Recorder
 from chartloom.guard.policy import Action, Decision
 
 P = ParamSpec("P")
@@ -93,10 +93,10 @@ class Permit:
         purpose: Purpose,
         about: Context,
         recorder: Recorder,
-        describe: Callable[[Context, Sequence[str], int | None], events.Event],
+        describe: Callable[[Context, Sequence[str], int | None], Event],
         *,
         glass_until_us: int = 0,
-        missed: Callable[[], events.Event] | None = None,
+        missed: Callable[[], Event] | None = None,
     ) -> None:
         self.grant, self.decision, self.action, self.purpose = grant, decision, action, purpose
         self.glass_until_us = glass_until_us
@@ -127,13 +127,13 @@ class Permit:
 
     def _run_and_see(
         self,
-        missed: Callable[[], events.Event],
+        missed: Callable[[], Event],
         call: Callable[Concatenate[Grant, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
         """First the answer, then the event, which tells whether there was one."""
-        event: events.Event | None = None
+        event: Event | None = None
         try:
             return call(self.grant, *args, **kwargs)
         except (NotFound, GrantRefused, AccessDenied):

@@ -7,6 +7,7 @@ from chartloom.serve.directory import DirectoryDoor
 from chartloom.serve.doors import Doors, GlassRules, KeyStatus, LogCheck, Services
 from chartloom.serve.earlier import earlier_mapping
 from chartloom.serve.identity import IdentityDoor
+from chartloom.serve.labels.door import LabelDoor
 from chartloom.serve.limits import Door, Rate
 from chartloom.serve.readiness import MetricsRule
 from chartloom.serve.sessions import Limits
@@ -20,6 +21,7 @@ __all__ = [
     "GlassRules",
     "IdentityDoor",
     "KeyStatus",
+    "LabelDoor",
     "Limits",
     "LogCheck",
     "MetricsRule",

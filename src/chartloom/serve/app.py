@@ -45,6 +45,7 @@ from chartloom.serve.doors import Doors
 from chartloom.serve.earlier import earlier_mapping
 from chartloom.serve.errors import Handlers, answer
 from chartloom.serve.identity import pages as identity
+from chartloom.serve.labels import pages as labels
 from chartloom.serve.limits import Limiter, Refused
 from chartloom.serve.lists import pages as lists
 from chartloom.serve.readiness import MetricsRule
@@ -112,7 +113,7 @@ def create_app(
     )
     rooms = (
         *(entrance, feeds, messages, quarantine, lists, chart_pages, evidence, api, tokens),
-        *(mine, glass, uses, shreddings, audit, keys, open_sessions, identity, directory),
+        *(mine, glass, uses, shreddings, audit, keys, open_sessions, identity, directory, labels),
     )
     return Starlette(
         routes=[route for room in rooms for route in room.routes(console)]

@@ -281,6 +281,7 @@ _ROOMS: tuple[tuple[str, str, Action, tuple[Purpose, ...]], ...] = (
     ("/directory", "Directory", Action.VIEW_DIRECTORY, (Purpose.OPERATIONS, Purpose.TREATMENT)),
     ("/glass", "Break the glass", Action.FIND_PERSON, (Purpose.BREAK_GLASS,)),
     ("/review", "Glass review", Action.REVIEW_GLASS, (Purpose.OPERATIONS,)),
+    ("/labels", "Labels", Action.VIEW_LABELS, (Purpose.OPERATIONS,)),
     ("/audit", "Audit", Action.VIEW_AUDIT, (Purpose.OPERATIONS,)),
     ("/keys", "Keys", Action.MANAGE_KEYS, (Purpose.OPERATIONS,)),
     ("/sessions", "Sessions", Action.VIEW_SESSIONS, (Purpose.OPERATIONS,)),
@@ -295,6 +296,8 @@ def rooms_of(console: Console, request: Request) -> list[tuple[str, str]]:
     rooms = [(a, label) for a, label, action, ps in _ROOMS if console.may(request, action, *ps)]
     if console.doors.identity is None:
         rooms = [room for room in rooms if room[0] != "/identity"]
+    if console.doors.labels is None:
+        rooms = [room for room in rooms if room[0] != "/labels"]
     if console.doors.directory is None:
         rooms = [room for room in rooms if room[0] != "/directory"]
     secondary = (Purpose.QUALITY, Purpose.RESEARCH)

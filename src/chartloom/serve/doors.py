@@ -23,6 +23,7 @@ from chartloom.guard.staff import Staff
 from chartloom.guard.tokens import AccessVerifier, RelyingParty, TokenEndpoint
 from chartloom.serve.directory import DirectoryDoor
 from chartloom.serve.identity import IdentityDoor
+from chartloom.serve.labels.door import LabelDoor
 from chartloom.serve.limits import Door, Rate
 from chartloom.serve.lists.tables import ListTables
 from chartloom.serve.sessions import Limits
@@ -111,3 +112,4 @@ class Doors:
     lists: ListTables = field(default_factory=ListTables)
     identity: IdentityDoor | None = None
     directory: DirectoryDoor | None = None
+    labels: LabelDoor | None = None

@@ -167,3 +167,26 @@ def shreddings(patients: Sequence[str] = ()) -> Need:
     """The destructions of keys that were asked for, and who these patients are."""
     options = ((Action.VIEW_SHREDDINGS, _OPERATE),)
     return Need(options, candidates=(SHREDDINGS_SUBJECT, *patients), what=("shreddings",))
+
+
+def labels_waiting(patients: Sequence[str] = ()) -> Need:
+    """The labels that somebody wants lifted, of these patients."""
+    options = ((Action.VIEW_LABELS, _OPERATE),)
+    return Need(options, candidates=tuple(patients), what=("site/labels",))
+
+
+def labels(person: str) -> Need:
+    """What of a person is labelled."""
+    return Need(((Action.VIEW_LABELS, _OPERATE),), person=person, what=("labels",))
+
+
+def label_word(person: str, action: Action, *, mine: bool = False) -> Need:
+    """Setting a label, asking to lift one, or approving that. mine: one asked for it oneself."""
+    what = ("labels/word",)
+    return Need(((action, _OPERATE),), person=person, reason=True, mine=mine, what=what)
+
+
+def quarantined(position: int, part: str) -> Need:
+    """A message in quarantine that nobody has judged, for whoever says why."""
+    options = ((Action.OPEN_QUARANTINED, _OPERATE),)
+    return Need(options, position=position, reason=True, what=(part,))

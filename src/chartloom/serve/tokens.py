@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from chartloom.domain.grant import Purpose
-from chartloom.guard.audit import events
+from chartloom.guard.audit import Context, events
 from chartloom.guard.clients import PEER
 from chartloom.guard.staff import Principal
 from chartloom.guard.tokens import Issued, TokenError
@@ -66,5 +66,5 @@ def _error(error: str, status: int) -> Response:
     return JSONResponse({"error": error}, status)
 
 
-def _about(console: Console, request: Request, principal: Principal) -> events.Context:
+def _about(console: Console, request: Request, principal: Principal) -> Context:
     return console.authority.context(principal, Purpose.OPERATIONS, asking_of(request))

@@ -16,6 +16,7 @@ from chartloom.domain.ports import Clock, UsedTokens
 from chartloom.engines.postgres.audit_log import PostgresAuditLog
 from chartloom.engines.postgres.doors import PostgresGlass, PostgresSessions
 from chartloom.engines.postgres.facts import PostgresFacts
+from chartloom.engines.postgres.labelled import PostgresLabels
 from chartloom.engines.postgres.protection_rules import Role
 from chartloom.engines.postgres.requests import PostgresShreddings, PostgresUses
 from chartloom.engines.postgres.used_tokens import PostgresUsedTokens
@@ -54,6 +55,7 @@ from chartloom.serve import (
     GlassRules,
     IdentityDoor,
     KeyStatus,
+    LabelDoor,
     Limits,
     Rate,
     Services,
@@ -136,7 +138,13 @@ def open_doors(opened: OpenSite) -> Iterator[Doors]:
             ),
             lists=_lists(opened),
             directory=directory_door(opened),
+            labels=label_door(opened),
         )
+
+
+def label_door(opened: OpenSite) -> LabelDoor:
+    """What is labelled, and where words about it land."""
+    return LabelDoor(PostgresLabels(opened.store), opened.store, opened.store)
 
 
 def directory_door(opened: OpenSite) -> DirectoryDoor:

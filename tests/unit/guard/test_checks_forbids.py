@@ -60,6 +60,9 @@ def forbidden(
     }
 
 
+LABELS = {Action.VIEW_LABELS, Action.SET_LABEL, Action.LIFT_LABEL, Action.APPROVE_LIFT}
+
+
 def person(*relations: str, labels: str = "", **facts: Any) -> PersonFacts:
     wanted = frozenset(Label(name) for name in labels.split())
     return PersonFacts(("p",), frozenset(relations), wanted, **facts)
@@ -67,16 +70,26 @@ def person(*relations: str, labels: str = "", **facts: Any) -> PersonFacts:
 
 PERSONS: dict[str, tuple[PersonFacts, set[Action]]] = {
     "anybody": (person(), set()),
-    "of interest": (person(labels="VIP"), CHART),
-    "an employee": (person("department", labels="EMP"), CHART),
-    "of interest, in one's care": (person("attending", labels="VIP"), set()),
+    "of interest": (person(labels="VIP"), CHART | {Action.OPEN_QUARANTINED}),
+    "an employee": (person("department", labels="EMP"), CHART | {Action.OPEN_QUARANTINED}),
+    "of interest, in one's care": (
+        person("attending", labels="VIP"),
+        {Action.OPEN_QUARANTINED},
+    ),
     "oneself": (
         person(own=True),
-        CHART | {Action.BREAK_GLASS, Action.REVIEW_IDENTITY, Action.SAY_IDENTITY},
+        CHART
+        | LABELS
+        | {
+            Action.BREAK_GLASS,
+            Action.REVIEW_IDENTITY,
+            Action.SAY_IDENTITY,
+            Action.OPEN_QUARANTINED,
+        },
     ),
     "who withholds": (
         person("attending", denied=frozenset({"*"})),
-        CHART | {Action.IDENTIFY_PERSON},
+        CHART | LABELS | {Action.IDENTIFY_PERSON, Action.OPEN_QUARANTINED},
     ),
 }
 

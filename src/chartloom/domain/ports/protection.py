@@ -153,6 +153,23 @@ class AccessFacts(Protocol):
         ...
 
 
+class LabelRecords(Protocol):
+    """What is labelled, and of what somebody said that its labels are wrong. Ids and masks only."""
+
+    def labelled(self, grant: Grant, source_patients: Sequence[str], limit: int) -> list[str]:
+        """Ids of what carries labels that the grant covers, or of whose labels somebody said
+        something, of patients that it covers."""
+        ...
+
+    def of_persons(self, grant: Grant, source_patients: Sequence[str]) -> dict[str, int]:
+        """Source patient -> mask of the labels of the person, as people left them."""
+        ...
+
+    def asked(self, grant: Grant, limit: int) -> list[tuple[str, str]]:
+        """What waits for a second person to be lifted: (resource id, source patient)."""
+        ...
+
+
 class GlassRecords(Protocol):
     """Broken glass. ``grant`` covers ``GLASS_SUBJECT``, and the patients whose texts are read."""
 

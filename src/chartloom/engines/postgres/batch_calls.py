@@ -85,6 +85,7 @@ _PERSONS: Final = call(
     ),
 )
 _WORDS: Final = call("batch_words", ("int8[]", "int2[]", "bool[]", "text[]", "text[]"))
+_LABELS: Final = call("batch_labels", ("text[]", "text[]", "text[]", "int4[]", "int4[]", "int4[]"))
 _END: Final = call("batch_end", ("int8", "int8[]", "bytea[]", *_MINUTES.kinds, *_ISSUES.kinds))
 
 
@@ -97,7 +98,7 @@ def write(
     for m in batch.messages:
         of_lane[m.lane].append(m.position)
     lane_of = {m.position: m.lane for m in batch.messages}
-    lanes, labels = sorted(batch.lanes), sorted(writes.person_labels.items())
+    lanes, of_persons = sorted(batch.lanes), sorted(writes.person_labels.items())
     values = (
         claim.encode(),
         mac,
@@ -121,8 +122,8 @@ def write(
         *_KNOWN_VIEWS(writes.known_views),
         packed("text", ()),  # what some resources say of care again goes by care_again
         *_CARE(writes.care),
-        packed("int4", [mask for _, mask in labels]),
-        packed("text", [patient for patient, _ in labels]),
+        packed("int4", [mask for _, mask in of_persons]),
+        packed("text", [patient for patient, _ in of_persons]),
     )
     return _WRITE, values
 
@@ -153,6 +154,13 @@ def words(said: Sequence[Row]) -> Step:
     """What words of people carry besides: (position, place in the message, two, looked, beside)."""
     columns = zip(("int8", "int2", "bool", "text", "text"), zip(*said, strict=True), strict=True)
     return _WORDS, [packed(kind, column) for kind, column in columns]
+
+
+def labels(said: Sequence[Row]) -> Step:
+    """What people's words about labels come to: (id, patient, type, added, lifted, asked)."""
+    kinds = ("text", "text", "text", "int4", "int4", "int4")
+    columns = zip(kinds, zip(*said, strict=True), strict=True)
+    return _LABELS, [packed(kind, column) for kind, column in columns]
 
 
 def end(epoch: int, entry: AuditEntry, minutes: Sequence[Row], issues: Sequence[Row]) -> Step:

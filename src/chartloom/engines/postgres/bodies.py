@@ -16,6 +16,7 @@ from chartloom.domain.errors import StoreDamaged
 from chartloom.domain.grant import Grant
 from chartloom.domain.issues import Issue
 from chartloom.domain.keys import SubjectShredded
+from chartloom.domain.label_words import LabelWord
 from chartloom.domain.labels import PERSON_MASK
 from chartloom.domain.message import Arrival, Parts
 from chartloom.domain.plain import usual_control_id, usual_message_type
@@ -42,6 +43,13 @@ class StateBody(msgspec.Struct, array_like=True):
     resource: dict[str, Any]
     stamps: dict[str, Stamp] | FirstSaid
     held: dict[str, tuple[int, int]] = {}
+
+
+class WordedBody(StateBody, array_like=True):
+    """The same of a resource of whose labels people said something."""
+
+    words: dict[str, LabelWord] = {}
+    said: int = 0
 
 
 class Excerpt(msgspec.Struct, array_like=True):
@@ -101,7 +109,7 @@ class _Said(msgspec.Struct):
 _Opened = dict[tuple[int, str, int], _Said]
 
 _encode = codec.encode
-_STATE = msgspec.json.Decoder(StateBody, float_hook=Decimal)
+_STATE = msgspec.json.Decoder(WordedBody, float_hook=Decimal)
 _SAID = msgspec.json.Decoder(_Said)
 _BUNDLE = msgspec.json.Decoder(BundleBody, float_hook=Decimal)
 _encode_match = msgspec.json.Encoder().encode
@@ -196,6 +204,8 @@ class Bodies:
     def seal_state(self, state: ResourceState, revision: int) -> bytes:
         """A patient's resource state as of its ``revision``-th write."""
         body = StateBody(state.resource, state.stamps, state.held)
+        if state.words:
+            body = WordedBody(state.resource, state.stamps, state.held, state.words, state.said)
         name = _within(state.labels, state.id)
         return self._seal(state.source_patient, "state", name, str(revision), body)
 
@@ -254,8 +264,9 @@ class Bodies:
         if isinstance(body.stamps, FirstSaid):
             return _first_state(source_patient, body.resource, body.stamps, labels)
         return ResourceState(
-            body.resource, source_patient, body.stamps, directory, labels, body.held
-        )
+            body.resource, source_patient, body.stamps, directory, labels, body.held, body.words,
+            body.said,
+        )  # fmt: skip
 
     def _open_said(
         self, grant: Grant, id: str, where: tuple[int, str, int], said: bytes | None

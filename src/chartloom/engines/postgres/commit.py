@@ -121,6 +121,8 @@ class CommitPart(OverlayPart):
         ]
         if writes.care_again_of:
             steps.append(calls.care_again(writes.care_again_of, writes.care_again))
+        if writes.label_words:
+            steps.append(calls.labels(writes.label_words))
         halted = stopped(batch)
         steps += halted + unknown(self._guard, batch, self._minutes.shard)
 

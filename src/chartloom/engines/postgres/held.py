@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from chartloom.domain.labels import PERSON_MASK
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.queries import STATE
 
@@ -42,10 +43,16 @@ CARE: Final = f"""(
         SELECT FROM resource r
         WHERE r.id = h.resource_id AND r.version > (SELECT held_until())))"""
 
+#: Labels of the person ``p``, as people left them (a Patient has its source patient's id).
+_OF_PERSON: Final = f"""
+        (coalesce((SELECT labels FROM person_label l WHERE l.source_patient = p), 0)
+            & ~coalesce((SELECT lifted FROM label_word w WHERE w.resource_id = p), 0)
+        | coalesce((SELECT added FROM label_word w WHERE w.resource_id = p), 0)
+            & {PERSON_MASK})"""
+
 #: Of ``p``: the person's labels, and those of the data there is.
 LABELS: Final = f"""
-    SELECT p,
-        coalesce((SELECT labels FROM person_label l WHERE l.source_patient = p), 0)
+    SELECT p, {_OF_PERSON}
         | coalesce((SELECT labels FROM held_label h
                     WHERE h.source_patient = p AND {_HOLDING}), 0),
         (SELECT coalesce(bit_or(r.labels), 0) FROM resource r
@@ -54,8 +61,8 @@ LABELS: Final = f"""
                     WHERE h.source_patient = p AND {_HOLDING}), 0)
     FROM unnest(%b::text[]) p"""
 
-LABELS_PLAIN: Final = """
-    SELECT p, coalesce((SELECT labels FROM person_label l WHERE l.source_patient = p), 0),
+LABELS_PLAIN: Final = f"""
+    SELECT p, {_OF_PERSON},
         (SELECT coalesce(bit_or(r.labels), 0) FROM resource r
             WHERE r.source_patient = p AND r.labels <> 0)
     FROM unnest(%b::text[]) p"""

@@ -33,7 +33,7 @@ _STAYS: Final = ("landing", "bundle", "outcome", "match_rules")
 
 #: What batches write before they take the lock of all clusters is emptied before it is taken here,
 #: in their order: see "Locks" in the README. All else is emptied under it.
-_BEFORE_CLUSTERS: Final = ("resource", "view", "care", "person_label")
+_BEFORE_CLUSTERS: Final = ("resource", "view", "care", "person_label", "label_word")
 
 #: The tables that stay and hold bodies, with their keys.
 _LOGGED_BODIES: Final = (("landing", "position"), ("bundle", "position, ordinal"))

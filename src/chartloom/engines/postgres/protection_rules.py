@@ -137,6 +137,7 @@ TABLES: Final[dict[str, Table]] = {
     "identifier": Table(Rule.PERSON, serve="S"),
     "care": Table(Rule.PERSON, serve="S"),
     "person_label": Table(Rule.PERSON, serve="S"),
+    "label_word": Table(Rule.PERSON, serve="S"),
     # What held before everything is derived anew; only functions write it.
     "held": Table(Rule.SITE),
     "held_person": Table(Rule.PERSON, serve="S"),
@@ -204,6 +205,7 @@ FUNCTIONS: Final[dict[str, frozenset[Role]]] = {
     "batch_released": frozenset({Role.WORKER}),
     "overlays_of": frozenset({Role.WORKER}),
     "batch_words": frozenset({Role.WORKER}),
+    "batch_labels": frozenset({Role.WORKER}),
     "batch_uncounted": frozenset({Role.WORKER}),
     "batch_unknown": frozenset({Role.WORKER}),
     "overlays_forget": frozenset({Role.SERVE}),

@@ -157,7 +157,7 @@ RETRY_FORGET_LINKS = "DELETE FROM link WHERE position = ANY(%b::int8[])"
 
 DERIVED_EMPTY = """
 TRUNCATE outcome, bundle, resource, view, person, record_number, link, identifier,
-         care, person_label, feed_minute_out, issue_day, retry,
+         care, person_label, label_word, feed_minute_out, issue_day, retry,
          match_record, match_key, identity_decision, identity_review, membership, overlay_stop,
          unknown_reference, identity_total, identity_spoken,
          match_stale, match_due, match_afresh
@@ -189,6 +189,7 @@ DIGEST_PLAIN = (
     "SELECT encode(blind, 'hex'), source_patient FROM record_number",
     "SELECT resource_id, source_patient, who, kind, start_us, end_us FROM care",
     "SELECT source_patient, labels FROM person_label",
+    "SELECT resource_id, source_patient, type, added, lifted, asked FROM label_word",
     "SELECT position, feed, event_us, issue_count, unmapped_count, quarantine, labels FROM outcome",
 )
 

@@ -13,6 +13,7 @@ import msgspec
 
 from chartloom.domain import codec
 from chartloom.domain.chart import PlacedState, SectionView
+from chartloom.domain.label_words import standing
 from chartloom.domain.labels import PERSON_MASK
 from chartloom.domain.message import Message, Parts
 from chartloom.domain.resource import Contribution, Derived, ResourceState
@@ -66,6 +67,7 @@ class Writes:
     known_views: list[Row] = field(default_factory=list)
     links: list[Row] = field(default_factory=list)
     words: list[Row] = field(default_factory=list)  #: what some links carry besides
+    label_words: list[Row] = field(default_factory=list)  #: what words about labels come to
     issues: list[Row] = field(default_factory=list)
     care: list[Row] = field(default_factory=list)
     care_again: list[Row] = field(default_factory=list)
@@ -347,6 +349,14 @@ def with_identity(issues: Sequence[Row], batch: Batch, settled: Settled, shard: 
     return found
 
 
+def _labels_row(state: ResourceState) -> Row:
+    found = standing(state.words.values())
+    return (
+        *(state.id, state.source_patient, state.type),
+        *(found.added, found.lifted, found.asked),
+    )
+
+
 def _fill_states(
     writes: Writes,
     batch: Batch,
@@ -357,6 +367,8 @@ def _fill_states(
     placed_by_id = {placed.state.resource["id"]: placed for placed in batch.states}
     for id in sorted(placed_by_id):
         placed = placed_by_id[id]
+        if placed.state.words:
+            writes.label_words.append(_labels_row(placed.state))
         base = revisions.get(id, 0)
         if base:
             sealed = bodies.seal_state(placed.state, base + 1)

@@ -2,7 +2,6 @@
 
 from chartloom.guard.audit import events
 from chartloom.guard.audit.canonical import canonical, chain, entry, instant, instant_us
-from chartloom.guard.audit.events import Actor, Context
 from chartloom.guard.audit.heads import Head, HeadFile, read_heads
 from chartloom.guard.audit.keeper import HeadKeeper, stream
 from chartloom.guard.audit.recorder import Recorder
@@ -17,6 +16,7 @@ from chartloom.guard.audit.reports import (
     who_saw,
 )
 from chartloom.guard.audit.seen import Seen, read_event, read_events
+from chartloom.guard.audit.shape import Actor, Context, Event
 from chartloom.guard.audit.verify import Verdict, verify
 from chartloom.guard.audit.vocabulary import Kind
 
@@ -25,6 +25,7 @@ __all__ = [
     "Concern",
     "Context",
     "Disclosed",
+    "Event",
     "Facts",
     "Finding",
     "Head",

@@ -49,6 +49,7 @@ class Kind(StrEnum):
     IDENTITY_SAID = "identity-said"
     RECONCILED = "reconciled"
     DIRECTORY_SAID = "directory-said"
+    LABEL_SAID = "label-said"
     STARTED = "started"
     STOPPED = "stopped"
 
@@ -79,6 +80,7 @@ CODES: Final[dict[Kind, tuple[str, str, str, str]]] = {
     Kind.IDENTITY_SAID: (TYPE, "rest", RESTFUL, "update"),
     Kind.RECONCILED: (TYPE, "rest", RESTFUL, "update"),
     Kind.DIRECTORY_SAID: (TYPE, "rest", RESTFUL, "update"),
+    Kind.LABEL_SAID: (TYPE, "rest", RESTFUL, "update"),
     Kind.STARTED: (DCM, "110100", DCM, "110120"),
     Kind.STOPPED: (DCM, "110100", DCM, "110121"),
 }
@@ -102,6 +104,7 @@ ACTIONS: Final[dict[Kind, str]] = {
     Kind.IDENTITY_SAID: "U",
     Kind.RECONCILED: "U",
     Kind.DIRECTORY_SAID: "U",
+    Kind.LABEL_SAID: "U",
 }
 
 #: BALP profile by kind, where there is one.
@@ -112,6 +115,7 @@ PROFILES: Final[dict[Kind, str]] = {
     Kind.IDENTITY_SAID: "Update",
     Kind.RECONCILED: "Update",
     Kind.DIRECTORY_SAID: "Update",
+    Kind.LABEL_SAID: "Update",
 }
 #: BALP profile of a search within one patient's record.
 PATIENT_QUERY: Final = "PatientQuery"

@@ -52,6 +52,11 @@ class Action(StrEnum):
     RECONCILE = "reconcile"
     VIEW_DIRECTORY = "view_directory"
     STEWARD_DIRECTORY = "steward_directory"
+    VIEW_LABELS = "view_labels"
+    SET_LABEL = "set_label"
+    LIFT_LABEL = "lift_label"  #: asking for it; a second person approves
+    APPROVE_LIFT = "approve_lift"
+    OPEN_QUARANTINED = "open_quarantined"
 
 
 class PersonFacts(msgspec.Struct, frozen=True):

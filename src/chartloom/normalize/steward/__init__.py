@@ -1,11 +1,12 @@
 """What people decide, as messages of the internal feed ``steward``.
 
 ``word`` writes the body of a decision about two records, ``arrival`` makes what is landed; the
-mapping reads it back as ``LinkEvent`` with ``by`` and ``reason``. Decisions about lists of a chart
-and words about the directory are further resource types of the same feed.
+mapping reads it back as ``LinkEvent`` with ``by`` and ``reason``. Decisions about lists of a chart,
+words about labels and about the directory are further kinds of resources of the same feed.
 """
 
 from chartloom.normalize.steward.directory import SAYABLE, directory_word, sayable, word_in
+from chartloom.normalize.steward.labels import LABEL_SAYS, label_word
 from chartloom.normalize.steward.linkage import BESIDE_MAX, RULE, SAID, word
 from chartloom.normalize.steward.lists import decision, decision_id, read_list
 from chartloom.normalize.steward.mapping import StewardMapping, arrival
@@ -28,6 +29,7 @@ __all__ = [
     "ACTOR",
     "BESIDE_MAX",
     "ELSEWHERE",
+    "LABEL_SAYS",
     "MALFORMED",
     "REASON",
     "RULE",
@@ -44,6 +46,7 @@ __all__ = [
     "decision",
     "decision_id",
     "directory_word",
+    "label_word",
     "malformed",
     "patient_of",
     "read_list",

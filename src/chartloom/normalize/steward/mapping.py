@@ -26,6 +26,7 @@ from chartloom.normalize.code_version import fingerprint
 from chartloom.normalize.fhir_feed.loss import element_of
 from chartloom.normalize.fhir_feed.mapping import stated_us
 from chartloom.normalize.steward.directory import read_word
+from chartloom.normalize.steward.labels import is_label_word, read_label_word
 from chartloom.normalize.steward.linkage import linkage_reader
 from chartloom.normalize.steward.lists import read_list
 from chartloom.normalize.steward.reasons import read_reasons
@@ -60,7 +61,7 @@ class StewardMapping:
         self.readers: dict[str, Reader] = {
             "Linkage": linkage_reader(read_reasons(self.files)),
             "List": read_list,
-            "Basic": read_word,
+            "Basic": _read_basic,
         }
 
     def clear(self) -> None:
@@ -108,6 +109,11 @@ class StewardMapping:
         if isinstance(said, Issue):
             return _refused(message, (*issues, said), _count(value)), ""
         return _derived(message, value, said, tuple(issues)), kind
+
+
+def _read_basic(resource: FhirJson, at: Reading) -> Said | Issue:
+    """A word about a label, or about the directory."""
+    return read_label_word(resource, at) if is_label_word(resource) else read_word(resource, at)
 
 
 def _derived(message: Message, value: FhirJson, said: Said, issues: tuple[Issue, ...]) -> Derived:
