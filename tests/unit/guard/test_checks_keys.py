@@ -3,7 +3,8 @@ and what is at hand costs no look-up."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import msgspec
 import pytest
 from tests.support.clock import FakeClock
 from tests.support.memory_keys import MemoryKeys
+from tests.support.patience import PATIENCE_S
 
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.grant import Purpose
 from chartloom.domain.keys import StaleGeneration, SubjectShredded, WrappedKey
 from chartloom.guard import Fetched, Guard
 from chartloom.guard.keys import FileKek, GenerationUnknown, KeyBroker, KeyDamaged
+from chartloom.guard.keys.files import alone
 from chartloom.guard.keys.kek import VARIABLE, EnvironmentKek
 
 HEX = "ab" * 32
@@ -168,11 +171,11 @@ class Late(FileKek):
 
     blind = 1
 
-    def _files(self) -> dict[int, Path]:
+    def _look(self) -> dict[int, Path]:
         if self.blind:
             self.blind -= 1
             return {}
-        return super()._files()
+        return super()._look()
 
 
 def test_who_was_late_makes_no_first_generation(site: Site) -> None:
@@ -191,6 +194,28 @@ def test_a_first_generation_that_cannot_be_kept_is_told(site: Site) -> None:
 
     with pytest.raises(ConfigurationError, match="there already"):
         Blind(site.folder, create=True)
+
+
+def test_no_generation_comes_or_goes_while_another_process_looks(site: Site) -> None:
+    kek = FileKek(site.folder, create=True)
+    kek.rotate()
+    changes: tuple[tuple[Callable[[], object], list[str]], ...] = (
+        (lambda: kek.destroy(1), ["2.key"]),
+        (kek.rotate, ["2.key", "3.key"]),
+        (lambda: FileKek(site.folder / "new", create=True), ["1.key"]),
+    )
+    (site.folder / "new").mkdir(mode=0o700)
+    for change, after in changes:
+        folder = site.folder / "new" if after == ["1.key"] else site.folder
+        before = sorted(f.name for f in folder.glob("*.key"))
+        changing = threading.Thread(target=change)
+        with alone(folder):
+            changing.start()
+            changing.join(0.05)
+            assert changing.is_alive()
+            assert sorted(f.name for f in folder.glob("*.key")) == before
+        changing.join(PATIENCE_S)
+        assert sorted(f.name for f in folder.glob("*.key")) == after
 
 
 # Generations in a variable

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -64,6 +67,25 @@ def write(path: Path, content: bytes, *, replace: bool = False) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Nobody else who asks for the same changes which files are in a folder; waits for them.
+
+    Not to be nested. Raises ``ConfigurationError`` if the folder cannot be used.
+    """
+    try:
+        fd = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the folder cannot be used ({error.strerror}).", where=str(folder), cure=_RESTORE
+        ) from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def key_from_hex(text: bytes, where: Path) -> bytes:

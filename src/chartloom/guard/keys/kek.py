@@ -9,7 +9,6 @@ costs microseconds and no request.
 from __future__ import annotations
 
 import secrets
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ from cryptography.hazmat.primitives.keywrap import (
 )
 
 from chartloom.domain.errors import ChartloomError, ConfigurationError
-from chartloom.guard.keys.files import KEY_BYTES, key_from_hex, private_folder, read, write
+from chartloom.guard.keys.files import KEY_BYTES, alone, key_from_hex, private_folder, read, write
 
 #: The environment variable that :class:`EnvironmentKek` reads unless told another.
 VARIABLE: Final = "CHARTLOOM_KEK"
@@ -175,11 +174,6 @@ class LocalKek(ABC):
         """Destroys what is kept of a generation; nothing happens if it is gone."""
 
 
-#: So often a folder of keys must look empty before it is: a moment apart each.
-_EMPTY_LOOKS: Final = 20
-_EMPTY_LOOK_S: Final = 0.001
-
-
 class FileKek(LocalKek):
     """Generations in files ``<number>.key`` (hex, 0600) of a folder (0700).
 
@@ -219,34 +213,30 @@ class FileKek(LocalKek):
     def _files(self) -> dict[int, Path]:
         """The files of generations. A folder is not read in one moment: while another process makes
         a generation and destroys the one before, one look may see neither. Two equal looks hold,
-        and that there are none is believed after many."""
-        seen: dict[int, Path] | None = None
-        same = 0
-        while True:
-            paths = self._folder.glob(f"*{self._suffix}")
-            found = {int(p.stem): p for p in paths if p.stem.isascii() and p.stem.isdigit()}
-            same = same + 1 if found == seen else 1
-            if same >= (2 if found else _EMPTY_LOOKS):
+        and that there are none is believed when nobody can change it."""
+        found = self._look()
+        while found:
+            seen, found = found, self._look()
+            if found == seen:
                 return found
-            if not found:
-                time.sleep(_EMPTY_LOOK_S)
-            seen = found
+        with alone(self._folder):
+            return self._look()
+
+    def _look(self) -> dict[int, Path]:
+        paths = self._folder.glob(f"*{self._suffix}")
+        return {int(p.stem): p for p in paths if p.stem.isascii() and p.stem.isdigit()}
 
     def _make_first(self) -> None:
         """Makes generation 1, unless another process was quicker."""
         with self._lock:
-            self._reload()
-            if self._keys:
-                return
             key = secrets.token_bytes(KEY_BYTES)
-            try:
-                self._keep(1, key)
-            except ConfigurationError:
-                self._reload()
-                if not self._keys:
-                    raise
-                return
-            self._keys = {1: key}
+            content = self._close(1, key)
+            with alone(self._folder):
+                if not self._look():
+                    write(self._path(1), content)
+                    self._keys = {1: key}
+                    return
+            self._reload()
 
     def _open(self, generation: int, path: Path) -> bytes:
         return key_from_hex(read(path), path)
@@ -258,10 +248,13 @@ class FileKek(LocalKek):
         return self._folder / f"{generation}{self._suffix}"
 
     def _keep(self, generation: int, key: bytes) -> None:
-        write(self._path(generation), self._close(generation, key))
+        content = self._close(generation, key)
+        with alone(self._folder):
+            write(self._path(generation), content)
 
     def _drop(self, generation: int) -> None:
-        self._path(generation).unlink(missing_ok=True)
+        with alone(self._folder):
+            self._path(generation).unlink(missing_ok=True)
 
 
 class EnvironmentKek(LocalKek):
