@@ -15,6 +15,7 @@ from chartloom.engines.postgres.arrays import packed
 from chartloom.engines.postgres.bulk import Row, Table
 from chartloom.engines.postgres.calls import Step, boolean, call, int2, int4, int8
 from chartloom.engines.postgres.persons import Who
+from chartloom.engines.postgres.queries_identity import MATCH_PUT
 from chartloom.engines.postgres.writes import Writes
 
 _CLAIM: Final = ("text", "bytea")
@@ -28,13 +29,13 @@ class _Rows:
         self._picked = [known[name] for name in names.split()] if names else list(known.values())
         self._types = [table.types[i] for i in self._picked]
         self.kinds = tuple(f"{kind}[]" for kind in self._types)
+        self._nothing = [packed(kind, ()) for kind in self._types]
 
-    def __call__(self, rows: Sequence[Row]) -> list[bytes]:
-        columns = list(zip(*rows, strict=True)) if rows else None
-        return [
-            packed(kind, columns[i] if columns else ())
-            for i, kind in zip(self._picked, self._types, strict=True)
-        ]
+    def __call__(self, rows: Sequence[Row]) -> Sequence[bytes]:
+        if not rows:  # most are empty, of a message that comes by itself
+            return self._nothing
+        columns = list(zip(*rows, strict=True))
+        return [packed(k, columns[i]) for i, k in zip(self._picked, self._types, strict=True)]
 
 
 _OUTCOMES: Final = _Rows(
@@ -86,6 +87,8 @@ _PERSONS: Final = call(
 )
 _WORDS: Final = call("batch_words", ("int8[]", "int2[]", "bool[]", "text[]", "text[]"))
 _LABELS: Final = call("batch_labels", ("text[]", "text[]", "text[]", "int4[]", "int4[]", "int4[]"))
+#: Sent after others that went ahead.
+SETTLING: Final = (_PERSONS, _WORDS, MATCH_PUT)
 _END: Final = call("batch_end", ("int8", "int8[]", "bytea[]", *_MINUTES.kinds, *_ISSUES.kinds))
 
 

@@ -90,11 +90,13 @@ class Prepared:
         self, conn: Connection, steps: Sequence[Step], then: Sequence[Statement] = ()
     ) -> None:
         """Sends steps and does not wait: the server is at work while more is made ready. They come
-        before those of the next :meth:`run`, whose results are also theirs; whoever does not get
-        there calls :func:`rolled_back`. then: statements that may be needed there.
+        before those of the next :meth:`run`, whose results are also theirs. The first is ``BEGIN``,
+        so that whoever does not get there can take them back (:func:`rolled_back`). then: what may
+        be sent besides.
         """
-        self._prepare(conn, [*(statement for statement, _ in steps), *then])
-        conn.pgconn.enter_pipeline_mode()
+        if conn.pgconn.pipeline_status == pq.PipelineStatus.OFF:
+            self._prepare(conn, [*(statement for statement, _ in steps), *then])
+            conn.pgconn.enter_pipeline_mode()
         self._send(conn, steps)
         conn.pgconn.flush()
 

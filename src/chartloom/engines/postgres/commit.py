@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,9 +20,9 @@ from chartloom.engines.postgres.bulk import Row
 from chartloom.engines.postgres.calls import BEGIN, COMMIT, Step, rolled_back
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.directory import unknown
+from chartloom.engines.postgres.matching import Said
 from chartloom.engines.postgres.overlays import OverlayPart, settle_overlays, stopped
 from chartloom.engines.postgres.persons import PersonIndex
-from chartloom.engines.postgres.queries_identity import MATCH_PUT
 from chartloom.engines.postgres.refusals import refusals
 from chartloom.engines.postgres.revisions import size_of
 from chartloom.engines.postgres.settling import Settler
@@ -113,11 +113,8 @@ class CommitPart(OverlayPart):
     ) -> None:
         """One round trip; a few more where it has to be decided who is who now."""
         assert self._minutes is not None
-        replay_until, run = self._replay_until, self._calls.run
-        entry = transformation(batch, self._clock.now_us())
-        minutes = self._minutes.rows(batch.applied_at_us, _applied(batch, replay_until))
         steps = [
-            calls.write(claimed, self._generation, batch, writes, version, replay_until),
+            calls.write(claimed, self._generation, batch, writes, version, self._replay_until),
         ]
         if writes.care_again_of:
             steps.append(calls.care_again(writes.care_again_of, writes.care_again))
@@ -125,37 +122,60 @@ class CommitPart(OverlayPart):
             steps.append(calls.labels(writes.label_words))
         halted = stopped(batch)
         steps += halted + unknown(self._guard, batch, self._minutes.shard)
-
-        def end(issues: Sequence[Row]) -> Step:
-            return calls.end(self._prepared_epoch, entry, minutes, issues)
-
-        who = self._persons.collect(batch.derived, batch.messages)
         said = self._settler.collect(conn, claimed, batch, self._revisions.states)
-        alone = bool(said or writes.links or halted)
-        if any(who) or alone:
-            steps.append(calls.persons(who, writes.links, alone))
+        if said or writes.links or halted:
+            try:
+                self._write_settling(conn, batch, writes, steps, said)
+            except BaseException:
+                rolled_back(conn)
+                raise
+            return
+        steps += self._who(batch, writes, alone=False)
+        self._calls.run(conn, [*steps, self._ending(batch)(writes.issues)])
+
+    def _write_settling(
+        self,
+        conn: Connection,
+        batch: Batch,
+        writes: Writes,
+        steps: Sequence[Step],
+        said: Sequence[Said],
+    ) -> None:
+        """The same where records are matched or somebody spoke of two. The server works on what was
+        sent while the next is made ready; the lock of all clusters is asked for last."""
+        mark = self._guard.mark
+        self._calls.ahead(conn, [(BEGIN, ()), *steps], calls.SETTLING)
+        changed = self._settler.index.records(said)
+        steps = self._who(batch, writes, alone=True)
+        if changed:
+            steps.append(self._settler.put(changed))
+        self._calls.ahead(conn, steps)
+        end = self._ending(batch)
+        found = self._calls.run(conn, [])[-1]
+        grant = self._last_grant or self._services.grant()
+        settled = self._settler.settle(
+            conn, grant, batch, changed, found if changed else None, mark
+        )
+        if writes.links or stopped(batch):
+            settle_overlays(conn, self._calls, batch)
+        assert self._minutes is not None
+        issues = with_identity(writes.issues, batch, settled, self._minutes.shard)
+        self._calls.run(conn, [*settled.steps, end(issues), (COMMIT, ())])
+
+    def _who(self, batch: Batch, writes: Writes, *, alone: bool) -> list[Step]:
+        """Who there is, and what is said of them. alone: who is one person may change."""
+        who = self._persons.collect(batch.derived, batch.messages)
+        steps = [calls.persons(who, writes.links, alone)] if any(who) or alone else []
         if writes.words:
             steps.append(calls.words(writes.words))
-        if not alone:
-            run(conn, [*steps, end(writes.issues)])
-            return
-        mark = self._guard.mark
-        try:
-            # Standardizing and keys take as long as the server takes for what is known already.
-            self._calls.ahead(conn, [(BEGIN, ()), *steps], (MATCH_PUT,))
-            changed = self._settler.index.records(said)
-            found = run(conn, [self._settler.put(changed)] if changed else [])[-1]
-            grant = self._last_grant or self._services.grant()
-            settled = self._settler.settle(
-                conn, grant, batch, changed, found if changed else None, mark
-            )
-            if writes.links or halted:
-                settle_overlays(conn, self._calls, batch)
-            issues = with_identity(writes.issues, batch, settled, self._minutes.shard)
-            run(conn, [*settled.steps, end(issues), (COMMIT, ())])
-        except BaseException:
-            rolled_back(conn)
-            raise
+        return steps
+
+    def _ending(self, batch: Batch) -> Callable[[Sequence[Row]], Step]:
+        """Statistics and record of a batch, but for its issues."""
+        assert self._minutes is not None
+        entry = transformation(batch, self._clock.now_us())
+        minutes = self._minutes.rows(batch.applied_at_us, _applied(batch, self._replay_until))
+        return lambda issues: calls.end(self._prepared_epoch, entry, minutes, issues)
 
     @contextmanager
     def _collisions(self, writes: Writes) -> Iterator[None]:
