@@ -92,6 +92,7 @@ class Bench:
         done = int(self._next.read_text()) if self._next.exists() else 0
         self.later = (folder / "arrivals.jsonl").read_text().splitlines()
         self.landed = done
+        self._functions: dict[str, tuple[float, int]] = {}
 
     def worker(self, batch_max: int) -> hot.Worker:
         mint = self.store.guard.mint
@@ -151,12 +152,22 @@ class Bench:
 
     def server_functions(self) -> dict[str, str]:
         """Milliseconds of the store's functions per call, and calls, since this was last asked."""
-        found = self.conn.execute(
-            "SELECT funcname, total_time / calls, calls FROM pg_stat_user_functions"
-            " WHERE calls > 9 AND total_time > 1 ORDER BY total_time DESC LIMIT 8"
-        ).fetchall()
-        self.conn.execute("SELECT pg_stat_reset()")
-        return {name: f"{ms:.2f} ms, {calls:,} calls" for name, ms, calls in found}
+        now = {
+            name: (float(ms), calls)
+            for name, ms, calls in self.conn.execute(
+                "SELECT funcname, total_time, calls FROM pg_stat_user_functions"
+            ).fetchall()
+        }
+        before, self._functions = self._functions, now
+        found = []
+        for name, (ms, calls) in now.items():
+            was_ms, were = before.get(name, (0.0, 0))
+            if calls - were > 9:
+                found.append((ms - was_ms, calls - were, name))
+        return {
+            name: f"{ms / calls:.2f} ms, {calls:,} calls"
+            for ms, calls, name in sorted(found, reverse=True)[:8]
+        }
 
     def outcome(self, after: int) -> dict[str, Any]:
         """What became of those that arrived behind a position, held against the truth."""

@@ -13,7 +13,13 @@ from chartloom.domain.resource import Contribution
 from chartloom.engines.postgres import queries
 from chartloom.engines.postgres.landing import clean
 from chartloom.engines.postgres.persons import record_numbers
-from chartloom.engines.postgres.settings import SETTINGS, configuration, quote
+from chartloom.engines.postgres.settings import (
+    SETTINGS,
+    configuration,
+    memory_bytes,
+    quote,
+    shared_buffers_mb,
+)
 from chartloom.engines.postgres.stats import (
     BUCKETS,
     Applied,
@@ -104,6 +110,14 @@ def test_durability_is_not_for_sale() -> None:
         assert SETTINGS[name] == "on"
         assert f"{name} = 'on'" in configuration()
     assert quote("it's \\") == "'it''s \\\\'"
+
+
+@pytest.mark.parametrize(
+    ("memory_gb", "buffers_mb"), [(1, 256), (2, 256), (4, 512), (8, 1024), (24, 1024)]
+)
+def test_a_larger_machine_keeps_more_of_the_store_at_hand(memory_gb: int, buffers_mb: int) -> None:
+    assert shared_buffers_mb(memory_gb * 2**30) == buffers_mb
+    assert f"shared_buffers = '{shared_buffers_mb(memory_bytes())}MB'" in configuration()
 
 
 @pytest.mark.parametrize("name", ["log_statement", "log_min_error_statement"])

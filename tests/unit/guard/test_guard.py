@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import stat
 from pathlib import Path
 from uuid import UUID
@@ -206,6 +207,15 @@ def test_what_was_sealed_opens(plain: bytes, subject: str, id: str) -> None:
     sealed = guard.seal(subject, "k", id, "1", plain)
     assert guard.unseal(grant, subject, "k", id, "1", sealed) == plain
     assert sealed != guard.seal(subject, "k", id, "1", plain)
+
+
+@pytest.mark.parametrize("value", ["", "v", "Straße", "x" * 200])
+def test_a_blind_fingerprint_is_half_an_hmac_under_the_key_of_its_field(
+    guard: Guard, value: str
+) -> None:
+    key = hmac.digest(SECRETS.blind, b"chartloom blind key 1\0f", "sha256")
+    for _ in range(2):
+        assert guard.blind("f", value) == hmac.digest(key, value.encode(), "sha256")[:16]
 
 
 def test_blind_fingerprints_differ_by_field_and_value(guard: Guard) -> None:

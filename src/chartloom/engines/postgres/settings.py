@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-#: Sized for a small machine that does everything (2 cores, 24 GB); a site overrides single values
-#: in ``local.conf`` beside the cluster's ``postgresql.conf``.
+import os
+from pathlib import Path
+
+#: Sized for a small machine that does everything (2 cores, 24 GB), with ``shared_buffers`` by
+#: :func:`shared_buffers_mb`; a site overrides single values in ``local.conf`` beside the cluster's
+#: ``postgresql.conf``.
 SETTINGS: dict[str, str] = {
     # Durability: what was acknowledged survives. Never weakened here.
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
     # Memory.
-    "shared_buffers": "256MB",
     "huge_pages": "off",
     "work_mem": "16MB",
     "maintenance_work_mem": "128MB",
@@ -56,9 +59,31 @@ _HEADER = "# Written by Chartloom at every start. Put changes into local.conf, i
 HBA = "# Written by Chartloom at every start.\nlocal all all scram-sha-256\n"
 
 
+#: What a container may use, where there is a limit.
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def memory_bytes() -> int:
+    """What this machine has, or what the container may use of it."""
+    found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in map(Path, _LIMITS):
+        text = path.read_text().strip() if path.is_file() else ""
+        if text.isdecimal():
+            found = min(found, int(text))
+    return found
+
+
+def shared_buffers_mb(memory: int) -> int:
+    """An eighth of the memory, from 256 MB to 1 GB: the keys by which a million records are found
+    stay at hand, of which each new record touches some twenty pages. What is not used takes none.
+    """
+    return max(256, min(1024, memory // 8 // 2**20))
+
+
 def configuration() -> str:
     """The text of ``postgresql.conf``."""
-    lines = [f"{name} = {quote(value)}" for name, value in SETTINGS.items()]
+    own = SETTINGS | {"shared_buffers": f"{shared_buffers_mb(memory_bytes())}MB"}
+    lines = [f"{name} = {quote(value)}" for name, value in own.items()]
     return _HEADER + "\n".join(lines) + "\ninclude 'local.conf'\n"
 
 
