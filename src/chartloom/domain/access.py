@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -81,11 +81,21 @@ class Target(msgspec.Struct, frozen=True):
     source_patients: tuple[str, ...] = ()
 
 
+_MESSAGE: Final = "site:message/"
+
+
+def message_subject(position: int) -> str:
+    """What stands in a record of emergency access in place of patients: a message of nobody knows
+    whom, in quarantine."""
+    return f"{_MESSAGE}{position}"
+
+
 class Glass(msgspec.Struct, frozen=True):
     """Emergency access that somebody took: against a missing care relation, for a time.
 
     reason: a code; text: what the person wrote (kept sealed under the patient's key). outcome of
-    the review: ``justified``, ``unjustified``, ``escalated``; ``""`` while it is open.
+    the review: ``justified``, ``unjustified``, ``escalated``; ``""`` while it is open. Of a message
+    in quarantine, which nobody has judged: source_patients is its :func:`message_subject`.
     """
 
     id: str
@@ -98,6 +108,12 @@ class Glass(msgspec.Struct, frozen=True):
     reviewed_by: str = ""
     reviewed_us: int = 0
     outcome: str = ""
+
+    @property
+    def position(self) -> int:
+        """Of the message in quarantine that it is about; 0 if it is about a patient."""
+        number = self.source_patients[0].removeprefix(_MESSAGE)
+        return 0 if number == self.source_patients[0] else int(number)
 
 
 class UseState(StrEnum):

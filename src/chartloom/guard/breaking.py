@@ -25,8 +25,10 @@ def break_glass(
     text: str,
     now_us: int,
     until_us: int,
+    subject: str = "",
 ) -> Glass:
-    """Emergency access to the patients of a permit to break the glass.
+    """Emergency access to the patients of a permit to break the glass, or to ``subject``, a message
+    in quarantine (``domain.access.message_subject``).
 
     own: the grant of whoever keeps the records. reason: a code, which stands in the record of
     access; text: what was typed, which is sealed. Raises ``AuditUnavailable`` before anything is
@@ -35,15 +37,16 @@ def break_glass(
     glass = Glass(
         id=uuid4().hex,
         actor=actor_of(principal),
-        source_patients=permit.patients,
+        source_patients=(subject,) if subject else permit.patients,
         reason=reason,
         text=text,
         started_us=now_us,
         until_us=until_us,
     )
-    about = authority.context(principal, Purpose.BREAK_GLASS, asking, permit.grant)
+    purpose = permit.purpose if subject else Purpose.BREAK_GLASS
+    about = authority.context(principal, purpose, asking, permit.grant)
     authority.record(
-        events.glass_broken(about, glass.id, permit.patients[0], reason, glass.until_us)
+        events.glass_broken(about, glass.id, glass.source_patients[0], reason, glass.until_us)
     )
     records.add(own, glass)
     return glass

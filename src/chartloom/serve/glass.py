@@ -29,6 +29,8 @@ REASONS = {
     "safety": "Danger for the patient or others",
     "other": "Something else",
 }
+#: With what stands in records besides.
+_WORDS = {**REASONS, "mend": "To mend a message in quarantine"}
 OUTCOMES = {"justified": "Justified", "unjustified": "Not justified", "escalated": "Look further"}
 _TEXT_CHARS = (10, 1000)
 _DAY_US = 86_400_000_000
@@ -79,19 +81,21 @@ def own_records(console: Console, request: Request) -> list[Shown]:
     """The visitor's own emergency accesses, newest first, without what was written."""
     now_us, rules = console.clock.now_us(), console.doors.glass_rules
     actor = actor_of(visitor_of(request).principal)
-    grant = _own_grant(console)
+    grant = own_grant(console)
     return [
         Shown(
             glass,
             glass.until_us > now_us,
-            glass.until_us <= now_us < glass.started_us + rules.repeat_days * _DAY_US
+            not glass.position
+            and glass.until_us <= now_us < glass.started_us + rules.repeat_days * _DAY_US
             and glass.outcome != "unjustified",
         )
         for glass in console.doors.glass.list(grant, actor=actor, limit=50)
     ]
 
 
-def _own_grant(console: Console) -> Grant:
+def own_grant(console: Console) -> Grant:
+    """The house's own, for the records of emergency access."""
     return OwnGrants(console.doors.minter, console.clock, "service:glass", (GLASS_SUBJECT,))()
 
 
@@ -105,7 +109,7 @@ def _page(
     permit = console.authority.permit(visitor.principal, needs.OWN_GLASS, asking_of(request))
     shown = permit.run(lambda _: own_records(console, request))
     return console.page(
-        request, "glass.html", code, reasons=REASONS, trouble=trouble, shown=shown,
+        request, "glass.html", code, reasons=REASONS, words=_WORDS, trouble=trouble, shown=shown,
         kept=kept or {}, open_s=console.doors.glass_rules.open_s,
     )  # fmt: skip
 
@@ -156,7 +160,7 @@ def _open(console: Console, request: Request, patient: str, reason: str, text: s
         visitor.principal,
         asking,
         console.doors.glass,
-        _own_grant(console),
+        own_grant(console),
         reason=reason,
         text=text,
         now_us=now_us,
@@ -181,7 +185,7 @@ def _end(console: Console, request: Request) -> Response:
         raise denied(console, request, needs.GLASS_FORM)
     visitor = visitor_of(request)
     about = console.authority.context(visitor.principal, Purpose.BREAK_GLASS, asking_of(request))
-    if console.doors.glass.end(_own_grant(console), wanted, console.clock.now_us()):
+    if console.doors.glass.end(own_grant(console), wanted, console.clock.now_us()):
         console.authority.record(events.glass_ended(about, wanted, shown.glass.source_patients[0]))
     return RedirectResponse("/glass", 303)
 
@@ -191,7 +195,7 @@ def _reviews(console: Console, request: Request) -> Response:
     visitor, now_us = visitor_of(request), console.clock.now_us()
     if not console.may(request, needs.REVIEW[0], needs.REVIEW[1]):
         raise denied(console, request, needs.REVIEW_FORM)
-    listed = console.doors.glass.list(_own_grant(console), limit=200)
+    listed = console.doors.glass.list(own_grant(console), limit=200)
     need = needs.glass_reviews(sorted({p for g in listed for p in g.source_patients}))
     permit: Permit = console.authority.permit(visitor.principal, need, asking_of(request))
     records = permit.run(console.doors.glass.list, limit=200)
@@ -201,7 +205,7 @@ def _reviews(console: Console, request: Request) -> Response:
     names = {actor_of_subject(m.subject): m.name for m in console.doors.staff().staff}
     return console.page(
         request, "review.html", waiting=[s for s in shown if not s.glass.outcome],
-        done=[s for s in shown if s.glass.outcome], reasons=REASONS, outcomes=OUTCOMES,
+        done=[s for s in shown if s.glass.outcome], reasons=_WORDS, outcomes=OUTCOMES,
         names=names,
     )  # fmt: skip
 
@@ -214,7 +218,7 @@ def actor_of_subject(subject: str) -> str:
 def _review(console: Console, request: Request) -> Response:
     visitor, outcome = visitor_of(request), first(form_of(request), "outcome", 20)
     try:
-        glass = console.doors.glass.get(_own_grant(console), request.path_params["id"])
+        glass = console.doors.glass.get(own_grant(console), request.path_params["id"])
     except NotFound:
         raise denied(console, request, needs.REVIEW_FORM) from None
     me = actor_of(visitor.principal)

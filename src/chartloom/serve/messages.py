@@ -22,7 +22,7 @@ from chartloom.domain.message import MessageState
 from chartloom.domain.resource import Evidence, LossRow
 from chartloom.domain.store import MessageFilter, MessageRow
 from chartloom.guard.authority import Need
-from chartloom.serve import json_view, needs, words
+from chartloom.serve import json_view, needs, unjudged, words
 from chartloom.serve.answered import Answer, answers
 from chartloom.serve.bytes_view import visible
 from chartloom.serve.console import (
@@ -36,8 +36,7 @@ from chartloom.serve.console import (
 )
 from chartloom.serve.tracing import Trace, draw, evidence_href, field_values, trace
 
-#: The position of no message.
-NO_POSITION = 2**62
+NO_POSITION = unjudged.NO_POSITION
 _PAGE_ROWS = 50
 _PERSONS_MAX = 50
 #: How often the log is looked at for one page whose rows may not be named.
@@ -131,8 +130,9 @@ def routes(console: Console) -> list[BaseRoute]:
 
     async def one(request: Request) -> Response:
         position = whole_number(request.path_params["position"])
-        need = needs.message(known(position))
-        explained = await console.ask(request, need, _explain, console, position)
+        need = await run_in_threadpool(unjudged.need_of, console, request, known(position))
+        explain = unjudged.only_waiting(need, _explain, lambda found: found["row"])
+        explained = await console.ask(request, need, explain, console, position)
         named = {explained["row"].source_patient}
         named |= {p for link in explained["detail"].links for p in (link.prior, link.surviving)}
         charts = await _charts(console, request, named)
@@ -140,8 +140,10 @@ def routes(console: Console) -> list[BaseRoute]:
 
     async def raw(request: Request) -> Response:
         position = whole_number(request.path_params["position"])
-        need = needs.message(known(position), "message/raw")
-        detail = await console.ask(request, need, console.store.detail, position)
+        asked = (console, request, known(position), "message/raw")
+        need = await run_in_threadpool(unjudged.need_of, *asked)
+        read = unjudged.only_waiting(need, console.store.detail, lambda found: found.row)
+        detail = await console.ask(request, need, read, position)
         if detail.message.shown:
             raise NotFound("not all bytes of this message can be read.")
         if detail.message.fault:  # no bytes rather than wrong ones

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -11,7 +14,8 @@ from chartloom.domain.grant import Grant
 from chartloom.domain.issues import IssueCode
 from chartloom.domain.message import MessageState
 from chartloom.domain.store import MessageFilter, MessageRow, ReplayScope
-from chartloom.serve import needs
+from chartloom.guard.policy import Action
+from chartloom.serve import needs, unjudged
 from chartloom.serve.console import Console, first, form_of, whole_number
 from chartloom.serve.messages import entry_of, named
 
@@ -29,7 +33,7 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 def routes(console: Console) -> list[BaseRoute]:
-    """``/quarantine`` and its retry."""
+    """``/quarantine``, its retry, and opening one of them."""
 
     async def page(request: Request) -> Response:
         chosen = request.query_params.get("reason", "")[:100]
@@ -57,6 +61,10 @@ def routes(console: Console) -> list[BaseRoute]:
             total=len(rows),
             uncounted=len(rows) >= _COUNTED_ROWS_MAX,
             retried=request.query_params.get("retried", ""),
+            trouble=request.query_params.get("trouble", ""),
+            closed=await run_in_threadpool(_closed, console, request, listed[:_PAGE_ROWS]),
+            opens=console.may(request, Action.OPEN_QUARANTINED),
+            open_s=console.doors.glass_rules.open_s,
         )
 
     async def retry(request: Request) -> Response:
@@ -68,10 +76,20 @@ def routes(console: Console) -> list[BaseRoute]:
         )
         return RedirectResponse(f"/quarantine?retried={n}", 303)
 
+    async def open_(request: Request) -> Response:
+        return await run_in_threadpool(unjudged.open_one, console, request)
+
     return [
         Route("/quarantine", page),
+        Route("/quarantine/open", open_, methods=["POST"]),
         Route("/quarantine/retry", retry, methods=["POST"]),
     ]
+
+
+def _closed(console: Console, request: Request, rows: Sequence[MessageRow]) -> frozenset[int]:
+    """Of the rows, those that would not open to the visitor now."""
+    opened = unjudged.opened(console, request)
+    return frozenset(r.position for r in rows if unjudged.is_closed(r)) - opened
 
 
 def _all(grant: Grant, console: Console, request: Request) -> list[MessageRow]:

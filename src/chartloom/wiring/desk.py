@@ -15,10 +15,10 @@ from uuid import uuid4
 
 import msgspec
 
-from chartloom.domain.access import GLASS_SUBJECT
+from chartloom.domain.access import GLASS_SUBJECT, message_subject
 from chartloom.domain.errors import ChartloomError, ConfigurationError, MadeAnew, NotFound
 from chartloom.domain.grant import Grant, Purpose
-from chartloom.domain.store import MessageFilter, MessageRow, SearchHit
+from chartloom.domain.store import MessageDetail, MessageFilter, MessageRow, SearchHit
 from chartloom.engines.postgres.doors import PostgresGlass
 from chartloom.engines.postgres.facts import PostgresFacts
 from chartloom.engines.postgres.requests import PostgresUses
@@ -166,11 +166,7 @@ class Desk:
 
         An open glass of before needs no other reason. Raises ``ReasonWanted``.
         """
-        if reason and not _REASON_CHARS[0] <= len(reason.strip()) <= _REASON_CHARS[1]:
-            raise ConfigurationError(
-                "The reason is too short or too long to be reviewed.",
-                cure=f"Use {_REASON_CHARS[0]} to {_REASON_CHARS[1]} characters.",
-            )
+        _long_enough(reason)
         gatherer = self.authority.gatherer
         who, known = gatherer.who(self.principal), gatherer.known_of(person)
         if not gatherer.glass_until(who, known.source_patients):
@@ -178,12 +174,31 @@ class Desk:
         options = ((Action.VIEW_CHART, _TREAT),)
         return self.permit(Need(options, person=person, what=("chart/summary",)))
 
+    def quarantined(self, position: int, reason: str) -> MessageDetail:
+        """A message in quarantine that nobody could judge, for a reason; an open glass of before
+        needs no other. Raises ``NotFound``, and ``AccessDenied`` without a reason."""
+        from chartloom.serve import needs, unjudged  # pages are much to import
+
+        store, gatherer = self.opened.store, self.authority.gatherer
+        who, subject = gatherer.who(self.principal), message_subject(position)
+        need = needs.quarantined(position, "message")
+        read = unjudged.only_waiting(need, store.detail, lambda found: found.row)
+        if not gatherer.glass_until(who, [subject]):
+            permit = self.permit(msgspec.structs.replace(need, reason=bool(_long_enough(reason))))
+            looked = (self.authority, store, self.principal, position)
+            permit.run(unjudged.may_open, *looked)
+            self._keep(permit, reason.strip(), unjudged.REASON, subject)
+        return self.ask(need, read, position)
+
     def _break(self, person: str, reason: str) -> None:
         wish = ((Action.BREAK_GLASS, _GLASS),)
         try:
             permit = self.permit(Need(wish, person=person, reason=bool(reason), what=("glass",)))
         except AccessDenied as error:
             raise (error if reason else ReasonWanted()) from None
+        self._keep(permit, reason, _REASON_CODE)
+
+    def _keep(self, permit: Permit, text: str, reason: str, subject: str = "") -> None:
         now_us = self.opened.clock.now_us()
         hours = self.opened.project.settings.access.glass_hours
         break_glass(
@@ -193,11 +208,22 @@ class Desk:
             self.asking,
             self._glass,
             self._glass_grant(),
-            reason=_REASON_CODE,
-            text=reason,
+            reason=reason,
+            text=text,
             now_us=now_us,
             until_us=now_us + hours * 3_600_000_000,
+            subject=subject,
         )
+
+
+def _long_enough(reason: str) -> str:
+    """The reason, if it can be reviewed, or none was given."""
+    if reason and not _REASON_CHARS[0] <= len(reason.strip()) <= _REASON_CHARS[1]:
+        raise ConfigurationError(
+            "The reason is too short or too long to be reviewed.",
+            cure=f"Use {_REASON_CHARS[0]} to {_REASON_CHARS[1]} characters.",
+        )
+    return reason
 
 
 def _itself(grant: Grant) -> Grant:
