@@ -14,6 +14,7 @@ from tests.support.directory_house import PATIENT_WORDS, TABLES, DirectoryHouse
 from tests.support.postgres import StoreFactory
 from tests.support.site import serving
 
+from chartloom.guard.audit import read_events
 from chartloom.registry.directory import Said
 from chartloom.serve.directory.book import handle_of
 
@@ -223,27 +224,33 @@ def test_messages_are_named_to_those_who_may_read_them(house: DirectoryHouse, ur
 
 
 @pytest.mark.parametrize(
-    "form",
+    ("form", "expected"),
     [
-        {"word": "explode"},
-        {},
-        {"word": "keep"},
-        {"keep": "a value that nobody said"},
-        {"word": "withdraw"},
-        {"word": "ignore", "days": "99999"},
+        ({"word": "explode"}, 404),
+        ({}, 404),
+        ({"word": "ignore", "days": "99999"}, 404),
+        # What a form said that was right once, and a colleague was quicker.
+        ({"word": "keep"}, 409),
+        ({"keep": "a value that nobody said"}, 409),
+        ({"word": "withdraw"}, 409),
     ],
 )
 def test_what_cannot_be_said_is_refused(
-    house: DirectoryHouse, url: str, form: dict[str, str]
+    house: DirectoryHouse, url: str, form: dict[str, str], expected: int
 ) -> None:
     client = Client(url)
     client.cookie = house.site.sign_in("lena")
     csrf = client.ask("/directory")[2].split('name="csrf" value="')[1].split('"')[0]
     before = len(house.book().words)
     path = f"/directory/questions/{house.key('directory-part-unknown')}"
-    assert client.ask(path, "POST", form={"csrf": csrf, **form})[0] == 404
+    size = len(house.site.audit.events)
+    status, _, text = client.ask(path, "POST", form={"csrf": csrf, **form})
+    assert status == expected
+    assert ("settled in the meantime" in text) is (expected == 409)
+    (event,) = read_events(house.site.audit.events[size:])
+    assert bool(event.denied) is (expected == 404)
     for about_nothing in ({"word": "ignore"}, {"holder": "hr|E17"}):
-        assert client.ask(f"{path}0", "POST", form={"csrf": csrf, **about_nothing})[0] == 404
+        assert client.ask(f"{path}0", "POST", form={"csrf": csrf, **about_nothing})[0] == 409
     assert len(house.book().words) == before
 
 

@@ -337,3 +337,9 @@ def test_of_a_stopped_update_two_decide_each_by_themselves(
     again = main_of(client.ask(path(pair))[2])
     assert "Take back my word" not in again
     assert speak(client, pair, "withdraw")[0] == 404
+    # A form of before: what it is about was let in, which is no attempt at anything.
+    before = size_of(house.site)
+    assert speak(client, pair, "same", looked=shown[1])[0] == 409
+    assert [e for e in events_since(house.site, before) if e.denied] == []
+    for unseen in ("0", f"{shown[1]},1"):
+        assert speak(client, pair, "same", looked=unseen)[0] == 404

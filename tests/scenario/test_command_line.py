@@ -71,7 +71,14 @@ def test_what_cannot_be_applied_waits_in_quarantine(site: Path, tmp_path: Path) 
     closed = chartloom("messages", str(row["position"]), *where, expect=1)
     assert "no-patient-identifier" in closed
     assert "What it says is closed" in closed
+    one = ("messages", str(row["position"]), *where)
+    assert "characters" in chartloom(*one, "--reason", "short", expect=2)
+    opened = json.loads(chartloom(*one, "--reason", "PID is empty, ticket 88", "--json"))
+    assert opened["body"].startswith("MSH|^~\\&|REG|NORTH")
     assert "you may see" in chartloom("messages", "999999", *where, expect=2)
+    assert "you may see" in chartloom(
+        "messages", "999999", *where, "--reason", "PID is empty, ticket 88", expect=2
+    )
     assert "1 message" in chartloom("quarantine", "--retry", str(row["position"]), *where)
     drained(site)
     assert [r["control_id"] for r in until(site, "quarantine")] == ["M0002"]

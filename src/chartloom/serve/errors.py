@@ -48,6 +48,11 @@ PAGES: dict[int, tuple[str, str, str]] = {
         "This page does not answer this kind of request.",
         "Go back and use the buttons of the page.",
     ),
+    409: (
+        "This was settled in the meantime",
+        "Somebody answered this, or it changed, after you opened the page. Nothing was changed.",
+        "Go back to the list and open it again to see how it stands now.",
+    ),
     413: (
         "Too much at once",
         "The form was larger than any form of the console.",

@@ -25,6 +25,7 @@ from chartloom.serve.directory.book import CODES, UNKNOWN_CODES, Asked, Book, St
 from chartloom.serve.directory.door import DirectoryDoor
 from chartloom.serve.directory.saying import Unfitting, speak, until_of
 from chartloom.serve.messages import NO_POSITION
+from chartloom.serve.outdated import outdated
 
 VIEWS: Final = {State.OPEN: "To do", State.LATER: "Put off", State.DECIDED: "Decided"}
 _PAGE_ROWS: Final = 50
@@ -189,9 +190,9 @@ def _say(console: Console, door: DirectoryDoor, request: Request) -> Response:
             word, text = said.value, first(form, name, 500)
     days = whole_number(first(form, "days", 4), 30)
     try:
-        if word not in list(Said):
-            raise AccessDenied
-        until = until_of(book.today, days) if word == Said.IGNORE and days in shown.PUT_OFF else ""
+        if word not in list(Said) or (word == Said.IGNORE and days not in shown.PUT_OFF):
+            raise AccessDenied  # no form says that
+        until = until_of(book.today, days) if word == Said.IGNORE else ""
         speak(
             permit.grant, console.authority, about, door, console.clock, book, key, Said(word),
             by=actor_of(visitor.principal), text=text, until=until,
@@ -199,7 +200,7 @@ def _say(console: Console, door: DirectoryDoor, request: Request) -> Response:
         )  # fmt: skip
     except Unfitting:
         if asked is None or "holder" not in form:
-            raise denied(console, request, need) from None
+            return outdated(console, request, permit)
         return RedirectResponse(_path(asked, choice, wrong="holder"), 303)
     except AccessDenied:
         raise denied(console, request, need) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -12,6 +13,7 @@ from chartloom.domain.grant import Grant
 from chartloom.domain.identity import IdentityWord, Pair, ReviewState
 from chartloom.domain.ports import Clock
 from chartloom.domain.resource import LinkKind
+from chartloom.domain.store import MessageFilter
 from chartloom.guard.audit import Context, events
 from chartloom.guard.authority import AccessDenied, Authority
 from chartloom.guard.facts import actor_of
@@ -23,6 +25,7 @@ from chartloom.serve.denials import denied, must_be_whole
 from chartloom.serve.identity import queue
 from chartloom.serve.identity.addresses import open_pairs, pair_in, pair_path
 from chartloom.serve.identity.door import WAITS, WORDS, IdentityDoor, reason_for
+from chartloom.serve.identity.overlays import SHOWN_MAX
 from chartloom.serve.identity.pairs import in_question, pair_of
 from chartloom.serve.identity.questions import (
     AskedElsewhere,
@@ -34,6 +37,7 @@ from chartloom.serve.identity.questions import (
 from chartloom.serve.identity.queue import Choice
 from chartloom.serve.identity.statistics import SAYS_SAME, standing
 from chartloom.serve.landed import settle
+from chartloom.serve.outdated import outdated
 
 #: Of a form, about a hundred pairs.
 _PAIRS_CHARS_MAX: Final = 8_000
@@ -50,16 +54,18 @@ def say(console: Console, door: IdentityDoor, request: Request, choice: Choice) 
     permit = console.authority.permit(visitor.principal, need, asking)
     actor = actor_of(visitor.principal)
     about = console.authority.context(visitor.principal, permit.purpose, asking, permit.grant)
-    may = open_pairs(console, request)
+    may, looked = open_pairs(console, request), _positions(first(form, "looked", 1_000))
     try:
         if kind is None:
             raise AccessDenied
         speak(
             permit.grant, console.authority, about, door, console.clock, pair, kind, actor,
-            first(form, "reason", 40), looked=_positions(first(form, "looked", 1_000)),
+            first(form, "reason", 40), looked=looked,
             may=may, shown=_pairs(first(form, "beside", _PAIRS_CHARS_MAX)),
         )  # fmt: skip
     except AccessDenied:
+        if kind is not None and _is_settled(permit.grant, console, pair, looked):
+            return outdated(console, request, permit)
         raise denied(console, request, need) from None
     except AskedElsewhere as error:
         return RedirectResponse(pair_path(error.pair, choice), 303)
@@ -142,6 +148,20 @@ def speak(
     )  # fmt: skip
     (receipt,) = door.log.land([arrival(body, first, now_us)])
     _settle(grant, door, pair, receipt.position)
+    return True
+
+
+def _is_settled(grant: Grant, console: Console, pair: Pair, looked: Sequence[int]) -> bool:
+    """Whether stopped messages of a record that a page showed were let in since: all are there to
+    be seen by whoever speaks, and none is in quarantine."""
+    if pair[0] != pair[1] or not looked:
+        return False
+    of = MessageFilter(source_patients=(pair[0],), limit=1)
+    for position in looked[:SHOWN_MAX]:
+        where = msgspec.structs.replace(of, before=position + 1)
+        found = console.store.search(grant, where)
+        if not found or found[0].position != position or found[0].quarantine:
+            return False
     return True
 
 
