@@ -61,7 +61,9 @@ def client(house: Site, url: str, subject: str) -> Client:
 
 
 def rows(text: str) -> list[int]:
-    return sorted(int(n) for n in re.findall(r'href="/messages/(\d+)"', text))
+    """What a list names, whether or not it opens without a reason."""
+    named = re.findall(r'href="/messages/(\d+)"|>#(\d+)</th>', text)
+    return sorted(int(linked or plain) for linked, plain in named)
 
 
 def quarantined(house: Site) -> list[int]:
