@@ -18,7 +18,8 @@ class Rule(msgspec.Struct, frozen=True):
 
     effect: ``deny``; ``permit`` (opened by name); ``open`` (not withheld); ``""``: only its
     exceptions count. labels: sensitivity labels, ``""`` for what has none. types: of resources.
-    codes: (system, code), system ``""`` if it was not said. data: (meaning, resource id). span:
+    codes: (system, code), system ``""`` if it was not said. drugs: ingredients of those that name
+    drugs, ``""`` among them if one is not known. data: (meaning, resource id). span:
     times of the data, UTC microseconds: from when perhaps, from when surely, until when surely,
     until when perhaps. fine: one of the conditions is about single things in the chart.
     certain: that it is about this question; if not, it withholds and opens nothing, nor does what
@@ -34,6 +35,7 @@ class Rule(msgspec.Struct, frozen=True):
     fine: bool = False
     certain: bool = True
     inner: tuple[Rule, ...] = ()
+    drugs: tuple[str, ...] | None = None
 
 
 class Withholding(msgspec.Struct, frozen=True):

@@ -42,6 +42,7 @@ from chartloom.formats.fhir.consents import (
     obj,
     too_many,
 )
+from chartloom.guard.denied_drugs import denied_drugs
 from chartloom.guard.withholding import effect_on_cell
 
 #: In ``ConsentFacts.denied``: everything.
@@ -215,6 +216,7 @@ def _rule(node: FhirJson, asker: _Asker, depth: int) -> Rule | None:
         fine,
         match is _Match.YES and not doubts,
         tuple(rule for rule in inner if rule is not None),
+        denied_drugs(map(obj, items(node, "code"))) if about.codes else None,
     )
 
 

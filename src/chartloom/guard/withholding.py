@@ -20,7 +20,16 @@ from chartloom.chart.times import to_us
 from chartloom.domain.labels import PERSON_MASK, labels_of
 from chartloom.domain.resource import FhirJson
 from chartloom.domain.withholding import DENY, NONE, OPEN, PERMIT, Rule, Withholding
-from chartloom.formats.fhir.codings import BY_PREFIX, may_name, normal
+from chartloom.formats.fhir.codings import (
+    BY_PREFIX,
+    CLINICAL,
+    FINDINGS,
+    NDC,
+    may_name,
+    ndc_products,
+    normal,
+)
+from chartloom.guard.denied_drugs import UNKNOWN, ingredients_of
 
 _NORMAL: Final = ""
 _FOREVER_US: Final = 2**62
@@ -39,6 +48,13 @@ _WHAT: Final[dict[str, str]] = {
     **dict.fromkeys(("DocumentReference", "Composition"), "type"),
     "Immunization": "vaccineCode",
 }  # fmt: skip
+
+_MEDICINES: Final = frozenset(k for k, e in _WHAT.items() if e == "medicationCodeableConcept")
+#: What tells in words what nobody has coded.
+_IN_WORDS: Final = frozenset({"DocumentReference", "Composition"})
+_REPORTED: Final = ("presentedForm", "conclusion", "text")
+#: Elements that tell why, or what was found, beside the one that says what it is.
+_WHY: Final = ("reasonCode", "conclusionCode", "valueCodeableConcept", "diagnosis", "indication")
 
 
 class _Meets(IntEnum):
@@ -129,14 +145,55 @@ def _codes(rule: Rule, thing: _Thing) -> _Meets:
         return _Meets.YES
     if any(_like(said, *found) for found in thing.codings):
         return _Meets.MAYBE
+    if _told_in_words(thing.resource) and not said.families.isdisjoint(CLINICAL):
+        return _Meets.MAYBE
+    if _other_finding(said, thing.resource):
+        return _Meets.MAYBE
     if not name:
         return _Meets.NO
+    if rule.drugs is not None and (told := _drug(rule.drugs, thing.resource)) is not None:
+        return told
     families = {of for of, _ in own}
     if not families or not said.families:
         return _Meets.NO if families else _Meets.MAYBE  # in words only
     # In another system's words, nobody can say whether it is the same.
     strange = any(of not in families and may_name(of, kind) for of in said.families)
     return _Meets.MAYBE if strange else _Meets.NO
+
+
+def _told_in_words(resource: FhirJson) -> bool:
+    """Whether a resource holds text in which anything may be said."""
+    kind = resource["resourceType"]
+    if kind == "DiagnosticReport":
+        return any(name in resource for name in _REPORTED)
+    return kind in _IN_WORDS
+
+
+def _other_finding(said: _Said, resource: FhirJson) -> bool:
+    """Whether a reason or a finding is told in another system than the one that was said, only."""
+    mine = said.families & FINDINGS
+    if not mine:
+        return False
+    for element in _WHY:
+        held = resource.get(element)
+        for concept in held if isinstance(held, list) else [held]:
+            families = {of for of, _ in _codings(concept)}
+            if families & FINDINGS and not families & mine:
+                return True
+    return False
+
+
+def _drug(denied: tuple[str, ...], resource: FhirJson) -> _Meets | None:
+    """What ingredients tell of a medicine or an allergy; ``None``: nothing."""
+    kind = resource["resourceType"]
+    if kind not in _MEDICINES and kind not in ("Medication", "AllergyIntolerance"):
+        return None
+    found = {*ingredients_of(resource.get(_WHAT[kind]))}
+    if not found.isdisjoint(set(denied) - {UNKNOWN}):
+        return _Meets.MAYBE
+    if UNKNOWN not in found and UNKNOWN not in denied:
+        return _Meets.NO
+    return None if kind == "AllergyIntolerance" else _Meets.MAYBE
 
 
 class _Said(msgspec.Struct, frozen=True):
@@ -170,6 +227,9 @@ def _like(said: _Said, of: str, code: str) -> bool:
         return True
     if not of:
         return code in said.all
+    if of == NDC:
+        mine = ndc_products(code) or {code}
+        return any(not mine.isdisjoint(ndc_products(c) or {c}) for o, c in said.codes if o == NDC)
     if of not in BY_PREFIX:
         return False
     return any((of, code[:n]) in said.codes or code[:n] in said.bare for n in range(1, len(code)))

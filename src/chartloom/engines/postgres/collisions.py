@@ -3,6 +3,7 @@ begins again. In which order locks are taken, so that it is rare, stands in the 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -14,6 +15,13 @@ _T = TypeVar("_T")
 
 #: Each attempt waits for its turn, so that a few are plenty.
 _ATTEMPTS_MAX: Final = 6
+#: Whoever gives way leaves readers this long before the next attempt.
+_PAUSE_S: Final = 0.05
+_GIVING_WAY_MAX: Final = 200
+
+
+class GivesWay(Exception):
+    """A transaction did not get a table in time; it begins again (:func:`when_free`)."""
 
 
 def until_done(act: Callable[[], _T]) -> _T:
@@ -25,3 +33,17 @@ def until_done(act: Callable[[], _T]) -> _T:
         except (errors.DeadlockDetected, errors.SerializationFailure):
             continue
     raise StoreUnavailable("others keep changing the same rows.", cure="Try again.")
+
+
+def when_free(act: Callable[[], _T]) -> _T:
+    """What ``act`` gives, a whole transaction that needs whole tables and waits for each a short
+    while only (``lock_timeout``), so that those who read go on and it begins again. Raises
+    ``StoreUnavailable`` when somebody keeps them for long."""
+    for _ in range(_GIVING_WAY_MAX):
+        try:
+            return act()
+        except (GivesWay, errors.DeadlockDetected):
+            time.sleep(_PAUSE_S)
+    raise StoreUnavailable(
+        "something long is reading the store.", cure="Try again when exports and backups are done."
+    )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from psycopg.errors import LockNotAvailable
 
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
@@ -33,7 +34,7 @@ from chartloom.engines.postgres import (
 from chartloom.engines.postgres.access import entered
 from chartloom.engines.postgres.base import StoreBase
 from chartloom.engines.postgres.bodies import BundleBody
-from chartloom.engines.postgres.collisions import until_done
+from chartloom.engines.postgres.collisions import GivesWay, until_done, when_free
 from chartloom.engines.postgres.compartments import forbidden, of_message, sees_everything
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.landing import MINUTE_US
@@ -336,8 +337,18 @@ class MessagesPart(StoreBase):
         Workers notice at their next commit, which is refused, and begin again.
         """
         self._verify_for_all(grant)
+        return when_free(self._rebuilt)
+
+    def _rebuilt(self) -> int:
+        """One transaction."""
         with self._admin.use() as conn, conn.transaction():
             conn.execute(queries_read.LANES_LOCK)
+            conn.execute(queries_read.DERIVED_LOCK_PATIENCE)
+            try:
+                conn.execute(queries_read.DERIVED_LOCK)
+            except LockNotAvailable as error:
+                raise GivesWay from error
+            conn.execute(queries_read.DERIVED_LOCKED)
             conn.execute(held.HOLD)
             conn.execute(queries_read.DERIVED_EMPTY)
             conn.execute(queries_read.TOTALS_EMPTY)

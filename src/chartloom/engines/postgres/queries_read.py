@@ -155,13 +155,18 @@ DELETE FROM outcome WHERE position = ANY(%b::int8[]) RETURNING feed, issue_count
 RETRY_FORGET_BUNDLE = "DELETE FROM bundle WHERE position = ANY(%b::int8[])"
 RETRY_FORGET_LINKS = "DELETE FROM link WHERE position = ANY(%b::int8[])"
 
-DERIVED_EMPTY = """
-TRUNCATE outcome, bundle, resource, view, person, record_number, link, identifier,
-         care, person_label, label_word, feed_minute_out, issue_day, retry,
-         match_record, match_key, identity_decision, identity_review, membership, overlay_stop,
-         unknown_reference, identity_total, identity_spoken,
-         match_stale, match_due, match_afresh
-RESTART IDENTITY"""
+_DERIVED = """
+    care, resource, outcome, bundle, view, person, record_number, link, identifier,
+    person_label, label_word, feed_minute_out, issue_day, retry,
+    match_record, match_key, identity_decision, identity_review, membership, overlay_stop,
+    unknown_reference, identity_total, identity_spoken,
+    match_stale, match_due, match_afresh"""
+DERIVED_EMPTY = f"TRUNCATE {_DERIVED} RESTART IDENTITY"
+# Readers lock some of these in an order of their own. Whoever empties them gives way before the
+# server would call it a deadlock (deadlock_timeout, 1 s) and end one of the two.
+DERIVED_LOCK_PATIENCE = "SET LOCAL lock_timeout = '100ms'"
+DERIVED_LOCKED = "SET LOCAL lock_timeout = 0"
+DERIVED_LOCK = f"LOCK TABLE {_DERIVED} IN ACCESS EXCLUSIVE MODE"
 TOTALS_EMPTY = """
 UPDATE feed_total SET
     applied_count = 0, quarantined_count = 0, issue_count = 0, last_event_us = 0"""

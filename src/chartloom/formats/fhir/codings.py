@@ -7,8 +7,15 @@ from typing import Final
 
 ICD_10: Final = "icd-10"
 ICD_9: Final = "icd-9"
+ATC: Final = "atc"
+NDC: Final = "ndc"
+_DOTLESS: Final = frozenset({ICD_10, ICD_9})
 #: Families in which a code stands for all that begin with it.
-BY_PREFIX: Final = frozenset({ICD_10, ICD_9})
+BY_PREFIX: Final = frozenset({ICD_10, ICD_9, ATC})
+#: Families that name what somebody has, had or took: what a letter or a note tells in words.
+CLINICAL: Final = frozenset({ICD_10, ICD_9, "snomed", "rxnorm", NDC, ATC, "cvx", "icd-10-pcs"})
+#: Families that name reasons, findings and conclusions.
+FINDINGS: Final = frozenset({ICD_10, ICD_9, "snomed"})
 _MEDICINES: Final = frozenset({
     "Medication", "MedicationRequest", "MedicationStatement", "MedicationAdministration",
     "MedicationDispense", "Immunization",
@@ -20,8 +27,8 @@ _NAMES: Final[dict[str, frozenset[str]]] = {
     ICD_9: frozenset({"Condition"}),
     "snomed": frozenset({"Condition", "AllergyIntolerance", "Procedure"}) | _MEDICINES,
     "rxnorm": _MEDICINES | {"AllergyIntolerance"},
-    "ndc": _MEDICINES,
-    "atc": _MEDICINES | {"AllergyIntolerance"},
+    NDC: _MEDICINES,
+    ATC: _MEDICINES | {"AllergyIntolerance"},
     "cvx": frozenset({"Immunization"}),
     "loinc": frozenset({
         "Observation", "DiagnosticReport", "DocumentReference", "Composition", "ServiceRequest",
@@ -38,8 +45,8 @@ _SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
             "2.16.840.1.113883.6.42", "i9", "i9c", "icd9", "icd-9", "icd9cm", "icd-9-cm"),
     "snomed": ("snomed.info/sct", "2.16.840.1.113883.6.96", "sct", "snomed", "snomed-ct"),
     "rxnorm": ("www.nlm.nih.gov/research/umls/rxnorm", "2.16.840.1.113883.6.88", "rxnorm"),
-    "ndc": ("hl7.org/fhir/sid/ndc", "2.16.840.1.113883.6.69", "ndc"),
-    "atc": ("www.whocc.no/atc", "2.16.840.1.113883.6.73", "atc"),
+    NDC: ("hl7.org/fhir/sid/ndc", "2.16.840.1.113883.6.69", "ndc"),
+    ATC: ("www.whocc.no/atc", "2.16.840.1.113883.6.73", "atc"),
     "cvx": ("hl7.org/fhir/sid/cvx", "2.16.840.1.113883.12.292", "cvx"),
     "loinc": ("loinc.org", "2.16.840.1.113883.6.1", "ln", "loinc"),
     "cpt": ("www.ama-assn.org/go/cpt", "2.16.840.1.113883.6.12", "c4", "cpt"),
@@ -82,4 +89,25 @@ def may_name(family: str, resource_type: str) -> bool:
 def normal(system: str, code: str) -> tuple[str, str]:
     """A coding as it is compared: its family and the canonical code."""
     of = family(system)
-    return of, canonical(code, dotless=of in BY_PREFIX)
+    code = canonical(code, dotless=of in _DOTLESS)
+    return of, _ndc(code) if of == NDC else code
+
+
+def _ndc(code: str) -> str:
+    """Labeler and product of an NDC in nine digits (5-4), without the package: 0069-0468-56, 00069
+    046856 and 0069-0468 are one. Ten digits without hyphens may be three: they stay as they are."""
+    parts = code.split("-")
+    if len(parts) in (2, 3) and all(part.isascii() and part.isdigit() for part in parts):
+        return parts[0].zfill(5) + parts[1].zfill(4)
+    digits = code.replace(" ", "")
+    if len(digits) == 12 and digits[0] == "0":
+        digits = digits[1:]
+    return digits[:9] if len(digits) == 11 and digits.isascii() and digits.isdigit() else digits
+
+
+def ndc_products(code: str) -> frozenset[str]:
+    """What ten digits of an NDC without hyphens may stand for, as :func:`normal` writes it."""
+    if len(code) != 10 or not (code.isascii() and code.isdigit()):
+        return frozenset()
+    layouts = ((4, 8), (5, 8), (5, 9))
+    return frozenset(code[:a].zfill(5) + code[a:b].zfill(4) for a, b in layouts)
