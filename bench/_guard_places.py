@@ -15,7 +15,7 @@ SRC = "src/chartloom/"
 GUARDS = (
     "guard/*.py", "guard/policy/*.py", "guard/policy/default/*.cedar", "guard/tokens/*.py",
     "guard/keys/*.py", "guard/ca/*.py", "guard/audit/*.py", "guard/deid/*.py",
-    "domain/access.py", "domain/labels.py",
+    "domain/access.py", "domain/labels.py", "domain/label_words.py",
     "engines/postgres/access.py", "engines/postgres/base.py", "engines/postgres/compartments.py",
     "engines/postgres/doors.py", "engines/postgres/facts.py", "engines/postgres/subject_keys.py",
     "engines/postgres/used_tokens.py", "engines/postgres/audit_log.py",
@@ -35,9 +35,11 @@ GUARDS = (
 DOORS = (
     "serve/*.py", "sources/options.py", "sources/server.py", "sources/fhir_rest/app.py",
     "serve/client_registry/*.py", "serve/directory/*.py", "serve/identity/*.py", "serve/lists/*.py",
+    "serve/labels/*.py",
     "sources/mllp/source.py", "sources/mllp/questions.py",
     "sources/fhir_rest/hl7.py", "sources/fhir_rest/source.py",
     "engines/postgres/identities.py", "engines/postgres/overlays.py",
+    "engines/postgres/labelled.py",
     "engines/postgres/settling.py",
     "engines/postgres/charts.py", "engines/postgres/messages.py", "engines/postgres/persons.py",
     "engines/postgres/landing.py", "engines/postgres/lanes.py", "engines/postgres/connect.py",
@@ -49,15 +51,15 @@ DOORS = (
     "wiring/internal_ca.py", "wiring/site.py",
     "wiring/identity_door.py", "wiring/exports.py", "wiring/heads.py", "wiring/service_keys.py",
     "project/tls.py", "project/model_doors.py", "project/policies.py",
-    "cli/audit.py", "cli/directory.py", "cli/export.py", "cli/keys.py", "cli/operate.py",
-    "cli/policies.py",
+    "cli/audit.py", "cli/directory.py", "cli/export.py", "cli/keys.py", "cli/labels.py",
+    "cli/operate.py", "cli/policies.py",
 )  # fmt: skip
 
 #: Tests of the map (``_reached``): those that run in the process and may reach a check.
 QUICK_TESTS = (
     "tests/unit/guard", "tests/unit/serve", "tests/unit/sources", "tests/unit/project",
     "tests/unit/engines", "tests/unit/wiring", "tests/unit/domain", "tests/unit/cli",
-    "tests/security",
+    "tests/security", "tests/unit/chart/test_label_words_merged.py",
     "tests/property/test_audit_tampering.py", "tests/property/test_key_broker_property.py",
     "tests/property/test_policy_slices.py",
     "tests/contract",
