@@ -100,6 +100,15 @@ class Bench:
         mappings = {FEED.name: (FEED, self.mapping)}
         return hot.Worker(self.store, mappings, NAMESPACE, CLOCK, lambda: grant, "w", 64, batch_max)
 
+    def warm(self) -> int:
+        """Reads the index of keys once, as a day of work does; how many keys there are. A server
+        that was just started has none of it at hand."""
+        with self.conn.transaction():
+            self.conn.execute("SET LOCAL enable_seqscan = off")
+            row = self.conn.execute("SELECT count(*) FROM match_key").fetchone()
+        assert row is not None
+        return int(row[0])
+
     def land(self, count: int) -> None:
         """Lands the next that were held back."""
         arrivals = []
@@ -227,6 +236,7 @@ def main() -> None:
     parser.add_argument("--noise", default="desk-hurried")
     parser.add_argument("--arrivals", type=int, default=2_000)
     parser.add_argument("--rekey", action="store_true", help="give the records the keys of now")
+    parser.add_argument("--warm", action="store_true", help="after reading the index of keys once")
     parser.add_argument("--judge-after", type=int, help="only judge what came behind a position")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -251,7 +261,10 @@ def main() -> None:
         elif options.judge_after is not None:
             judge(Bench(store, server._cluster, options.folder), options.judge_after, about)
         elif options.arrivals:
-            measure(Bench(store, server._cluster, options.folder), options.arrivals, about)
+            bench = Bench(store, server._cluster, options.folder)
+            if options.warm:
+                about |= {"warm": bench.warm()}
+            measure(bench, options.arrivals, about)
     finally:
         store.close()
         server.stop()
