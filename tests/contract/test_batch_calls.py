@@ -74,7 +74,7 @@ def test_what_writes_asks_for_the_claim_of_its_transaction(
             call(superuser, name)
         superuser.execute("ROLLBACK")
     good = access.claim(store.guard, everyone(store))
-    # batch_told wants something to have been written before it; rekeyed_told, a time.
+    # rekeyed_told wants a time.
     unwritten = suppress(errors.ObjectNotInPrerequisiteState, errors.NotNullViolation)
     with unwritten, superuser.transaction():
         superuser.execute(access.BEGIN_ACCESS, good)

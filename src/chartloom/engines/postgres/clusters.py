@@ -15,7 +15,7 @@ from chartloom.domain.resource import LinkKind
 from chartloom.engines.postgres import queries_identity as queries
 from chartloom.engines.postgres.arrays import packed
 from chartloom.engines.postgres.bulk import Row, Table
-from chartloom.engines.postgres.calls import Prepared, Statement, Step, rows
+from chartloom.engines.postgres.calls import Prepared, Statement, Step, boolean, rows
 from chartloom.engines.postgres.connect import Connection
 from chartloom.registry.persons import (
     Clusters,
@@ -99,24 +99,30 @@ class Whole:
         self.words: dict[Pair, list[IdentityWord]] = {}
         self.reviews: dict[Pair, ReviewRow] = {}
 
-    def add(self, mates: Any, decided: Any, said: Any, queued: Any) -> set[str]:
+    def add(self, around: Iterable[Sequence[Any]]) -> set[str]:
         """Adds what was read about some records; all whom that leads to."""
-        self.person.update(mates)
-        reached = {patient for patient, _ in mates}
-        for low, high, outcome, weight, rule, guard, apart in decided:
-            pair = (low, high)
-            self.decisions[pair] = Decision(
-                Outcome(outcome), weight, rule, guard, apart, _NO_LEVELS
-            )
-            if outcome == Outcome.LINK:
-                reached.update(pair)
+        reached: set[str] = set()
         heard: dict[Pair, list[IdentityWord]] = {}
-        for row in said:
-            word = word_of(row)
-            heard.setdefault(word.pair, []).append(word)
-            reached.update(word.pair)
+        for row in around:
+            kind, a, b, outcome, weight, rule, guard, apart, since_us, two, reason, state = row[:12]
+            if kind == "m":
+                self.person[a] = b
+                reached.add(a)
+            elif kind == "d":
+                self.decisions[a, b] = Decision(
+                    Outcome(outcome), weight, rule, guard, apart, _NO_LEVELS
+                )
+                if outcome == Outcome.LINK:
+                    reached.update((a, b))
+            elif kind == "w":
+                said, event_us, position, ordinal, actor, up_to, looked, beside = row[12:]
+                when = (event_us, position, ordinal)
+                word = word_of((a, b, said, *when, rule, actor, reason, up_to, two, looked, beside))
+                heard.setdefault(word.pair, []).append(word)
+                reached.update(word.pair)
+            else:
+                self.reviews[a, b] = ReviewRow(weight, since_us, two, reason, state)
         self.words.update(heard)  # of each pair, all its words at once
-        self.reviews.update({(low, high): ReviewRow(*rest) for low, high, *rest in queued})
         return reached
 
     def hard(self, pair: Pair) -> bool:
@@ -182,14 +188,13 @@ class Reclusterer:
         first: what is to be written before; pairs in the results are seeds too.
         """
         found, wanted = Whole(), set(seeds)
-        about = (queries.MATES, queries.DECIDED, queries.WORDS, queries.REVIEWS_OF)
         while wanted or first:
             found.ids |= wanted
             ids = packed("text", sorted(wanted))
-            results = self._calls.run(conn, [*first, *[(statement, (ids,)) for statement in about]])
-            told = [rows(conn, result) for result in results]
-            reached = found.add(*told[len(first) :])
-            reached.update(p for pairs in told[: len(first)] for pair in pairs for p in pair)
+            results = self._calls.run(conn, [*first, (queries.AROUND, (ids,))])
+            *told, around = [rows(conn, result) for result in results]
+            reached = found.add(around)
+            reached.update(p for pairs in told for pair in pairs for p in pair)
             wanted, first = reached - found.ids, ()
         return found
 
@@ -214,11 +219,8 @@ class Reclusterer:
         moves = _moves(whole, clusters, why)
         steps: list[Step] = []
         if moves:
-            patients = packed("text", [m[2] for m in moves])
-            steps.append((queries.PERSON_MOVE, (patients, packed("text", [m[4] for m in moves]))))
-            steps.append(_put(queries.MEMBERSHIP_PUT, queries.MEMBERSHIP, moves))
-            if why.told:
-                steps.append((queries.TOLD, (patients,)))
+            statement, columns = _put(queries.MOVED, queries.MEMBERSHIP, moves)
+            steps.append((statement, (*columns, boolean(why.told))))
         wanted = _wanted(whole, clusters, marks)
         reviews, opened = _reviews(whole, wanted, why)
         if reviews:

@@ -90,18 +90,11 @@ DECISIONS_PUT: Final = Statement(
 
 # What hangs together
 
-MATES: Final = Statement(
-    "identity_mates",
-    """
-    SELECT m.source_patient, m.person_id FROM person m
-    WHERE m.person_id IN (SELECT person_id FROM person WHERE source_patient = ANY($1))""",
-    ("text[]",),
-)
-
-_DECIDED: Final = "SELECT low, high, outcome, weight, rule, guard, apart FROM identity_decision"
-DECIDED: Final = Statement(
-    "identity_decided",
-    f"{_DECIDED} WHERE low = ANY($1) UNION {_DECIDED} WHERE high = ANY($1)",
+#: A row is one of four things, see there.
+AROUND: Final = Statement(
+    "identity_around",
+    "SELECT kind, a, b, outcome, weight, rule, guard, apart, since_us, two, reason, state, said,"
+    " event_us, position, ordinal, actor, up_to, looked, beside FROM identity_around($1)",
     ("text[]",),
 )
 
@@ -116,13 +109,6 @@ _WORDS: Final = f"""
 WORDS: Final = Statement("identity_words", _WORDS, ("text[]",))
 WORDS_READ: Final = _WORDS.replace("$1", "%(ids)b::text[]")
 
-_REVIEW: Final = "SELECT low, high, weight, since_us, two, reason, state FROM identity_review"
-REVIEWS_OF: Final = Statement(
-    "identity_reviews_of",
-    f"{_REVIEW} WHERE low = ANY($1) UNION {_REVIEW} WHERE high = ANY($1)",
-    ("text[]",),
-)
-
 MATCH_RECORDS: Final = Statement(
     "match_records",
     "SELECT source_patient, digest, body FROM match_record WHERE source_patient = ANY($1)",
@@ -130,15 +116,6 @@ MATCH_RECORDS: Final = Statement(
 )
 
 # What is written of it
-
-PERSON_MOVE: Final = Statement(
-    "person_move",
-    """
-    UPDATE person p SET person_id = u.person_id
-    FROM (SELECT unnest($1) AS source_patient, unnest($2) AS person_id) u
-    WHERE p.source_patient = u.source_patient""",
-    ("text[]", "text[]"),
-)
 
 MEMBERSHIP = Table(
     "membership",
@@ -151,12 +128,7 @@ MEMBERSHIP = Table(
         ("cause", "text"),
     ),
 )
-MEMBERSHIP_PUT: Final = Statement(
-    "membership_put",
-    f"INSERT INTO membership ({MEMBERSHIP.names})"
-    " SELECT unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6)",
-    [f"{kind}[]" for kind in MEMBERSHIP.types],
-)
+MOVED: Final = call("identity_moved", (*(f"{kind}[]" for kind in MEMBERSHIP.types), "bool"))
 
 REVIEW = Table(
     "identity_review",
@@ -181,8 +153,6 @@ REVIEW_PUT: Final = Statement(
         two = excluded.two, reason = excluded.reason, state = excluded.state""",
     [f"{kind}[]" for kind in REVIEW.types],
 )
-
-TOLD: Final = call("batch_told", ("text[]",))
 
 # What people ask
 
