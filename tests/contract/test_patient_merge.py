@@ -15,6 +15,7 @@ from tests.support.site import serving
 from chartloom.domain.codec import encode
 from chartloom.domain.resource import LinkKind
 from chartloom.guard.audit import read_events
+from chartloom.serve.identity import saying
 
 SignIn = Callable[[str], Client]
 
@@ -73,6 +74,18 @@ def chart(house: House, name: str) -> bytes:
     hit = site.store.person(site.grant(), house.ids[name])
     views = site.store.sections(site.grant(), hit.source_patients)
     return encode(sorted(encode([v.key, v.total, v.entries]) for v in views))
+
+
+def test_what_waits_for_a_second_person_elsewhere_is_not_said_here(
+    house: House, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two words about two pairs of the same two persons would each wait for another for ever."""
+    monkeypatch.setattr(saying, "said_elsewhere", lambda question, pair: ("p1", "p2"))
+    said = len(house.site.store.words_of(house.site.grant(), [house.ids["jon-b"]]))
+    status, answer = ask(sign_in("mina"), house.ids["jon-b"], house.ids["mid-a"])
+    assert status == 409, answer
+    assert "another pair of records" in json.dumps(answer)
+    assert len(house.site.store.words_of(house.site.grant(), [house.ids["jon-b"]])) == said
 
 
 def test_merged_and_unmerged(house: House, sign_in: SignIn) -> None:

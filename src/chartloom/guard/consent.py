@@ -69,6 +69,7 @@ class _Match(IntEnum):
 
 
 #: Codes of purposes of use (v3-ActReason) that speak about one of ours, and their children's.
+_SCOPE: Final = "http://terminology.hl7.org/CodeSystem/consentscope"
 _PURPOSES: Final[dict[Purpose, frozenset[str]]] = {
     Purpose.TREATMENT: frozenset({"TREAT", "PurposeOfUse", "TREATMENT"}),
     Purpose.OPERATIONS: frozenset({"HOPERAT", "PurposeOfUse"}),
@@ -173,12 +174,18 @@ def _read(consent: FhirJson, asker: _Asker, patients: tuple[str, ...]) -> Withho
 
 
 def _in_scope(consent: FhirJson, asker: _Asker) -> bool:
-    codes = codes_of([consent["scope"]]) if "scope" in consent else set()
+    codes = _scopes(consent.get("scope"))
     if codes & {"adr", "treatment"} and "patient-privacy" not in codes:
         return False  # advance directives, consents to a procedure
     if codes == {"research"}:
         return asker.purpose is Purpose.RESEARCH
     return True
+
+
+def _scopes(scope: object) -> set[str]:
+    """The codes of a scope, if they are of the system that has these, or of none."""
+    codings = items(obj(scope), "coding") if scope is not None else []
+    return {code(c) for c in codings if obj(c).get("system", _SCOPE) == _SCOPE}
 
 
 def _base(consent: FhirJson) -> str:
@@ -238,6 +245,8 @@ def _period(node: FhirJson, now_us: int) -> _Match:
     for bound in (start, end):
         if bound is not None and not to_us(bound):
             return _Match.MAYBE
+    if start is not None and end is not None and to_us(start) > to_us(end) + _days(end) * _DAY_US:
+        return _Match.MAYBE  # nothing lies between: one of them is wrong
     if start is not None and now_us < to_us(start) - _DAY_US * (len(start) <= 10):
         return _Match.NO
     if end is not None and now_us > to_us(end) + _DAY_US * _days(end):

@@ -51,7 +51,7 @@ def nothing_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("host=db.example hostaddr=127.0.0.1 dbname=x", True), ("service=hospital", False),
         ("host=db.example dbname=x sslmode=prefer", False),
         ("host=db.example dbname=x sslmode=disable", False),
-        ("host=db.example dbname=x sslmode=require", True),
+        ("host=db.example dbname=x sslmode=require", False),
         ("host=db.example dbname=x sslmode=verify-full", True),
         ("service=hospital sslmode=verify-ca", True),
     ],
@@ -68,7 +68,7 @@ def test_what_the_environment_says_counts(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("PGHOST", "db.example")
     with pytest.raises(ConfigurationError):
         _require_tls({"dbname": "x"})
-    monkeypatch.setenv("PGSSLMODE", "require")
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
     _require_tls({"dbname": "x"})
 
 

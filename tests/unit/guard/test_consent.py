@@ -11,6 +11,7 @@ from tests.support.asking import asking
 
 from chartloom.chart.times import to_us
 from chartloom.domain.grant import Purpose
+from chartloom.formats.fhir.consents import doubts_of
 from chartloom.guard.consent import ConsentFacts, consent_facts, while_anew
 
 NOW = to_us("2024-06-15T12:00:00Z")
@@ -222,14 +223,39 @@ def test_unreadable_withholds_everything(broken: Any) -> None:
 
 
 def test_scope() -> None:
-    def scoped(code: str) -> Any:
-        return consent(deny(), scope={"coding": [{"code": code}]})
+    def scoped(code: str, **more: str) -> Any:
+        return consent(deny(), scope={"coding": [{"code": code, **more}]})
+
+    known = "http://terminology.hl7.org/CodeSystem/consentscope"
+    assert denied(scoped("treatment", system=known)) == set()
+    assert denied(scoped("treatment", system="urn:house")) == ALL  # whatever it means there
 
     assert (
         denied(scoped("adr")) == denied(scoped("treatment")) == denied(scoped("research")) == set()
     )
     assert denied(scoped("research"), purpose=RESEARCH) == ALL
     assert denied(scoped("patient-privacy")) == denied(scoped("something")) == ALL
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "hidden"),
+    [
+        ("2026-12-31", "2026-01-01", True),  # nobody can say what was meant
+        ("2026-01-01", "2026-01-01", False),  # long ago
+        ("2030", "2020", True),
+        ("2020", "2020-06", False),
+    ],
+)
+def test_a_period_that_ends_before_it_begins_denies(start: str, end: str, hidden: bool) -> None:
+    said = consent(deny(period={"start": start, "end": end}))
+    assert denied(said) == (ALL if hidden else set())
+
+
+def test_a_time_of_data_that_ends_before_it_begins_is_said_and_denies() -> None:
+    wrong = deny(dataPeriod={"start": "2026-12-31", "end": "2026-01-01"})
+    assert denied(consent(wrong)) == ALL
+    assert doubts_of(consent(wrong)) == ["/provision/dataPeriod"]
+    assert doubts_of(consent(deny(dataPeriod={"start": "2026", "end": "2026"}))) == []
 
 
 def test_strictest_of_several() -> None:

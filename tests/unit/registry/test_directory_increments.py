@@ -55,6 +55,18 @@ def test_the_later_row_of_an_npi_counts_whatever_the_order() -> None:
         assert merged(*order, *order) == first
 
 
+@pytest.mark.parametrize("day", ["01/02/2020", "02/01/2026", "03/04/2026"])
+def test_who_was_deactivated_stays_so_whatever_came_before_it_is_put_in_later(day: str) -> None:
+    week = [HEADER, f'"{BEA}","1","MARSH-X","BEA","{day}","",""']
+    for order in ((week, ENDED), (ENDED, week), (ENDED, week, week), (week, ENDED, week)):
+        row = merged(*order)[BEA]
+        assert row["NPI Deactivation Date"] == "03/04/2026", order
+        assert row["Provider Last Name (Legal Name)"] == "MARSH-X"
+    after = [HEADER, f'"{BEA}","1","MARSH","BEA","03/05/2026","",""']
+    assert merged(ENDED, after)[BEA]["NPI Deactivation Date"] == ""
+    assert merged(ENDED, BACK)[BEA]["NPI Reactivation Date"] == "05/05/2026"
+
+
 def test_what_is_changed_is_counted() -> None:
     header, rows = rows_held("nppes.csv", FULL)
     week = merge_week(header, rows, "week.csv", WEEK, KNOWN)

@@ -40,7 +40,8 @@ HOT_SETTINGS = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
-_SAFE_SSL = {"require", "verify-ca", "verify-full"}
+#: Those that make sure who answers; "require" encrypts for whoever does.
+_SAFE_SSL = {"verify-ca", "verify-full"}
 
 
 @contextmanager
@@ -155,8 +156,8 @@ def _require_tls(given: dict[str, Any]) -> None:
     )
     if not local and effective("sslmode", "PGSSLMODE") not in _SAFE_SSL:
         raise ConfigurationError(
-            "the store is on another machine and its DSN does not demand TLS.",
-            cure="Add sslmode=verify-full (or at least sslmode=require).",
+            "the store is on another machine and its DSN does not demand TLS that verifies it.",
+            cure="Add sslmode=verify-full and sslrootcert, or at least sslmode=verify-ca.",
         )
 
 

@@ -184,7 +184,7 @@ def _span(node: FhirJson, doubts: list[str]) -> tuple[int, int, int, int] | None
                 doubts.append("dataPeriod")
                 return None
             bounds[at : at + 2] = two
-    if start is None and end is None:
+    if (start is None and end is None) or bounds[0] > bounds[3]:  # nothing lies between
         doubts.append("dataPeriod")
         return None
     return bounds[0], bounds[1], bounds[2], bounds[3]

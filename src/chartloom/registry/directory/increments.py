@@ -75,6 +75,8 @@ def merge_week(
         before = rows.get(npi)
         if before is not None and _updated(row) < _updated(before):
             continue
+        if before is not None and _ended(before) >= _updated(row) and not row.get(ENDED):
+            row = {**row, ENDED: before.get(ENDED, "")}  # it was written before that end
         if before == row:
             continue
         new, changed = new + (before is None), changed + (before is not None)
@@ -128,6 +130,11 @@ def _deactivated(name: str, lines: Iterable[str]) -> Iterator[tuple[int, str, st
     for count, cells in enumerate(reader, 1):
         if len(cells) > max(at, ended) and is_npi(cells[at]) and day_of_nppes(cells[ended]):
             yield count, cells[at], cells[ended]
+
+
+def _ended(row: Row) -> str:
+    """The day on which an NPI was deactivated; "" if it was not."""
+    return day_of_nppes(row.get(ENDED, ""))
 
 
 def _updated(row: Row) -> str:

@@ -29,6 +29,7 @@ from chartloom.serve.denials import denied, must_be_whole
 from chartloom.serve.identity.addresses import open_pairs
 from chartloom.serve.identity.door import IdentityDoor
 from chartloom.serve.identity.pairs import in_question, pair_of
+from chartloom.serve.identity.questions import AskedElsewhere
 from chartloom.serve.identity.saying import speak
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -101,6 +102,8 @@ def _answer(console: Console, door: IdentityDoor, request: Request, kind: LinkKi
         )  # fmt: skip
     except AccessDenied:
         raise denied(console, request, need) from None
+    except AskedElsewhere as error:
+        return _fhir(outcome("error", "conflict", f"{error.what} {error.cure}"), 409)
 
     def told(_: Grant) -> Response:
         return answer.undone(said=said) if kind is LinkKind.WITHDRAW else answer.done(said=said)

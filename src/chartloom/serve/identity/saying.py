@@ -129,7 +129,7 @@ def speak(
         return False
     question = None if one else question_about(grant, identities, pair, may)
     elsewhere = said_elsewhere(question, pair)
-    if elsewhere is not None and kind in (LinkKind.LINK, LinkKind.UNLINK) and mine is None:
+    if elsewhere is not None and kind is not LinkKind.WITHDRAW and mine is None:
         raise AskedElsewhere(elsewhere)
     guard = review.reason if review else decision.guard if decision else ""
     code = reason_for(kind, reason, guard=guard, one_record=one)
