@@ -1,4 +1,4 @@
-"""Who says what about a label, about whose things, on record before it is landed, and waited for."""
+"""Who says what about a label of whose things: on record before it is landed, then waited for."""
 
 from __future__ import annotations
 
