@@ -139,9 +139,11 @@ def request(said: str = "set") -> Any:
 def test_who_may_not_see_labels_gets_no_page_that_says_so(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
+    """One try is one record: that of the permission, where one was asked for."""
     console: Any = Console(monkeypatch, may=False)
     with pytest.raises(AccessDenied):
         getattr(pages, name)(console, ANYTHING, request())
+    assert console.refused == (name == "_page")
 
 
 def test_a_try_to_see_labels_is_on_record(monkeypatch: pytest.MonkeyPatch) -> None:
