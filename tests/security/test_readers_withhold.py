@@ -19,7 +19,9 @@ import chartloom.engines.postgres as engine
 
 ROOM = Path(inspect.getfile(engine)).parent
 OPENS = {
-    "open_state", "open_states", "open_view", "open_bundle", "open_message", "open_match", "unseal",
+    "open_state", "open_states", "open_view", "open_bundle", "open_message", "open_match",
+    "message",  # of trouble.py
+    "unseal",
 }  # fmt: skip
 
 #: Reader -> functions that leave out, one of which stands between it and whoever asked.
@@ -40,6 +42,8 @@ OTHERWISE = {
     "bodies.py open_message": BELOW,
     "charts.py open_state": BELOW,
     "trouble.py message": BELOW,
+    "trouble.py apart": HOUSE,
+    "trouble.py _tried": HOUSE,
     "whole.py unseal": BELOW,
     "whole.py _unseal_part": BELOW,
     "withheld.py _chart": "finds out what is withheld",

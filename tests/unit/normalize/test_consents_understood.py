@@ -18,7 +18,7 @@ FEED = Feed("ehr", "it", "team", "http", Format.FHIR, mapping="fhir")
 MAPPING = FhirMapping()
 
 
-def issues(provision: Any) -> list[tuple[str, str]]:
+def issues(provision: Any, code: str = "consent-not-understood") -> list[tuple[str, str]]:
     url = "urn:uuid:11111111-1111-4111-8111-111111111111"
     consent = {
         "resourceType": "Consent", "id": "c", "status": "active",
@@ -35,7 +35,7 @@ def issues(provision: Any) -> list[tuple[str, str]]:
     message = Message(7, "ehr", body, 1_700_000_000_000_000, hashlib.sha256(body).digest())
     derived = MAPPING.derive(message, FEED, EXAMPLE_NAMESPACE)
     assert any(c.type == "Consent" for c in derived.contributions)
-    return [(i.code, i.location) for i in derived.issues if i.code == "consent-not-understood"]
+    return [(i.code, i.location) for i in derived.issues if i.code == code]
 
 
 def test_what_is_understood_is_no_issue() -> None:
@@ -107,3 +107,20 @@ def test_a_time_that_is_none_is_a_doubt(odd: Any) -> None:
 def test_what_is_no_provision(odd: Any) -> None:
     assert doubts_of({"provision": odd}) == ["/provision"]
     assert doubts_of({"modifierExtension": []}) == ["/modifierExtension"]
+
+
+def test_a_denied_code_of_a_known_system_says_that_it_withholds_more() -> None:
+    """What is coded in the house only, or told in words, may be the same."""
+
+    def denied(system: str, effect: str = "deny") -> dict[str, Any]:
+        return {"type": effect, "code": [{"coding": [{"system": system, "code": "77"}]}]}
+
+    sct = "http://snomed.info/sct"
+    root = {"type": "permit", "provision": [denied(sct), denied(sct, "permit"), denied("urn:x")]}
+    assert issues(root, "consent-code-wide") == [
+        ("consent-code-wide", "/entry/2/resource/provision/provision/0/code")
+    ]
+    assert issues(denied(sct), "consent-code-wide") == [
+        ("consent-code-wide", "/entry/2/resource/provision/code")
+    ]
+    assert issues({"type": "permit"}, "consent-code-wide") == []

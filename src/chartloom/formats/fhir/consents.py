@@ -288,6 +288,25 @@ def _doubts(node: FhirJson, at: str, depth: int) -> Iterator[str]:
         yield f"{at}/code"  # what it denies is looked for in all that says what it is otherwise
 
 
+def wide_of(consent: FhirJson) -> list[str]:
+    """JSON pointers of denied codes of systems that are known: each also withholds what may be the
+    same and is named in words, or in another system's codes, only. Nothing of it is doubted."""
+    try:
+        root = consent.get("provision")
+        return [] if root is None or too_many(root) else list(_wide(obj(root), "/provision", 0))
+    except ConsentUnreadable:
+        return []  # it is closed as a whole
+
+
+def _wide(node: FhirJson, at: str, depth: int) -> Iterator[str]:
+    if depth > DEPTH_MAX:
+        return
+    if node.get("type") != "permit" and any(known(system) for system in _systems(node)):
+        yield f"{at}/code"
+    for n, inner in enumerate(items(node, "provision")):
+        yield from _wide(obj(inner), f"{at}/provision/{n}", depth + 1)
+
+
 def _systems(node: FhirJson) -> Iterator[str]:
     said = data_conditions(node).codes
     return (system for system, _ in said or () if system)

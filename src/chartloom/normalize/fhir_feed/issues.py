@@ -34,6 +34,14 @@ register_codes(
         "resources of this feed (docs/howto/access.md); then send the Consent again.",
     ),
     IssueCode(
+        "consent-code-wide",
+        _I,
+        "A patient's consent denies a code: it also withholds what may be the same and is told in "
+        "words only, or in the codes of another system or of the house.",
+        "Nothing, if that is meant. To withhold less, deny classes or labels; to let more be told "
+        "apart, code what is coded locally in the system that consents name.",
+    ),
+    IssueCode(
         "fhir-entry-rejected",
         _E,
         "A resource is not valid R4 and was not used; the other entries were.",

@@ -12,7 +12,7 @@ from chartloom.domain.issues import CATALOGUE, Issue, Severity
 from chartloom.domain.message import Message
 from chartloom.domain.resource import Contribution, Disposition, FhirJson
 from chartloom.formats.fhir import is_resource_type, validate
-from chartloom.formats.fhir.consents import doubts_of
+from chartloom.formats.fhir.consents import doubts_of, wide_of
 from chartloom.normalize.fhir_feed import issues as _codes
 from chartloom.normalize.fhir_feed.compartment import (
     patients_of,
@@ -144,6 +144,8 @@ class _Planner:
         if resource["resourceType"] == "Consent":
             for pointer in doubts_of(outcome.draft):
                 self._issue("consent-not-understood", entry.pointer + pointer)
+            for pointer in wide_of(outcome.draft):
+                self._issue("consent-code-wide", entry.pointer + pointer)
         return True
 
     def _copy(self, outcome: Outcome, resource: FhirJson) -> FhirJson:
