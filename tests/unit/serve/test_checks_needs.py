@@ -19,6 +19,7 @@ CLINICIAN, HEAD, ENGINEER = Role.CLINICIAN, Role.DEPARTMENT_HEAD, Role.INTEGRATI
 ANALYST, OFFICER, AUDITOR = Role.ANALYST, Role.PRIVACY_OFFICER, Role.AUDITOR
 ADMINISTRATOR, STEWARD = Role.ADMINISTRATOR, Role.DATA_STEWARD
 OWN = PersonFacts(("p",), own=True)
+APPROVE = Action.APPROVE_LIFT
 
 #: Name in ``serve.needs`` -> (need, whom it is about, who gets it).
 Expected = dict[str, tuple[Need, PersonFacts | None, set[Role]]]
@@ -86,6 +87,19 @@ def expected() -> Expected:
             {STEWARD, ENGINEER, ADMINISTRATOR, HEAD},
         ),
         "DIRECTORY_WORD": (needs.DIRECTORY_WORD, None, {STEWARD}),
+        "labels_waiting": (needs.labels_waiting(), None, {OFFICER}),
+        "labels": (needs.labels("p"), STRANGER, {OFFICER}),
+        "labels of oneself": (needs.labels("p"), OWN, set()),
+        "label_word": (needs.label_word("p", Action.SET_LABEL), STRANGER, {OFFICER}),
+        "label_word to lift": (needs.label_word("p", Action.LIFT_LABEL), STRANGER, {OFFICER}),
+        "label_word on oneself": (needs.label_word("p", Action.SET_LABEL), OWN, set()),
+        "label_word to approve": (needs.label_word("p", APPROVE), STRANGER, {OFFICER}),
+        "label_word to approve one's own": (
+            needs.label_word("p", APPROVE, mine=True),
+            STRANGER,
+            set(),
+        ),
+        "quarantined": (needs.quarantined(7, "message"), None, {ENGINEER}),
     }
 
 
@@ -122,7 +136,7 @@ def test_a_decision_needs_a_fresh_sign_in_and_nothing_else_does() -> None:
         for role in Role
         if _permitted(need, person, role) and not _permitted(need, person, role, fresh=False)
     }
-    assert grave == {"use_decision", "END_SESSIONS"}
+    assert grave == {"use_decision", "END_SESSIONS", "label_word to approve"}
 
 
 def test_everything_that_pages_ask_for_is_looked_at() -> None:

@@ -49,8 +49,9 @@ def test_what_was_applied_meanwhile_is_not_read_by_way_of_the_quarantine() -> No
     def read(need: Any, found: Any) -> Any:
         return unjudged.only_waiting(need, lambda grant: found, lambda it: it)(GRANT)
 
-    assert read(opened, held := row()) is held
-    assert read(usual, applied := row("")) is applied
+    held, applied = row(), row("")
+    assert read(opened, held) is held
+    assert read(usual, applied) is applied
     with pytest.raises(NotFound):
         read(opened, applied)
 
