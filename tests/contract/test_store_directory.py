@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from tests.support.identity_house import admission
 from tests.support.postgres import StoreFactory
@@ -88,6 +89,31 @@ def test_what_nobody_knows_is_counted_by_feed_and_again_after_a_rebuild(site: Si
     assert not any(number.endswith("D2") for number in named()), "the tables know D2"
     again(site)
     assert named()["urn:id:H|D3"] == ("adt", 3)
+
+
+def test_a_feed_that_names_ever_new_things_is_bounded(site: Site) -> None:
+    site.land("adt", admission("B1", PERSON, 1, doctor="D3"))
+    site.apply()
+    with psycopg.connect(site.store.dsn, autocommit=True) as conn:
+        conn.execute(
+            "INSERT INTO unknown_reference SELECT 1, 1, 1, 0, 'adt', 'Practitioner', "
+            "'f' || n, '' FROM generate_series(1, 20000) n"
+        )
+        site.land("adt", admission("B2", PERSON, 2, doctor="D3"))
+        site.land("adt", admission("B3", PERSON, 3, doctor="D7"))
+        site.apply()
+        named = conn.execute(
+            "SELECT count(*), sum(count)::int FROM unknown_reference WHERE id NOT LIKE 'f%'"
+        ).fetchall()
+        before = named[0][0]
+        conn.execute("DELETE FROM unknown_reference WHERE id LIKE 'f%'")
+        known = {u.unknown.number: u.count for u in site.store.unknown_references(site.grant())}
+        assert known["urn:id:H|D3"] == 2, "what is there is counted on"
+        assert "urn:id:H|D7" not in known
+        site.land("adt", admission("B4", PERSON, 4, doctor="D7"))
+        site.apply()
+        after = conn.execute("SELECT count(*) FROM unknown_reference").fetchall()
+    assert after[0][0] > before
 
 
 def test_tables_are_kept_as_they_were(site: Site) -> None:

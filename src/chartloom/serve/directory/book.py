@@ -46,6 +46,8 @@ CODES: Final = (
 )  # fmt: skip
 UNKNOWN_CODES: Final = frozenset({*UNRESOLVED.values(), CODE_UNRESOLVED})
 _SUGGESTED_MAX: Final = 5
+#: Of what messages name and nobody knows, the most frequent are read.
+UNKNOWN_MAX: Final = 5_000
 
 
 class State(StrEnum):
@@ -94,6 +96,11 @@ class Book:
         found = [self._settled(q) for q in self.directory.questions]
         found += self._of_unknown()
         return tuple(sorted(found, key=lambda a: (CODES.index(a.question.code), -a.count, a.about)))
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether messages name more that nobody knows than is read at once."""
+        return len(self._unknown) >= UNKNOWN_MAX
 
     def open(self) -> list[Asked]:
         """Those that wait."""
@@ -179,7 +186,7 @@ def read_book(grant: Grant, door: DirectoryDoor, now_us: int) -> Book:
     """The directory as it is now, read at once under one grant."""
     words = door.words(grant)
     tables, directory = door.directory(words)
-    unknown = door.records.unknown_references(grant)
+    unknown = door.records.unknown_references(grant, UNKNOWN_MAX)
     return Book(words, tables, directory, door.formulary(), unknown, now_us)
 
 
