@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.support.clinical_documents import allergy, cda, drug, problem, section
 from tests.support.document_invariants import check_document
 
-from chartloom.chart.document_lists import LINES_MAX, document_lists
+from chartloom.formats.documents.lists import LINES_MAX, document_lists
 
 _WHOLE = cda(
     section("medications", drug("Lisinopril 10 mg", code="314076"), text="<list>x</list>"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from chartloom.chart.document_lists import document_lists
 from chartloom.chart.elements import (
     address_text,
     code_of,
@@ -18,6 +17,7 @@ from chartloom.chart.elements import (
     text_of,
     texts_of,
 )
+from chartloom.formats.documents.lists import document_lists
 
 _Json = dict[str, Any]
 

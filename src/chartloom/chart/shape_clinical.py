@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from chartloom.chart.document_lists import document_lists, text_lists
 from chartloom.chart.elements import (
     all_codes,
     code_of,
@@ -18,6 +17,7 @@ from chartloom.chart.elements import (
     texts_of,
     unit,
 )
+from chartloom.formats.documents.lists import document_lists, text_lists
 
 _Json = dict[str, Any]
 _LOINC: Final = "http://loinc.org|"

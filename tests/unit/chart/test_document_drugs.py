@@ -16,8 +16,8 @@ from tests.support.medication_lists import (
     reconciled,
 )
 
-from chartloom.chart.document_lists import LINES_MAX, document_lists, text_lists
 from chartloom.chart.reconcile import Line
+from chartloom.formats.documents.lists import LINES_MAX, document_lists, text_lists
 
 _LETTER = """Admitted with heart failure.
 Allergies: Penicillin 500 mg (hives)

@@ -19,13 +19,13 @@ from tests.support.medication_lists import (
     reconciled,
 )
 
-from chartloom.chart.document_lists import DOCUMENT_BYTES_MAX, document_lists
 from chartloom.chart.reconcile import (
     Line,
     builtin_rules,
     reconcile_allergies,
     reconcile_problems,
 )
+from chartloom.formats.documents.lists import DOCUMENT_BYTES_MAX, document_lists
 
 
 def _lines(*told: Told) -> dict[str, Line]:

@@ -3,6 +3,7 @@
 from chartloom.formats.documents.cda import SECTIONS, Cda, SectionRead, Stated, read_cda
 from chartloom.formats.documents.issues import Unread, UnreadError
 from chartloom.formats.documents.lines import CELL, Line, markup_lines, text_lines
+from chartloom.formats.documents.lists import document_lists, named_in, text_lists
 
 __all__ = [
     "CELL",
@@ -13,7 +14,10 @@ __all__ = [
     "Stated",
     "Unread",
     "UnreadError",
+    "document_lists",
     "markup_lines",
+    "named_in",
     "read_cda",
     "text_lines",
+    "text_lists",
 ]

@@ -23,6 +23,7 @@ from chartloom.normalize.sensitivity.labeller import (
     Labeller,
     elements_of,
 )
+from chartloom.normalize.sensitivity.listed import may_list, named_in, parted
 from chartloom.normalize.sensitivity.read_rules import TEXT, dotless
 
 #: The rule behind a flag of the sender, and behind one of its codes that no row knows.
@@ -59,8 +60,20 @@ class _Explainer:
             yield from self._walk(resource["contained"], "contained")
         for number, extension in enumerate(resource.get("extension", ())):
             yield from self._extension(resource, extension, f"extension[{number}]")
+        if may_list(resource):
+            yield from self._listed(resource)
         for number, coding in enumerate((resource.get("meta") or {}).get("security", ())):
             yield from self._security(coding, f"meta.security[{number}]")
+
+    def _listed(self, resource: FhirJson) -> Iterator[Reason]:
+        """What the documents of a resource list; the element is the one that holds them."""
+        holders = ("content", "presentedForm", "section", "valueString", "extension")
+        path = next((e for e in holders if e in resource), "text")
+        for words, codes in named_in(resource):
+            yield from self._text(words, path)
+            for code in codes:
+                system, value = parted(code)
+                yield from self._coding({"system": system, "code": value}, path)
 
     def _walk(self, value: Any, path: str) -> Iterator[Reason]:
         if isinstance(value, list):

@@ -2,7 +2,8 @@
 
 What is looked at: every coded element of the resource (per type the elements that can reveal
 something, for types not listed here all of them), the short text of an observation's value,
-``meta.security``, and the sender's flags of confidentiality. Free text is not read.
+``meta.security``, the sender's flags of confidentiality, and what documents, reports and notes
+list of drugs, allergies and problems, in codes and in words. Other free text is not read.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from chartloom.domain.labels import SYSTEM, Label, security
 from chartloom.domain.resource import FhirJson
 from chartloom.formats.fhir import KEPT
 from chartloom.formats.fhir.codings import canonical
+from chartloom.normalize.sensitivity.listed import may_list, named_in, parted
 from chartloom.normalize.sensitivity.patterns import WORD, one_of
 from chartloom.normalize.sensitivity.read_rules import (
     TEXT,
@@ -113,6 +115,8 @@ class Labeller:
             self._walk(resource["contained"], found)
         if "extension" in resource:
             self._extensions(kind, resource["extension"], found)
+        if may_list(resource):
+            self._listed(resource, found)
         meta = resource.get("meta")
         if meta is not None and "security" in meta:
             for coding in meta["security"]:
@@ -120,6 +124,12 @@ class Labeller:
         if feed_sensitive and not found - {Label.VIP, Label.EMP}:
             found.add(Label.R)
         return frozenset(found) if found else _NO
+
+    def _listed(self, resource: FhirJson, found: set[Label]) -> None:
+        for words, codes in named_in(resource):
+            found |= self._text(words)
+            for code in codes:
+                found |= self.labels_of_code(*parted(code))
 
     def labels_in(self, value: Any) -> Labels:
         """The labels of whatever is coded or said in short words anywhere in any JSON at all: for

@@ -10,22 +10,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import blake2b
 from typing import Any, Final
 
-from chartloom.chart.document_words import listed_lines
-from chartloom.chart.elements import drop_empty
 from chartloom.domain.resource import FhirJson
-from chartloom.formats.documents import (
-    SECTIONS,
-    Cda,
-    Line,
-    Stated,
-    UnreadError,
-    markup_lines,
-    read_cda,
-    text_lines,
-)
+from chartloom.formats.documents.cda import SECTIONS, Cda, Stated, read_cda
+from chartloom.formats.documents.issues import UnreadError
+from chartloom.formats.documents.lines import Line, markup_lines, text_lines
+from chartloom.formats.documents.words import listed_lines
 
 _Json = dict[str, Any]
 
@@ -54,49 +47,107 @@ _STATEMENTS: Final = {
 }  # fmt: skip
 
 
+#: What was read is kept for a moment: the rules of sensitivity and every part of a chart that is
+#: made anew ask for the same bytes.
+_REMEMBERED_MAX: Final = 256
+#: Of lines beyond those that a chart keeps, so many are still judged.
+_BEYOND_MAX: Final = 2_000
+
+
 def document_lists(resource: FhirJson) -> _Json:
     """``drugs``, ``allergies`` and ``problems`` of a DocumentReference, Composition, report or
     result, as ``chart/README.md`` describes; ``clipped`` if there were more lines than are kept,
     ``unread`` why an attachment was not read. Nothing of what was replaced."""
-    status = resource.get("status")
-    if status in ("superseded", "entered-in-error", "cancelled"):
+    if resource.get("status") in ("superseded", "entered-in-error", "cancelled"):
         return {}
-    found = _Found()
-    for part, attachment in enumerate(_attachments(resource)):
-        found.part = part
-        _attachment(attachment, found)
-    for part, section in enumerate(_sections(resource.get("section", ()))):
-        found.part = part
-        _narrative(section, found)
-    return found.told()
+    return _told(_parts(resource))
 
 
 def text_lists(text: str) -> _Json:
     """The same of a text by itself."""
-    found = _Found()
-    _lines(text_lines(text.encode("utf-8", "replace")[:_TEXT_BYTES_MAX]), found, "")
-    return found.told()
+    return _told([(0, _of_text(text))])
+
+
+def named_in(resource: FhirJson) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """(words, codes as ``system|code``) of everything that a resource lists, whatever its status
+    and also beyond what a chart keeps: for whoever judges what it reveals."""
+    parts = _parts(resource)
+    if "\n" in (text := resource.get("valueString", "")):
+        parts.append((0, _of_text(text)))
+    for _, found in parts:
+        for lines in found.lists.values():
+            for line in lines:
+                yield line["text"], tuple(line.get("codes", ()))
+                for reaction in line.get("reactions", ()):
+                    yield reaction, ()
+        yield from found.beyond
 
 
 class _Found:
-    """The lists as far as they were read. part: which attachment or section is being read."""
+    """The lists of one attachment, section or text."""
 
     def __init__(self) -> None:
         self.lists: dict[str, list[_Json]] = {name: [] for name in LISTS}
-        self.part = 0
+        self.beyond: list[tuple[str, tuple[str, ...]]] = []
         self.clipped = False
         self.unread = ""
 
     def add(self, name: str, line: _Json) -> None:
         """One more line of a list."""
-        if len(self.lists[name]) >= LINES_MAX:
-            self.clipped = True
-        else:
-            self.lists[name].append(line | ({"part": self.part} if self.part else {}))
+        if len(self.lists[name]) < LINES_MAX:
+            self.lists[name].append(line)
+            return
+        self.clipped = True
+        if len(self.beyond) < _BEYOND_MAX:
+            self.beyond.append((line["text"], tuple(line.get("codes", ()))))
 
-    def told(self) -> _Json:
-        """What an entry has of it."""
-        return drop_empty({**self.lists, "clipped": self.clipped or None, "unread": self.unread})
+
+def _told(parts: list[tuple[int, _Found]]) -> _Json:
+    """What an entry of a chart has of the parts; lines are marked with theirs from the second."""
+    lists: dict[str, list[_Json]] = {name: [] for name in LISTS}
+    clipped, unread = False, ""
+    for part, found in parts:
+        mark = {"part": part} if part else {}
+        for name, lines in found.lists.items():
+            lists[name] += [line | mark for line in lines]
+        clipped |= found.clipped
+        unread = found.unread or unread
+    clipped |= any(len(lines) > LINES_MAX for lines in lists.values())
+    kept = {name: lines[:LINES_MAX] for name, lines in lists.items()}
+    return _said({**kept, "clipped": clipped, "unread": unread})
+
+
+def _said(value: _Json) -> _Json:
+    return {key: inner for key, inner in value.items() if inner}
+
+
+def _parts(resource: FhirJson) -> list[tuple[int, _Found]]:
+    """(number, what it lists) of the attachments and of the sections of a resource."""
+    found = [(n, _attachment(a)) for n, a in enumerate(_attachments(resource))]
+    sections = enumerate(_sections(resource.get("section", ())))
+    found += [(n, _narrative(s)) for n, s in sections]
+    return found
+
+
+_remembered: dict[bytes, _Found] = {}
+
+
+def _once(kind: str, content: str, read: Callable[[_Found], None]) -> _Found:
+    """What is read of a content, once; nobody changes it afterwards."""
+    key = blake2b(f"{kind}\0{content}".encode("utf-8", "replace"), digest_size=24).digest()
+    known = _remembered.get(key)
+    if known is None:
+        known = _Found()
+        read(known)
+        if len(_remembered) >= _REMEMBERED_MAX:
+            _remembered.clear()
+        _remembered[key] = known
+    return known
+
+
+def _of_text(text: str) -> _Found:
+    data = text.encode("utf-8", "replace")
+    return _once("words", text, lambda f: _lines(text_lines(data[:_TEXT_BYTES_MAX]), f, ""))
 
 
 def _attachments(resource: FhirJson) -> Iterator[_Json]:
@@ -116,12 +167,16 @@ def _sections(sections: Iterable[_Json], depth: int = 0) -> Iterator[_Json]:
             yield from _sections(section.get("section", ()), depth + 1)
 
 
-def _attachment(attachment: _Json, found: _Found) -> None:
+def _attachment(attachment: _Json) -> _Found:
     kind = str(attachment.get("contentType", "")).lower()
     known = kind.startswith(("text/plain", *_MARKUP, *_XML))
     encoded = attachment.get("data") or ""
     if not known and not (kind in ("", "application/octet-stream") and encoded[:8] == "PD94bWwg"):
-        return  # whoever does not say what it is, and begins with "<?xml ", sends XML
+        return _Found()  # whoever does not say what it is, and begins with "<?xml ", sends XML
+    return _once(kind, encoded, lambda found: _content(kind, encoded, found))
+
+
+def _content(kind: str, encoded: str, found: _Found) -> None:
     if len(encoded) > DOCUMENT_BYTES_MAX * 4 // 3:
         found.unread = "too-large"
         return
@@ -158,12 +213,12 @@ def _coded(lists: str, stated: Stated, document: Cda | None, found: _Found) -> N
             status = "unknown"  # many senders say so of everything that they wrote down
     found.add(
         name,
-        drop_empty(
+        _said(
             {
                 "text": stated.text[:LINE_CHARS_MAX] or stated.codes[0].rpartition("|")[2],
                 "says": "coded",
                 "status": status,
-                "refuted": stated.negated or None,
+                "refuted": stated.negated,
                 "codes": list(stated.codes),
                 "start": stated.start,
                 "end": stated.end,
@@ -177,18 +232,23 @@ def _coded(lists: str, stated: Stated, document: Cda | None, found: _Found) -> N
     )
 
 
-def _narrative(section: _Json, found: _Found) -> None:
+def _narrative(section: _Json) -> _Found:
     """The narrative of a section that points at no entries; these are read themselves."""
     div = (section.get("text") or {}).get("div")
     if not div or section.get("entry"):
-        return
+        return _Found()
     codes = {c.get("code") for c in (section.get("code") or {}).get("coding", ())}
     lists = next((_LIST_OF[SECTIONS[c]] for c in codes if c in SECTIONS), "")
-    data = str(div).encode("utf-8", "replace")
+    title = str(section.get("title") or "")
+    return _once(f"section {lists} {title}", str(div), lambda f: _markup(str(div), title, lists, f))
+
+
+def _markup(div: str, title: str, lists: str, found: _Found) -> None:
+    data = div.encode("utf-8", "replace")
     if len(data) > DOCUMENT_BYTES_MAX:
         found.unread = "too-large"
         return
-    head = [Line(f"{section['title']}:", 0, 0, heading=True)] if section.get("title") else []
+    head = [Line(f"{title}:", 0, 0, heading=True)] if title else []
     _lines((*head, *markup_lines(data)), found, lists)
 
 

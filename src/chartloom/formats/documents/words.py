@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from chartloom.formats.documents import CELL, Line
+from chartloom.formats.documents.lines import CELL, Line
 
 _DRUGS: Final = r"(?:medications?|medicines?|meds|drugs|prescriptions?)"
 _HEADING: Final = re.compile(
