@@ -28,6 +28,20 @@ FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 _MADE = "<!-- Made by tools/reference.py; do not edit. -->\n"
 
 
+_EXITS = """\
+## Exit codes
+
+| code | meaning |
+|---|---|
+| 0 | It is done, and what was looked at is in order. |
+| 1 | It ran, and there is something to act on: findings of a check, messages that were not accepted, nothing under that name, no message in a file, nobody left to export, a question answered with no. |
+| 2 | It could not run: an option or argument is wrong, or the site, the store or a file does not permit it. The last lines say where, what, and what to do. |
+| 130 | It was ended with Ctrl-C. |
+
+With `--json` the codes are the same.
+"""
+
+
 def _cell(text: object) -> str:
     plain = str(text).replace("\\[", "[")  # as the terminal shows it
     return " ".join(plain.split()).replace("|", "\\|").replace("``", "`")
@@ -84,7 +98,7 @@ def issues() -> str:
 def commands() -> str:
     """Every command with its options."""
     group = typer.main.get_command(app)
-    return "\n".join([_MADE, "# Commands", "", *_group(group, "chartloom", 2)])
+    return "\n".join([_MADE, "# Commands", "", _EXITS, *_group(group, "chartloom", 2)])
 
 
 def _group(group: Any, name: str, level: int) -> Iterator[str]:

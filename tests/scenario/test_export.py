@@ -14,7 +14,9 @@ import psycopg
 import pytest
 from psycopg import sql
 from tests.support.postgres import Server
+from typer.testing import CliRunner
 
+from chartloom.cli import app
 from chartloom.domain.access import USES_SUBJECT, DataUse, UseState
 from chartloom.domain.errors import ConfigurationError
 from chartloom.domain.feed import Feed
@@ -24,11 +26,11 @@ from chartloom.engines.postgres.requests import PostgresUses
 from chartloom.formats.hl7v2 import peek
 from chartloom.guard.audit import read_events, stream
 from chartloom.guard.authority import AccessDenied
-from chartloom.guard.deid import Profile
+from chartloom.guard.deid import Profile, fields_that_may_leave
 from chartloom.hot import Worker
 from chartloom.project import Project, load_project, write_site
 from chartloom.sources.intake import Hl7Intake
-from chartloom.wiring import open_site
+from chartloom.wiring import demo_data_use, open_site
 from chartloom.wiring.exports import Exports, everyone, open_exports
 
 ADT = Feed("adt", "it", "it", "mllp", Format.HL7V2, namespace="hospital")
@@ -318,3 +320,41 @@ def test_what_is_not_said_is_as_approved_and_may_be_narrower(exports: Exports) -
     safer = run(who, "shifted", None, None, profile=Profile.SAFE_HARBOR)
     assert (safer.asked, safer.profile) == (13, Profile.SAFE_HARBOR)
     assert run(who, "of-nobody", None, None).asked == 0
+
+
+def test_nothing_is_written_where_nobody_is_left(exports: Exports, tmp_path: Path) -> None:
+    before = len(exported_events(exports))
+    user, everyone = exports.principal("a.analyst"), exports.everyone()
+    report = exports.exporter.export(user, USE, everyone, tmp_path / "none", k=100)
+    assert (report.asked, report.suppressed, report.persons) == (13, 13, 0)
+    assert not list(tmp_path.iterdir())
+    assert len(exported_events(exports)) == before + 1  # the try is on record
+
+
+def test_the_command_says_why_nobody_is_left_and_who_is_not_named(
+    project: Project, tmp_path: Path
+) -> None:
+    said = ["export", str(tmp_path / "out"), "--use", USE, "--site", str(project.folder)]
+    answer = CliRunner().invoke(app, [*said, "--user", "a.analyst", "--k", "100"])
+    assert (answer.exit_code, (tmp_path / "out").exists()) == (1, False)
+    assert "nobody is left" in (words := " ".join(answer.output.split()))
+    assert "k = 100 alike: 13" in words
+    answer = CliRunner().invoke(app, [*said, "--user", "n.nobody"])
+    assert isinstance(answer.exception, ConfigurationError)
+    assert "is in force for n.nobody" in answer.exception.what
+    answer = CliRunner().invoke(app, [*said, "--user", "a.analyst"])
+    assert (answer.exit_code, (tmp_path / "out" / "export.json").exists()) == (0, True)
+
+
+def test_the_data_use_of_the_demo_waits_for_an_approval(
+    project: Project, exports: Exports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_data_use, "ANALYST", "a.analyst")
+    use = demo_data_use.propose_data_use(project)
+    grant = exports.opened.guard.mint("tests", Purpose.OPERATIONS, (USES_SUBJECT,), (), 60)
+    assert PostgresUses(exports.opened.store).get(grant, use.id) == use
+    assert (use.state, use.users, use.everyone) == (UseState.REQUESTED, ("a.analyst",), True)
+    assert set(use.fields) <= set(fields_that_may_leave())
+    log = exports.exporter._recorder._log
+    kinds = [e.kind for e in read_events(log.read(0, 10_000))]
+    assert "use-requested" in kinds

@@ -130,6 +130,17 @@ def test_what_cannot_be_searched_is_refused(doors: IdentityDoors, query: str, co
     assert refused(doors, f"Patient?{query}") == (400, code)
 
 
+def test_what_was_posted_stands_in_no_address_of_the_answer(doors: IdentityDoors) -> None:
+    status, first, _ = doors.fhir("Patient/_search", form="family=weber&_count=1")
+    links = {link["relation"]: link["url"] for link in first["link"]}
+    assert (status, len(first["entry"])) == (200, 1)
+    assert links["self"].endswith("/fhir/R4/Patient/_search")
+    second = doors.fhir(links["next"].partition("/fhir/R4/")[2])[1]
+    assert second["link"] == [{"relation": "self", "url": links["next"]}]
+    asked = doors.fhir("Patient?family=weber&_count=5")[1]
+    assert asked["link"][0]["url"].endswith("/fhir/R4/Patient?family=weber&_count=5")
+
+
 def test_pages(doors: IdentityDoors) -> None:
     status, first, _ = doors.fhir("Patient?family=weber&_count=1")
     links = {link["relation"]: link["url"] for link in first["link"]}

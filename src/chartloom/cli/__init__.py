@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from chartloom.cli import (
     audit,
@@ -27,7 +30,29 @@ from chartloom.cli.memory import keep_private
 from chartloom.cli.output import ERR
 from chartloom.domain.errors import ChartloomError
 
+#: Words of a library about what was typed -> ours.
+_PLAIN = (
+    (r"Input should be a valid integer.*", "this is not a whole number."),
+    (r"Input should be a valid number.*", "this is not a number."),
+    (r"Input should be greater than or equal to (\S+?)\.?$", r"the least is \1."),
+    (r"Input should be less than or equal to (\S+?)\.?$", r"the most is \1."),
+)
+
+
+class _Commands(TyperGroup):
+    """The commands; what was typed wrongly is said in plain words."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as e:
+            for theirs, ours in _PLAIN:
+                e.message = re.sub(theirs, ours, e.message, flags=re.DOTALL)
+            raise
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="chartloom",
     help="Every feed about a patient, woven into one chart that can be traced to the byte.",
     no_args_is_help=True,

@@ -51,11 +51,12 @@ def export(
     Only the elements that the data use names, and of those only what the allow-list of the profile
     lets out; never free text. Of whom, by which profile and how few may look alike is as approved;
     options make it narrower, never wider. Persons who would stand out (fewer than k alike) are left
-    out. The export is on record before its first byte: done by whoever runs this (operator:<uid>),
+    out; if nobody is left, nothing is written. The export is on record before its first byte: done by whoever runs this (operator:<uid>),
     for --user.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+    from chartloom.guard.authority import AccessDenied
     from chartloom.guard.deid import Profile
     from chartloom.project import load_project
     from chartloom.wiring.exports import open_exports
@@ -73,14 +74,47 @@ def export(
             progress.update(task, description=what, completed=done, total=total)
 
         with open_exports(load_project(site), show) as exports:
-            report = exports.exporter.export(
-                exports.principal(user), use, _ids(persons) if persons else None, folder,
-                profile=Profile(profile) if profile else None, k=k,
-            )  # fmt: skip
+            try:
+                report = exports.exporter.export(
+                    exports.principal(user), use, _ids(persons) if persons else None, folder,
+                    profile=Profile(profile) if profile else None, k=k,
+                )  # fmt: skip
+            except AccessDenied as error:
+                raise _not_in_force(user) from error
     if json:
         print_json(report)
-    else:
+    elif report.persons:
         _show(report, folder)
+    else:
+        ERR.print(nobody_left(report), highlight=False)
+    if not report.persons:
+        raise typer.Exit(1)
+
+
+def _not_in_force(user: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"No data use of that id is in force for {user}.",
+        where="--use",
+        cure="A data use names who gets the data, is approved by somebody else, and ends on its last "
+        "day. It is on the console's page Data uses of those whom it names.",
+    )
+
+
+def nobody_left(report: ExportReport) -> str:
+    """Why no data set was written, and what would help."""
+    if not report.asked:
+        return "Nothing was written: the data use is of nobody."
+    why = [f"Nothing was written: of {report.asked:,} person(s) asked for, nobody is left."]
+    if report.denied:
+        why.append(f"Not permitted (policy, consent) or not there: {report.denied:,}.")
+    if report.suppressed:
+        why.append(
+            f"Would stand out among fewer than k = {report.k_wanted:,} alike: {report.suppressed:,}."
+            " Persons are alike by what leaves of gender, year of birth, place and death. Ask for a"
+            " data use with fewer of these (without Patient.birthDate and Patient.address, say), of"
+            " more persons, or with a smaller k, where whoever approves agrees."
+        )
+    return "\n".join(why)
 
 
 def _ids(file: Path) -> list[str]:

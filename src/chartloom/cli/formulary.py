@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import msgspec
 import typer
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chartloom.registry.formulary import Formulary
 
 _JSON = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
+_RECOGNISED = frozenset({"code", "name", "part"})
 _FILES = ("RXNCONSO.RRF", "RXNREL.RRF", "RXNSAT.RRF")
 
 
@@ -75,13 +76,15 @@ def show(
 
     if not text and not code:
         raise ConfigurationError("There is nothing to look up.", cure="Give a name or --code.")
-    formulary, _ = _read(site)
+    formulary = _known(site)
     codes = [key_of(*c.rpartition(":")[::2]) for c in code or ()]
     drug = formulary.resolve(codes, text, form, route)
     unknown = formulary.unresolved(codes)
     if json:
         print_json({**msgspec.structs.asdict(drug), "unresolved": unknown})
         return
+    if drug.known not in _RECOGNISED:
+        _say_unknown(text, unknown or tuple(code or ()))
     table = Table(show_header=False, box=None)
     shown = {
         "ingredients": ", ".join(
@@ -134,6 +137,28 @@ def _lines(path: Path) -> Callable[[], Iterable[str]]:
             yield from file
 
     return lines
+
+
+def _known(site: Path) -> Formulary:
+    """The site's formulary; outside a site the built-in one."""
+    from chartloom.registry.formulary import builtin_formulary
+
+    if site == Path() and not (site / "chartloom.toml").exists():
+        return builtin_formulary()
+    return _read(site)[0]
+
+
+def _say_unknown(text: str, codes: Iterable[str]) -> NoReturn:
+    for one in codes:
+        ERR.print(f"The formulary does not know {one}.", markup=False)
+    if text:
+        ERR.print(f"No ingredient or brand is known in: {text}", markup=False, highlight=False)
+    ERR.print(
+        "Names of your own stand in registry/formulary/*.csv of the site; codes of RxNorm and NDC"
+        " come with: chartloom formulary load",
+        highlight=False,
+    )
+    raise typer.Exit(1)
 
 
 def _read(site: Path) -> tuple[Formulary, list[Issue]]:

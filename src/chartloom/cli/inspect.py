@@ -42,6 +42,14 @@ def _files(paths: list[Path]) -> Iterator[Path]:
             )
 
 
+def _holds_one(data: bytes) -> bool:
+    """Whether there is any message: JSON, or a header segment."""
+    return data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") or any(
+        line.lstrip(b"\xef\xbb\xbf\x0b \t")[:3] in (b"MSH", b"FHS", b"BHS")
+        for line in data.splitlines()
+    )
+
+
 def _messages(data: bytes) -> list[tuple[bytes, Format]]:
     if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
         return [(data, Format.FHIR)]
@@ -65,6 +73,15 @@ def _mapping(site: Path | None, name: str, format_: Format) -> Mapping:
             )
         return load_mapping(source.base, source.overlays, load_labeller(project))
     return load_mapping(name or format_.value)
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as e:
+        raise ChartloomError(
+            "The file cannot be read.", where=str(file), cure=f"{e.strerror or e}."
+        ) from e
 
 
 def _as_json(file: Path, number: int, traced: Traced, data: bytes) -> dict[str, Any]:
@@ -182,9 +199,18 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Shows the resources a message becomes, and what of it is not carried over."""
         mappings: dict[Format, Mapping] = {}
-        seen = 0
+        seen, empty = 0, False
         for file in _files(paths):
-            for number, (data, format_) in enumerate(_messages(file.read_bytes()), start=1):
+            content = _content(file)
+            if not _holds_one(content):
+                ERR.print(
+                    f"{file}: no message is in it: neither HL7 v2 (MSH) nor FHIR (JSON).",
+                    markup=False,
+                    highlight=False,
+                )
+                empty = True
+                continue
+            for number, (data, format_) in enumerate(_messages(content), start=1):
                 if format_ not in mappings:
                     mappings[format_] = _mapping(site, mapping, format_)
                 feed = Feed("inspect", "-", "-", "files", format_, zone=zone)
@@ -196,6 +222,8 @@ def register(app: typer.Typer) -> None:
                     continue
                 OUT.rule(f"{file.name} · message {number} · {traced.derived.message_type or '?'}")
                 _show(traced, data, format_, only)
+        if empty:
+            raise typer.Exit(1)
         if not seen:
             ERR.print("No messages found. A folder is searched for " + ", ".join(sorted(_SUFFIXES)))
             raise typer.Exit(1)

@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 
 from chartloom.cli.output import ERR, OUT, Table, print_json
 from chartloom.cli.site import SiteOption
+from chartloom.cli.sure import be_sure
 from chartloom.guard.shredding import DECISIONS, Reason
 
 if TYPE_CHECKING:
@@ -106,22 +107,13 @@ def retire(
     Wrapped keys in older backups open nothing from then on, which is how shredding reaches backups;
     those backups as a whole cannot be read any more either.
     """
-    _be_sure("Backups made before the last rotation become unreadable.", yes=yes, json=json)
+    be_sure("Backups made before the last rotation become unreadable.", yes=yes, json=json)
     with _keeper(site) as keeper:
         retired = keeper.retire()
     if json:
         print_json({"retired": retired})
     else:
         _say_retired(retired, asked=True)
-
-
-def _be_sure(loss: str, *, yes: bool, json: bool) -> None:
-    """Asks before what cannot be undone; where nobody can be asked, ``--yes`` has to be said."""
-    if yes:
-        return
-    if json:
-        raise typer.BadParameter(f"{loss} With --json nobody is asked: add --yes.")
-    typer.confirm(f"{loss} Go on?", abort=True)
 
 
 def _say_retired(retired: tuple[int, ...], *, asked: bool) -> None:
@@ -171,7 +163,7 @@ def shred(
 
 
 def _carry_out(keeper: KeyKeeper, id: str, *, yes: bool, json: bool) -> None:
-    _be_sure("Nothing brings this person's data back.", yes=yes, json=json)
+    be_sure("Nothing brings this person's data back.", yes=yes, json=json)
     done, removed = keeper.shred(id)
     if json:
         print_json({"records": done.source_patients, "removed": removed})

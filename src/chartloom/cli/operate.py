@@ -10,6 +10,7 @@ import typer
 
 from chartloom.cli.output import ERR, OUT, print_json
 from chartloom.cli.site import SiteOption
+from chartloom.cli.sure import be_sure
 
 
 def register(app: typer.Typer) -> None:
@@ -36,8 +37,7 @@ def replay(
     from chartloom.project import load_project
     from chartloom.wiring.desk import REPLAY, open_desk
 
-    if not yes and not json:
-        typer.confirm("Charts are incomplete while a replay runs. Go on?", abort=True)
+    be_sure("Charts are incomplete while a replay runs.", yes=yes or json, json=json)
     with open_desk(load_project(site)) as desk:
         opened = desk.opened
         desk.settle(REPLAY)  # decided and on record; the work itself takes longer than a permit

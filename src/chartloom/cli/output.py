@@ -7,37 +7,19 @@ round are drawn by their numbers.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
-from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
 from rich.segment import Segment
-from rich.table import Table as _RichTable
-from rich.text import Text
 
+from chartloom.cli.grid import UNSEEN as _UNSEEN
+from chartloom.cli.grid import Table, plain
 from chartloom.domain.codec import encode
 
-#: Controls but tab and line feed, marks that turn writing round or join words unseen.
-_UNSEEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
-)
-
-
-def plain(text: str) -> str:
-    """With everything drawn that would not be seen, or would change how the rest is."""
-    return _UNSEEN.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
-
-
-class Table(_RichTable):
-    """A table whose cells are words: nothing in them is markup. ``Text`` may bring a style."""
-
-    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
-        """One more row."""
-        told = (Text(plain(c)) if isinstance(c, str) else c for c in cells)
-        super().add_row(*told, **options)
+__all__ = ["ERR", "OUT", "Table", "age", "plain", "print_json", "sparkline", "when"]
 
 
 class _Drawn:

@@ -98,7 +98,7 @@ def up(site: SiteOption = Path()) -> None:
     with running_site(load_project(site), report=_started) as running:
         OUT.print(f"[green]Up[/] after {time.monotonic() - began_s:.1f} s. Ctrl-C stops it.")
         OUT.print(f"Console  {running.console_url}", highlight=False, soft_wrap=True)
-        for address in running.feed_addresses:
+        for address in (*running.feed_addresses, *running.door_addresses):
             OUT.print(f"  {address}", highlight=False)
         running.watch_until(signal.SIGINT, signal.SIGTERM)
         OUT.print("Stopping…")

@@ -156,7 +156,14 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Site folder of the demo.")] = Path("demo-hospital"),
     seed: Annotated[int, typer.Option(help="Which hospital.")] = 7,
     patients: Annotated[int, typer.Option(help="People.", min=1, max=5000)] = 150,
-    speed: Annotated[float, typer.Option(help="Simulated seconds per second.")] = 120.0,
+    speed: Annotated[
+        float,
+        typer.Option(
+            help="Simulated seconds per second, until the hospital has caught up with the clock"
+            " (about an hour); then real time.",
+            min=1,
+        ),
+    ] = 16.0,
     open_browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the console in a browser.")
     ] = True,
@@ -164,7 +171,9 @@ def demo(
     """Starts Chartloom with a simulated hospital that sends over real connections.
 
     The first start makes the site and sends half a year of history; later starts keep the data and
-    go on where the hospital was. Ctrl-C stops everything.
+    go on where the hospital was. For about an hour its life runs faster than the clock; then it has
+    caught up, and a message comes every few minutes: nothing is sent before it happens. Ctrl-C
+    stops everything.
     """
     import signal
     import webbrowser
@@ -172,11 +181,13 @@ def demo(
     from chartloom.project import load_project
     from chartloom.wiring import running_site
     from chartloom.wiring.demo import DemoDriver, prepare_demo_site
+    from chartloom.wiring.demo_data_use import propose_data_use
     from chartloom.wiring.demo_people import PEOPLE
 
     began_s = time.monotonic()
     OUT.print("Starting: the store, its keys and the feeds. This takes some seconds…")
-    if prepare_demo_site(folder, seed):
+    made = prepare_demo_site(folder, seed)
+    if made:
         OUT.print(f"Made a demo site in {folder}/")
     with running_site(load_project(folder)) as running:
         OUT.print(f"[green]Chartloom is up[/] after {time.monotonic() - began_s:.1f} s.\n")
@@ -187,6 +198,8 @@ def demo(
             for who, what in PEOPLE:
                 OUT.print(f"  {who:18} {what}", highlight=False)
             OUT.print()
+        if made:
+            propose_data_use(running.project)
         with DemoDriver(running.project, seed, patients, speed) as driver:
             OUT.print(
                 "What to look at:\n"
@@ -195,7 +208,9 @@ def demo(
                 "  Messages    what each message became, and what of it was not carried over\n"
                 "  Quarantine  the simulated hospital also sends some garbage on purpose\n"
                 "  Identity    (data steward) records that may be one person, side by side\n"
-                "  Audit       (privacy officer) who saw whom, and when\n\n"
+                "  Audit       (privacy officer) who saw whom, and when\n"
+                "  Data uses   (privacy officer) approve the analyst's; its card says how to export\n\n"
+                f"{driver.rhythm()}\n"
                 f"In another terminal:  chartloom feeds --site {folder}\n"
                 "Ctrl-C stops everything; a second start keeps the data.\n"
             )

@@ -185,8 +185,15 @@ def write_site(
     written = []
     for relative, content in sorted(files.items()):
         path = folder / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+        except OSError as e:
+            raise ConfigurationError(
+                f"The site cannot be made here: {e.strerror or e}.",
+                where=str(path),
+                cure="Choose a folder that you may write to, on a disk with room.",
+            ) from e
         written.append(path)
     (folder / "inbox").mkdir(exist_ok=True)
     return written

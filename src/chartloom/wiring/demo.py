@@ -26,15 +26,18 @@ _LOG = logging.getLogger(__name__)
 
 _WINDOW_S = 0.5
 _HISTORY_DAYS = 180
+#: Simulated seconds per second, unless somebody says otherwise: an hour of life before real time.
+SPEED = 16.0
 #: For how long life runs faster than the clock; then it has caught up, and goes on in real time.
-_CATCHING_UP_S = 300.0
+_CATCHING_UP_S = 3_600.0
 _BEHIND_MAX_S = 0.9 * 86_400
-#: What the feeds of so small a house can promise: most speak daily, some every other day.
-_FRESHNESS_MAX_S = 86_400
+#: What the feeds of so small a house can promise: most speak every other day, some more seldom.
+#: The first hour begins most of a day ago.
+_FRESHNESS_MAX_S = 2 * 86_400
 _FRESHNESS_RARE_MAX_S = 3 * 86_400
 _RARE = frozenset({"billing", "documents", "fhir", "immunisation"})
 #: Busier than a house of this size, so that there is something to watch.
-_BUSTLE = 60.0
+_BUSTLE = 120.0
 _HISTORY_CHUNK = 2000
 
 
@@ -71,7 +74,7 @@ def prepare_demo_site(folder: Path, seed: int) -> bool:
 
 
 def begin(now: datetime, speed: float) -> datetime:
-    """Where the simulation begins, so that it has caught up with the clock after five minutes."""
+    """Where the simulation begins, so that it has caught up with the clock after about an hour."""
     behind_s = min(speed * _CATCHING_UP_S, _BEHIND_MAX_S)
     return now.replace(microsecond=0) - timedelta(seconds=behind_s)
 
@@ -114,6 +117,22 @@ class DemoDriver:
             while not self._history_done.wait(0.3) and not self._stopping.is_set():
                 status.update(f"Sending the history: {self._state.accepted_count:,} messages")
         console.print(f"History sent: {self._state.accepted_count:,} messages. Life goes on.")
+
+    def rhythm(self) -> str:
+        """How fast life goes, and until when: nothing is sent before its time."""
+        behind_s = (datetime.now(UTC) - self._state.start).total_seconds()
+        left_s = behind_s / (self._speed - 1) if self._speed > 1 else 0.0
+        began = self._state.start.strftime("%H:%M")
+        if self._state.accepted_count or left_s < _WINDOW_S:
+            return (
+                "Life goes on where it stopped, faster than the clock until it has caught up;"
+                " then a message every few minutes, in real time."
+            )
+        return (
+            f"Life begins at {began} UTC and runs at {self._speed:g} times the clock's speed. In"
+            f" about {max(1, round(left_s / 60))} min it has caught up: from then on real time,"
+            " a message every few minutes."
+        )
 
     def _load(self, seed: int, patients: int, speed: float) -> DemoState:
         if self._file.exists():

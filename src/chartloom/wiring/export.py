@@ -114,7 +114,7 @@ class Exporter:
         profile: Profile | None = None,
         k: int | None = None,
     ) -> ExportReport:
-        """Writes ``folder`` (new, 0700), or only counts if it is ``None``.
+        """Writes ``folder`` (new, 0700), or only counts if it is ``None`` or nobody may leave.
 
         persons: person or source patient ids. What is ``None`` is as approved; nothing may be
         wider. Raises ``AccessDenied`` without an approved data use that names the person,
@@ -139,6 +139,8 @@ class Exporter:
         self._count(report, hidden)
         leaving = [p.id for i, p in enumerate(found) if i not in set(hidden.suppressed)]
         self._record(principal, use, leaving, profile, dry_run=folder is None)
+        if not leaving:
+            return report
         with _Files(folder) as files:
             self._write(principal, use, leaving, deid, report, files)
             files.write_report(report)

@@ -11,6 +11,7 @@ from chartloom.domain.feed import Feed
 from chartloom.engines.postgres import EmbeddedPostgres
 from chartloom.guard import SystemClock
 from chartloom.project import Project
+from chartloom.project.tls import OFF
 from chartloom.wiring.address import console_address
 from chartloom.wiring.console_token import console_token, make_console_token
 from chartloom.wiring.internal_ca import internal_certificates
@@ -36,6 +37,14 @@ class RunningSite:
     def feed_addresses(self) -> list[str]:
         """Where each feed listens, for people."""
         return [f"{feed.name:14} {_address(feed)}" for feed in self.project.feeds]
+
+    @property
+    def door_addresses(self) -> list[str]:
+        """Where questions about identity by HL7 v2 are answered, for people."""
+        door = self.project.settings.doors.identity
+        sealed = (door.tls_cert or self.project.settings.tls.certificate) not in ("", OFF)
+        scheme = "mllps" if sealed else "mllp"
+        return [f"{'PIX and PDQ':14} {scheme}://{door.host}:{door.port}"] if door.port else []
 
     def watch_until(self, *signals: signal.Signals) -> None:
         """Watches the roles until one of the signals arrives."""

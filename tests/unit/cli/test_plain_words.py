@@ -41,7 +41,7 @@ def test_every_command_makes_its_tables_so() -> None:
     """A table of the library reads markup in its cells."""
     folder = Path(chartloom.cli.__file__).parent
     for file in folder.glob("*.py"):
-        if file.name == "output.py":
+        if file.name == "grid.py":
             continue
         for node in ast.walk(ast.parse(file.read_text())):
             assert not (isinstance(node, ast.ImportFrom) and node.module == "rich.table"), file

@@ -100,7 +100,8 @@ class _Door:
         """``POST Patient/_search``: the same, without anything about a patient in the address."""
         form: dict[str, list[str]] = request.scope["chartloom.form"]
         pairs = [(name, value) for name, values in form.items() for value in values]
-        return self._search(request, asker, [*request.query_params.multi_items(), *pairs], "")
+        pairs = [*request.query_params.multi_items(), *pairs]
+        return self._search(request, asker, pairs, "")
 
     def _page(self, request: Request, asker: Asker, handle: str) -> Response:
         held = self._console.handles.reveal(handle, f"{_PAGE_HANDLE} {asker.principal.subject}")
@@ -130,7 +131,7 @@ class _Door:
         except Declined as error:
             return answers.declined(error)
         base = _base(request)
-        links = [("self", f"{base}/Patient?{urlencode(pairs)}")]
+        links = [("self", f"{base}/{_asked_at(request)}")]
         if page.after:
             kept = {"pairs": codec.encode(list(pairs)).decode(), "after": page.after}
             name = f"{_PAGE_HANDLE} {asker.principal.subject}"
@@ -295,3 +296,10 @@ def _token(value: object) -> str:
     if isinstance(value, dict):  # an Identifier
         return f"{value.get('system', '')}|{value.get('value', '')}"
     return value if isinstance(value, str) else ""
+
+
+def _asked_at(request: Request) -> str:
+    """What was asked, as it stood in the address: what was posted stays out of addresses."""
+    query = request.url.query
+    posted = "/_search" if request.method == "POST" else ""
+    return f"Patient{posted}" + (f"?{query}" if query else "")
