@@ -24,7 +24,7 @@ from chartloom.domain.grant import Purpose
 from chartloom.domain.message import Format
 from chartloom.engines.postgres.requests import PostgresUses
 from chartloom.formats.hl7v2 import peek
-from chartloom.guard.audit import read_events, stream
+from chartloom.guard.audit import Kind, read_events, stream
 from chartloom.guard.authority import AccessDenied
 from chartloom.guard.deid import Profile, fields_that_may_leave
 from chartloom.hot import Worker
@@ -337,7 +337,8 @@ def test_the_command_says_why_nobody_is_left_and_who_is_not_named(
     said = ["export", str(tmp_path / "out"), "--use", USE, "--site", str(project.folder)]
     answer = CliRunner().invoke(app, [*said, "--user", "a.analyst", "--k", "100"])
     assert (answer.exit_code, (tmp_path / "out").exists()) == (1, False)
-    assert "nobody is left" in (words := " ".join(answer.output.split()))
+    words = " ".join(answer.output.split())
+    assert "nobody is left" in words
     assert "k = 100 alike: 13" in words
     answer = CliRunner().invoke(app, [*said, "--user", "n.nobody"])
     assert isinstance(answer.exception, ConfigurationError)
@@ -357,4 +358,4 @@ def test_the_data_use_of_the_demo_waits_for_an_approval(
     assert set(use.fields) <= set(fields_that_may_leave())
     log = exports.exporter._recorder._log
     kinds = [e.kind for e in read_events(log.read(0, 10_000))]
-    assert "use-requested" in kinds
+    assert Kind.USE_REQUESTED in kinds

@@ -51,8 +51,8 @@ def export(
     Only the elements that the data use names, and of those only what the allow-list of the profile
     lets out; never free text. Of whom, by which profile and how few may look alike is as approved;
     options make it narrower, never wider. Persons who would stand out (fewer than k alike) are left
-    out; if nobody is left, nothing is written. The export is on record before its first byte: done by whoever runs this (operator:<uid>),
-    for --user.
+    out; if nobody is left, nothing is written. The export is on record before its first byte: done
+    by whoever runs this (operator:<uid>), for --user.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
@@ -95,8 +95,8 @@ def _not_in_force(user: str) -> ConfigurationError:
     return ConfigurationError(
         f"No data use of that id is in force for {user}.",
         where="--use",
-        cure="A data use names who gets the data, is approved by somebody else, and ends on its last "
-        "day. It is on the console's page Data uses of those whom it names.",
+        cure="A data use names who gets the data, is approved by somebody else, and ends on its"
+        " last day. It is on the console's page Data uses of those whom it names.",
     )
 
 
@@ -109,8 +109,8 @@ def nobody_left(report: ExportReport) -> str:
         why.append(f"Not permitted (policy, consent) or not there: {report.denied:,}.")
     if report.suppressed:
         why.append(
-            f"Would stand out among fewer than k = {report.k_wanted:,} alike: {report.suppressed:,}."
-            " Persons are alike by what leaves of gender, year of birth, place and death. Ask for a"
+            f"Would stand out among fewer than k = {report.k_wanted:,} alike: "
+            f"{report.suppressed:,}. Persons are alike by what leaves of gender, year of birth, place and death. Ask for a"
             " data use with fewer of these (without Patient.birthDate and Patient.address, say), of"
             " more persons, or with a smaller k, where whoever approves agrees."
         )

@@ -209,7 +209,7 @@ def demo(
                 "  Quarantine  the simulated hospital also sends some garbage on purpose\n"
                 "  Identity    (data steward) records that may be one person, side by side\n"
                 "  Audit       (privacy officer) who saw whom, and when\n"
-                "  Data uses   (privacy officer) approve the analyst's; its card says how to export\n\n"
+                "  Data uses   (privacy officer) approve the analyst's, and export it\n\n"
                 f"{driver.rhythm()}\n"
                 f"In another terminal:  chartloom feeds --site {folder}\n"
                 "Ctrl-C stops everything; a second start keeps the data.\n"

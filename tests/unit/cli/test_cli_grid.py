@@ -26,7 +26,9 @@ def requests(**options: object) -> Table:
 
 
 @pytest.mark.parametrize("width", [40, 60, 72, 80, 81, 90, 100, 132])
-@pytest.mark.parametrize("options", [{}, {"box": SIMPLE_HEAD, "pad_edge": False, "padding": (0, 1, 0, 0)}])
+@pytest.mark.parametrize(
+    "options", [{}, {"box": SIMPLE_HEAD, "pad_edge": False, "padding": (0, 1, 0, 0)}]
+)
 def test_no_word_is_broken_at_any_width(width: int, options: dict[str, object]) -> None:
     text = shown(requests(**options), width)
     for word in (ID, NAME, "requested", "length"):
