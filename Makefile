@@ -9,12 +9,14 @@ STAMP := $(VENV)/.installed
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-setup: $(STAMP) ## make .venv with everything in it
+setup: $(STAMP) ## make .venv with everything in it (LOCKED=1: exactly what requirements.lock says)
 
 $(STAMP): pyproject.toml
 	@echo "Making $(VENV) with everything in it; the first time this takes a minute or two."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@if command -v uv >/dev/null 2>&1; then uv pip install -q --python $(BIN)/python -e '.[dev]'; \
+	@if [ -n "$(LOCKED)" ]; then $(BIN)/python -m pip install -q --require-hashes -r requirements.lock \
+	&& $(BIN)/python -m pip install -q --no-deps -e .; \
+	elif command -v uv >/dev/null 2>&1; then uv pip install -q --python $(BIN)/python -e '.[dev]'; \
 	else $(BIN)/python -m pip install -q -e '.[dev]'; fi
 	@touch $(STAMP)
 	@echo "$(VENV) is ready."

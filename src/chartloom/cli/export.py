@@ -110,7 +110,8 @@ def nobody_left(report: ExportReport) -> str:
     if report.suppressed:
         why.append(
             f"Would stand out among fewer than k = {report.k_wanted:,} alike: "
-            f"{report.suppressed:,}. Persons are alike by what leaves of gender, year of birth, place and death. Ask for a"
+            f"{report.suppressed:,}."
+            " Persons are alike by what leaves of gender, year of birth, place and death. Ask for a"
             " data use with fewer of these (without Patient.birthDate and Patient.address, say), of"
             " more persons, or with a smaller k, where whoever approves agrees."
         )
