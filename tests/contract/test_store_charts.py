@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import psycopg
 import pytest
 from tests.support.batches import apply, arrival, batch_of, derived, everyone, patient
+from tests.support.postgres import StoreFactory
 
 from chartloom.domain.chart import PlacedState, Section, SectionView, ViewKey
 from chartloom.domain.errors import GrantRefused, NotFound
@@ -23,8 +25,17 @@ def observation(id: str, owner: str) -> Contribution:
     return Contribution(resource, owner)
 
 
-@pytest.fixture
-def filled(store: PostgresStore) -> PostgresStore:
+@pytest.fixture(scope="module")
+def filled(
+    postgres_server: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PostgresStore]:
+    """For tests that only read."""
+    factory = StoreFactory(postgres_server, tmp_path_factory.mktemp("charts"))
+    yield fill(factory())
+    factory.close()
+
+
+def fill(store: PostgresStore) -> PostgresStore:
     """Ten observations for each of two patients, and one practitioner."""
     store.land([arrival(i, "p1" if i % 2 else "p2") for i in range(20)])
     messages = store.pending(everyone(store), store.claim("w", 64), 100)
@@ -169,8 +180,9 @@ def test_no_read_without_a_grant(
         read(filled, grants[wrong])  # type: ignore[arg-type]
 
 
-def test_a_row_moved_to_another_patient_does_not_open(filled: PostgresStore) -> None:
+def test_a_row_moved_to_another_patient_does_not_open(store: PostgresStore) -> None:
     """Whoever can write the tables still cannot pass one patient's data off as another's."""
+    filled = fill(store)
     with psycopg.connect(filled.dsn, autocommit=True) as conn:
         conn.execute("UPDATE resource SET source_patient = 'p1' WHERE id = 'o0'")
     with pytest.raises(Exception, match="does not open"):
