@@ -92,7 +92,7 @@ def size_of(site: Site) -> int:
 MENU = {
     "one": {"/chart", "/directory", "/glass", "/uses"},
     "engineer": {"/directory", "/feeds", "/messages", "/quarantine"},
-    "officer": {"/sessions", "/feeds", "/review", "/audit", "/uses", "/shreddings"},
+    "officer": {"/sessions", "/feeds", "/review", "/audit", "/uses", "/shreddings", "/labels"},
     "analyst": {"/uses"},
     "admin": {"/directory", "/sessions", "/feeds", "/keys", "/shreddings"},
     "steward": {"/directory", "/identity"},

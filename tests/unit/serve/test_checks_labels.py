@@ -113,7 +113,7 @@ class Console:
         monkeypatch.setattr(pages, "meant", lambda console, given: given)
         monkeypatch.setattr(pages, "waiting", lambda *asked: [])
         if may:
-            monkeypatch.setattr(pages, "_page", lambda *asked: "nobody")
+            monkeypatch.setattr(pages, "_nobody", lambda *asked: "nobody")
 
     def nobody(self, *asked: Any) -> Any:
         raise AccessDenied

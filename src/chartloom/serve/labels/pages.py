@@ -66,9 +66,12 @@ def routes(console: Console) -> list[BaseRoute]:
     ]
 
 
-def _page(
-    console: Console, door: LabelDoor, request: Request, code: int = 200, trouble: str = ""
-) -> Response:
+def _nobody(console: Console, request: Request) -> Response:
+    """The form again. What waits is not shown: what was asked for is the one thing on record."""
+    return console.page(request, "labels.html", 404, things=None, trouble="nobody")
+
+
+def _page(console: Console, door: LabelDoor, request: Request) -> Response:
     visitor = visitor_of(request)
     if not console.may(request, Action.VIEW_LABELS):
         raise denied(console, request, needs.labels_waiting())
@@ -78,9 +81,9 @@ def _page(
     permit = console.authority.permit(visitor.principal, need, asking_of(request))
     things = permit.run(_waiting, door, [id for id, _ in found])
     return console.page(
-        request, "labels.html", code, things=[(t, w) for t in things for w in _wanting(t)],
-        trouble=trouble, more=len(found) >= WAITING_MAX,
-        names=_names(console), label_words=LABELS, reason_words=REASON_WORDS,
+        request, "labels.html", things=[(t, w) for t in things for w in _wanting(t)],
+        trouble="", more=len(found) >= WAITING_MAX, names=_names(console), label_words=LABELS,
+        reason_words=REASON_WORDS,
     )  # fmt: skip
 
 
@@ -121,7 +124,7 @@ def _person(console: Console, door: LabelDoor, request: Request) -> Response:
     except AccessDenied:
         if not console.may(request, Action.VIEW_LABELS):
             raise
-        return _page(console, door, request, 404, "nobody")
+        return _nobody(console, request)
     things, row = permit.run(_read, console, door, permit.patients)
     me = actor_of(visitor.principal)
     return console.page(
@@ -152,7 +155,7 @@ def _said(console: Console, door: LabelDoor, request: Request) -> Response:
     except AccessDenied:
         if not console.may(request, Action.VIEW_LABELS):
             raise
-        return _page(console, door, request, 404, "nobody")
+        return _nobody(console, request)
 
 
 def _say(console: Console, door: LabelDoor, request: Request) -> Response:
