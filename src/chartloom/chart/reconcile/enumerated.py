@@ -8,6 +8,7 @@ word, weaker than a stop, and the only one that there is of most drugs that peop
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -23,23 +24,32 @@ _SPEAKS: Final = frozenset(
 )  # fmt: skip
 #: A therapy of which something was heard within these days before a list was there to be named.
 _STANDING_US: Final = 180 * DAY_US
+_NOTHING: Final[frozenset[str]] = frozenset()
 _HEARD: Final = _NAMES | {"filled", "order-active", "given"}
 
 
 class Enumerated(msgspec.Struct, frozen=True):
-    """One list: at_us: when it was made; about: the therapies that it speaks of."""
+    """One list: at_us: when it was made; about: the therapies that it speaks of; named: every
+    ingredient that it names, whatever it says of it."""
 
     at_us: int
     about: frozenset[str]
+    named: frozenset[str] = frozenset()
 
 
-def lists_of(groups: Mapping[str, list[Piece]], belief: Belief) -> tuple[Enumerated, ...]:
+def lists_of(
+    groups: Mapping[str, list[Piece]],
+    belief: Belief,
+    documents: Mapping[str, frozenset[str] | None] = MappingProxyType({}),
+) -> tuple[Enumerated, ...]:
     """The lists that name what is taken, oldest first. groups: key of a therapy -> its pieces.
 
     What one source lists on one day is one list, so is one document, and what a discharge orders
     for home. It counts as a list of everything if it names at least ``list_names`` therapies, and
     at least ``list_share`` of those that were heard of shortly before: whoever only writes down
-    their own drug says nothing about others.
+    their own drug says nothing about others. documents: of each what it names, None of those that
+    are not read to their end: silence of these is none. One list that came through two feeds, on
+    one day and about the same, is one.
     """
     named: dict[tuple[str, int], set[str]] = {}
     about: dict[tuple[str, int], set[str]] = {}
@@ -51,17 +61,24 @@ def lists_of(groups: Mapping[str, list[Piece]], belief: Belief) -> tuple[Enumera
             where = (piece.source, piece.at_us // DAY_US)
             if piece.document:
                 where = piece.id, 0
+                if documents.get(piece.id, _NOTHING) is None:
+                    continue
             about.setdefault(where, set()).add(key)
             times[where] = max(times.get(where, 0), piece.at_us)
             if piece.says in _NAMES or piece.discharge:
                 named.setdefault(where, set()).add(key)
-    found = []
+    found: dict[tuple[int, frozenset[str]], Enumerated] = {}
     for where, keys in named.items():
         if len(keys) >= belief.list_names:
-            standing = _standing(groups, times[where])
+            at_us, told = times[where], frozenset(about[where])
+            standing = _standing(groups, at_us)
             if len(keys & standing) >= belief.list_share * len(standing):
-                found.append(Enumerated(times[where], frozenset(about[where])))
-    return tuple(sorted(found, key=lambda x: (x.at_us, sorted(x.about))))
+                same = found.get((at_us // DAY_US, told), Enumerated(at_us, told))
+                passing = documents.get(where[0]) or _NOTHING
+                found[at_us // DAY_US, told] = Enumerated(
+                    max(at_us, same.at_us), told, same.named | passing
+                )
+    return tuple(sorted(found.values(), key=lambda x: (x.at_us, sorted(x.about))))
 
 
 def _standing(groups: Mapping[str, list[Piece]], at_us: int) -> set[str]:
@@ -76,4 +93,7 @@ def _standing(groups: Mapping[str, list[Piece]], at_us: int) -> set[str]:
 
 def left_out(key: str, since_us: int, lists: tuple[Enumerated, ...]) -> int:
     """How many lists after a moment do not speak of a therapy."""
-    return sum(x.at_us > since_us and key not in x.about for x in lists)
+    parts = key.partition("|")[0].split("+")
+    return sum(
+        x.at_us > since_us and key not in x.about and x.named.isdisjoint(parts) for x in lists
+    )

@@ -13,6 +13,7 @@ from chartloom.chart.reconcile.decided import Decision, decide, later_or_unseen
 from chartloom.chart.reconcile.enumerated import Enumerated, lists_of
 from chartloom.chart.reconcile.future import without_future
 from chartloom.chart.reconcile.heard import DAY_US, columns, confidence, stripped
+from chartloom.chart.reconcile.in_documents import named_drugs
 from chartloom.chart.reconcile.lines import (
     Decided,
     Discrepancy,
@@ -73,7 +74,8 @@ def reconcile_medications(
     supplies = {key: _supply(pieces, table) for key, pieces in groups.items()}
     followed = (Followed(groups[k], _classes(groups[k]), supplies[k]) for k in groups)
     habit = habit_of(followed, table, now_us)
-    around = _around(chart, entries, habit, lists_of(groups, table.belief), now_us)
+    lists = lists_of(groups, table.belief, named_drugs(chart, formulary))
+    around = _around(chart, entries, habit, lists, now_us)
     verdicts: dict[str, tuple[list[Piece], Verdict]] = {}
     for key, pieces in groups.items():
         verdict = judge(key, pieces, _classes(pieces), supplies[key], table, around)

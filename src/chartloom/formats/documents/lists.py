@@ -18,13 +18,15 @@ from chartloom.domain.resource import FhirJson
 from chartloom.formats.documents.cda import SECTIONS, Cda, Stated, read_cda
 from chartloom.formats.documents.issues import UnreadError
 from chartloom.formats.documents.lines import Line, markup_lines, text_lines
-from chartloom.formats.documents.words import listed_lines
+from chartloom.formats.documents.words import MENTIONED, listed_lines
 
 _Json = dict[str, Any]
 
 #: Of each list of a document so many lines are kept.
 LINES_MAX: Final = 40
 LINE_CHARS_MAX: Final = 100
+#: What only names something, and the rest of long lines, as far as names of drugs are read.
+MENTION_CHARS_MAX: Final = 300
 #: Larger documents are not read: the half of a list would say that the rest was left out.
 DOCUMENT_BYTES_MAX: Final = 1_000_000
 _TEXT_BYTES_MAX: Final = 64_000
@@ -56,8 +58,9 @@ _BEYOND_MAX: Final = 2_000
 
 def document_lists(resource: FhirJson) -> _Json:
     """``drugs``, ``allergies`` and ``problems`` of a DocumentReference, Composition, report or
-    result, as ``chart/README.md`` describes; ``clipped`` if there were more lines than are kept,
-    ``unread`` why an attachment was not read. Nothing of what was replaced."""
+    result, as ``chart/README.md`` describes; ``mentions``: lines among the drugs of which it is not
+    sure what they say; ``clipped`` if there was more than is kept, ``unread`` why an attachment was
+    not read. Nothing of what was replaced."""
     if resource.get("status") in ("superseded", "entered-in-error", "cancelled"):
         return {}
     return _told(_parts(resource))
@@ -80,6 +83,8 @@ def named_in(resource: FhirJson) -> Iterator[tuple[str, tuple[str, ...]]]:
                 yield line["text"], tuple(line.get("codes", ()))
                 for reaction in line.get("reactions", ()):
                     yield reaction, ()
+        for text in found.mentions:
+            yield text, ()
         yield from found.beyond
 
 
@@ -88,6 +93,7 @@ class _Found:
 
     def __init__(self) -> None:
         self.lists: dict[str, list[_Json]] = {name: [] for name in LISTS}
+        self.mentions: list[str] = []
         self.beyond: list[tuple[str, tuple[str, ...]]] = []
         self.clipped = False
         self.unread = ""
@@ -101,20 +107,32 @@ class _Found:
         if len(self.beyond) < _BEYOND_MAX:
             self.beyond.append((line["text"], tuple(line.get("codes", ()))))
 
+    def mention(self, text: str) -> None:
+        """A line among the drugs that says nothing sure."""
+        self.clipped |= len(text) > MENTION_CHARS_MAX
+        if len(self.mentions) < LINES_MAX:
+            self.mentions.append(text[:MENTION_CHARS_MAX])
+            return
+        self.clipped = True
+        if len(self.beyond) < _BEYOND_MAX:
+            self.beyond.append((text[:MENTION_CHARS_MAX], ()))
+
 
 def _told(parts: list[tuple[int, _Found]]) -> _Json:
     """What an entry of a chart has of the parts; lines are marked with theirs from the second."""
     lists: dict[str, list[_Json]] = {name: [] for name in LISTS}
+    mentions: list[str] = []
     clipped, unread = False, ""
     for part, found in parts:
         mark = {"part": part} if part else {}
         for name, lines in found.lists.items():
             lists[name] += [line | mark for line in lines]
+        mentions += found.mentions
         clipped |= found.clipped
         unread = found.unread or unread
-    clipped |= any(len(lines) > LINES_MAX for lines in lists.values())
+    clipped |= len(mentions) > LINES_MAX or any(len(x) > LINES_MAX for x in lists.values())
     kept = {name: lines[:LINES_MAX] for name, lines in lists.items()}
-    return _said({**kept, "clipped": clipped, "unread": unread})
+    return _said({**kept, "mentions": mentions[:LINES_MAX], "clipped": clipped, "unread": unread})
 
 
 def _said(value: _Json) -> _Json:
@@ -147,7 +165,12 @@ def _once(kind: str, content: str, read: Callable[[_Found], None]) -> _Found:
 
 def _of_text(text: str) -> _Found:
     data = text.encode("utf-8", "replace")
-    return _once("words", text, lambda f: _lines(text_lines(data[:_TEXT_BYTES_MAX]), f, ""))
+    return _once("words", text, lambda f: _plain(data, f))
+
+
+def _plain(data: bytes, found: _Found) -> None:
+    found.clipped |= len(data) > _TEXT_BYTES_MAX
+    _lines(text_lines(data[:_TEXT_BYTES_MAX]), found, "")
 
 
 def _attachments(resource: FhirJson) -> Iterator[_Json]:
@@ -185,7 +208,7 @@ def _content(kind: str, encoded: str, found: _Found) -> None:
     except (binascii.Error, ValueError):
         return
     if kind.startswith("text/plain"):
-        _lines(text_lines(data[:_TEXT_BYTES_MAX]), found, "")
+        _plain(data, found)
     elif kind.startswith(_MARKUP):
         _lines(markup_lines(data), found, "")
     else:
@@ -255,5 +278,9 @@ def _markup(div: str, title: str, lists: str, found: _Found) -> None:
 def _lines(lines: Iterable[Line], found: _Found, within: str) -> None:
     """within: the list that the lines are known to be of; "" where headings tell."""
     for name, text, says, line in listed_lines(lines, within):
+        if name == "drugs" and (says == MENTIONED or len(text) > LINE_CHARS_MAX):
+            found.mention(text)
+        if says == MENTIONED:
+            continue
         told = {"text": text[:LINE_CHARS_MAX], "says": says, "bytes": [line.start, line.end]}
         found.add(name, told)

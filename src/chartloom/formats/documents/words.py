@@ -1,7 +1,7 @@
 """Lines of documents under headings of drugs, allergies or problems: which of them are a list.
 
 Words are read by their looks: a line that may speak of somebody else, in the negative, or of what
-might be, is left out.
+might be, says nothing; yet a list of drugs is not silent about what such a line names.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ _OTHERS: Final = (
         r"(?P<rest>.*)$", re.IGNORECASE)),
 )  # fmt: skip
 _OTHER_HEADING: Final = re.compile(r"^\s*[#*]*\s*[A-Z][A-Za-z /&-]{2,60}:\s*(?:\S.*)?$")
+#: "Metoprolol: 25 mg daily" looks like a heading.
+_DOSE: Final = re.compile(r"\d\s*(?:mg|mcg|g|ml|units?|iu|meq|%)\b", re.IGNORECASE)
 #: Headings that are not about what this patient shall take.
 _NOT_TAKEN: Final = re.compile(
     r"\b(?:allerg\w*|intoleran\w*|adverse|avoid|family|contraindicated|inpatient|given"
@@ -64,6 +66,30 @@ _UNSURE_OTHER: Final = re.compile(
     r"|refuted|tolerat\w+|unknown|nk[da]a?)\b|\?",
     re.IGNORECASE,
 )
+#: Everyday directions: they make no line unsure, whatever words they are made of.
+_DIRECTIONS: Final = re.compile(
+    r"\b(?:hold|held|stop|skip|call)\s+(?:dose\s+)?(?:if|when)\b[^;|]*"
+    r"|\bhold\s+for\s+(?:sbp|bp|systolic|blood pressure|hr|heart rate|pulse|map|inr|glucose|bg"
+    r"|sedation|[<>])[^;|]*"
+    r"|\b(?:no|without)\s+(?:more than|refills?|substitutions?|alcohol|grapefruit\w*)\b[^,;|]*"
+    r"|\b(?:do not|don'?t|never)\s+(?:stop|crush|chew|exceed|skip|split|break|miss|drive|drink"
+    r"|double|run out|take more|use more)\b[^;|]*"
+    r"|\bnot (?:to exceed|more than)\b[^;|]*"
+    r"|\b(?:if|when|unless)\s+(?:needed|necessary|required|in pain|pain\w*|fever\w*|nausea\w*"
+    r"|vomiting|sleepless\w*|constipat\w*|short of breath|otherwise (?:told|directed))\b"
+    r"|\bfor\s+(?:seasonal\s+)?allerg\w+(?:\s+(?:symptoms?|rhinitis))?\b"
+    r"|\bwith(?: or |/)without food\b"
+    r"|\b(?:stop|end)\s+date\b[^;|]*",
+    re.IGNORECASE,
+)
+#: The same that may name another drug: it is no part of the name of this one.
+_ASIDE: Final = re.compile(
+    r"[(,.]?\s*\b(?:do not|don'?t|never|avoid)\s+(?:take\s+|use\s+|mix\s+|combine\s+)?(?:this\s+)?"
+    r"(?:together\s+)?(?:with|within)\b[^;|)]*\)?",
+    re.IGNORECASE,
+)
+#: What a line says that names something and is not sure what of it.
+MENTIONED: Final = "mentioned"
 _BULLET: Final = re.compile(r"^\s*(?:[-*\u2022]+|\d{1,2}[.)])?\s*")
 _ALLERGY_TO: Final = re.compile(r"^allerg(?:y|ic) to ", re.IGNORECASE)
 
@@ -71,8 +97,9 @@ _ALLERGY_TO: Final = re.compile(r"^allerg(?:y|ic) to ", re.IGNORECASE)
 def listed_lines(lines: Iterable[Line], within: str = "") -> Iterator[tuple[str, str, str, Line]]:
     """(list, text, says, line) of every line of a list: ``drugs``, ``allergies`` or ``problems``.
 
-    says: ``noted``, of drugs also ``noted-stopped``. within: the list that the lines are of
-    whatever their headings; then a heading only tells whether a part of it was stopped.
+    says: ``noted``, of drugs also ``noted-stopped`` and :data:`MENTIONED`. within: the list that
+    the lines are of whatever their headings; then a heading only tells whether a part of it was
+    stopped.
     """
     name, says, fixed = within, "noted" if within else "", bool(within)
     for line in lines:
@@ -84,6 +111,8 @@ def listed_lines(lines: Iterable[Line], within: str = "") -> Iterator[tuple[str,
             name, says = (within, "noted") if fixed else ("", "")
             continue
         elif _OTHER_HEADING.match(text) and CELL not in text:
+            if name == "drugs" and _DOSE.search(text):
+                yield name, _tidy(text), MENTIONED, line
             name, says = (within, "noted") if fixed else ("", "")
             if not fixed:
                 continue
@@ -114,16 +143,24 @@ def _plain_head(text: str, *, fixed: bool) -> bool:
 def _told(part: str, name: str, says: str) -> tuple[str, str] | None:
     cells = [c.strip() for c in part.split(CELL)] if CELL in part else [part]
     over = any(_OVER.fullmatch(c) for c in cells[1:])
-    words = " ".join(_BULLET.sub("", cells[0], count=1).split())
+    words = _tidy(cells[0])
+    if len(words) < 3:
+        return None
     if name != "drugs":
         words = _ALLERGY_TO.sub("", words)
         unsure = over or _UNSURE_OTHER.search(words)
         return None if unsure or len(words) < 3 else (words, says)
-    stopped = bool(_STOPS.search(words)) or over
-    if len(words) < 3 or _UNSURE.search(_STOPS.sub(" ", words)):
-        return None
-    name_words = _STOPS.sub(" ", words).strip(" -:.,") if stopped else words
-    return " ".join(name_words.split()), "noted-stopped" if stopped else says
+    named = _tidy(_ASIDE.sub(" ", words))
+    sure = _DIRECTIONS.sub(" ", named)
+    if len(named) < 3 or _UNSURE.search(_STOPS.sub(" ", sure)):
+        return words, MENTIONED
+    if over or _STOPS.search(sure):
+        return " ".join(_STOPS.sub(" ", named).strip(" -:.,").split()), "noted-stopped"
+    return named, says
+
+
+def _tidy(text: str) -> str:
+    return " ".join(_BULLET.sub("", text, count=1).split())
 
 
 def _says(heading: str) -> str:
