@@ -176,3 +176,11 @@ def test_canonical_bytes_do_not_depend_on_order() -> None:
 def test_other_bodies_are_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_event(1, body)
+
+
+@pytest.mark.parametrize("service", [True, False])
+def test_only_services_stand_there_as_such(service: bool) -> None:
+    about = Context(1, Actor("ann", service=service), Purpose.OPERATIONS)
+    user = events.patient_read(about, "p", ["chart"])["agent"][0]
+    roles = {c["code"] for role in user.get("role", ()) for c in role["coding"]}
+    assert roles == ({"service"} if service else set())

@@ -1,4 +1,4 @@
-"""Labels that are corrected, messages that are opened unjudged: each condition of their policies."""
+"""Labels that are corrected and messages opened unjudged: each condition of their policies."""
 
 from __future__ import annotations
 
