@@ -8,7 +8,7 @@ import pytest
 from tests.support.asking import asking
 
 from chartloom.domain.grant import Purpose
-from chartloom.guard.consent import consent_facts
+from chartloom.guard.consent import _SCOPE, _scopes, consent_facts
 from chartloom.guard.facts import _subject
 
 NOW_US = 1_790_000_000_000_000
@@ -58,3 +58,11 @@ def test_a_consent_that_names_nobody_is_of_whoever_it_came_with(
     patient: object, whose: str
 ) -> None:
     assert _subject(_consent({"type": "deny"}, patient=patient)) == whose
+
+
+def test_a_scope_is_read_from_its_own_system_or_none() -> None:
+    def scopes(system: str) -> set[str]:
+        return _scopes({"coding": [{"code": "research"} | ({"system": system} if system else {})]})
+
+    assert scopes("") == scopes(_SCOPE) == {"research"}
+    assert scopes("urn:id:house") == set()

@@ -162,24 +162,52 @@ def test_an_unknown_number_is_that_of_one_record_there_is() -> None:
     assert "landed" in say(of, key, Said.SAME, text="hr|E17").happened
 
 
-@pytest.mark.parametrize("form", [{"word": ["same"]}, {"holder": ["hr|E30"]}], ids=str)
-def test_what_is_said_of_a_question_that_is_not_there_is_refused(
-    monkeypatch: pytest.MonkeyPatch, form: dict[str, list[str]]
-) -> None:
-    def unfitting(*given: object, **more: object) -> None:
-        raise Unfitting("There is no such question.", where="k", cure="")
-
+def form_said(monkeypatch: pytest.MonkeyPatch, form: dict[str, list[str]], speaks: Any) -> Any:
+    """The answer to a form about a question that is not there."""
     book = SimpleNamespace(find=lambda key: None, today="2026-01-01")
-    for name, made in (("speak", unfitting), ("_choice", lambda request: None)):
+    replaced: dict[str, Any] = {
+        "speak": speaks, "_choice": lambda request: None, "denied": lambda *asked: AccessDenied(),
+        "asking_of": lambda request: None, "outdated": lambda *asked: "outdated",
+    }  # fmt: skip
+    for name, made in replaced.items():
         monkeypatch.setattr(questions, name, made)
     monkeypatch.setattr(questions.common, "book_of", lambda *asked: book)
-    monkeypatch.setattr(questions, "denied", lambda *asked: AccessDenied())
     permit = SimpleNamespace(purpose=None, grant=None)
     authority = SimpleNamespace(permit=lambda *asked: permit, context=lambda *asked: None)
     console: Any = SimpleNamespace(authority=authority, clock=None)
     scope = {"chartloom.form": form, "chartloom.visitor": Visitor(Principal("ann"))}
     request: Any = SimpleNamespace(scope=scope, path_params={"key": "k"})
-    monkeypatch.setattr(questions, "asking_of", lambda request: None)
     door: Any = None
-    with pytest.raises(AccessDenied):
-        questions._say(console, door, request)
+    return questions._say(console, door, request)
+
+
+@pytest.mark.parametrize("form", [{"word": ["same"]}, {"holder": ["hr|E30"]}], ids=str)
+def test_what_is_said_of_a_question_that_is_gone_came_too_late(
+    monkeypatch: pytest.MonkeyPatch, form: dict[str, list[str]]
+) -> None:
+    def unfitting(*given: object, **more: object) -> None:
+        raise Unfitting("There is no such question.", where="k", cure="")
+
+    assert form_said(monkeypatch, form, unfitting) == "outdated"
+
+
+@pytest.mark.parametrize(
+    ("form", "taken"),
+    [
+        ({"word": ["same"]}, True), ({"word": ["explode"]}, False), ({}, False),
+        ({"word": ["ignore"], "days": ["30"]}, True), ({"word": ["ignore"]}, True),
+        ({"word": ["ignore"], "days": ["31"]}, False), ({"word": ["same"], "days": ["31"]}, True),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_no_form_says_is_refused(
+    monkeypatch: pytest.MonkeyPatch, form: dict[str, list[str]], taken: bool
+) -> None:
+    def unfitting(*given: object, **more: object) -> None:
+        raise Unfitting("It came so far.", where="k", cure="")
+
+    if taken:
+        assert form_said(monkeypatch, form, unfitting) == "outdated"
+    else:
+        with pytest.raises(AccessDenied):
+            form_said(monkeypatch, form, unfitting)
