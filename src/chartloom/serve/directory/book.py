@@ -5,7 +5,6 @@ Pages and the command line read the same book.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from functools import cached_property
@@ -38,6 +37,12 @@ from chartloom.registry.directory import (
 from chartloom.registry.formulary import CODE_UNRESOLVED, Formulary
 from chartloom.registry.persons.folding import fold
 from chartloom.serve.directory.door import DirectoryDoor
+from chartloom.serve.directory.finding import Finder, finder_of, handle_of, names, short, title_of
+
+__all__ = [
+    "Asked", "Book", "State", "handle_of", "matching", "read_book", "sayable_of", "short",
+    "title_of",
+]  # fmt: skip
 
 #: Codes in the order in which they are worth a steward's time.
 CODES: Final = (
@@ -90,6 +95,11 @@ class Book:
         self.formulary, self._unknown = formulary, unknown
         self.today = day_of(now_us)
 
+    @property
+    def finder(self) -> Finder:
+        """Finds records of the directory as it is now."""
+        return finder_of(self.directory)
+
     @cached_property
     def asked(self) -> tuple[Asked, ...]:
         """All questions, whatever became of them, in the order in which they are shown."""
@@ -124,7 +134,7 @@ class Book:
 
     def record(self, handle: str) -> Golden | None:
         """The record that an address names, whatever number it was made of."""
-        return self._handles.get(handle)
+        return self.finder.record(handle)
 
     def suggested(self, asked: Asked) -> list[Golden]:
         """Whose number an unknown one may be: records that are called the same."""
@@ -132,11 +142,7 @@ class Book:
         if asked.question.code == CODE_UNRESOLVED or not words:
             return []
         kind = DirectoryKind(asked.question.kind)
-        found = [
-            (len(words & _names(g)), g.active, g)
-            for g in self.directory.golden
-            if g.kind is kind and words & _names(g)
-        ]
+        found = [(n, g.active, g) for n, g in self.finder.alike(words, kind)]
         best = max((n for n, _, _ in found), default=0)
         alike = sorted((f for f in found if f[0] == best), key=lambda f: (not f[1], f[2].id))
         return [g for _, _, g in alike[:_SUGGESTED_MAX]] if best > 1 or len(words) == 1 else []
@@ -173,14 +179,6 @@ class Book:
         }
         return self.directory.resolves(named)
 
-    @cached_property
-    def _handles(self) -> dict[str, Golden]:
-        return {
-            handle_of(g.kind, name): g
-            for g in self.directory.golden
-            for name in (*g.members, *g.identifiers)
-        }
-
 
 def read_book(grant: Grant, door: DirectoryDoor, now_us: int) -> Book:
     """The directory as it is now, read at once under one grant."""
@@ -188,29 +186,6 @@ def read_book(grant: Grant, door: DirectoryDoor, now_us: int) -> Book:
     tables, directory = door.directory(words)
     unknown = door.records.unknown_references(grant, UNKNOWN_MAX)
     return Book(words, tables, directory, door.formulary(), unknown, now_us)
-
-
-def handle_of(kind: str, name: str) -> str:
-    """By which addresses name a golden record: of any of its numbers, so that it stays true."""
-    return hashlib.sha256(f"{kind}\x1f{name}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def title_of(record: Golden) -> str:
-    """What a person or place is called."""
-    if record.kind is DirectoryKind.PRACTITIONER:
-        parts = (record.text("prefix"), record.text("given"), record.text("family"))
-        name = " ".join(p for p in parts if p)
-        suffix = record.text("suffix") or record.text("credential")
-        return f"{name}, {suffix}" if name and suffix else name or short(record.id)
-    place = " ".join(p for p in map(record.text, ("ward", "room", "bed")) if p)
-    return record.text("name") or place or short(record.id)
-
-
-def short(identifier: str) -> str:
-    """Of an NPI that it is one; of others the last part of their system, and the number."""
-    system, _, number = identifier.partition("|")
-    name = "NPI" if system.endswith("us-npi") else system.rpartition(":")[2].rpartition("/")[2]
-    return f"{name} {number}".strip()
 
 
 def matching(records: Sequence[Golden], text: str) -> list[Golden]:
@@ -221,13 +196,8 @@ def matching(records: Sequence[Golden], text: str) -> list[Golden]:
         g
         for g in records
         if any(exact == n.partition("|")[2] for n in (*g.identifiers, *g.members))
-        or (wanted and all(any(n.startswith(w) for n in _names(g)) for w in wanted))
+        or (wanted and all(any(n.startswith(w) for n in names(g)) for w in wanted))
     ]
-
-
-def _names(record: Golden) -> set[str]:
-    said = ("family", "given", "name", "ward", "room", "bed", "department")
-    return {w for a in said for w in fold(record.text(a)).split()}
 
 
 def sayable_of(asked: Asked) -> frozenset[Said]:

@@ -12,7 +12,6 @@ from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
 from chartloom.registry.directory import (
     DirectoryKind,
-    Golden,
     changes_of,
     is_day,
     record_on,
@@ -22,7 +21,6 @@ from chartloom.registry.directory import (
 from chartloom.serve import needs
 from chartloom.serve.console import Console, whole_number
 from chartloom.serve.directory import formulary, questions, shown
-from chartloom.serve.directory.book import matching, title_of
 from chartloom.serve.directory.common import book_of, common
 from chartloom.serve.directory.door import DirectoryDoor
 
@@ -67,23 +65,19 @@ def _list(grant: Grant, console: Console, door: DirectoryDoor, request: Request)
     wanted = query.get("kind", "")
     kind = next((k for k, words in shown.KINDS.items() if words[0] == wanted), None)
     text = query.get("q", "").strip()[:100]
-    records = [g for g in book.directory.golden if kind is None or g.kind is kind]
-    found = matching(records, text) if text else records
-    found = sorted(found, key=lambda g: (not g.active, _sorting(g)))
+    if text:
+        found = book.finder.matching(text, kind)
+    else:
+        found = [g for g in book.finder.all if kind is None or g.kind is kind]
     start = min(whole_number(query.get("from", "")), len(found))
     more = {k: v for k, v in (("q", text), ("kind", wanted if kind else "")) if v}
-    counts = {k: sum(g.kind is k for g in book.directory.golden) for k in DirectoryKind}
+    counts = {k: book.finder.counts[k] for k in DirectoryKind}
     return console.page(
         request, "directory.html", rows=found[start : start + _PAGE_ROWS], total=len(found),
         start=start, text=text, kind=kind, counts=counts, page_rows=_PAGE_ROWS,
         next_query=urlencode({**more, "from": start + _PAGE_ROWS}), query=urlencode(more),
         **common(console, request, book),
     )  # fmt: skip
-
-
-def _sorting(record: Golden) -> str:
-    family = f"{record.text('family')} {record.text('given')}".strip()
-    return (family or title_of(record)).casefold()
 
 
 def _record(grant: Grant, console: Console, door: DirectoryDoor, request: Request) -> Response:
@@ -100,10 +94,7 @@ def _record(grant: Grant, console: Console, door: DirectoryDoor, request: Reques
         request, "directory_record.html", now=now, record=record, day=day, parts=parts,
         edited=edited, changes=changes_of(versions, book.words, now),
         above=book.directory.path(now)[1:],
-        inside=[
-            g for g in book.directory.golden
-            if g.kind is now.kind and book.directory.path(g)[1:2] == (now,)
-        ],
+        inside=book.finder.inside(now),
         rule_words=lambda name, value: shown.rule_words(
             rule_of(book.tables.rules, now.kind, name), value
         ),
