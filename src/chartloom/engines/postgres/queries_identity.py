@@ -1,4 +1,5 @@
-"""SQL of who is one person, by name; the functions that these belong to are in ``sql/0014``.
+"""SQL of who is one person, by name; the functions that these belong to are in ``sql/0014``,
+``0041`` and ``0047``.
 
 Only constants are put together here; every value is bound.
 """
