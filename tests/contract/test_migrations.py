@@ -69,6 +69,16 @@ def test_what_landed_later_with_a_lower_number_is_applied(store: PostgresStore, 
     ]
 
 
+def test_what_one_migration_makes_a_function_of_the_owner_can_use_in_the_next(
+    store: PostgresStore, give: Give
+) -> None:
+    made = (9002, "made", "ALTER TABLE label_word OWNER TO CURRENT_USER")
+    used = (9003, "used", "DO $$ BEGIN PERFORM hold_facts(); END $$")
+    give(made, used)
+    store.migrate()
+    assert [number for number, *_ in record(store)][-2:] == [9002, 9003]
+
+
 def test_a_fresh_store_has_all_on_record(store: PostgresStore) -> None:
     known = migrate.migrations()
     assert record(store) == [(n, name, migrate.checksum(text)) for n, name, text in known]

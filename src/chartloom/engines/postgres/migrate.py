@@ -63,6 +63,8 @@ def migrate(conn: Connection, guard: Guard, lanes: int, now_us: int) -> None:
         for number, name, text in known:
             if number not in held:
                 conn.execute(text.encode())
+                if recorded:
+                    protection.adopt(conn, guard)
             if held.get(number) is None:
                 conn.execute(queries.VERSION_PUT, (number, name, checksum(text)))
         _settle_site(conn, guard, lanes, now_us)

@@ -180,6 +180,18 @@ def install(conn: Connection, guard: Guard) -> None:
     verify_protection(conn, guard)
 
 
+def adopt(conn: Connection, guard: Guard) -> None:
+    """Gives the owner what a migration made, if there is an owner yet: functions that the next one
+    calls act as the owner."""
+    if conn.execute(queries.ROLES, ([role_name(guard, OWNER)],)).fetchone() is None:
+        return
+    try:
+        with conn.transaction():
+            _install_ownership(conn, guard)
+    except errors.InsufficientPrivilege:
+        raise _ask_administrator(conn, guard) from None
+
+
 def _install_secret(conn: Connection, guard: Guard) -> None:
     pads = _pads(guard.database_secret("claims"))
     conn.execute(queries.KEYS_PUT, (*pads, *_pads(secrets.token_bytes(32))))
