@@ -82,7 +82,7 @@ def test_bounds_and_what_cannot_be_read() -> None:
     assert max(len(x["text"]) for x in found) <= 100
     assert document_lists(_doc("d", _LETTER, 1, status="superseded")[1]) == {}
     broken = {"contentType": "text/plain", "data": "%%%"}
-    assert document_lists({"content": [{"attachment": broken}, {}]}) == {}
+    assert document_lists({"content": [{"attachment": broken}, {}]}) == {"unread": "not-base64"}
     pdf = {"contentType": "application/pdf", "data": base64.b64encode(_LETTER.encode()).decode()}
     assert document_lists({"content": [{"attachment": pdf}]}) == {}
 

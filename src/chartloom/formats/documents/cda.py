@@ -8,7 +8,7 @@ substanceAdministration, an allergy observation, a problem observation.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -52,6 +52,7 @@ _SEVERITIES: Final = {
 }  # fmt: skip
 _CRITICALITIES: Final = {"CRITH": "high", "CRITL": "low", "CRITU": "unable-to-assess"}
 _CODES_MAX: Final = 8
+_NAMES_MAX: Final = 8
 
 
 class Stated(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -85,10 +86,12 @@ class SectionRead(msgspec.Struct, frozen=True):
 
 
 class Cda(msgspec.Struct, frozen=True):
-    """A clinical document. time: when it was made, a FHIR dateTime."""
+    """A clinical document. time: when it was made, a FHIR dateTime. about: its record target, in
+    the words of a FHIR Patient (name, birthDate, identifier)."""
 
     time: str
     sections: tuple[SectionRead, ...]
+    about: dict[str, Any] = {}
 
 
 def read_cda(data: bytes) -> Cda | None:
@@ -99,7 +102,37 @@ def read_cda(data: bytes) -> Cda | None:
         return None
     made = root.first("effectiveTime")
     found = (_section(s, data) for s in root.each("section"))
-    return Cda(time_of(made.get("value") if made else ""), tuple(s for s in found if s))
+    time = time_of(made.get("value") if made else "")
+    return Cda(
+        time, tuple(s for s in found if s), _about(root.first("recordTarget", "patientRole"))
+    )
+
+
+def _about(role: Element | None) -> dict[str, Any]:
+    if role is None:
+        return {}
+    patient = role.first("patient")
+    born = patient.first("birthTime") if patient is not None else None
+    names = [_name(n) for n in (patient.all("name") if patient is not None else ())][:_NAMES_MAX]
+    ids = [
+        {"system": f"urn:oid:{i.get('root')}"[:200], "value": i.get("extension")[:100]}
+        for i in role.all("id")
+        if i.get("root") and i.get("extension")
+    ]
+    found = {
+        "name": [n for n in names if n],
+        "birthDate": time_of(born.get("value"))[:10] if born is not None else "",
+        "identifier": ids[:_NAMES_MAX],
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _name(name: Element) -> dict[str, Any]:
+    family = " ".join(_words(f) for f in name.all("family"))
+    given = [w for g in name.all("given") if (w := _words(g))]
+    if family or given:
+        return {"family": family, "given": given}
+    return {"text": text} if (text := _words(name)) else {}
 
 
 def _section(section: Element, data: bytes) -> SectionRead | None:
@@ -135,8 +168,8 @@ def _words(element: Element) -> str:
     parts, waiting, size = [], [element], 0
     while waiting and size < 300:
         one = waiting.pop()
-        parts.append(one.text)
-        size += len(one.text)
+        parts.append(one.text[:300])
+        size += len(parts[-1]) + 1
         waiting.extend(reversed(one.children))
     return " ".join(" ".join(parts).split())[:300]
 

@@ -11,6 +11,9 @@ class Unread(StrEnum):
     MALFORMED = "malformed"
     TOO_LARGE = "too-large"
     DECLARES_TYPES = "declares-types"
+    NOT_BASE64 = "not-base64"
+    CHARSET = "charset-unknown"
+    SOMEBODY_ELSE = "somebody-else"
 
 
 class UnreadError(Exception):

@@ -27,6 +27,8 @@ _UNREAD_ENDS: Final = {
     name: re.compile(rb"</" + name + rb"\b", re.IGNORECASE) for name in sorted(_UNREAD)
 }
 _NAME: Final = re.compile(rb"</?([A-Za-z][A-Za-z0-9]{0,20})(?=[\s/>])")
+#: Where a tag, a comment or an instruction begins; any other "<" is a sign: "<5 mg".
+_TAG: Final = re.compile(rb"<(?:[!?/]|[A-Za-z][A-Za-z0-9]{0,20}[\s/>])")
 #: What stands between the cells of a row.
 CELL: Final = " | "
 
@@ -58,8 +60,8 @@ def markup_lines(data: bytes, offset: int = 0) -> Iterator[Line]:
     line = _Open(offset)
     at, size = 0, len(data)
     while at < size:
-        tag = data.find(b"<", at)
-        tag = size if tag < 0 else tag
+        begun = _TAG.search(data, at)
+        tag = begun.start() if begun else size
         if tag > at:
             line.add(data, at, tag)
         if tag == size:
@@ -75,9 +77,6 @@ def markup_lines(data: bytes, offset: int = 0) -> Iterator[Line]:
             yield from line.close(heading=closes and name in _HEADS)
         elif name in _CELLS:
             line.cell(head=name == b"th")
-        elif not name and data[tag + 1 : tag + 2] not in (b"!", b"?", b"/"):
-            line.add(data, tag, tag + 1)  # a sign, not a tag: "<5 mg"
-            at = tag + 1
     yield from line.close(heading=False)
 
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
+import re
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import Any, Final
 
 from chartloom.domain.resource import FhirJson
 from chartloom.formats.documents.cda import SECTIONS, Cda, Stated, read_cda
-from chartloom.formats.documents.issues import UnreadError
+from chartloom.formats.documents.issues import Unread, UnreadError
 from chartloom.formats.documents.lines import Line, markup_lines, text_lines
 from chartloom.formats.documents.words import MENTIONED, listed_lines
 
@@ -31,6 +33,7 @@ MENTION_CHARS_MAX: Final = 300
 DOCUMENT_BYTES_MAX: Final = 1_000_000
 _TEXT_BYTES_MAX: Final = 64_000
 _MARKUP: Final = ("text/html", "application/xhtml")
+_CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})")
 _XML: Final = (
     "text/xml", "application/xml", "application/hl7-cda", "application/x-hl7-cda", "text/x-hl7",
     "application/cda",
@@ -89,14 +92,17 @@ def named_in(resource: FhirJson) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 class _Found:
-    """The lists of one attachment, section or text."""
+    """The lists of one attachment, section or text. placed: its bytes are those of the document.
+    about: whom it says that it is about."""
 
     def __init__(self) -> None:
         self.lists: dict[str, list[_Json]] = {name: [] for name in LISTS}
         self.mentions: list[str] = []
         self.beyond: list[tuple[str, tuple[str, ...]]] = []
         self.clipped = False
+        self.placed = True
         self.unread = ""
+        self.about: _Json = {}
 
     def add(self, name: str, line: _Json) -> None:
         """One more line of a list."""
@@ -122,17 +128,28 @@ def _told(parts: list[tuple[int, _Found]]) -> _Json:
     """What an entry of a chart has of the parts; lines are marked with theirs from the second."""
     lists: dict[str, list[_Json]] = {name: [] for name in LISTS}
     mentions: list[str] = []
+    about: list[_Json] = []
     clipped, unread = False, ""
     for part, found in parts:
         mark = {"part": part} if part else {}
         for name, lines in found.lists.items():
             lists[name] += [line | mark for line in lines]
         mentions += found.mentions
+        if found.about and any(found.lists.values()):
+            about.append(found.about | mark)
         clipped |= found.clipped
         unread = found.unread or unread
     clipped |= len(mentions) > LINES_MAX or any(len(x) > LINES_MAX for x in lists.values())
     kept = {name: lines[:LINES_MAX] for name, lines in lists.items()}
-    return _said({**kept, "mentions": mentions[:LINES_MAX], "clipped": clipped, "unread": unread})
+    return _said(
+        {
+            **kept,
+            "mentions": mentions[:LINES_MAX],
+            "about": about,
+            "clipped": clipped,
+            "unread": unread,
+        }
+    )
 
 
 def _said(value: _Json) -> _Json:
@@ -200,12 +217,17 @@ def _attachment(attachment: _Json) -> _Found:
 
 
 def _content(kind: str, encoded: str, found: _Found) -> None:
+    encoded = "".join(encoded.split())
     if len(encoded) > DOCUMENT_BYTES_MAX * 4 // 3:
-        found.unread = "too-large"
+        found.unread = Unread.TOO_LARGE.value
         return
     try:
-        data = base64.b64decode(encoded, validate=True)
+        data = _recoded(base64.b64decode(encoded, validate=True), kind, found)
     except (binascii.Error, ValueError):
+        found.unread = Unread.NOT_BASE64.value
+        return
+    except LookupError:
+        found.unread = Unread.CHARSET.value
         return
     if kind.startswith("text/plain"):
         _plain(data, found)
@@ -215,12 +237,25 @@ def _content(kind: str, encoded: str, found: _Found) -> None:
         _xml(data, found)
 
 
+def _recoded(data: bytes, kind: str, found: _Found) -> bytes:
+    """Text in UTF-8, whatever its type says that it is in; ``LookupError`` if nobody knows that.
+    XML says so itself."""
+    charset = _CHARSET.search(kind)
+    if charset is None or (not kind.startswith("text/plain") and not kind.startswith(_MARKUP)):
+        return data
+    if codecs.lookup(charset[1]).name in ("utf-8", "ascii"):
+        return data
+    found.placed = False
+    return str(codecs.decode(data, charset[1], "replace")).encode("utf-8", "replace")
+
+
 def _xml(data: bytes, found: _Found) -> None:
     try:
         document = read_cda(data)
     except UnreadError as unread:
         found.unread = unread.reason.value
         return
+    found.about = document.about if document is not None else {}
     for section in document.sections if document is not None else ():
         for stated in section.entries:
             _coded(section.lists, stated, document, found)
@@ -269,7 +304,7 @@ def _narrative(section: _Json) -> _Found:
 def _markup(div: str, title: str, lists: str, found: _Found) -> None:
     data = div.encode("utf-8", "replace")
     if len(data) > DOCUMENT_BYTES_MAX:
-        found.unread = "too-large"
+        found.unread = Unread.TOO_LARGE.value
         return
     head = [Line(f"{title}:", 0, 0, heading=True)] if title else []
     _lines((*head, *markup_lines(data)), found, lists)
@@ -282,5 +317,5 @@ def _lines(lines: Iterable[Line], found: _Found, within: str) -> None:
             found.mention(text)
         if says == MENTIONED:
             continue
-        told = {"text": text[:LINE_CHARS_MAX], "says": says, "bytes": [line.start, line.end]}
-        found.add(name, told)
+        told: _Json = {"text": text[:LINE_CHARS_MAX], "says": says}
+        found.add(name, told | ({"bytes": [line.start, line.end]} if found.placed else {}))

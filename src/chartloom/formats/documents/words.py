@@ -62,7 +62,7 @@ _UNSURE: Final = re.compile(
 #: The same of allergies and problems, where other words are usual.
 _UNSURE_OTHER: Final = re.compile(
     r"\b(?:no|none|not|never|denies|denied|without|avoid|family|mother|father|sister|brother|wife"
-    r"|husband|son|daughter|if|unless|rule|possible|probable|suspected|resolved|history|h/o|s/p"
+    r"|husband|son|daughter|if|unless|ruled?|possible|probable|suspected|resolved|history|h/o|s/p"
     r"|refuted|tolerat\w+|unknown|nk[da]a?)\b|\?",
     re.IGNORECASE,
 )
@@ -90,6 +90,8 @@ _ASIDE: Final = re.compile(
 )
 #: What a line says that names something and is not sure what of it.
 MENTIONED: Final = "mentioned"
+#: Cells that answer no question of ours: PRN "no", reaction "unknown".
+_NEUTRAL: Final = re.compile(r"(?:no|none|unknown|none known|n/?a|\W*)\.?", re.IGNORECASE)
 _BULLET: Final = re.compile(r"^\s*(?:[-*\u2022]+|\d{1,2}[.)])?\s*")
 _ALLERGY_TO: Final = re.compile(r"^allerg(?:y|ic) to ", re.IGNORECASE)
 
@@ -143,16 +145,18 @@ def _plain_head(text: str, *, fixed: bool) -> bool:
 def _told(part: str, name: str, says: str) -> tuple[str, str] | None:
     cells = [c.strip() for c in part.split(CELL)] if CELL in part else [part]
     over = any(_OVER.fullmatch(c) for c in cells[1:])
+    beside = [c for c in cells[1:] if not _NEUTRAL.fullmatch(c)]
     words = _tidy(cells[0])
     if len(words) < 3:
         return None
     if name != "drugs":
         words = _ALLERGY_TO.sub("", words)
-        unsure = over or _UNSURE_OTHER.search(words)
+        unsure = over or any(_UNSURE_OTHER.search(c) for c in (words, *beside))
         return None if unsure or len(words) < 3 else (words, says)
     named = _tidy(_ASIDE.sub(" ", words))
     sure = _DIRECTIONS.sub(" ", named)
-    if len(named) < 3 or _UNSURE.search(_STOPS.sub(" ", sure)):
+    asked = " | ".join((sure, *(_DIRECTIONS.sub(" ", _ASIDE.sub(" ", c)) for c in beside)))
+    if len(named) < 3 or _UNSURE.search(_STOPS.sub(" ", asked)):
         return words, MENTIONED
     if over or _STOPS.search(sure):
         return " ".join(_STOPS.sub(" ", named).strip(" -:.,").split()), "noted-stopped"

@@ -93,6 +93,7 @@ class _Builder:
     def __init__(self) -> None:
         self.root: Element | None = None
         self._open: list[Element] = []
+        self._texts: list[list[str]] = []
         self._count = 0
 
     def start(self, name: str, given: dict[str, str], at: int) -> None:
@@ -106,10 +107,12 @@ class _Builder:
         else:
             self.root = element
         self._open.append(element)
+        self._texts.append([])
 
     def end(self, at: int) -> None:
-        self._open.pop().end = at
+        element = self._open.pop()
+        element.end, element.text = at, "".join(self._texts.pop())
 
     def words(self, text: str) -> None:
-        if self._open:
-            self._open[-1].text += text
+        if self._texts:
+            self._texts[-1].append(text)
