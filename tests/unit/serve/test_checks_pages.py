@@ -50,7 +50,8 @@ class Asked:
 def made(authority: Asked, identity: object = True) -> Any:
     """What of a console these functions use."""
     console: Any = SimpleNamespace(
-        authority=authority, doors=SimpleNamespace(identity=identity, directory=identity),
+        authority=authority,
+        doors=SimpleNamespace(identity=identity, directory=identity, labels=identity),
         _earlier={},
         earlier_mapping=lambda name, files: None,
     )  # fmt: skip
@@ -74,11 +75,13 @@ def test_one_purpose_of_those_asked_for_is_enough_and_none_is_not() -> None:
 
 
 def test_the_head_of_a_page_leads_to_what_may_be_seen() -> None:
-    rooms = (Action.REVIEW_IDENTITY, Action.VIEW_DIRECTORY, Action.VIEW_AUDIT)
+    rooms = (
+        Action.REVIEW_IDENTITY, Action.VIEW_DIRECTORY, Action.VIEW_LABELS, Action.VIEW_AUDIT,
+    )  # fmt: skip
     may = [(action, Purpose.OPERATIONS) for action in rooms]
     asked = request(Visitor(ANN))
     names = [a for a, _ in rooms_of(made(Asked(*may)), asked)]
-    assert names == ["/identity", "/directory", "/audit"]
+    assert names == ["/identity", "/directory", "/labels", "/audit"]
     assert [a for a, _ in rooms_of(made(Asked(*may), identity=None), asked)] == ["/audit"]
     assert rooms_of(made(Asked(*may)), request(None)) == []
 
