@@ -279,6 +279,8 @@ def _parameters(path: Path | None) -> Parameters:
 
 
 def _show(result: Evaluation) -> None:
+    from chartloom.wiring.identity.evaluation import VERDICTS
+
     r = result.report
     table = Table("", "precision", "recall", "F1", "wrong", "missed", title_justify="left")
     for name, score in (
@@ -298,10 +300,21 @@ def _show(result: Evaluation) -> None:
         highlight=False,
     )
     for kind, groups in result.groups.items():
-        rates = Table(f"by {kind}", "records", "in a wrong cluster", "rate", title_justify="left")
+        head = ("records", "in a wrong cluster", "rate", "times the whole", "")
+        rates = Table(f"by {kind}", *head, title_justify="left")
         for group, (records, wrong, rate) in groups.items():
-            rates.add_row(group or "-", f"{records:,}", f"{wrong:,}", f"{rate:.2%}")
+            b = result.beside[kind][group]
+            times = f"{b.ratio:.2f} ({b.low:.2f} to {b.high:.2f})"
+            name = group or "not said"
+            rates.add_row(
+                name, f"{records:,}", f"{wrong:,}", f"{rate:.2%}", times, VERDICTS[b.verdict]
+            )
+        all_records, all_wrong, all_rate = result.whole
+        rates.add_row("the whole", f"{all_records:,}", f"{all_wrong:,}", f"{all_rate:.2%}", "1", "")
         OUT.print(rates)
+    if not any(result.classes.values()):
+        OUT.print("No pair is wrong, missed or left to a review.")
+        return
     mistakes = Table("mistake", "what was decided", "pairs")
     for kind, classes in result.classes.items():
         for why, n in list(classes.items())[:8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from typing import Final
 
 from rapidfuzz.distance import OSA, JaroWinkler
@@ -107,14 +108,16 @@ def _family(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> tuple[str
             for other in b.families:
                 if close(one, other):
                     return "close", ""
-    for one in a.parts if len(a.parts) > 1 else ():
-        for other in b.parts:
-            if close(one, other):
-                return "close", ""
-    for one in b.parts if len(b.parts) > 1 else ():
-        if close(one, first):
-            return "close", ""
+    if _close_part(a, b) or _close_part(b, a):
+        return "close", ""
     return "renamed" if a.sex == b.sex == "f" else "different", ""
+
+
+def _close_part(a: MatchRecord, b: MatchRecord) -> bool:
+    """Whether a word of a's compound name is close to b's name or to a word of it."""
+    return len(a.parts) > 1 and any(
+        close(one, other) for one in a.parts for other in (*b.parts, b.families[0])
+    )
 
 
 def _part(a: MatchRecord, b: MatchRecord) -> str:
@@ -313,6 +316,8 @@ def _next_days(a: str, b: str) -> bool:
     if late[6:] != "01" or early[6:] < "28":
         return False
     year, month = int(early[:4]), int(early[4:6])
+    if not 1 <= month <= 12 or year < 1 or int(early[6:]) != monthrange(year, month)[1]:
+        return False
     return late[:6] == (f"{year}{month + 1:02d}" if month < 12 else f"{year + 1}01")
 
 

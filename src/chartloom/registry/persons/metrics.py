@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from math import comb
+from math import comb, exp, sqrt
+from statistics import NormalDist
+from typing import Final
 
 import msgspec
 
@@ -210,3 +212,44 @@ def by_group(
         if n != persons[person] or n != said[clusters.person[r]]:
             wrong[groups.get(r, "")] += 1
     return {g: (n, wrong[g], wrong[g] / n) for g, n in sorted(total.items())}
+
+
+class Beside(msgspec.Struct, frozen=True):
+    """A group's rate of error beside the whole's: the ratio, its interval (95 times of 100 for all
+    groups of the kind together), and ``verdict``: ``""`` up to twice the whole, ``chance`` above it
+    where the interval reaches down to 2, ``above`` where it does not."""
+
+    ratio: float
+    low: float
+    high: float
+    verdict: str
+
+
+#: No group may have more than this times the rate of error of the whole.
+GROUP_MAX: Final = 2.0
+
+
+def beside_the_whole(
+    truth: Mapping[str, str], clusters: Clusters, groups: Mapping[str, str]
+) -> dict[str, Beside]:
+    """Group -> how its rate stands to the whole's.
+
+    The ratio is of records, its interval by persons: the records of one person go wrong together.
+    """
+    rates = by_group(truth, clusters, groups)
+    each = by_group(truth, clusters, truth)
+    own = Counter(
+        group
+        for group, person in {(groups.get(r, ""), p) for r, p in truth.items()}
+        if each[person][1]
+    )
+    events, wrong = sum(own.values()), sum(bad for _, bad, _ in rates.values())
+    deviations = NormalDist().inv_cdf(1 - 0.025 / len(rates)) if rates else 0.0
+    found = {}
+    for group, (_, bad, rate) in rates.items():
+        ratio = rate / (wrong / len(truth)) if wrong else 1.0
+        wide = exp(deviations * sqrt(1 / (own[group] or 0.5) + 1 / (events or 0.5)))
+        low, high = (ratio / wide, ratio * wide) if bad else (0.0, max(1.0, ratio) * wide)
+        verdict = "" if ratio <= GROUP_MAX else "chance" if low <= GROUP_MAX else "above"
+        found[group] = Beside(round(ratio, 3), round(low, 3), round(high, 3), verdict)
+    return found

@@ -7,9 +7,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+from msgspec import to_builtins
 
 from chartloom.domain.errors import ConfigurationError
 from chartloom.registry.persons import (
@@ -23,7 +24,15 @@ from chartloom.registry.persons import (
     match_all,
     standardise,
 )
-from chartloom.registry.persons.metrics import Report, Score, by_group, measure, mistakes
+from chartloom.registry.persons.metrics import (
+    Beside,
+    Report,
+    Score,
+    beside_the_whole,
+    by_group,
+    measure,
+    mistakes,
+)
 from chartloom.wiring.identity.labelled_file import LabelledRow
 
 
@@ -39,6 +48,17 @@ class Evaluation(msgspec.Struct):
     examples: list[dict[str, Any]]  #: some mistakes: ids, levels and bits, no values
     seconds: float
     parameters: str
+    whole: tuple[int, int, float] = (0, 0, 0.0)  #: as of a group, of all records
+    #: kind -> group -> how its rate of error stands to that of the whole
+    beside: dict[str, dict[str, Beside]] = {}
+
+
+#: What is said of a group, by ``Beside.verdict``.
+VERDICTS: Final = {
+    "": "",
+    "chance": "more than twice the whole; chance may explain it",
+    "above": "more than twice the whole",
+}
 
 
 def standardise_rows(rows: Sequence[LabelledRow]) -> dict[str, MatchRecord]:
@@ -110,9 +130,12 @@ def _evaluate(
         classes[mistake.kind][mistake.why] += 1
         if mistake.kind != "review" and len(shown) < examples:
             shown.append(_example(mistake.kind, mistake.pair, mistake.why, decisions))
+    named = _named_groups(rows)
     return Evaluation(
+        whole=by_group(truth, clusters, dict.fromkeys(truth, ""))[""],
+        beside={kind: beside_the_whole(truth, clusters, of) for kind, of in named.items()},
         report=measure(truth, clusters, decisions),
-        groups=_groups(rows, truth, clusters),
+        groups={kind: by_group(truth, clusters, of) for kind, of in named.items()},
         classes={kind: dict(c.most_common()) for kind, c in classes.items()},
         tags=_tags(rows, truth, clusters),
         weights=[(d.weight, truth[a] == truth[b]) for (a, b), d in decisions.items()],
@@ -137,14 +160,13 @@ def _example(kind: str, pair: Pair, why: str, decisions: dict[Pair, Decision]) -
     }
 
 
-def _groups(
-    rows: Sequence[LabelledRow], truth: dict[str, str], clusters: Clusters
-) -> dict[str, dict[str, tuple[int, int, float]]]:
+def _named_groups(rows: Sequence[LabelledRow]) -> dict[str, dict[str, str]]:
+    """Kind -> record -> group, of the kinds of which the file says anything."""
     found = {}
     for kind in ("group", "sex", "age"):
         named = {row.id: row.groups.get(kind, "") for row in rows}
         if any(named.values()):
-            found[kind] = by_group(truth, clusters, named)
+            found[kind] = named
     return found
 
 
@@ -182,8 +204,9 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "mixed_clusters": {"count": r.mixed, "share": r.mixed_share},
         "recall_with_review": r.reviewed,
         "queue": {"reviews": r.queue, "of_records": r.queue_share, "answered_yes": r.queue_right},
+        "whole": _rate(evaluation.whole),
         "groups": {
-            kind: {g: _rate(v) for g, v in groups.items()}
+            kind: {g: _rate(v) | to_builtins(evaluation.beside[kind][g]) for g, v in groups.items()}
             for kind, groups in evaluation.groups.items()
         },
         "tags": {tag: _rate(v) for tag, v in evaluation.tags.items()},

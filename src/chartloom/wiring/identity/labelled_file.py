@@ -11,7 +11,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,17 +19,25 @@ import msgspec
 
 from chartloom.domain.errors import ConfigurationError
 from chartloom.registry.persons import MatchRecord, standardise
-from chartloom.wiring.identity.truth import encoding_of, persons_of, read_pairs, read_truth
+from chartloom.wiring.identity.dates import date_of, day_first_of
+from chartloom.wiring.identity.truth import (
+    encoding_of,
+    persons_of,
+    read_pairs,
+    read_truth,
+    refuse_messages,
+)
 
 TRUTH_SYSTEM: Final = "urn:chartloom:truth"
 _TYPES: Final = "http://terminology.hl7.org/CodeSystem/v2-0203"
 _MAIDEN: Final = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName"
 #: Field -> names of columns that mean it, in lower case without spaces, dashes and underscores.
 COLUMNS: Final[dict[str, str]] = {
-    "id": "id recid recordid rowid uniqueid recordnumber sourceid rownumber",
+    "id": "id recid recordid rowid uniqueid recordnumber sourceid rownumber personidentifier",
     "person": "person personid cluster clusterid entity entityid entid truth trueid label masterid "
     "trueperson goldid individualid empi empiid mpi mpiid enterpriseid eid uid personkey truthid "
-    "goldenid goldenrecord groundtruth dupid duplicategroup matchid householdmemberid",
+    "goldenid goldenrecord goldenrecordid goldrecordid groundtruth dupid duplicategroup matchid "
+    "householdmemberid",
     "family": "family familyname surname lastname lname last sname namelast patientlastname",
     "given": "given givenname givennames firstname first forename fname namefirst patientfirstname",
     "middle": "middle middlename secondname middleinitial mname midlname mi namemiddle",
@@ -129,6 +137,10 @@ def _read(
                 )
             seen.add(row.id)
             yield row
+    except FileNotFoundError as e:
+        raise ConfigurationError(
+            "There is no such file.", where=str(e.filename), cure="Check the path."
+        ) from e
     except (OSError, UnicodeDecodeError, csv.Error) as e:
         raise ConfigurationError(
             "The file cannot be read.",
@@ -213,7 +225,8 @@ def _from_object(
     if not isinstance(patient, dict):
         patient = {}
     record_id = str(value.get("id") or patient.get("id") or number)
-    person = _label_of(value, label) or _label_of(patient, label) or known.get(record_id, "")
+    person = _label_of(value, label) or _label_of(patient, label)
+    person = person or known.get(record_id) or known.get(f"Patient/{record_id}", "")
     identifiers = patient.get("identifier")
     if isinstance(identifiers, list):
         kept = []
@@ -248,7 +261,7 @@ def _csv(path: Path, columns: dict[str, str], known: Mapping[str, str]) -> Itera
     encoding = encoding_of(path)
     names, delimiter = _header(path, columns, encoding)
     birth = names.get("birth")
-    day_first = birth is not None and _day_first(
+    day_first = birth is not None and day_first_of(
         (row.get(birth) or "").strip() for row in _rows(path, encoding, delimiter)
     )
     for number, row in enumerate(_rows(path, encoding, delimiter), start=1):
@@ -265,6 +278,7 @@ def _header(path: Path, columns: dict[str, str], encoding: str) -> tuple[dict[st
     """(field -> column, delimiter)."""
     with path.open(encoding=encoding, newline="", errors="replace") as text:
         head = text.readline()
+    refuse_messages(head, path)
     delimiter = max(",;\t|", key=head.count)
     header = next(csv.reader([head], delimiter=delimiter, skipinitialspace=True), [])
     found = f"The file has: {', '.join(header[:30]) or 'nothing'}."
@@ -298,40 +312,13 @@ def _named(header: list[str] | Any, columns: Mapping[str, str]) -> dict[str, str
     return found
 
 
-_SLASHED: Final = re.compile(r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(?!\d)")
-_YEAR_FIRST: Final = re.compile(r"^(\d{4})[/.-](\d{1,2})[/.-](\d{1,2})(?!\d)")
-
-
-def _day_first(births: Iterable[str]) -> bool:
-    """Whether dates with slashes are day/month: some first part is above 12, and no second is."""
-    found = False
-    for birth in births:
-        if match := _SLASHED.match(birth):
-            if int(match[2]) > 12:
-                return False
-            found = found or int(match[1]) > 12
-    return found
-
-
-def _date(text: str, day_first: bool) -> str:
-    if match := _SLASHED.match(text):
-        first, second, year = match.groups()
-        month, day = (second, first) if day_first else (first, second)
-        return f"{year}-{int(month):02d}-{int(day):02d}"
-    if match := _YEAR_FIRST.match(text):
-        return f"{match[1]}-{int(match[2]):02d}-{int(match[3]):02d}"
-    if re.match(r"^\d{8}(\.0)?$", text):
-        return f"{text[:4]}-{text[4:6]}-{text[6:8]}"
-    return text[:10]
-
-
 def _from_row(
     row: dict[str, str], number: int, known: Mapping[str, str], day_first: bool
 ) -> LabelledRow:
     record_id = row.get("id") or str(number)
     febrl = _FEBRL.match(record_id)
     person = row.get("person") or known.get(record_id, "") or (febrl.group(1) if febrl else "")
-    birth = _date(row.get("birth", ""), day_first)
+    birth = date_of(row.get("birth", ""), day_first)
     sex = row.get("sex", "").lower()
     gender = "female" if sex[:1] in ("f", "w", "2") else "male" if sex[:1] in ("m", "1") else ""
     patient: dict[str, Any] = {"resourceType": "Patient", "name": _row_names(row)}

@@ -8,7 +8,7 @@ from html import escape
 from math import log10
 from typing import Final
 
-from chartloom.wiring.identity.evaluation import Evaluation, thresholds
+from chartloom.wiring.identity.evaluation import VERDICTS, Evaluation, thresholds
 
 _STYLE: Final = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
@@ -51,7 +51,11 @@ def page(evaluation: Evaluation, title: str) -> str:
         _curve(thresholds(evaluation), r.pairs.right + r.pairs.missed),
     ]
     for kind, groups in evaluation.groups.items():
-        parts += [f"<h2>Records in a wrong cluster, by {escape(kind)}</h2>", _bars(groups)]
+        parts += [
+            f"<h2>Records in a wrong cluster, by {escape(kind)}</h2>",
+            _bars(groups),
+            _beside(evaluation, kind),
+        ]
     if evaluation.tags:
         parts += ["<h2>The same, by what the file says of them</h2>", _bars(evaluation.tags)]
     parts.append("<h2>Mistakes</h2>")
@@ -123,6 +127,22 @@ def _bars(groups: Mapping[str, tuple[int, int, float]]) -> str:
             f"{rate:.2%} ({wrong:,} of {records:,})</text>"
         )
     return _svg(shapes, "Share of records in a wrong cluster", height)
+
+
+def _beside(evaluation: Evaluation, kind: str) -> str:
+    """Each group's rate beside the whole's, and whether a group stands above twice of it."""
+    rows = "".join(
+        f"<tr><td>{escape(group or 'not said')}</td><td>{b.ratio:.2f}</td>"
+        f"<td>{b.low:.2f} to {b.high:.2f}</td><td>{VERDICTS[b.verdict]}</td></tr>"
+        for group, b in evaluation.beside[kind].items()
+    )
+    records, wrong, rate = evaluation.whole
+    return (
+        f"<p>The whole: {rate:.2%} ({wrong:,} of {records:,}). Intervals hold 95 times of 100 for "
+        "all groups of this kind together, by persons.</p>"
+        "<table><tr><th>group</th><th>times the whole</th><th>interval</th><th></th></tr>"
+        f"{rows}</table>"
+    )
 
 
 def _table(kind: str, classes: Mapping[str, int]) -> str:

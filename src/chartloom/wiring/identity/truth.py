@@ -15,6 +15,19 @@ _CHUNK: Final = 1 << 20
 _NO: Final = frozenset({"0", "false", "no", "n", "f", "different", "nonmatch", "non-match", "-1"})
 
 
+_PERSON: Final = frozenset(
+    {"person", "personid", "cluster", "clusterid", "entity", "entityid", "truth", "label"}
+    | {"empi", "mpi"}
+)
+_RECORD: Final = frozenset(
+    {"id", "record", "recordid", "recid", "uniqueid", "patient", "patientid"}
+)
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.casefold() if c.isalnum())
+
+
 def encoding_of(path: Path) -> str:
     """UTF-8 (with or without its mark) or UTF-16, if all of a file is; else Windows-1252, in which
     any bytes are some text."""
@@ -41,8 +54,11 @@ def _lines(path: Path) -> Iterator[list[str]]:
 
 
 def read_truth(path: Path) -> dict[str, str]:
-    """Record id -> person, out of the first two columns."""
-    found = {row[0].strip(): row[1].strip() for row in _lines(path) if len(row) > 1}
+    """Record id -> person, out of the first two columns; the other way round if they say so."""
+    rows = [row for row in _lines(path) if len(row) > 1]
+    person_first = bool(rows) and _plain(rows[0][0]) in _PERSON and _plain(rows[0][1]) in _RECORD
+    record, person = (1, 0) if person_first else (0, 1)
+    found = {row[record].strip(): row[person].strip() for row in rows}
     if not found:
         raise ConfigurationError(
             "The file of the truth has no two columns.",
@@ -96,3 +112,14 @@ def persons_of(pairs: list[tuple[str, str]], ids: Mapping[str, object]) -> dict[
         low, high = sorted((find(a), find(b)))
         person[high] = low
     return {record_id: find(record_id) for record_id in ids}
+
+
+def refuse_messages(head: str, path: Path) -> None:
+    """Raises ConfigurationError for HL7 v2, which is no table; head: the first line."""
+    if head.lstrip("\x0b\ufeff").startswith(("MSH|", "FHS|", "BHS|")):
+        raise ConfigurationError(
+            "This is a file of HL7 v2 messages, not of labelled records.",
+            where=str(path),
+            cure="Write one row a record as CSV, or FHIR Patients as NDJSON with --truth beside "
+            "them. A site takes the messages in with `chartloom send`.",
+        )
