@@ -14,7 +14,7 @@ from chartloom.domain.quarantine import IDENTITY_OVERLAY
 from chartloom.guard.audit import Actor, Context
 from chartloom.guard.authority import AccessDenied
 from chartloom.guard.staff import Principal
-from chartloom.serve import needs, unjudged
+from chartloom.serve import needs, quarantine, unjudged
 from chartloom.serve.identity import saying
 from chartloom.serve.sessions import Visitor
 
@@ -115,3 +115,40 @@ def test_a_colleague_was_quicker_only_where_all_was_let_in(
 ) -> None:
     console: Any = SimpleNamespace(store=SimpleNamespace(search=lambda grant, where: found))
     assert saying._is_settled(GRANT, console, pair, looked) is settled
+
+
+@pytest.mark.parametrize(
+    ("word", "let_in", "late"),
+    [("same", True, True), ("same", False, False), ("explode", True, False)],
+)
+def test_a_form_that_is_refused_came_too_late_only_where_all_was_let_in(
+    monkeypatch: pytest.MonkeyPatch, word: str, let_in: bool, late: bool
+) -> None:
+    def refused(*asked: Any, **more: Any) -> None:
+        raise AccessDenied
+
+    replaced: dict[str, Any] = {
+        "needs": SimpleNamespace(identity_word=lambda pair: None), "open_pairs": lambda *asked: (),
+        "must_be_whole": lambda console: None, "asking_of": lambda request: None,
+        "speak": refused, "_is_settled": lambda *asked: let_in,
+        "outdated": lambda *asked: "late", "denied": lambda *asked: AccessDenied(),
+    }  # fmt: skip
+    for name, made in replaced.items():
+        monkeypatch.setattr(saying, name, made)
+    permit = SimpleNamespace(grant=GRANT, purpose=Purpose.OPERATIONS)
+    authority = SimpleNamespace(permit=lambda *asked: permit, context=lambda *asked: ABOUT)
+    console: Any = SimpleNamespace(authority=authority, clock=None)
+    assert set(saying.WORDS) >= {"same"}
+    scope = {"chartloom.form": {"word": [word]}, "chartloom.visitor": Visitor(Principal("ann"))}
+    request: Any = SimpleNamespace(scope=scope, path_params={"first": "a", "second": "a"})
+    if late:
+        assert saying.say(console, ANYTHING, request, ANYTHING) == "late"
+    else:
+        with pytest.raises(AccessDenied):
+            saying.say(console, ANYTHING, request, ANYTHING)
+
+
+def test_what_is_open_is_marked_as_closed_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unjudged, "opened", lambda *asked: frozenset({8}))
+    rows = [row(position=7), row(position=8), row("", 9), row(IDENTITY_OVERLAY, 10)]
+    assert quarantine._closed(ANYTHING, ANYTHING, rows) == {7}
