@@ -13,7 +13,7 @@ from chartloom.domain.identity import IdentityDecision, IdentityWord
 from chartloom.domain.resource import LinkKind, ResourceState, Stamp
 from chartloom.guard.staff import Principal
 from chartloom.registry.persons.words import TWO_NEEDED
-from chartloom.serve import glass, messages
+from chartloom.serve import glass, messages, needs, unjudged
 from chartloom.serve.identity import saying
 from chartloom.serve.identity.history import ties
 from chartloom.serve.identity.questions import Question
@@ -93,6 +93,8 @@ def test_the_bytes_of_a_message_are_all_of_them_and_whole(
     message = SimpleNamespace(shown=shown, fault=fault, body=b"MSH|")
     entry = SimpleNamespace(title="damaged", cure="")
     monkeypatch.setattr(messages, "entry_of", lambda code: entry)
+    usual = needs.message(7, "message/raw")
+    monkeypatch.setattr(unjudged, "need_of", lambda *asked: usual)
 
     async def ask(*asked: Any) -> Any:
         return SimpleNamespace(message=message)
@@ -115,7 +117,7 @@ def test_what_was_reviewed_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> 
         for outcome in ("", "justified", "")
     ]
     permit = SimpleNamespace(run=lambda *asked, **more: records)
-    monkeypatch.setattr(glass, "_own_grant", lambda console: GRANT)
+    monkeypatch.setattr(glass, "own_grant", lambda console: GRANT)
     monkeypatch.setattr(glass, "asking_of", lambda request: None)
     console: Any = SimpleNamespace(
         clock=SimpleNamespace(now_us=lambda: 1), may=lambda *asked: True,
