@@ -12,13 +12,25 @@ SNOMED: Final = "2.16.840.1.113883.6.96"
 _CODES: Final = {"medications": "10160-0", "allergies": "48765-2", "problems": "11450-4"}
 
 
-def cda(*sections: str, made: str = "20260220093000+0100", before: str = "") -> bytes:
-    """A document of sections. before: what stands before its root."""
+def target(given: str, family: str, birth: str = "", number: str = "") -> str:
+    """The record target: whom a document says that it is about."""
+    id = f'<id root="1.2.3" extension="{number}"/>' if number else ""
+    born = f'<birthTime value="{birth}"/>' if birth else ""
+    return (
+        f"<recordTarget><patientRole>{id}<patient><name><given>{given}</given><family>{family}"
+        f"</family></name>{born}</patient></patientRole></recordTarget>"
+    )
+
+
+def cda(
+    *sections: str, made: str = "20260220093000+0100", before: str = "", about: str = ""
+) -> bytes:
+    """A document of sections. before: what stands before its root. about: see ``target``."""
     body = "".join(f"<component>{s}</component>" for s in sections)
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>{before}<ClinicalDocument '
         'xmlns="urn:hl7-org:v3" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
-        f'<effectiveTime value="{made}"/><component><structuredBody>{body}</structuredBody>'
+        f'<effectiveTime value="{made}"/>{about}<component><structuredBody>{body}</structuredBody>'
         "</component></ClinicalDocument>"
     ).encode()
 

@@ -8,9 +8,12 @@ from typing import Any
 import msgspec
 
 from chartloom.chart.fold import BOUNDS, newest_first
+from chartloom.chart.strangers import without_strangers
 from chartloom.domain.chart import Section, SectionView
 
 _Json = dict[str, Any]
+#: Sections whose entries may be documents.
+_LISTING = tuple(s.name.lower() for s in (Section.DOCUMENTS, Section.REPORTS, Section.RESULTS))
 
 
 class ChartSection(msgspec.Struct, frozen=True):
@@ -66,6 +69,7 @@ def summary(views: Iterable[SectionView], now_us: int) -> ChartSummary:
 
     Copies that several sources hold of the same thing (a common business identifier) are shown
     once: the one said last, with ``also`` naming the others. Result series are drawn together.
+    Documents that are about somebody else list nothing.
     """
     by_section: dict[Section, list[SectionView]] = {}
     for view in views:
@@ -79,6 +83,9 @@ def summary(views: Iterable[SectionView], now_us: int) -> ChartSummary:
     patients = sorted(
         (e for e in people if e["type"] == "Patient"), key=lambda e: (-e["said_us"], e["id"])
     )
+    for name in _LISTING:
+        entries = without_strangers(sections[name].entries, patients)
+        sections[name] = msgspec.structs.replace(sections[name], entries=entries)
     return ChartSummary(
         source_patients=tuple(
             sorted({v.key.source_patient for group in by_section.values() for v in group})
