@@ -47,7 +47,7 @@ def propose_data_use(project: Project) -> DataUse:
         asking = Asking(by=actor_of(Desk(opened, recorder).principal))
         me, now_us = actor_of(analyst), opened.clock.now_us()
         use = DataUse(
-            uuid4().hex, "Results of sepsis and pneumonia", Purpose.QUALITY, FIELDS,
+            uuid4().hex, "Diagnoses and results by kind of visit", Purpose.QUALITY, FIELDS,
             "Everybody who was treated in the past half year", (me,), now_us + _DAYS_US, me, now_us,
             everyone=True, k=11,
         )  # fmt: skip
