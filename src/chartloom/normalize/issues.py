@@ -56,6 +56,20 @@ register_codes(
         "Ask the sender for plain decimal numbers, or for value type SN or ST.",
     ),
     IssueCode(
+        "document-unread",
+        _W,
+        "A document is kept, but what it lists is not read; the detail says why.",
+        "Open the document. `somebody-else`: it names another person than the patient it was sent "
+        "for; ask the sender whose it is. Otherwise ask for well-formed XML, HTML or text without "
+        "a document type, of at most 1 MB.",
+    ),
+    IssueCode(
+        "document-clipped",
+        _I,
+        "A document lists more than is read of it; what it leaves out counts for nothing.",
+        "Open the document for the rest of its lists.",
+    ),
+    IssueCode(
         "attachment-invalid",
         _W,
         "Embedded data could not be decoded; it was kept as text.",

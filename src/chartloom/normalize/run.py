@@ -12,6 +12,7 @@ from chartloom.domain.resource import (
 )
 from chartloom.formats.fhir import validate
 from chartloom.formats.hl7v2 import Segment, Tree
+from chartloom.normalize.about import issues_of_documents
 from chartloom.normalize.context import UNSURE, Instance, Msg, Reads
 from chartloom.normalize.engine import Builder, Plan
 from chartloom.normalize.functions.times import to_us
@@ -89,6 +90,7 @@ class Run:
             self._make(builder, instance)
         spread(self.contributions)
         separate(self.contributions)
+        m.issues.extend(issues_of_documents(self.contributions))
         if definition.links:
             self.links = links_of(definition.links, instances, m)
         self._finish_provenance()

@@ -3,10 +3,11 @@
 from chartloom.formats.documents.cda import SECTIONS, Cda, SectionRead, Stated, read_cda
 from chartloom.formats.documents.issues import Unread, UnreadError
 from chartloom.formats.documents.lines import CELL, Line, markup_lines, text_lines
-from chartloom.formats.documents.lists import document_lists, named_in, text_lists
+from chartloom.formats.documents.lists import LISTS, document_lists, named_in, text_lists
 
 __all__ = [
     "CELL",
+    "LISTS",
     "SECTIONS",
     "Cda",
     "Line",

@@ -28,6 +28,7 @@ from chartloom.domain.resource import (
 )
 from chartloom.formats.fhir import decode_json, moment
 from chartloom.normalize import marking
+from chartloom.normalize.about import issues_of_documents
 from chartloom.normalize.code_version import fingerprint
 from chartloom.normalize.fhir_feed import loss
 from chartloom.normalize.fhir_feed.plan import Plan, make_plan
@@ -112,6 +113,7 @@ class FhirMapping:
         event_us, late = stated_us(value, message)
         issues.extend(late)
         contributions, kept = self._marked(plan.contributions, feed)
+        issues.extend(issues_of_documents(contributions))
         patients = {c.source_patient for c in contributions if c.source_patient}
         derived = Derived(
             position=message.position,

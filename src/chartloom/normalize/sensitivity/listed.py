@@ -14,14 +14,17 @@ _HOLDERS: Final = {
     "Composition": "section",
     "DiagnosticReport": "presentedForm",
 }
+_ATTACHING: Final = frozenset({"Observation", *_HOLDERS})
 
 
 def may_list(resource: FhirJson) -> bool:
     """Whether attachments, narrative or a text of several lines in it may list something."""
     kind = resource["resourceType"]
-    if kind == "Observation":
-        return "extension" in resource or "\n" in resource.get("valueString", "")
-    return kind in _HOLDERS and (_HOLDERS[kind] in resource or "extension" in resource)
+    if kind in _HOLDERS and _HOLDERS[kind] in resource:
+        return True
+    if kind == "Observation" and "\n" in resource.get("valueString", ""):
+        return True
+    return kind in _ATTACHING and any("valueAttachment" in e for e in resource.get("extension", ()))
 
 
 def parted(code: str) -> tuple[str, str]:
