@@ -62,6 +62,8 @@ def test_another_package_of_a_known_drug_is_shown_and_of_an_unknown_one_is_not()
     other = _order(_concept(NDC, "12496-1208-3", "Lisinopril 10 mg"))
     assert not _hidden(_concept(NDC, "00069046856", "Efavirenz"), other)
     assert _hidden(_concept(NDC, "00069046856"), other)  # nobody knows what was denied
+    digits = _order(_concept(NDC, "00069046856", "Lisinopril 10 mg"))
+    assert not _hidden(_concept(RXNORM, "000690468", "Efavirenz"), digits)  # by chance
     strange = _order(_concept(NDC, "12496-1208-3"))
     assert _hidden(_concept(NDC, "00069046856", "Efavirenz"), strange)
 
