@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 from tests.browser.axe import violations
 from tests.browser.conftest import LAPTOP, open_page
-from tests.support.clinical_documents import allergy, cda, drug, problem, section
+from tests.support.clinical_documents import allergy, cda, drug, problem, section, target
 from tests.support.postgres import StoreFactory
 from tests.support.site import ShiftedClock, Site, serving
 
@@ -20,6 +20,10 @@ _CDA = cda(
     section("allergies", allergy("Latex")),
     section("problems", problem("Asthma", "195967001")),
     made=f"{_NOW:%Y%m%d}",
+)
+_OTHER = cda(
+    section("medications", drug("Apixaban 5 mg tablet")),
+    about=target("Rosa", "Alvarez", "19810709"),
 )
 _HTML = (
     b"<h1>Discharge medications</h1><ul><li>Furosemide 40 mg tablet</li></ul>"
@@ -32,7 +36,7 @@ def _admitted() -> bytes:
     now = f"{_NOW:%Y%m%d%H%M%S}+0000"
     return (
         f"MSH|^~\\&|ADT|SGH|CHARTLOOM|SGH|{now}||ADT^A01^ADT_A01|A1|P|2.5\r"
-        f"EVN|A01|{now}\rPID|1||M77^^^SGH^MR||DOE^JANE||19500101|F\r"
+        f"EVN|A01|{now}\rPID|1||M77^^^SGH^MR||MILLER^JANE||19500101|F\r"
         f"PV1|1|I|3WEST^1^A^SGH{'|' * 16}V77^^^SGH{'|' * 25}{now}\r"
     ).encode()
 
@@ -41,7 +45,7 @@ def _message(id: str, kind: str, data: bytes) -> bytes:
     encoded = base64.b64encode(data).decode()
     return (
         _HEAD.replace("{id}", id).replace("{now}", f"{_NOW:%Y%m%d%H%M%S}")
-        + "PID|1||M77^^^SGH^MR||DOE^JANE||19500101|F\r"
+        + "PID|1||M77^^^SGH^MR||MILLER^JANE||19500101|F\r"
         f"TXA|1|DS^Discharge summary|AP|{_NOW:%Y%m%d}||||||||{id}||||||AU\r"
         f"OBX|1|ED|18842-5^Discharge summary^LN||^{kind}^Base64^{encoded}||||||F\r"
     ).encode()
@@ -55,6 +59,7 @@ def site(postgres_server, tmp_path_factory) -> Iterator[Site]:
     made = Site(factory(clock=clock), clock)
     made.land("adt", _admitted())
     made.land("documents", _message("D1", "text^XML", _CDA), _message("D2", "text^HTML", _HTML))
+    made.land("documents", _message("D3", "text^XML", _OTHER))
     made.apply()
     yield made
     factory.close()
@@ -85,6 +90,23 @@ def test_what_documents_list(chromium: Browser, site: Site) -> None:
         page.locator("summary[data-why]").first.click()
         page.locator(".facts-of a[data-evidence]").first.click()
         page.locator("dialog#dialog-panel mark").first.wait_for()
+        context.close()
+
+
+def test_a_document_about_somebody_else_says_so_and_lists_nothing(
+    chromium: Browser, site: Site
+) -> None:
+    (hit,) = site.store.recent_persons(site.grant(), 2)
+    with serving(site.app()) as address:
+        context = open_page(chromium, site, address)
+        page = context.new_page()
+        page.goto(f"{address}/chart/{hit.person_id}/documents")
+        row = page.locator("main li", has_text="About somebody else")
+        expect(row).to_have_count(1)
+        row.get_by_role("link").first.click()
+        expect(page.locator("main .badge", has_text="About somebody else")).to_be_visible()
+        page.goto(f"{address}/chart/{hit.person_id}/medications?show=all")
+        expect(page.locator("main").get_by_text("Apixaban")).to_have_count(0)
         context.close()
 
 

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 from chartloom.chart import ChartSummary, summary
 from chartloom.chart.reconcile import ListKind
 from chartloom.chart.shape import ENTRIES, POINTS, entry_of, point_of
+from chartloom.chart.strangers import without_strangers
 from chartloom.domain.chart import PlacedState, Section
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
@@ -359,7 +360,7 @@ def _document(grant: Grant, console: Console, resource_id: str) -> dict[str, Any
     if state.type not in ("DocumentReference", "Composition"):
         raise NotFound("This is not a document.", cure="Choose a document in the chart.")
     shown = person_page(grant, console, state.source_patient)
-    entry = ENTRIES[state.type](state.resource)
+    (entry,) = without_strangers([ENTRIES[state.type](state.resource)], shown.told.patients)
     parts = [
         (f"content[{i}].attachment", *_text_of(content.get("attachment", {})))
         for i, content in enumerate(state.resource.get("content", ()))
