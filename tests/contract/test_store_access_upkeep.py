@@ -17,7 +17,6 @@ from tests.support.postgres import StoreFactory, drop_database
 from chartloom.domain.errors import ChartloomError, ConfigurationError
 from chartloom.engines.postgres import PostgresStore, migrate, protection, queries
 from chartloom.engines.postgres.protection_rules import FUNCTIONS, OWNER, TABLES, Role
-from chartloom.guard import SystemClock
 
 # Somebody changes the store
 
@@ -113,7 +112,7 @@ def test_what_an_administrator_has_to_run(
     """The DSN's role may not make roles: it says what to do, and that is enough."""
     admin = psycopg.connect(postgres_server.dsn, autocommit=True)
     # With roles that no other database knows; nothing is left of it but its guard and its name.
-    store = store_factory(clock=SystemClock())
+    store = store_factory(alone=True)
     name = f"plain_{store.guard.namespace.hex[:8]}"
     guard = store.guard
     database = psycopg.conninfo.conninfo_to_dict(store.dsn)["dbname"]

@@ -128,14 +128,17 @@ class StoreFactory:
         self._databases: dict[str, int] = {}
         self._guards: list[Guard] = []
 
-    def __call__(self, *, clock: Clock | None = None, lanes: int = 64) -> PostgresStore:
-        """A migrated, empty store. ``store.guard`` mints grants for it."""
+    def __call__(
+        self, *, clock: Clock | None = None, lanes: int = 64, alone: bool = False
+    ) -> PostgresStore:
+        """A migrated, empty store. ``store.guard`` mints grants for it. alone: no other database
+        knows its roles."""
         clock = clock or SystemClock()
         name = f"test_{os.getpid()}_{next(_NUMBER)}"
         number = next(n for n in itertools.count() if n not in self._databases.values())
         create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
         kept = isinstance(self.server, EmbeddedPostgres) or TEMPLATES in os.environ
-        copied = kept and number < _TEMPLATES_MAX
+        copied = kept and number < _TEMPLATES_MAX and not alone
         if copied:
             template = _template(self.server, number, lanes, clock)
             shutil.copytree(template.keys, self.folder / f"keys-{name}")
