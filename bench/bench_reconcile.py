@@ -33,9 +33,9 @@ from chartloom.registry.formulary import builtin_formulary
 from chartloom.simulate.therapies import HABITS, Life, lives
 
 NOW_US = to_us(datetime.fromisoformat("2026-03-02T00:00:00+00:00").isoformat())
-TUNED_SEEDS, OTHER_SEEDS = (1, 2, 3, 4, 5), (41, 42, 43, 44, 45)
+TUNED_SEEDS, OTHER_SEEDS = (1, 2, 3, 4, 5), (71, 72, 73, 74, 75)
 TUNED_PROFILES = ("usual", "orderly", "fragmented", "sparse")
-_DOUBTS = (0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.2, 1.0)
+_DOUBTS = (0.02, 0.03, 0.04, 0.045, 0.07, 0.1, 0.2, 1.0)
 _LOOK_BACK_US = 90 * DAY_US
 _ON_HAND_US = 14 * DAY_US
 

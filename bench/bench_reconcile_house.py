@@ -1,7 +1,8 @@
 """Reconciled medications against the truth of the simulated house, its pharmacy and its clinic.
 
 Beside ``bench_reconcile``: the demo's world, in which one pharmacy tells everything, people fill
-irregularly, and a quarter of them a year silently give up what they take. No rule was tuned on it.
+irregularly, and a quarter of them a year silently give up what they take. Seeds 1 to 5 were looked
+at while the rules were made.
 
 Run: ``python -m bench.bench_reconcile_house``.
 """
@@ -20,7 +21,7 @@ from chartloom.registry.formulary import builtin_formulary
 from chartloom.simulate import Hospital
 from chartloom.simulate.rates import PERFECT_WIRES
 
-SEEDS = (21, 22, 23)
+SEEDS = (71, 72, 73, 74, 75)
 HISTORY_DAYS = 400
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from tests.support.medication_lists import (
     Told,
     ended,
@@ -20,6 +21,7 @@ from chartloom.chart.reconcile.belief import Habit, doubt
 from chartloom.chart.reconcile.heard import DAY_US
 
 _M = "Metformin 500 mg ER tablet"
+_L = "Lisinopril 10 mg tablet"
 _BELIEF = builtin_rules().medications.belief
 _YEAR = 365 * DAY_US
 
@@ -41,6 +43,60 @@ def test_a_delay_says_less_of_whoever_is_always_late() -> None:
     late, prompt = Habit(10, 200 * DAY_US), Habit(10, 5 * DAY_US)
     now = (40 * DAY_US, 12 * DAY_US)
     assert doubt(*now, late, _BELIEF) < doubt(*now, prompt, _BELIEF) / 3
+
+
+def test_whoever_comes_late_gives_up_more_often() -> None:
+    late, prompt = Habit(10, 200 * DAY_US), Habit(10, 5 * DAY_US)
+    held = 30 * DAY_US  # what was filled lasts, so that nothing is overdue
+    assert doubt(held, 0, prompt, _BELIEF) < doubt(held, 0, Habit(), _BELIEF)
+    assert doubt(held, 0, Habit(), _BELIEF) < doubt(held, 0, late, _BELIEF)
+    usual = Habit(10, int(10 * _BELIEF.late_days * DAY_US))  # as late as most: as often as most
+    assert doubt(held, 0, usual, _BELIEF) == pytest.approx(doubt(held, 0, Habit(), _BELIEF))
+    plain = replace(_BELIEF, late_gives_up=0.0)
+    assert doubt(held, 0, prompt, plain) == doubt(held, 0, late, plain)
+
+
+def test_fills_on_time_keep_what_fills_that_are_late_make_doubtful() -> None:
+    """The same drug with tablets left; only how another was filled differs."""
+    mine = [order("o", _M, 80), fill("f", _M, 66, 90, of="o")]
+
+    def other(gap: int) -> list[Told]:
+        fills = [fill(f"l{n}", _L, 5 + n * (30 + gap), of="l") for n in range(3)]
+        return [order("l", _L, 10 + 2 * (30 + gap)), *fills]
+
+    assert _metformin(*mine, *other(0)).reason == "order-active-and-filled"
+    assert _metformin(*mine, *other(40)).reason == "filled-some-time-ago"
+
+
+_OTC = "Acetaminophen 500 mg tablet"
+
+
+@pytest.mark.parametrize(
+    ("told", "reason", "status"),
+    [
+        ([order("o", _OTC, 40)], "order-of-bought", "active"),  # notes what is taken
+        ([order("o", _M, 40)], "order-unconfirmed", "unknown"),  # of others it is a wish
+        ([order("o", _OTC, 120)], "order-unconfirmed", "unknown"),  # too long ago
+        ([order("o", _OTC, 0, authoredOn="")], "order-old", "unknown"),
+        ([order("o", _OTC, 120), listed("l", _OTC, 20)], "order-active", "active"),
+        ([order("o", _OTC, 40), listed("l", _OTC, 45)], "order-active", "active"),
+        ([order("o", _OTC, 40, who="clinic"), listed("l", _OTC, 300)], "order-of-bought", "active"),
+    ],
+)
+def test_an_order_of_what_is_bought_without_a_prescription(
+    told: list[Told], reason: str, status: str
+) -> None:
+    line = only(reconciled(*told))
+    assert (line.reason, line.status) == (reason, status)
+
+
+def test_fills_of_others_say_nothing_of_what_is_bought() -> None:
+    told = [order("o", _OTC, 40), *_steady(_L, "l", 5)]
+    line = next(x for x in reconciled(*told).lines if x.key.startswith("acetaminophen"))
+    assert (line.reason, line.confidence.value) == ("order-of-bought", "low")
+    asked = [listed("x", _L, 10), listed("y", "Amlodipine 5 mg tablet", 10)]
+    line = next(x for x in reconciled(*told, *asked).lines if x.key.startswith("acetaminophen"))
+    assert line.reason == "order-unconfirmed"  # a later list of what is taken leaves it out
 
 
 def _steady(name: str, id: str, newest: float) -> list[Told]:

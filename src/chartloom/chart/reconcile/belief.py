@@ -83,13 +83,14 @@ def doubt(since_us: int, overdue_us: int, habit: Habit, belief: Belief, omitted:
     since_us: since the last sign that it is taken. overdue_us: since the supply ran out; 0 if it
     lasts, or says nothing. omitted: so many lists since then do not name it.
     How often this person gives up, and how late fills come, is drawn
-    towards what is usual where little is known. Lateness is taken as exponential with a mean that
-    is not surely known, so that its tail is a power.
+    towards what is usual where little is known. Whoever comes late gives up more often. Lateness
+    is taken as exponential with a mean that is not surely known, so that its tail is a power.
     """
-    usual = belief.given_up_per_year * belief.given_up_years
-    a_year = (usual + habit.given_up) / (belief.given_up_years + habit.seen_us / _YEAR_US)
     scale_us = belief.late_days * belief.late_fills * DAY_US + habit.late_us
     weight = belief.late_fills + habit.gaps
+    lateness = scale_us / weight / (belief.late_days * DAY_US)
+    usual = belief.given_up_per_year * belief.given_up_years * lateness**belief.late_gives_up
+    a_year = (usual + habit.given_up) / (belief.given_up_years + habit.seen_us / _YEAR_US)
     still_waiting = (1.0 + max(overdue_us, 0) / max(scale_us, 1.0)) ** -weight
     odds = a_year * max(since_us, 0) / _YEAR_US / max(still_waiting, 1e-9)
     odds /= belief.forgotten ** min(omitted, _OMITTED_MAX)

@@ -35,7 +35,9 @@ class Belief(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     given_up_per_year: share of therapies that people give up in a year without a word; what a
     person did counts beside it, as if this had been seen in given_up_years. doubt: above this
     probability it is unknown. late_days: mean by which a next fill comes late, of people of
-    whom nothing is known, which counts as much as late_fills fills. forgotten: how often a list of
+    whom nothing is known, which counts as much as late_fills fills. late_gives_up: the power of
+    how late a person comes, next to late_days, by which that person gives up more; 0: none.
+    forgotten: how often a list of
     what is taken leaves out a drug that is. list_names, list_share: so many therapies, and this
     share of those heard of lately, must a list name to be one of everything.
     """
@@ -45,6 +47,7 @@ class Belief(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     doubt: Annotated[float, msgspec.Meta(ge=0, le=1)]
     late_days: Annotated[float, msgspec.Meta(gt=0, le=365)]
     late_fills: Annotated[float, msgspec.Meta(gt=0, le=100)]
+    late_gives_up: Annotated[float, msgspec.Meta(ge=0, le=2)]
     forgotten: Annotated[float, msgspec.Meta(gt=0, le=1)]
     list_names: Annotated[int, msgspec.Meta(ge=1, le=100)]
     list_share: Annotated[float, msgspec.Meta(ge=0, le=1)]

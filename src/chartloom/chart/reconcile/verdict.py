@@ -259,12 +259,15 @@ class _Case(msgspec.Struct):
 
     def _confirmed(self, overdue_us: int = 0, sign_us: int = 0) -> bool:
         """Whether something shows lately enough that it is taken. sign_us: what alone counts."""
-        since_us = self.around.now_us - (sign_us or self.sign_us)
+        return self.sign_us > 0 and self._likely(sign_us or self.sign_us, overdue_us)
+
+    def _likely(self, sign_us: int, overdue_us: int = 0) -> bool:
+        """Whether few enough have given it up since a sign at ``sign_us``."""
+        since_us = self.around.now_us - sign_us
         late_us = 0 if any(w.piece.as_needed for w in self.live) else overdue_us
         belief = self.rules.belief
-        omitted = left_out(self.key, sign_us or self.sign_us, self.around.lists)
-        unlikely = doubt(since_us, late_us, self.around.habit, belief, omitted)
-        return self.sign_us > 0 and unlikely <= belief.doubt
+        omitted = left_out(self.key, sign_us, self.around.lists)
+        return doubt(since_us, late_us, self.around.habit, belief, omitted) <= belief.doubt
 
     def _new(self, order: Word) -> bool:
         """Whether an order is so new that its first fill need not have been seen."""
@@ -290,18 +293,28 @@ class _Case(msgspec.Struct):
             return verdict
         believed_us = max((w.at_us for w in (*self.live, *self.listed)), default=0)
         if self.around.now_us - believed_us <= self._order_days(newest.piece) * DAY_US:
-            reason = "order-not-confirmed" if self.sign_us else "order-unconfirmed"
-            reason = "order-active" if self._confirmed() else reason
-            return self._verdict(reason, "fills-not-seen")
+            return self._verdict(self._unseen(newest), "fills-not-seen")
         verdict = self._verdict("order-old", "fills-not-seen")
         verdict.misfits["likely-stale"] = [w.piece for w in self.live]
         return verdict
 
+    def _unseen(self, newest: Word) -> str:
+        """The reason where an order holds and its fills cannot be seen."""
+        if self._confirmed():
+            return "order-active"
+        if self._bought() and self._likely(newest.at_us):
+            return "order-of-bought"
+        return "order-not-confirmed" if self.sign_us else "order-unconfirmed"
+
     def _fills_expected(self, order: Piece) -> bool:
         """Whether a fill would be seen if there were one."""
-        if order.as_needed or not set(self.rules.without_fills).isdisjoint(self.classes):
+        if order.as_needed or self._bought():
             return False
         return self.around.filled_us >= order.at_us > 0
+
+    def _bought(self) -> bool:
+        """Whether it is bought without a prescription: an order of it then notes what is taken."""
+        return not set(self.rules.without_fills).isdisjoint(self.classes)
 
     def _order_days(self, order: Piece) -> float:
         """How long an order without fills is believed: what it prescribes, else the rules."""
