@@ -16,6 +16,7 @@ import msgspec
 
 from chartloom.domain.errors import ChartloomError
 from chartloom.registry.persons.comparison import LEVELS
+from chartloom.registry.persons.rules import JUDGED_BY
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
@@ -94,8 +95,8 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of all content: decisions of equal fingerprints are equal."""
-        return hashlib.sha256(dump(self)).hexdigest()[:16]
+        """Of all content, and of the rules beside it: decisions of equal fingerprints are equal."""
+        return hashlib.sha256(dump(self) + JUDGED_BY.encode()).hexdigest()[:16]
 
 
 #: Levels that a file may not know yet -> the level that held them before.

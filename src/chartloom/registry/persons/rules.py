@@ -1,8 +1,12 @@
-"""Which rules a release makes records and keys by: fingerprints of the code and lists behind them.
+"""Which rules a release makes records, keys and decisions by: fingerprints of the code and lists
+behind them, written down here.
 
 Records that were stored by other rules are not found by the keys of now, until they have these keys
 too. Comments, docstrings and the shape of the text do not count. That a change of the code changes
 nothing that it makes is not seen here; then everything is looked at once more, for nothing.
+
+The fingerprints are constants, so that the version of Python that runs has no part in them; a test
+fails as soon as one is no longer that of the code, and says what to do.
 """
 
 from __future__ import annotations
@@ -10,7 +14,6 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Sequence
-from functools import cache
 from importlib.resources import files
 from typing import Final, NamedTuple
 
@@ -28,6 +31,23 @@ TRAITS: Final = (
 )
 #: What :func:`keys` is made of.
 KEYS: Final = ("folding.py", "keys.py", "record.py")
+#: What :func:`decide` judges a pair by, beside the parameters.
+DECISIONS: Final = (
+    "compare.py",
+    "comparison.py",
+    "contacts.py",
+    "decide.py",
+    "guards.py",
+    "population.py",
+    "spelling.py",
+    "weigh.py",
+)
+#: A change of the first two gives stored records their keys anew, in the background.
+MADE_BY: Final = "0ea4dab6d27ad362"
+KEYED_BY: Final = "531eb464646bf4e6"
+#: A change of this changes the fingerprint of all parameters, so that decisions of before are known
+#: as such; bring a migration that derives everything anew, as 0050 does.
+JUDGED_BY: Final = "0db914693cdcde12"
 
 
 class Rules(NamedTuple):
@@ -37,10 +57,9 @@ class Rules(NamedTuple):
     keys: str
 
 
-@cache
 def rules() -> Rules:
     """Those of this release."""
-    return Rules(fingerprint_of(TRAITS), fingerprint_of(KEYS))
+    return Rules(MADE_BY, KEYED_BY)
 
 
 def fingerprint_of(names: Sequence[str]) -> str:
