@@ -10,6 +10,7 @@ import pytest
 from psycopg import sql
 from tests.support.batches import arrival
 from tests.support.postgres import Server
+from tests.support.up import on_free_ports
 
 from chartloom.domain.errors import ConfigurationError
 from chartloom.project import Project, load_project, write_site
@@ -26,6 +27,7 @@ def project(tmp_path: Path, postgres_server: Server, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("LOST_KEYS_DSN", dsn)
     folder = tmp_path / "site"
     write_site(folder, name="North")
+    on_free_ports(folder, "adt")
     settings = folder / "chartloom.toml"
     settings.write_text(
         settings.read_text().replace('# dsn_env = "CHARTLOOM_DSN"', 'dsn_env = "LOST_KEYS_DSN"')
