@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
+from pathlib import Path
 
 import psycopg
 import pytest
 from tests.support.postgres import StoreFactory
 
 from chartloom.domain.errors import ConfigurationError
-from chartloom.engines.postgres import PostgresStore, migrate
+from chartloom.engines.postgres import PostgresStore, migrate, protection
+from chartloom.guard import Guard, SystemClock
 
 Migration = tuple[int, str, str]
 Give = Callable[..., None]
@@ -138,3 +140,14 @@ def test_no_two_have_one_number() -> None:
     names = [f.name for f in files("chartloom.engines.postgres").joinpath("sql").iterdir()]
     found = sorted(name for name in names if name.endswith(".sql"))
     assert [f"{number:04}_{name}.sql" for number, name, _ in migrate.migrations()] == found
+
+
+def test_what_a_migration_made_stays_with_who_made_it_until_there_is_an_owner(
+    store: PostgresStore, tmp_path: Path
+) -> None:
+    stranger = Guard.open(tmp_path / "keys", SystemClock())  # its roles do not exist
+    owners = "SELECT relname, relowner FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+    before = sorted(map(str, ask(store, owners)))
+    with psycopg.connect(store.dsn, autocommit=True) as conn:
+        protection.adopt(conn, stranger)
+    assert sorted(map(str, ask(store, owners))) == before
