@@ -13,7 +13,8 @@ from chartloom.domain.resource import FhirJson
 from chartloom.formats.fhir.codings import NDC, family
 from chartloom.registry.formulary import Known, builtin_formulary
 
-_OF_DRUGS: Final = frozenset({"rxnorm", NDC})
+#: Families of which ingredients are told.
+OF_DRUGS: Final = frozenset({"rxnorm", NDC})
 RXNORM: Final = "http://www.nlm.nih.gov/research/umls/rxnorm"
 #: One that nobody knows.
 UNKNOWN: Final = ""
@@ -47,7 +48,7 @@ def ingredients_of(concept: Any) -> tuple[str, ...]:
 
 
 def _is_drug(coding: Any) -> bool:
-    return isinstance(coding, dict) and family(_text(coding, "system")) in _OF_DRUGS
+    return isinstance(coding, dict) and family(_text(coding, "system")) in OF_DRUGS
 
 
 def _text(value: FhirJson, key: str) -> str:

@@ -29,7 +29,7 @@ from chartloom.formats.fhir.codings import (
     ndc_products,
     normal,
 )
-from chartloom.guard.denied_drugs import UNKNOWN, ingredients_of
+from chartloom.guard.denied_drugs import OF_DRUGS, UNKNOWN, ingredients_of
 
 _NORMAL: Final = ""
 _FOREVER_US: Final = 2**62
@@ -152,7 +152,10 @@ def _codes(rule: Rule, thing: _Thing) -> _Meets:
     if not name:
         return _Meets.NO
     if rule.drugs is not None and (told := _drug(rule.drugs, thing.resource)) is not None:
-        return told
+        # What another system names besides is not among the ingredients.
+        others = said.families - OF_DRUGS
+        if told is not _Meets.NO or not any(may_name(of, kind) for of in others):
+            return told
     families = {of for of, _ in own}
     if not families or not said.families:
         return _Meets.NO if families else _Meets.MAYBE  # in words only

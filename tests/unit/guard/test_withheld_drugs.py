@@ -33,6 +33,11 @@ def _hidden(denied: Json, thing: Json, kind: str = "deny") -> bool:
     return "*" in said.denied or withholds(said.withheld, "p", {"id": "1", **thing}, 0)
 
 
+def _denies(*concepts: Json) -> Json:
+    """One provision that names all of these."""
+    return {"coding": [coding for concept in concepts for coding in concept["coding"]]}
+
+
 def _order(concept: Json) -> Json:
     return {"resourceType": "MedicationRequest", "medicationCodeableConcept": concept}
 
@@ -94,6 +99,15 @@ def test_another_package_of_a_known_drug_is_shown_and_of_an_unknown_one_is_not()
 )
 def test_drugs_are_told_apart_by_ingredients(denied: Json, found: Json, hidden: bool) -> None:
     assert _hidden(denied, _order(found)) is hidden
+
+
+def test_what_is_denied_besides_in_another_system_is_not_opened_by_ingredients() -> None:
+    order = _order(_concept(RXNORM, "2", "efavirenz 600 mg"))
+    warfarin = _concept(RXNORM, "11289")
+    assert not _hidden(warfarin, order)
+    for other in (_concept(ATC, "J05A"), _concept(SCT, "1"), _concept("urn:house", "7")):
+        assert _hidden(_denies(warfarin, other), order)
+    assert not _hidden(_denies(warfarin, _concept(ICD, "B20")), order)  # that names no drug
 
 
 def test_an_allergy_is_withheld_only_for_what_it_names() -> None:
