@@ -169,6 +169,9 @@ def _told_in_words(resource: FhirJson) -> bool:
     kind = resource["resourceType"]
     if kind == "DiagnosticReport":
         return any(name in resource for name in _REPORTED)
+    if kind == "Observation":  # a note sent as a result: of several lines, or attached
+        attached = any("valueAttachment" in e for e in resource.get("extension", ()))
+        return attached or "\n" in resource.get("valueString", "")
     return kind in _IN_WORDS
 
 
