@@ -166,8 +166,16 @@ def test_reasons_and_findings_in_another_system(thing: Json) -> None:
     ("thing", "hidden"),
     [
         ({"resourceType": "DocumentReference", "type": _concept(LOINC, "18842-5")}, True),
-        ({"resourceType": "Observation", "code": _concept(LOINC, "11506-3"), "valueString": "Medications:\nWarfarin 5 mg"}, True),
-        ({"resourceType": "Observation", "code": _concept(LOINC, "11506-3"), "extension": [{"valueAttachment": {}}]}, True),
+        (
+            {"resourceType": "Observation", "code": _concept(LOINC, "11506-3"),
+             "valueString": "Medications:\nWarfarin 5 mg"},
+            True,
+        ),
+        (
+            {"resourceType": "Observation", "code": _concept(LOINC, "11506-3"),
+             "extension": [{"valueAttachment": {}}]},
+            True,
+        ),
         (
             {"resourceType": "Observation", "code": _concept(LOINC, "5778-6"),
              "valueString": "yellow", "extension": [{"url": "urn:x"}]},
