@@ -97,16 +97,16 @@ def test_a_feed_that_names_ever_new_things_is_bounded(site: Site) -> None:
     with psycopg.connect(site.store.dsn, autocommit=True) as conn:
         conn.execute(
             "INSERT INTO unknown_reference SELECT 1, 1, 1, 0, 'adt', 'Practitioner', "
-            "'f' || n, '' FROM generate_series(1, 20000) n"
+            "'filler-' || n, '' FROM generate_series(1, 20000) n"
         )
         site.land("adt", admission("B2", PERSON, 2, doctor="D3"))
         site.land("adt", admission("B3", PERSON, 3, doctor="D7"))
         site.apply()
         named = conn.execute(
-            "SELECT count(*), sum(count)::int FROM unknown_reference WHERE id NOT LIKE 'f%'"
+            "SELECT count(*), sum(count)::int FROM unknown_reference WHERE id NOT LIKE 'filler-%'"
         ).fetchall()
         before = named[0][0]
-        conn.execute("DELETE FROM unknown_reference WHERE id LIKE 'f%'")
+        conn.execute("DELETE FROM unknown_reference WHERE id LIKE 'filler-%'")
         known = {u.unknown.number: u.count for u in site.store.unknown_references(site.grant())}
         assert known["urn:id:H|D3"] == 2, "what is there is counted on"
         assert "urn:id:H|D7" not in known
