@@ -24,6 +24,11 @@ Names = Mapping[tuple[str, ...], tuple[tuple[str, ...], str, str]]
 _LONGEST: Final = 4
 _BETWEEN: Final = frozenset("(),")
 _TEXT_MAX: Final = 300
+#: Letters and Greek names before a hyphen that say which of several forms, and name no ingredient.
+_LOCANT: Final = re.compile(r"\d{1,2}|[a-z]{1,2}|alpha|beta|gamma|delta")
+#: What the FDA appends to the names of biologicals: four letters without a meaning.
+_SUFFIX: Final = re.compile(r"[a-z]{4}")
+_NO_MARKS: Final = str.maketrans("", "", ".%-")
 _BRAND: Final = re.compile(r"\[([^\[\]]{3,60})\]\s*$")
 
 
@@ -32,7 +37,7 @@ def parse_name(text: str, names: Names) -> Drug:
     plain, called = _brand_apart(fold(text[:_TEXT_MAX]))
     strengths, rest = take_strengths(plain)
     said, kept = take_forms(words_of(rest))
-    words = [word for word in kept if word not in _BETWEEN]
+    words = _hyphens_apart([word for word in kept if word not in _BETWEEN], names)
     route = next((r for w in words if (r := route_of(w))), "")
     found, salts, brand, brand_form, unknown = _ingredients(words, names)
     known = Known.PART if unknown else Known.NAME
@@ -54,6 +59,45 @@ def _brand_apart(text: str) -> tuple[str, str]:
     """RxNorm names end with the brand in brackets: it names no further ingredient."""
     found = _BRAND.search(text)
     return (text[: found.start()], found[1].strip()) if found else (text, "")
+
+
+def _hyphens_apart(words: list[str], names: Names) -> list[str]:
+    """``amoxicillin-pot clavulanate`` as ``amoxicillin / pot clavulanate``: combinations are mostly
+    written so. A hyphen that is part of a known name, or has no known name on either side, stays."""
+    apart: list[str] = []
+    for at, word in enumerate(words):
+        parts = [p for p in word.split("-") if p]
+        if len(parts) < 2 or _covered(words, at, names):
+            apart.append(word)
+            continue
+        known = [(p,) in names for p in parts]
+        known[0] |= _ends_name([*apart, parts[0]], names)
+        known[-1] |= _longest([parts[-1], *words[at + 1 :]], 0, names)[0] is not None
+        if not any(known):
+            apart.append(word)
+            continue
+        if known[-1] and not known[0] and _LOCANT.fullmatch(parts[0]):
+            del parts[0], known[0]
+        if known[0] and not known[-1] and _SUFFIX.fullmatch(parts[-1]) and _biological(parts):
+            parts.pop()
+        for number, part in enumerate(parts):
+            apart += ["/", part] if number else [part]
+    return apart
+
+
+def _covered(words: Sequence[str], at: int, names: Names) -> bool:
+    """Whether a word with a hyphen is part of a name as it stands."""
+    starts = range(max(0, at - _LONGEST + 1), at + 1)
+    return any(s + _longest(words, s, names)[1] > at for s in starts)
+
+
+def _ends_name(words: Sequence[str], names: Names) -> bool:
+    """Whether these words end with a known name."""
+    return any(tuple(words[-n:]) in names for n in range(1, min(_LONGEST, len(words)) + 1))
+
+
+def _biological(parts: Sequence[str]) -> bool:
+    return parts[-1] not in lexicon().salts and parts[-1] not in lexicon().noise
 
 
 def _ingredients(
@@ -112,7 +156,7 @@ def _close(part: list[str], found: list[str], begun: int) -> int:
 
 
 def _says_something(word: str) -> bool:
-    return word != "/" and not word.replace(".", "").replace("%", "").isdigit()
+    return word != "/" and not word.translate(_NO_MARKS).isdigit()
 
 
 def _words_alone(unknown: list[str]) -> tuple[list[str], Known]:

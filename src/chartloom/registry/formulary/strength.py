@@ -14,7 +14,7 @@ _PER = (
 )
 _STRENGTH: Final = re.compile(
     rf"(?<![\w.])(?P<first>{_NUMBER})(?P<more>(?:\s*[-/]\s*{_NUMBER}){{0,3}})\s*-?\s*(?P<unit>{_UNIT})"
-    rf"(?![a-z])(?:\s*/\s*(?P<count>{_NUMBER})?\s*(?P<per>{_PER})(?![a-z]))?"
+    rf"(?:-(?P<other>{_UNIT}))?(?![a-z])(?:\s*/\s*(?P<count>{_NUMBER})?\s*(?P<per>{_PER})(?![a-z]))?"
 )
 #: Volumes and counts of packs say nothing about strength.
 _PACK: Final = re.compile(
@@ -38,14 +38,15 @@ _PERS: Final = {
 def take_strengths(text: str) -> tuple[list[str], str]:
     """(strengths in their order, the text without them). ``text`` is folded.
 
-    ``875-125 mg`` and ``160/4.5 mcg/actuation`` are two strengths each.
+    ``875-125 mg``, ``1-20 mg-mcg`` and ``160/4.5 mcg/actuation`` are two strengths each.
     """
     found: list[str] = []
 
     def take(match: re.Match[str]) -> str:
         numbers = [match["first"], *re.findall(_NUMBER, match["more"])]
         unit, per, count = match["unit"], match["per"] or "", match["count"] or ""
-        found.extend(normal_strength(n, unit, per, count) for n in numbers)
+        units = [unit] * (len(numbers) - 1) + [match["other"] or unit]
+        found.extend(normal_strength(n, u, per, count) for n, u in zip(numbers, units, strict=True))
         return " actuation " if per.startswith(("act", "puff", "inhal")) else " "
 
     marked = _RELEASE.sub(" 24 hr ", text)
