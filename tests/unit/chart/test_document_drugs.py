@@ -54,7 +54,7 @@ def test_only_what_stands_under_a_heading_of_medications_is_read() -> None:
     assert [(x["text"], x["says"]) for x in _drugs(_LETTER)] == [
         ("Furosemide 40 mg tablet once daily", "noted"),
         ("Lisinopril 10 mg daily", "noted"),
-        ("Ibuprofen 400 mg tablet", "noted-stopped"),
+        ("STOP Ibuprofen 400 mg tablet", "noted-stopped"),
         ("Metoprolol 50 mg tablet", "noted-stopped"),
         ("Warfarin 5 mg", "noted-stopped"),
     ]
@@ -93,9 +93,11 @@ def test_a_document_alone_makes_nothing_active_and_is_shown() -> None:
         "furosemide|oral", "lisinopril|unspecified", "ibuprofen|oral", "metoprolol|oral",
         "warfarin|unspecified",
     }  # fmt: skip
-    assert {(x.status, x.reason, x.standing) for x in found.values()} == {
-        ("unknown", "noted-only", "noted")
-    }
+    assert {(x.status, x.standing) for x in found.values()} == {("unknown", "noted")}
+    assert {k.partition("|")[0] for k, x in found.items() if x.reason == "noted-stopped-only"} == {
+        "ibuprofen", "metoprolol", "warfarin",
+    }  # fmt: skip
+    assert {x.reason for x in found.values()} == {"noted-only", "noted-stopped-only"}
     assert {f.resource_id for x in found.values() for f in x.facts} == {"d"}
 
 

@@ -103,7 +103,9 @@ def test_a_table_of_a_narrative_and_html() -> None:
         assert {k: x.sources["house"] for k, x in found.items()} == {
             "furosemide|oral": "noted", "ibuprofen|oral": "noted-stopped",
         }  # fmt: skip
-        assert {x.reason for x in found.values()} == {"noted-only"}
+        assert {k: x.reason for k, x in found.items()} == {
+            "furosemide|oral": "noted-only", "ibuprofen|oral": "noted-stopped-only",
+        }  # fmt: skip
 
 
 def _composition(**section: Any) -> Told:

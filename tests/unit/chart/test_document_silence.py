@@ -90,7 +90,9 @@ def test_one_list_through_two_feeds_is_one() -> None:
     ("Warfarin 5 mg, do not stop", ("Warfarin 5 mg, do not stop", "noted")),
     ("Metoprolol 25 mg stop date 2027", ("Metoprolol 25 mg stop date 2027", "noted")),
     ("Cetirizine 10 mg for allergies", ("Cetirizine 10 mg for allergies", "noted")),
-    ("STOP Ibuprofen 400 mg", ("Ibuprofen 400 mg", "noted-stopped")),
+    ("STOP Ibuprofen 400 mg", ("STOP Ibuprofen 400 mg", "noted-stopped")),
+    ("Metformin 500 mg twice daily - STOP taking",
+     ("Metformin 500 mg twice daily - STOP taking", "noted-stopped")),
     ("Apixaban 5 mg, no refills", ("Apixaban 5 mg, no refills", "noted")),
 ])  # fmt: skip
 def test_everyday_directions_make_no_line_unsure(line: str, told: tuple[str, str]) -> None:

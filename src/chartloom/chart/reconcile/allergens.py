@@ -6,6 +6,8 @@ drugs is one that all its members belong to.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -17,6 +19,9 @@ from chartloom.registry.formulary import Drug, Formulary, Known
 
 #: How much of a drug's name must have been understood before an allergy is taken to be about it.
 _SURE: Final = (Known.CODE, Known.NAME)
+#: Between the substances of a line, where not in parentheses; between a substance and a reaction.
+_NEXT: Final = re.compile(r",(?![^(]*\))|\s+and\s+(?![^(]*\))")
+_REACTION: Final = re.compile(r"\s*(?:[(\[:=]|\s[-\u2013\u2014]+\s|\bcauses?\b|->)\s*")
 
 
 class Allergens(msgspec.Struct, frozen=True):
@@ -39,6 +44,22 @@ class Allergens(msgspec.Struct, frozen=True):
         if group := self.formulary.class_named(bare_name(text)):
             return Named(self._class(group, text), "name")
         return named
+
+    def in_words(self, text: str) -> Iterator[tuple[Named, str]]:
+        """The known substances that a line of a text names, each with its reaction, if it says one.
+
+        Nothing is found in what denies.
+        """
+        whole = self.find((), text)
+        if _is_known(whole):
+            yield whole, ""
+            return
+        if whole.substance.kind == "none":
+            return
+        for part in _NEXT.split(text):
+            name, *reaction = _REACTION.split(part.strip(), maxsplit=1)
+            if name and _is_known(named := self.find((), name)):
+                yield named, " ".join(reaction).strip(" )]")
 
     def of_drug(self, drug: Drug) -> Substance:
         """The substance that a drug is, with the classes of the table that it belongs to."""
@@ -71,3 +92,7 @@ class Allergens(msgspec.Struct, frozen=True):
         key = self.rules.class_of_drugs.get(group, "")
         known = self.substances.by_key.get(key)
         return known or Substance(f"class:{group}", " ".join(text.split()), "class")
+
+
+def _is_known(named: Named) -> bool:
+    return named.how in ("code", "name") and named.substance.kind != "none"

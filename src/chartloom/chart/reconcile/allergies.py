@@ -121,22 +121,40 @@ def _noted(
     """What documents list: coded entries like those of any list, lines of text where they name a
     substance that is known. That there are none is believed from entries only."""
     for section, entry, _, line in in_documents(chart, "allergies"):
-        named = allergens.find(tuple(line.get("codes", ())), line["text"])
-        coded, denial = line["says"] == "coded", named.substance.kind == "none"
-        if not coded and (denial or named.how not in ("code", "name")):
+        coded = line["says"] == "coded"
+        if not coded:
+            _noted_line(entry, section, line, said, allergens, groups)
             continue
-        at_us = document_us(entry, line)
-        says = "noted"
-        if coded:
-            told = {"verification": "refuted"} if line.get("refuted") else {}
-            says = _says({**told, "status": line.get("status", "")})
-            says = {"listed": "denied"}.get(says, "denial-withdrawn") if denial else says
+        named = allergens.find(tuple(line.get("codes", ())), line["text"])
+        denial, at_us = named.substance.kind == "none", document_us(entry, line)
+        told = {"verification": "refuted"} if line.get("refuted") else {}
+        says = _says({**told, "status": line.get("status", "")})
+        says = {"listed": "denied"}.get(says, "denial-withdrawn") if denial else says
         reactions = ", ".join(sorted(line.get("reactions", ())))
         kept = {k: line[k] for k in ("criticality", "severity") if line.get(k)}
         detail = stripped({**kept, "reactions": reactions, **document_place(line)})
         fact = fact_of(
             entry, section, said, says, at_us, line["text"], detail, entry.get("type", "")
         )
+        groups.setdefault(named.substance.key, _Group(named)).facts.append(fact)
+
+
+def _noted_line(
+    entry: Entry,
+    section: ChartSection,
+    line: Entry,
+    said: Mapping[str, str],
+    allergens: Allergens,
+    groups: dict[str, _Group],
+) -> None:
+    """A line of text names one substance, or several with what they did: "Penicillin (hives),
+    latex". That there are none is never read from it."""
+    for named, reaction in allergens.in_words(line["text"]):
+        detail = stripped({"reactions": reaction, **document_place(line)})
+        fact = fact_of(
+            entry, section, said, "noted", document_us(entry, line), line["text"], detail,
+            entry.get("type", ""),
+        )  # fmt: skip
         groups.setdefault(named.substance.key, _Group(named)).facts.append(fact)
 
 

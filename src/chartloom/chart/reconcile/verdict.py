@@ -77,6 +77,7 @@ def judge(
         given=[p for p in pieces if p.says == "given"],
         supply=supply,
         sign_us=sign_of(pieces, rules, around),
+        noted=[p for p in pieces if p.says in ("noted", "noted-stopped")],
         noted_only=all(p.kind == NOTE for p in pieces),
         key=key,
     )
@@ -145,6 +146,7 @@ class _Case(msgspec.Struct):
     given: list[Piece]
     supply: Supply | None
     sign_us: int
+    noted: list[Piece]
     noted_only: bool
     key: str
 
@@ -162,7 +164,7 @@ class _Case(msgspec.Struct):
             return self._verdict("fill-without-order")
         if self.given:
             return self._verdict("given-in-past")
-        return self._verdict("noted-only" if self.noted_only else "proposed-only")
+        return self._verdict(self._of_notes() if self.noted_only else "proposed-only")
 
     def _verdict(self, reason: str, *because: str) -> Verdict:
         found = Verdict(reason, set(because), {}, [w.piece for w in self.live], self.supply)
@@ -178,6 +180,10 @@ class _Case(msgspec.Struct):
         recent = self.around.now_us - last_us <= self.rules.given_hours * 3_600_000_000
         stopped_us = max((w.at_us for w in self.ended), default=0)
         return bool(last_us) and recent and last_us >= stopped_us
+
+    def _of_notes(self) -> str:
+        last = max(self.noted, key=lambda p: (p.at_us, p.says == "noted-stopped", p.id))
+        return "noted-stopped-only" if last.says == "noted-stopped" else "noted-only"
 
     # -- with an order that holds
 

@@ -112,7 +112,7 @@ def listed_lines(lines: Iterable[Line], within: str = "") -> Iterator[tuple[str,
         elif line.heading and _plain_head(text, fixed=fixed):
             name, says = (within, "noted") if fixed else ("", "")
             continue
-        elif _OTHER_HEADING.match(text) and CELL not in text:
+        elif _OTHER_HEADING.match(text) and CELL not in text and not _reaction(text, name):
             if name == "drugs" and _DOSE.search(text):
                 yield name, _tidy(text), MENTIONED, line
             name, says = (within, "noted") if fixed else ("", "")
@@ -137,6 +137,11 @@ def _head(text: str, name: str) -> tuple[str, str, str] | None:
     return None
 
 
+def _reaction(text: str, name: str) -> bool:
+    """Whether what looks like a heading may be an allergy with what it did: "Penicillin: hives"."""
+    return name == "allergies" and not text.rstrip().endswith(":")
+
+
 def _plain_head(text: str, *, fixed: bool) -> bool:
     """Whether what markup calls a heading ends a list: the head of a table does not."""
     return fixed or CELL not in text
@@ -159,7 +164,7 @@ def _told(part: str, name: str, says: str) -> tuple[str, str] | None:
     if len(named) < 3 or _UNSURE.search(_STOPS.sub(" ", asked)):
         return words, MENTIONED
     if over or _STOPS.search(sure):
-        return " ".join(_STOPS.sub(" ", named).strip(" -:.,").split()), "noted-stopped"
+        return named, "noted-stopped"  # with its own words: "- taking" would say the opposite
     return named, says
 
 
