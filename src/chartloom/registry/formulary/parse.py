@@ -63,7 +63,7 @@ def _brand_apart(text: str) -> tuple[str, str]:
 
 def _hyphens_apart(words: list[str], names: Names) -> list[str]:
     """``amoxicillin-pot clavulanate`` as ``amoxicillin / pot clavulanate``: combinations are mostly
-    written so. A hyphen that is part of a known name, or has no known name on either side, stays."""
+    written so. A hyphen in a known name, or without a known name on either side, stays."""
     apart: list[str] = []
     for at, word in enumerate(words):
         parts = [p for p in word.split("-") if p]
