@@ -20,6 +20,8 @@ def told(draw: st.DrawFn) -> list[tuple[Contribution, Stamp]]:
         resource: FhirJson = {"resourceType": "MedicationRequest", "id": "r"}
         if code := draw(st.sampled_from((*_CODES, ""))):
             resource["status"] = code
+        if words := draw(st.sampled_from(("5 mg daily", "4 mg daily", ""))):
+            resource["dosageInstruction"] = [{"text": words}]
         cleared = tuple(draw(st.sampled_from(((), (), ("*",), ("status",)))))
         weak = ("status",) if code and draw(st.booleans()) else ()
         stamp = Stamp(1, draw(st.integers(1, 9)), position)

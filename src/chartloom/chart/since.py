@@ -11,8 +11,10 @@ What one statement said needs no keeping: it is in the resource and its stamps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any, Final
+from zlib import crc32
 
 from chartloom.domain.resource import FhirJson, ResourceState, Stamp
 
@@ -21,8 +23,8 @@ _COURSE: Final = ("clinicalStatus", "verificationStatus")
 WATCHED: Final[Mapping[str, tuple[str, ...]]] = {
     "AllergyIntolerance": _COURSE,
     "Condition": _COURSE,
-    "MedicationRequest": ("status",),
-    "MedicationStatement": ("status",),
+    "MedicationRequest": ("status", "dosageInstruction"),
+    "MedicationStatement": ("status", "dosage"),
 }
 #: The codes of these elements in R4. Any other counts as one, so that a state stays bounded.
 _CODES: Final = frozenset(
@@ -34,6 +36,8 @@ _CODES: Final = frozenset(
     )
 )
 _OTHER: Final = "other"
+#: Directions are no codes: a number below this tells them apart, so that a state stays bounded.
+_DIRECTIONS: Final = 64
 
 Held = dict[str, tuple[int, int]]
 
@@ -102,9 +106,26 @@ def _event_us(stamps: Mapping[str, Stamp], element: str) -> int:
 
 
 def _code(value: Any) -> str:
-    """The code of a status, be it a code or a concept."""
+    """The code of a status, be it a code or a concept; of directions, a number of them."""
+    if isinstance(value, list):
+        return str(crc32("\x1f".join(_leaves(value)).encode("utf-8", "replace")) % _DIRECTIONS)
     if isinstance(value, dict):
         codings = value.get("coding") or ()
         found = next((c.get("code") for c in codings if c.get("code") in _CODES), _OTHER)
         return str(found)
     return value if value in _CODES else _OTHER
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """What directions say, whatever kind of number they are read as."""
+    if isinstance(value, dict):
+        for key in sorted(value):
+            yield key
+            yield from _leaves(value[key])
+    elif isinstance(value, list):
+        for one in value:
+            yield from _leaves(one)
+    elif isinstance(value, int | float | Decimal):
+        yield f"{float(value):g}"
+    else:
+        yield str(value)

@@ -57,3 +57,11 @@ def first_us(resource: dict[str, Any], paths: tuple[tuple[str, ...], ...]) -> in
         if found := to_us(value):
             return found
     return 0
+
+
+def day_of(at_us: int) -> str:
+    """The day in UTC, ``2026-03-01``; "" beyond what a calendar holds."""
+    try:
+        return datetime.fromtimestamp(at_us // 1_000_000, UTC).date().isoformat()
+    except (OverflowError, ValueError, OSError):
+        return ""

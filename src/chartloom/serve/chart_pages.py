@@ -31,7 +31,7 @@ from chartloom.serve.console import Console, first, form_of, purpose_of
 from chartloom.serve.denials import denied
 from chartloom.serve.freshness import FreshnessLabel, worst
 from chartloom.serve.identity.chart_card import with_card
-from chartloom.serve.lists.glance import active_allergies, current, reason_of, status_of
+from chartloom.serve.lists.glance import active_allergies, current, reason_of, status_of, words_of
 from chartloom.serve.lists.reading import Lists, read_lists
 from chartloom.serve.tracing import evidence_href
 from chartloom.serve.wholeness import heard_of
@@ -227,6 +227,7 @@ def page_of(
         listed=lambda kind: current(shown.lists, kind),
         reason_of=reason_of,
         status_of=status_of,
+        words_of=words_of,
         shown_total=shown_total,
         **values,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chartloom.chart.reconcile.directions import amount_said, times_a_day
 from chartloom.chart.reconcile.pieces import Piece
 
 _MASS_MG = {"mg": 1.0, "g": 1000.0, "mcg": 0.001, "ug": 0.001, "µg": 0.001}
@@ -12,24 +13,25 @@ _PIECES = frozenset(
 
 
 def daily_dose(piece: Piece) -> tuple[float, str] | None:
-    """(amount a day, ``mg``, ``unit`` or ``piece``); None if the order does not say it in numbers.
+    """(amount a day, ``mg``, ``unit`` or ``piece``); None if neither numbers nor words say it.
 
     Tablets and the like become milligrams where the drug has one strength in milligrams.
     """
-    words = piece.each.split()
-    if len(words) < 2 or not piece.per_day:
+    said = piece.each if amount(piece.each) and len(piece.each.split()) == 2 else ""
+    said, often = said or amount_said(piece.each), piece.per_day or times_a_day(piece.directions)
+    if not said or not often:
         return None
-    each, unit = amount(piece.each), words[1].lower()
+    each, unit = amount(said), said.split()[1].lower()
     if not each:
         return None
     if unit in _MASS_MG:
-        return each * _MASS_MG[unit] * piece.per_day, "mg"
+        return each * _MASS_MG[unit] * often, "mg"
     if unit in _UNITS:
-        return each * piece.per_day, "unit"
+        return each * often, "unit"
     if unit in _PIECES:
         if strength := _strength_mg(piece):
-            return each * strength * piece.per_day, "mg"
-        return each * piece.per_day, "piece"
+            return each * strength * often, "mg"
+        return each * often, "piece"
     return None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
@@ -12,7 +11,13 @@ from chartloom.chart.reconcile.conflicts import across, within
 from chartloom.chart.reconcile.decided import Decision, decide, later_or_unseen
 from chartloom.chart.reconcile.enumerated import Enumerated, lists_of
 from chartloom.chart.reconcile.future import without_future
-from chartloom.chart.reconcile.heard import DAY_US, columns, confidence, stripped
+from chartloom.chart.reconcile.heard import (
+    DAY_US,
+    columns,
+    confidence,
+    ordered,
+    stripped,
+)
 from chartloom.chart.reconcile.in_documents import named_drugs
 from chartloom.chart.reconcile.lines import (
     Decided,
@@ -30,7 +35,7 @@ from chartloom.chart.reconcile.supply import Supply, supply_of
 from chartloom.chart.reconcile.therapies import therapies
 from chartloom.chart.reconcile.verdict import Verdict, judge
 from chartloom.chart.summary import ChartSummary
-from chartloom.chart.times import to_us
+from chartloom.chart.times import day_of, to_us
 from chartloom.domain.chart import Section
 from chartloom.domain.issues import Issue
 from chartloom.registry.formulary import CODE_UNRESOLVED, Formulary
@@ -141,7 +146,7 @@ def _agreement(verdict: Verdict, pieces: list[Piece]) -> None:
 
 def _line(key: str, pieces: list[Piece], verdict: Verdict, rules: MedicationRules) -> Line:
     reason = rules.reasons[verdict.reason]
-    shown = next(iter(verdict.live), None) or _spokesman(pieces)
+    shown = max(verdict.live, key=_dosed, default=None) or _spokesman(pieces)
     return Line(
         key=key,
         text=shown.text or shown.drug.name or key.partition("|")[0],
@@ -150,13 +155,13 @@ def _line(key: str, pieces: list[Piece], verdict: Verdict, rules: MedicationRule
         confidence=confidence(reason.confidence, verdict.because, rules.because),
         because=tuple(sorted(verdict.because)),
         sources=columns((p.fact for p in pieces), _RANK),
-        facts=tuple(p.fact for p in pieces),
+        facts=tuple(ordered(p.fact for p in pieces)),
         discrepancies=tuple(
             Discrepancy(code, tuple(sorted({p.id for p in misfit})))
             for code, misfit in sorted(verdict.misfits.items())
             if code in rules.discrepancies
         ),
-        detail=_detail(shown, verdict),
+        detail=_detail(shown, pieces, verdict),
         standing=reason.standing,
     )
 
@@ -167,9 +172,26 @@ def _spokesman(pieces: list[Piece]) -> Piece:
     return (words or pieces)[0]
 
 
-def _detail(shown: Piece, verdict: Verdict) -> dict[str, str]:
+def _dosed(piece: Piece) -> tuple[int, str]:
+    """Of orders that hold, the one whose dose was said last names the line."""
+    return (piece.dosed_us, piece.id)
+
+
+def _directions(piece: Piece) -> str:
+    return piece.directions or piece.fact.detail.get("dose", "")
+
+
+def _others(shown: Piece, verdict: Verdict) -> str:
+    """Where doses differ, what the others say, the newest first: nobody shall read only one."""
+    others = sorted(verdict.misfits.get("dose-conflict", ()), key=_dosed, reverse=True)
+    said = dict.fromkeys(_directions(p) or p.drug.strength for p in others if p is not shown)
+    return "; ".join(s for s in said if s and s != _directions(shown))
+
+
+def _detail(shown: Piece, pieces: Sequence[Piece], verdict: Verdict) -> dict[str, str]:
     drug = shown.drug
     supply = verdict.supply
+    dose = _directions(shown) or next((d for p in pieces if (d := _directions(p))), "")
     return stripped(
         {
             "ingredients": " / ".join(drug.ingredients),
@@ -180,21 +202,14 @@ def _detail(shown: Piece, verdict: Verdict) -> dict[str, str]:
             "route": drug.route,
             "brand": drug.brand,
             "classes": " ".join(drug.classes),
-            "dose": shown.fact.detail.get("text") or shown.fact.detail.get("dose", ""),
+            "dose": dose,
+            "other_doses": _others(shown, verdict),
             "known": drug.known.value,
-            "last_fill": _date(supply.last_us) if supply else "",
-            "covered_until": _date(supply.covered_us) if supply else "",
-            "believed_until": _date(supply.believed_us) if supply else "",
+            "last_fill": day_of(supply.last_us) if supply else "",
+            "covered_until": day_of(supply.covered_us) if supply else "",
+            "believed_until": day_of(supply.believed_us) if supply else "",
         }
     )
-
-
-def _date(at_us: int) -> str:
-    """The day in UTC; "" beyond what a calendar holds."""
-    try:
-        return datetime.fromtimestamp(at_us // 1_000_000, UTC).date().isoformat()
-    except (OverflowError, ValueError, OSError):
-        return ""
 
 
 def _decided(lines: list[Line], decisions: Sequence[Decision], since_us: int) -> list[Line]:

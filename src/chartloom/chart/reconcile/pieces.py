@@ -12,7 +12,7 @@ from chartloom.chart.reconcile.heard import DAY_US, began_us, fact_of
 from chartloom.chart.reconcile.in_documents import document_place, document_us, in_documents
 from chartloom.chart.reconcile.lines import Fact
 from chartloom.chart.summary import ChartSection, ChartSummary
-from chartloom.chart.times import to_us
+from chartloom.chart.times import day_of, to_us
 from chartloom.domain.chart import Section
 from chartloom.registry.formulary import Drug, Formulary, Known
 
@@ -84,6 +84,7 @@ class Piece(msgspec.Struct):
     ``home`` or "". stay_end_us: when the stay it belongs to ended. request: the order that a fill
     or dose was for. each: dose as said; per_day: how often. whole_us: of a fill, since when no fill
     of its series is left out of the chart. document: a document says it, in whatever form.
+    directions: in words. dosed_us: since when the dose is what it is.
     """
 
     id: str
@@ -108,6 +109,8 @@ class Piece(msgspec.Struct):
     discharge: bool = False
     document: bool = False
     whole_us: int = 0
+    directions: str = ""
+    dosed_us: int = 0
 
 
 class Entry(msgspec.Struct):
@@ -205,7 +208,10 @@ def _order(entry: _Json, drug: Drug, section: ChartSection, speakers: Mapping[st
     start_us = to_us(entry.get("start")) or entry["sort_us"]
     ends_us = _end(entry, start_us)
     since_us = start_us if says in _BEGIN else ends_us or start_us
+    dosed_us = _dosed_us(entry, start_us)
     said = _order_detail(entry, dosage)
+    if dosed_us > start_us:
+        said["dose_changed"] = day_of(dosed_us)
     fact = fact_of(entry, section, speakers, says, since_us, detail=said)
     return Piece(
         id=entry["id"],
@@ -223,7 +229,17 @@ def _order(entry: _Json, drug: Drug, section: ChartSection, speakers: Mapping[st
         each=str(dosage.get("dose") or dosage.get("text", "")),
         per_day=sum(_float(d.get("per_day")) for d in entry.get("dosages", ())),
         as_needed=any(d.get("as_needed") for d in entry.get("dosages", ())),
+        directions=str(dosage.get("text", "")),
+        dosed_us=dosed_us,
     )
+
+
+def _dosed_us(entry: _Json, start_us: int) -> int:
+    """Since when an order or a list says the dose that it says: later than it began, if its source
+    changed it."""
+    element = "dosage" if entry["type"] == "MedicationStatement" else "dosageInstruction"
+    after_us, by_us = began_us(entry, element)
+    return max(start_us, by_us) if after_us else start_us
 
 
 def _settle(piece: Piece, entry: _Json, stays: Mapping[str, _Json]) -> None:
@@ -259,7 +275,9 @@ def _event(
 ) -> Piece:
     kind = series["type"]
     says = SAYS[kind].get(str(point.get("status", "")), SAYS_UNKNOWN[kind])
-    detail = {k: str(point[k]) for k in ("dose", "route", "supply_days") if point.get(k)}
+    dose = "quantity" if kind == "MedicationDispense" else "dose"
+    names = {"dose": dose, "route": "route", "supply_days": "supply_days"}
+    detail = {name: str(point[k]) for k, name in names.items() if point.get(k)}
     text, points = str(series.get("text", "")), series["points"]
     fact = fact_of(point, section, speakers, says, point["sort_us"], text, detail, kind)
     return Piece(

@@ -6,6 +6,7 @@ import msgspec
 
 from chartloom.chart.reconcile import Line, ListKind, Role, why
 from chartloom.serve import words
+from chartloom.serve.lists.line_words import line_words
 from chartloom.serve.lists.reading import Lists
 from chartloom.serve.lists.shown import status_words
 
@@ -25,6 +26,11 @@ def current(lists: Lists, kind: str) -> list[Line]:
 def reason_of(kind: str, line: Line) -> str:
     """Why a line has its status, in words."""
     return why(ListKind(kind), Role.REASON, line.reason)
+
+
+def words_of(kind: str, line: Line) -> str:
+    """What matters of a line besides its name and status."""
+    return line_words(ListKind(kind), line)
 
 
 def status_of(line: Line) -> str:

@@ -19,6 +19,7 @@ from chartloom.chart.reconcile import (
 )
 from chartloom.domain.decisions import STATUSES
 from chartloom.domain.feed import Feed
+from chartloom.serve.lists.line_words import fact_words, line_words
 from chartloom.serve.tracing import evidence_href
 
 #: Columns of sources beside each other; what more there are stand in the last one.
@@ -118,6 +119,11 @@ class ShownFact(msgspec.Struct, frozen=True):
     says: str
     href: str
     marked: bool = False  #: it is part of something that does not fit
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What it says beside its name."""
+        return fact_words(self.fact)
 
     @property
     def day(self) -> str:
@@ -274,7 +280,7 @@ def _line(
         tuple((d.code, why(kind, Role.DISCREPANCY, d.code)) for d in line.discrepancies),
         tuple(cells),
         facts,
-        _detail(kind, line),
+        line_words(kind, line),
         tuple(c for c in CHOICES[kind] if _sensible(kind, line, c[0])),
         seen_of(line, secret),
         line.decided.by.removeprefix("user:") if line.decided else "",
@@ -293,23 +299,3 @@ def _sensible(kind: ListKind, line: Line, said: str) -> bool:
     if line.detail.get("substance") == "none":  # "no known allergies" is said, not refuted
         return said in ("confirmed", "inactive")
     return said in STATUSES[kind]
-
-
-def _detail(kind: ListKind, line: Line) -> str:
-    """What matters of a line besides its name and status."""
-    d = line.detail
-    parts: list[str] = []
-    if kind is ListKind.ALLERGIES:
-        parts = [
-            d.get("reactions", ""),
-            f"worst reaction {d['severity']}" if "severity" in d else "",
-            f"criticality {d['criticality'].replace('-', ' ')}" if "criticality" in d else "",
-        ]
-    elif kind is ListKind.PROBLEMS:
-        parts = [
-            d.get("codes", "").replace(" ", ", "),
-            f"since {d['onset'][:10]}" if "onset" in d else "",
-        ]
-    elif kind is ListKind.MEDICATIONS:
-        parts = [d.get(k, "") for k in ("dose", "timing", "dosage", "route")]
-    return " · ".join(p for p in parts if p)
