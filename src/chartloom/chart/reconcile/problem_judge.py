@@ -31,6 +31,7 @@ class Said(msgspec.Struct, frozen=True):
     billed: tuple[Fact, ...]
     over: tuple[Fact, ...]
     refuted: tuple[Fact, ...]
+    ended: tuple[Fact, ...] = ()
 
     @classmethod
     def of(cls, facts: Sequence[Fact]) -> Said:
@@ -49,12 +50,18 @@ class Said(msgspec.Struct, frozen=True):
             those("billed", "billed-inpatient"),
             those("resolved", "inactive"),
             those("refuted"),
+            those("ended"),
         )
 
     @property
     def lists(self) -> tuple[Fact, ...]:
         """Where somebody keeps it as a problem."""
         return (*self.listed, *self.registered)
+
+    @property
+    def informed(self) -> bool:
+        """Whether somebody who knows the person says so."""
+        return bool(self.lists or self.diagnosed)
 
     @property
     def diagnosed(self) -> tuple[Fact, ...]:
@@ -68,6 +75,8 @@ def judge(
     """The reason for a problem's status, and what does not fit."""
     if condition.course == "event":
         return "happened", []
+    if _last(said.ended) > _last((*said.lists, *said.diagnosed, *said.suspected)):
+        return "ended-since", []
     negative = _negative(said)
     if negative is not None:
         return negative
@@ -119,7 +128,7 @@ def _passing(condition: Condition, said: Said, found: list[Discrepancy], now_us:
     informed = (*said.lists, *said.diagnosed)
     last = _last(informed or (*said.suspected, *said.billed, *said.noted))
     if now_us - last > condition.days * DAY_US:
-        return "acute-course-over", found
+        return ("acute-course-over" if informed else "never-confirmed"), found
     if informed:
         return "acute-recent", found
     if said.suspected:

@@ -34,6 +34,7 @@ from chartloom.chart.reconcile.lines import (
 )
 from chartloom.chart.reconcile.problem_evidence import Evidence, Evidences
 from chartloom.chart.reconcile.problem_judge import BILLED, Said, judge
+from chartloom.chart.reconcile.problem_rivals import Rivals
 from chartloom.chart.reconcile.rules import Rules
 from chartloom.chart.reconcile.rules_problems import ProblemRules
 from chartloom.chart.summary import ChartSection, ChartSummary
@@ -53,6 +54,8 @@ _BILLING: Final = frozenset(("billing", "billing-diagnosis", "claim"))
 _OVER: Final = {"resolved": "resolved", "remission": "resolved", "inactive": "inactive"}
 _UNSURE: Final = frozenset(("provisional", "differential", "unconfirmed"))
 _FACTS_MAX: Final = 40
+#: What is said by somebody who knows the person.
+_INFORMED: Final = ("listed", "registered", "diagnosed", "diagnosed-inpatient", "suspected")
 
 
 class _Group(msgspec.Struct):
@@ -88,14 +91,16 @@ def reconcile_problems(
     _noted(chart, said, rules, groups)
     _charged(chart.section(Section.CHARGES), said, rules, groups)
     evidence = Evidences(chart, table, rules.units, said, now_us)
+    rivals = Rivals({key: group.facts for key, group in groups.items()}, table)
     for key in evidence.suggested():
-        if key not in groups and key in rules.conditions.by_key:
+        if key not in groups and key in rules.conditions.by_key and not rivals.of(key):
             groups[key] = _Group(rules.conditions.by_key[key])
     truncated = section.truncated
     lines = [
-        _line(group, evidence.of(key), table, now_us, truncated=truncated)
+        _line(group, rivals.shared(key, evidence.of(key)), table, now_us, truncated=truncated,
+              beside=rivals.beside(key), ended=rivals.ended(key))
         for key, group in groups.items()
-    ]
+    ]  # fmt: skip
     lines = decide(ListKind.PROBLEMS, lines, decisions, _contradicts)
     lines.sort(key=_order)
     return ReconciledList(ListKind.PROBLEMS, tuple(lines), rules.fingerprint, "", now_us)
@@ -143,7 +148,7 @@ def _says(entry: Entry, classes: Mapping[str, str]) -> str:
     categories = set(entry.get("category", ()))
     inpatient = classes.get(_visit(entry), "") in _INPATIENT
     if "problem-list-item" in categories or "health-concern" in categories or not categories:
-        return "suspected" if verification == "differential" else "listed"
+        return "suspected" if verification in _UNSURE else "listed"
     if categories & _BILLING:
         return "billed-inpatient" if inpatient else "billed"
     if not entry.get("encounter"):
@@ -199,10 +204,19 @@ def _charged(
 
 
 def _line(
-    group: _Group, evidence: Evidence, table: ProblemRules, now_us: int, *, truncated: bool
+    group: _Group,
+    evidence: Evidence,
+    table: ProblemRules,
+    now_us: int,
+    *,
+    truncated: bool,
+    beside: Sequence[Discrepancy],
+    ended: Sequence[Fact],
 ) -> Line:
-    condition, facts = group.condition, ordered(group.facts)
+    condition, facts = group.condition, ordered((*group.facts, *ended))
     reason, found = judge(condition, Said.of(facts), evidence, table, now_us)
+    if table.reasons[reason].status in ("active", "unknown"):
+        found = [*found, *beside]
     rule = table.reasons[reason]
     because = _because(condition, facts, evidence, found, reason)
     because += ["chart-truncated"] if truncated else []
@@ -232,18 +246,27 @@ def _text(condition: Condition, facts: Sequence[Fact]) -> str:
 
 
 def _detail(condition: Condition, facts: Sequence[Fact]) -> dict[str, str]:
-    codes = dict.fromkeys(f.detail["code"] for f in facts if f.detail.get("code"))
+    own = [f for f in facts if f.says != "ended"]
+    codes = dict.fromkeys(f.detail["code"] for f in own if f.detail.get("code"))
     categories = {c for f in facts for c in f.detail.get("category", "").split()}
-    onsets = sorted(f.detail["onset"] for f in facts if f.detail.get("onset"))
+    onsets = sorted(f.detail["onset"] for f in own if f.detail.get("onset"))
     listed = sorted(f.detail["onset"] for f in facts if f.says == "listed" and "onset" in f.detail)
     return stripped(
         {
+            "said": _in_words(condition, facts),
             "codes": " ".join(codes),
             "categories": " ".join(sorted(categories)),
             "course": condition.course,
             "onset": _began(condition, listed or onsets),
         }
     )
+
+
+def _in_words(condition: Condition, facts: Sequence[Fact]) -> str:
+    """What was said last by those who know: a stage or a side that the name of the line lacks."""
+    informed = [f for f in facts if f.says in _INFORMED and f.text]
+    said = informed[0].text if informed else ""
+    return said if condition.how in ("code", "name") and said != condition.name else ""
 
 
 def _began(condition: Condition, onsets: Sequence[str]) -> str:

@@ -59,3 +59,5 @@ class ProblemRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reasons: dict[str, ProblemReason]
     because: dict[str, Step]
     evidence: dict[str, Support]
+    rivals: tuple[tuple[str, ...], ...] = ()
+    ended_by: dict[str, tuple[str, ...]] = {}
