@@ -64,9 +64,9 @@ def range_words(point: dict[str, Any]) -> str:
     low, high, text = (str(limits.get(k, "")) for k in ("low", "high", "text"))
     if low and high:
         return f"{low}–{high}"
-    if low or high:
-        return f"≥ {low}" if low else f"≤ {high}"
-    return text
+    if text or not (low or high):
+        return text  # "<20" is not "up to 20"
+    return f"≥ {low}" if low else f"≤ {high}"
 
 
 def value_words(point: dict[str, Any]) -> str:

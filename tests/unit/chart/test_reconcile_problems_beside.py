@@ -80,7 +80,9 @@ def test_what_was_never_confirmed_is_not_said_to_have_been_there(more: dict[str,
 
 
 def test_a_line_says_the_stage_and_the_side_that_its_name_lacks() -> None:
-    made = _made(problem("a", "N18.30", "2024-01-01", text="CKD stage 3"),
-                 problem("b", "N18.4", "2026-01-01", text="CKD stage 4", owner="clinic"),
-                 problem("c", "N18.5", "2026-02-01", text="CKD stage 5", category=BILLED))  # fmt: skip
+    made = _made(
+        problem("a", "N18.30", "2024-01-01", text="CKD stage 3"),
+        problem("b", "N18.4", "2026-01-01", text="CKD stage 4", owner="clinic"),
+        problem("c", "N18.5", "2026-02-01", text="CKD stage 5", category=BILLED),
+    )
     assert line(made, "Chronic kidney disease").detail["said"] == "CKD stage 4"

@@ -154,6 +154,11 @@ def test_reference_ranges(text: str, low: str | None, high: str | None) -> None:
             "x10^3/uL".replace("^", "\\S\\"),
             {"unit": "x10^3/uL", "system": "http://unitsofmeasure.org", "code": "10*3/uL"},
         ),
+        ("10^9/L", {"unit": "10^9/L", "system": "http://unitsofmeasure.org", "code": "10*9/L"}),
+        (
+            "x10^3/uL",
+            {"unit": "x10^3/uL", "system": "http://unitsofmeasure.org", "code": "10*3/uL"},
+        ),
     ],
 )
 def test_units_that_ucum_knows(hl7: str, unit: dict[str, str]) -> None:
@@ -161,6 +166,7 @@ def test_units_that_ucum_knows(hl7: str, unit: dict[str, str]) -> None:
 
 
 def test_a_unit_that_ucum_does_not_know_stays_text() -> None:
+    assert read("CWE.unit", "10^9 of them") == ({"unit": "9 of them"}, ["unit-not-ucum"])
     assert read("CWE.unit", "furlongs") == ({"unit": "furlongs"}, ["unit-not-ucum"])
 
 

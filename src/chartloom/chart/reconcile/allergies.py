@@ -17,6 +17,7 @@ from chartloom.chart.reconcile.allergy_denials import (
     LISTED,
     RANK,
     against_denials,
+    also,
     disc,
     in_scope,
 )
@@ -337,17 +338,9 @@ def _members(lines: list[Line], table: AllergyRules, substances: Substances) -> 
                 if f.says in ("refuted", "challenge-negative")
             ]
             if facts:
-                line = _with(line, disc("member-tolerated", facts))
+                line = also(line, disc("member-tolerated", facts))
         result.append(line)
     return result
-
-
-def _with(line: Line, found: Discrepancy) -> Line:
-    """With one more discrepancy; facts of the same code are put together."""
-    same = [d for d in line.discrepancies if d.code == found.code]
-    rest = tuple(d for d in line.discrepancies if d.code != found.code)
-    ids = dict.fromkeys(i for d in (*same, found) for i in d.facts)
-    return msgspec.structs.replace(line, discrepancies=(*rest, Discrepancy(found.code, tuple(ids))))
 
 
 def _decided(

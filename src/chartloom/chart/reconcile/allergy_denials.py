@@ -42,6 +42,14 @@ def disc(code: str, facts: Iterable[Fact]) -> Discrepancy:
     return Discrepancy(code, tuple(dict.fromkeys(f.resource_id for f in facts)))
 
 
+def also(line: Line, found: Discrepancy) -> Line:
+    """A line with one more discrepancy; facts of the same code are put together."""
+    same = [d for d in line.discrepancies if d.code == found.code]
+    rest = tuple(d for d in line.discrepancies if d.code != found.code)
+    ids = dict.fromkeys(i for d in (*same, found) for i in d.facts)
+    return msgspec.structs.replace(line, discrepancies=(*rest, Discrepancy(found.code, tuple(ids))))
+
+
 def against_denials(
     lines: list[Line], denials: Iterable[tuple[Substance, Sequence[Fact]]], table: AllergyRules
 ) -> list[Line]:
@@ -62,14 +70,12 @@ def against_denials(
         elif active:
             reason, against = _overtaken(denied, active, table)
             for line in against:
-                mine = disc("listed-and-denied", denied)
                 by_key[line.key] = msgspec.structs.replace(
-                    line,
-                    discrepancies=(*line.discrepancies, mine),
+                    also(line, disc("listed-and-denied", denied)),
                     sources={**columns(denied, RANK), **line.sources},
                 )
-                listed = [f for f in line.facts if f.says in LISTED]
-                found.append(disc("listed-and-denied", listed))
+            listed = [f for line in against for f in line.facts if f.says in LISTED]
+            found = [disc("denied-though-listed", listed)] if listed else []
         made.append(_denial(substance, facts, reason, found, table))
     return [*by_key.values(), *made]
 

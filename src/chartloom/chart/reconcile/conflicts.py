@@ -21,7 +21,8 @@ def within(verdict: Verdict, pieces: list[Piece], rules: MedicationRules) -> Non
     claims = [*verdict.live, *_newest_of_each_source(listed, verdict.live)]
     if len(claims) > 1 and differ(claims, rules.dose_tolerance):
         verdict.misfits["dose-conflict"] = claims
-    if twice := _filled_side_by_side(verdict, pieces, rules):
+    over = rules.reasons[verdict.reason].status in ("stopped", "completed")
+    if not over and (twice := _filled_side_by_side(verdict, pieces, rules)):
         verdict.misfits["duplicate-therapy"] = twice
 
 

@@ -32,6 +32,8 @@ from chartloom.chart.summary import ChartSection, ChartSummary
 from chartloom.domain.chart import Section
 
 _SECOND_US: Final = 1_000_000
+#: Of numbers without a unit.
+_NO_UNIT: Final = "1"
 _Point = dict[str, Any]
 
 
@@ -100,8 +102,14 @@ def _newest(line: Line) -> int:
 def _read(entry: dict[str, Any], rules: Rules) -> _Series:
     test = rules.tests.by_loinc.get(loinc_of(entry))
     numbers = any(p.get("kind") == "quantity" for p in entry["points"])
-    unit = rules.units.find(entry["unit"]) if entry.get("unit") else None
+    unit = rules.units.find(entry["unit"]) if entry.get("unit") else _plain(test, rules)
     return _Series(entry, test, unit, numbers)
+
+
+def _plain(test: Test | None, rules: Rules) -> Unit | None:
+    """The unit of a test that has none: an INR is a number, whether or not "{INR}" is written."""
+    unit = rules.units.find(test.unit) if test is not None else None
+    return unit if unit is not None and unit.code == _NO_UNIT else None
 
 
 def _convertible(group: Sequence[_Series]) -> list[tuple[list[_Series], Unit | None]]:
@@ -138,7 +146,7 @@ def _turned(value: Decimal, series: _Series, unit: Unit) -> Decimal | None:
     assert series.unit is not None
     test = series.test
     mass, valence = (test.molar_mass, test.valence) if test else (None, 0)
-    return convert(value, series.unit, unit, mass, valence)
+    return convert(value, series.unit, unit, mass, valence, test.key if test else "")
 
 
 def _line(
@@ -162,7 +170,7 @@ def _line(
     sources = columns(facts, {})
     newest = shown[0] if shown else None
     because = ["several-feeds"] if any(len(r.facts) > 1 for r in shown) else []
-    if len({m.entry.get("unit", "") for m in members}) > 1:
+    if len({m.unit.code if m.unit else m.entry.get("unit", "") for m in members}) > 1:
         because.append("units-converted")
     if any(r.at_us == 0 for r in shown):
         because.append("time-unknown")
@@ -179,18 +187,29 @@ def _line(
         detail=stripped(
             {
                 "value": newest.text if newest else "",
-                "unit": unit.code if unit and len(members) > 1 else first.entry.get("unit"),
+                "unit": unit.code if unit and _several(members) else first.entry.get("unit"),
                 "count": len(results),
                 "specimen": first.test.specimen if first.test else "",
                 "method": first.test.method if first.test else "",
                 "test": first.test.key if first.test else "",
                 "name": folded(first.entry.get("text", "")),
                 "numbers": "yes" if first.numbers else "",
+                "obtained": "" if all(map(_is_absent, members)) else "yes",
                 "loinc": " ".join(sorted({loinc_of(m.entry) for m in members} - {""})),
                 "series": " ".join(sorted(m.entry["series"] for m in members)),
             }
         ),
     )
+
+
+def _several(members: Sequence[_Series]) -> bool:
+    """Whether what is shown is no unit of one source."""
+    return len(members) > 1 and any(m.unit and m.unit.code != _NO_UNIT for m in members)
+
+
+def _is_absent(series: _Series) -> bool:
+    """Whether none of its results was obtained."""
+    return all(p.get("status") == "cancelled" for p in series.entry["points"])
 
 
 def _key(series: _Series, unit: Unit | None) -> str:
@@ -294,7 +313,7 @@ def _apart(lines: Sequence[Line], table: ResultRules) -> list[Line]:
     for group in groups.values():
         for line in group:
             others = [other for other in group if other is not line]
-            codes = sorted({_why_apart(line, other) for other in others})
+            codes = sorted({_why_apart(line, other) for other in others} - {""})
             found = tuple(
                 Discrepancy(code, tuple(f.resource_id for f in line.facts[:1]))
                 for code in codes
@@ -310,6 +329,8 @@ def _apart(lines: Sequence[Line], table: ResultRules) -> list[Line]:
 
 def _why_apart(line: Line, other: Line) -> str:
     mine, theirs = line.detail, other.detail
+    if not mine.get("obtained") or not theirs.get("obtained"):
+        return "not-obtained" if theirs.get("obtained") else ""
     if mine.get("numbers") != theirs.get("numbers"):
         return "not-comparable-kind"
     if not mine.get("test") or not theirs.get("test"):

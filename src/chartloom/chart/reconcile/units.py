@@ -19,6 +19,11 @@ from chartloom.formats.tables import csv_rows, mistake
 FILE: Final = "units.csv"
 _MASS, _SUBSTANCE, _CHARGE = "mass-concentration", "substance-concentration", "charge-concentration"
 _CELSIUS, _FAHRENHEIT = "temperature", "temperature-f"
+_RATIO, _IFCC = "ratio", "ratio-ifcc"
+#: The master equation of hemoglobin A1c: per cent (NGSP) of mmol/mol (IFCC).
+_A1C: Final = "hba1c"
+_NGSP_SLOPE, _NGSP_AT_ZERO = Decimal("0.09148"), Decimal("2.152")
+_PERCENT, _PER_MILLE = Decimal("0.01"), Decimal("0.001")
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -42,15 +47,23 @@ class Units(msgspec.Struct, frozen=True):
 
 
 def convert(
-    value: Decimal, unit: Unit, to: Unit, molar_mass: Decimal | None = None, valence: int = 0
+    value: Decimal,
+    unit: Unit,
+    to: Unit,
+    molar_mass: Decimal | None = None,
+    valence: int = 0,
+    test: str = "",
 ) -> Decimal | None:
-    """A value in another unit; None if the two cannot be turned into each other."""
+    """A value in another unit; None if the two cannot be turned into each other. test: the analyte,
+    where that alone tells how."""
     if unit.dimension == to.dimension:
         return value if unit.factor == to.factor else value * unit.factor / to.factor
     if {unit.dimension, to.dimension} == {_CELSIUS, _FAHRENHEIT}:
         if to.dimension == _CELSIUS:
             return (value - 32) * 5 / 9
         return value * 9 / 5 + 32
+    if test == _A1C and {unit.dimension, to.dimension} == {_RATIO, _IFCC}:
+        return _a1c(value * unit.factor, to)
     moles = _moles(value * unit.factor, unit.dimension, molar_mass, valence)
     if moles is None:
         return None
@@ -61,6 +74,12 @@ def convert(
     if to.dimension == _CHARGE and valence:
         return moles * valence / to.factor
     return None
+
+
+def _a1c(base: Decimal, to: Unit) -> Decimal:
+    if to.dimension == _RATIO:
+        return (base / _PER_MILLE * _NGSP_SLOPE + _NGSP_AT_ZERO) * _PERCENT / to.factor
+    return (base / _PERCENT - _NGSP_AT_ZERO) / _NGSP_SLOPE * _PER_MILLE / to.factor
 
 
 def _moles(

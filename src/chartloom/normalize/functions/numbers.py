@@ -64,6 +64,10 @@ def nm_positive(x: str, s: Sink) -> int | Prim | None:
     return raw(text)
 
 
+#: What a unit begins with whose "^" the sender took for a letter, and what stands after it.
+_POWER_OF = frozenset(("10", "x10", "X10"))
+_POWER = re.compile(r"\d{1,2}(?:\s*/.{1,12})?")
+
 UNIT_READS = {"1": "code unit", "2": "unit", "3": "system"}
 UNIT_IGNORES = {
     "4": "second code of a unit",
@@ -82,6 +86,8 @@ def unit_of(x: str, s: Sink) -> FhirJson | None:
     code, text, system = s.leaf(c[0]), s.leaf(c[1]), s.leaf(c[2]).upper()
     if not code and not text:
         return None
+    if code in _POWER_OF and _POWER.fullmatch(text):  # "10^9/L", its "^" not escaped
+        code, text = f"{code}^{text}", ""
     if system == "UCUM" and code:
         return {"unit": text or code, "system": UCUM, "code": code}
     units = s.env.units
