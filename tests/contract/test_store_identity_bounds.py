@@ -227,3 +227,21 @@ def test_whoever_cannot_be_found_any_more_is_told_of(few: PostgresStore) -> None
         tell(few, Told(f"n{n}", person(f"Q{n}", f"Z{n}", f"19{n + 50}-03-04", mr="B100"), 20 + n))
     assert told() == 2
     few.close()
+
+
+def test_a_patient_with_more_numbers_than_are_keys_is_told_of(store: PostgresStore) -> None:
+    def named(count: int) -> dict[str, object]:
+        numbers = [{"system": f"urn:x:{n}", "value": f"A{n:07d}"} for n in range(count)]
+        return {**person("Ann", "Moor", "1961-03-04"), "identifier": numbers}
+
+    def told() -> list[tuple[str, int]]:
+        query = "SELECT feed, sum(count) FROM issue_day WHERE code = 'identity-numerous' GROUP BY 1"
+        with psycopg.connect(store.dsn) as conn:
+            return [(feed, int(n)) for feed, n in conn.execute(query).fetchall()]
+
+    tell(store, Told("a", named(16), 1))
+    assert told() == []
+    tell(store, Told("a", named(17), 2))
+    assert told() == [("reg", 1)]
+    tell(store, Told("a", named(17), 3))  # nothing new is said of it
+    assert told() == [("reg", 1)]

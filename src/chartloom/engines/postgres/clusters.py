@@ -68,14 +68,15 @@ class Settled(NamedTuple):
     positions of the messages that brought a review into the queue, one for each; grown: of those
     after which a person had ``RECORDS_TOLD`` records or more, and had fewer before; missed: of
     those whose patient cannot be found by what is said of it, because too many share it; unread: of
-    those whose patient was to be compared with a record that does not open. moved: who came to
-    another person."""
+    those whose patient was to be compared with a record that does not open; numerous: of those
+    whose patient has more numbers than are keys. moved: who came to another person."""
 
     steps: list[Step]
     opened: list[int]
     grown: Sequence[int] = ()
     missed: Sequence[int] = ()
     unread: Sequence[int] = ()
+    numerous: Sequence[int] = ()
     moved: Sequence[str] = ()
 
 

@@ -14,7 +14,7 @@ from chartloom.domain import codec
 from chartloom.domain.chart import PlacedState
 from chartloom.domain.resource import FhirJson, ResourceState
 from chartloom.guard import Guard
-from chartloom.registry.persons import MatchRecord, keys, standardise
+from chartloom.registry.persons import MatchRecord, has_more_numbers, keys, standardise
 
 #: What of a Patient is matched; the rest of it may change without a new decision.
 MATCHED: Final = (
@@ -40,13 +40,15 @@ Lookup = Callable[[Sequence[str]], Mapping[str, bytes]]
 
 
 class Changed(NamedTuple):
-    """A record that is to be matched (again). keys: as the store holds them."""
+    """A record that is to be matched (again). keys: as the store holds them. numerous: it has more
+    numbers than are keys."""
 
     patient: str
     position: int
     digest: bytes
     record: MatchRecord
     keys: tuple[int, ...]
+    numerous: bool = False
 
 
 def key_numbers(guard: Guard, record: MatchRecord) -> tuple[int, ...]:
@@ -68,7 +70,8 @@ def changed_of(guard: Guard, patient: str, state: ResourceState, digest: bytes) 
     """A Patient as it is matched."""
     record = standardise(state.resource)
     said = [s.position for e, s in state.stamps.items() if _ELEMENT.match(e)]
-    return Changed(patient, max(said, default=0), digest, record, key_numbers(guard, record))
+    more = has_more_numbers(state.resource.get("identifier"))
+    return Changed(patient, max(said, default=0), digest, record, key_numbers(guard, record), more)
 
 
 class MatchIndex:

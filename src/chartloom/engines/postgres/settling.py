@@ -96,12 +96,13 @@ class Settler:
             steps, seeds = self._decider.steps(met, kept, self._version)
             hidden, closed = crowded(met, changed), near_unread(met, changed)
         why = _why(batch, changed)
-        missed, unread = (
-            [why.changed[p] for p in some if p in why.changed] for some in (hidden, closed)
+        many = [c.patient for c in changed if c.numerous]
+        missed, unread, numerous = (
+            [why.changed[p] for p in some if p in why.changed] for some in (hidden, closed, many)
         )
         seeds.update(p for pair, *_ in why.words for p in pair)
         settled = self._clustered(conn, grant, seeds, steps, known, why)
-        return settled._replace(missed=missed, unread=unread)
+        return settled._replace(missed=missed, unread=unread, numerous=numerous)
 
     def _clustered(
         self,

@@ -26,6 +26,7 @@ from chartloom.engines.postgres.revisions import Revisions
 from chartloom.registry.persons.issues import (
     IDENTITY_CROWDED,
     IDENTITY_LARGE,
+    IDENTITY_NUMEROUS,
     IDENTITY_REVIEW,
     IDENTITY_UNREAD,
 )
@@ -342,6 +343,7 @@ def with_identity(issues: Sequence[Row], batch: Batch, settled: Settled, shard: 
         (IDENTITY_LARGE, settled.grown),
         (IDENTITY_CROWDED, settled.missed),
         (IDENTITY_UNREAD, settled.unread),
+        (IDENTITY_NUMEROUS, settled.numerous),
     )
     for code, positions in brought:
         feeds = Counter(feed_of[position] for position in positions if position in feed_of)

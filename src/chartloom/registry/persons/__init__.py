@@ -18,6 +18,7 @@ from chartloom.registry.persons.decide import (
 )
 from chartloom.registry.persons.index import Matcher, Told, candidate_pairs, match_all
 from chartloom.registry.persons.keys import keys
+from chartloom.registry.persons.numbers import has_more_numbers
 from chartloom.registry.persons.overlay_words import is_about, is_released, record_state
 from chartloom.registry.persons.parameters import Parameters, default_parameters, dump, load
 from chartloom.registry.persons.population import among, is_fit, thresholds, thresholds_of
@@ -67,6 +68,7 @@ __all__ = [
     "default_parameters",
     "dump",
     "evidence",
+    "has_more_numbers",
     "is_about",
     "is_fit",
     "is_overlay",

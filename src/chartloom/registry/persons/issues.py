@@ -10,6 +10,7 @@ IDENTITY_REVIEW: Final = "identity-review"
 IDENTITY_LARGE: Final = "identity-large-person"
 IDENTITY_CROWDED: Final = "identity-crowded"
 IDENTITY_UNREAD: Final = "identity-unread"
+IDENTITY_NUMEROUS: Final = "identity-numerous"
 
 register_codes(
     IssueCode(
@@ -34,6 +35,14 @@ register_codes(
         "A patient may not be found again: too many share what is said of it.",
         "Look for a filler in what the feed sends (a number of zeros, one telephone for all) and "
         "have the source leave it out.",
+    ),
+    IssueCode(
+        IDENTITY_NUMEROUS,
+        Severity.WARNING,
+        "A patient has more identifiers than are compared: by some of them nobody is found.",
+        "Sixteen are compared, those of systems and states first. Have the source leave out what "
+        "is no number of the patient (accounts, visits, orders), give such numbers their type "
+        "(HL7 table 0203), or unlink records of somebody else.",
     ),
     IssueCode(
         IDENTITY_UNREAD,

@@ -8,7 +8,12 @@ from typing import Any, Final
 from chartloom.registry.persons.folding import fold
 from chartloom.registry.persons.record import Number
 
+#: So many of a patient's numbers are compared and are keys,
 NUMBERS_MAX: Final = 16
+#: of so many identifiers that are looked at.
+_IDENTIFIERS_MAX: Final = 512
+#: Those of systems and states say more than others, and come first where there are too many.
+_FIRST: Final = ("record", "national")
 #: HL7 table 0203: a system's number for a patient.
 RECORD: Final = frozenset({"MR", "PI", "PT", "MRT", "PE", "MRN"})
 #: Given to one person by a state or its insurance.
@@ -48,16 +53,30 @@ _PRINTED: Final = frozenset({"078051120", "219099999", "457555462"})
 
 
 def read_numbers(identifiers: Any) -> tuple[Number, ...]:
-    """What of a Patient's identifiers says who somebody is."""
+    """What of a Patient's identifiers says who somebody is; of too many, those that say most."""
+    found = _numbers(identifiers)
+    if len(found) > NUMBERS_MAX:
+        found.sort(key=lambda n: n.kind not in _FIRST)
+    return tuple(found[:NUMBERS_MAX])
+
+
+def has_more_numbers(identifiers: Any) -> bool:
+    """Whether some of a Patient's numbers are left out, so that nobody is found by them."""
+    if not isinstance(identifiers, list) or len(identifiers) <= NUMBERS_MAX:
+        return False
+    return len(identifiers) > _IDENTIFIERS_MAX or len(_numbers(identifiers)) > NUMBERS_MAX
+
+
+def _numbers(identifiers: Any) -> list[Number]:
     if not isinstance(identifiers, list):
-        return ()
+        return []
     found: dict[Number, None] = {}
-    for identifier in identifiers[:NUMBERS_MAX]:
+    for identifier in identifiers[:_IDENTIFIERS_MAX]:
         if isinstance(identifier, dict):
             number = _number(identifier)
             if number is not None:
                 found[number] = None
-    return tuple(found)
+    return list(found)
 
 
 def _number(identifier: dict[str, Any]) -> Number | None:
@@ -116,6 +135,20 @@ def _possible_ssn(value: str) -> bool:
     )
 
 
+#: What systems keep where they do not know a date of birth: their first or last day.
+_FILLERS: Final = frozenset(
+    (
+        *("19000101", "18991231", "18991230", "19010101", "1900", "1901"),  # spreadsheets, forms
+        *("18000101", "17530101", "16010101", "15821015"),  # forms, databases, file times
+        *("18401231", "18581117"),  # MUMPS, VMS
+    )
+)
+#: The same of days on which people were born, too: it may be one.
+_MAYBE_FILLERS: Final = frozenset(("19700101", "20000101"))
+#: Before this nobody wrote down days of birth; such a year is a slip.
+_YEAR_MIN: Final = 1500
+
+
 @lru_cache(maxsize=50_000)
 def read_birth(text: str) -> tuple[str, int]:
     """(digits of the date as far as it is known, doubt: see ``MatchRecord.birth_doubt``)."""
@@ -124,19 +157,12 @@ def read_birth(text: str) -> tuple[str, int]:
     if len(found) not in (4, 6, 8) or not (found.isascii() and found.isdigit()):
         return "", 0
     year, month, date = int(found[:4]), int(found[4:6] or 1), int(found[6:] or 1)
-    if not 1850 <= year <= 2200 or not 1 <= month <= 12 or not 1 <= date <= 31:
+    if not _YEAR_MIN <= year <= 2200 or not 1 <= month <= 12 or not 1 <= date <= 31:
         return "", 0
-    if found in (
-        "19000101",
-        "18991231",
-        "19010101",
-        "18991230",
-        "19700101",
-        "1900",
-        "1901",
-        "20000101",
-    ):
-        return found, 1 if found in ("19700101", "20000101") else 2
+    if found in _FILLERS:
+        return found, 2
+    if found in _MAYBE_FILLERS:
+        return found, 1
     if found.endswith("0101") and len(found) == 8:
         return found, 1
     return found, 0

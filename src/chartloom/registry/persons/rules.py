@@ -43,7 +43,7 @@ DECISIONS: Final = (
     "weigh.py",
 )
 #: A change of the first two gives stored records their keys anew, in the background.
-MADE_BY: Final = "0ea4dab6d27ad362"
+MADE_BY: Final = "6e069c85a502a85f"
 KEYED_BY: Final = "531eb464646bf4e6"
 #: A change of this changes the fingerprint of all parameters, so that decisions of before are known
 #: as such; bring a migration that derives everything anew, as 0050 does.
