@@ -78,6 +78,17 @@ def test_a_truth_file_of_its_own(tmp_path: Path) -> None:
     assert [r.person for r in read_labelled(file, truth=truth)] == ["A", "A"]
 
 
+@pytest.mark.parametrize("person", ["", "P7"])
+def test_a_truth_of_other_ids_is_refused_with_words(tmp_path: Path, person: str) -> None:
+    """Also where the records say themselves who they are: it was given to be used."""
+    file = written(tmp_path / "x.csv", f"id,first,last,person\n1,Ann,Lee,{person}\n")
+    truth = written(tmp_path / "truth.csv", "id,person\nrec-1,A\nrec-2,A\n")
+    with pytest.raises(ConfigurationError, match="None of the 1 record ids") as refused:
+        read_labelled(file, truth=truth)
+    assert "--column id=NAME" in str(refused.value.cure)
+    assert str(refused.value.where) == str(truth)
+
+
 @pytest.mark.parametrize(
     ("text", "columns", "expected"),
     [

@@ -21,6 +21,7 @@ from chartloom.domain.errors import ConfigurationError
 from chartloom.registry.persons import MatchRecord, standardise
 from chartloom.wiring.identity.dates import date_of, day_first_of
 from chartloom.wiring.identity.truth import (
+    check_truth,
     encoding_of,
     persons_of,
     read_pairs,
@@ -137,6 +138,8 @@ def _read(
                 )
             seen.add(row.id)
             yield row
+        if truth is not None:
+            check_truth(truth, known, seen)
     except FileNotFoundError as e:
         raise ConfigurationError(
             "There is no such file.", where=str(e.filename), cure="Check the path."

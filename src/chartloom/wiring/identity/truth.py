@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -66,6 +66,22 @@ def read_truth(path: Path) -> dict[str, str]:
             cure="One line a record: its id, and the person that it is. For pairs see --pairs.",
         )
     return found
+
+
+def check_truth(path: Path, known: Mapping[str, str], ids: Collection[str]) -> None:
+    """Raises ConfigurationError where a file of the truth tells nothing of a file's records.
+
+    ids: of the records. What some of them lack is told by who asks for labels.
+    """
+    if ids and not any(i in known or f"Patient/{i}" in known for i in ids):
+        raise ConfigurationError(
+            f"None of the {len(ids):,} record ids of the file stands in the truth, which has "
+            f"{len(known):,}.",
+            where=str(path),
+            cure="The first column of the truth holds ids as the file has them, the second the "
+            "person. Say which column of the file they stand in with --column id=NAME; without "
+            "one, records are numbered from 1.",
+        )
 
 
 def read_pairs(path: Path) -> list[tuple[str, str]]:
