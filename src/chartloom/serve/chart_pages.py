@@ -6,7 +6,6 @@ import base64
 import binascii
 import re
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -347,10 +346,7 @@ def _moment(console: Console, placed: PlacedState) -> Moment | None:
         entry = entry_of(placed)
     else:
         return None
-    day = "No date"
-    if placed.sort_us:
-        at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=placed.sort_us)
-        day = words.fhir_time(at.astimezone(console.zone).date().isoformat())
+    day = words.day_heading(entry, placed.sort_us, console.zone)
     return Moment(
         day, placed.section, words.soft(entry), str(entry.get("text") or entry.get("name") or kind)
     )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
+from chartloom.chart.times import to_us
 from chartloom.domain.grant import Purpose
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,6 +56,10 @@ def clock_time(us: int, zone: ZoneInfo, *, seconds: bool = True) -> Markup:
     )
 
 
+#: What says when something was, of an entry.
+_WHEN: Final = ("time", "start", "onset", "recorded")
+
+
 def fhir_time(value: object, zone: ZoneInfo | None = None) -> str:
     """A FHIR date, dateTime or instant with the precision and the zone it was sent with.
 
@@ -74,6 +79,18 @@ def fhir_time(value: object, zone: ZoneInfo | None = None) -> str:
     if not match["H"]:
         return shown
     return f"{shown}, {match['H']}:{match['M']} {_offset(text, match['z'], zone)}".rstrip()
+
+
+def day_heading(entry: Mapping[str, Any], sort_us: int, zone: ZoneInfo | None) -> str:
+    """The day under which an entry stands in a timeline: in the site's zone, unless its source says
+    no more than a date, which is the same everywhere."""
+    if not sort_us:
+        return "No date"
+    said = str(next((entry[k] for k in _WHEN if entry.get(k)), ""))
+    if len(said) <= 10 and to_us(said) == sort_us:
+        return fhir_time(said)
+    at = _EPOCH + timedelta(microseconds=sort_us)
+    return fhir_time(at.astimezone(zone).date().isoformat())
 
 
 def _offset(text: str, offset: str | None, zone: ZoneInfo | None) -> str:

@@ -35,9 +35,12 @@ class Rivals:
         return evidence if not self.of(key) or self._informed(key) else Evidence()
 
     def beside(self, key: str) -> list[Discrepancy]:
-        """That another kind is named: who reads one line shall know of the other."""
-        mine = self._facts.get(key, ())
-        theirs = [f for k in self.of(key) for f in self._open(k)]
+        """That another kind is named: who reads one line shall know of the other. What only bills
+        name is no news to who reads a diagnosis."""
+        mine, informed = self._facts.get(key, ()), self._informed(key)
+        theirs = [
+            f for k in self.of(key) if self._informed(k) or not informed for f in self._open(k)
+        ]
         if not theirs:
             return []
         ids = dict.fromkeys(f.resource_id for f in (*mine, *theirs))

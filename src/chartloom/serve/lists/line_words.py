@@ -7,6 +7,8 @@ from typing import Final
 
 from chartloom.chart.reconcile import Fact, Line, ListKind
 
+#: A kind of reaction that is worth a word: the others are what the list is of.
+_KIND: Final = "intolerance"
 #: What of an entry's detail is shown as evidence, in this order, and how.
 _SHOWN: Final = {
     "text": "{}",
@@ -37,6 +39,8 @@ def _fact_words(fact: Fact) -> Iterator[str]:
         value = fact.detail.get(name, "")
         if not value or value == fact.text or (name == "dose" and "text" in fact.detail):
             continue
+        if name == "kind" and value != _KIND:
+            continue
         yield words.format(value)
 
 
@@ -46,7 +50,7 @@ def line_words(kind: ListKind, line: Line) -> str:
     parts: list[str] = []
     if kind is ListKind.ALLERGIES:
         parts = [
-            "intolerance" if d.get("kind") == "intolerance" else "",
+            _KIND if d.get("kind") == _KIND else "",
             d.get("reactions", ""),
             f"worst reaction {d['severity']}" if "severity" in d else "",
             f"criticality {d['criticality'].replace('-', ' ')}" if "criticality" in d else "",
