@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.support.medication_lists import (
     Told,
+    day,
     ended,
     fill,
     given,
@@ -107,3 +108,26 @@ def test_a_list_after_another_source_s_stop_names_it() -> None:
     assert line.confidence is Confidence.LOW
     own = only(reconciled(stopped, listed("l", _W, 29, who="cpoe")))
     assert not misfits(own)
+
+
+def test_a_list_that_says_since_when_it_is_over_contradicts_an_older_order() -> None:
+    """A summary of a discharge says so of what it ended, and another's order still stands."""
+    period = {"effectivePeriod": {"start": day(120), "end": day(5)}}
+    over = listed("l", _W, 5, status="completed", who="summary")
+    del over[1]["effectiveDateTime"]
+    line = only(reconciled(_COPY, _FILL, (over[0], over[1] | period)))
+    assert (line.status, line.reason) == ("unknown", "stopped-in-one-source")
+    assert misfits(line) == {"stopped-elsewhere"}
+
+
+def test_a_completed_course_of_an_unknown_day_contradicts_nothing() -> None:
+    line = only(reconciled(_COPY, _FILL, listed("l", _W, 5, status="completed", who="summary")))
+    assert line.status == "active"
+
+
+def test_a_course_that_was_over_before_the_order_contradicts_nothing() -> None:
+    period = {"effectivePeriod": {"start": day(120), "end": day(60)}}
+    over = listed("l", _W, 5, status="completed", who="summary")
+    del over[1]["effectiveDateTime"]
+    line = only(reconciled(_COPY, _FILL, (over[0], over[1] | period)))
+    assert line.status == "active"

@@ -132,7 +132,14 @@ def _not_before(stop: Word, order: Word) -> bool:
 
 
 def _stopped_elsewhere(stop: Word, listed: Word) -> bool:
-    return stop.says in _STOPS and stop.piece.source != listed.piece.source
+    return _is_stop(stop) and stop.piece.source != listed.piece.source
+
+
+def _is_stop(word: Word) -> bool:
+    """A list that says when a drug was completed says that it is not taken since; without that
+    day, it may be any course of long ago."""
+    over = word.says == "listed-completed" and "end" in word.piece.fact.detail
+    return over or word.says in _STOPS
 
 
 class _Case(msgspec.Struct):
@@ -168,8 +175,8 @@ class _Case(msgspec.Struct):
 
     def _verdict(self, reason: str, *because: str) -> Verdict:
         found = Verdict(reason, set(because), {}, [w.piece for w in self.live], self.supply)
-        if self.live and any(w.says in _STOPS for w in self.ended):
-            newest = max(w.at_us for w in self.ended if w.says in _STOPS)
+        if self.live and (stops := [w.at_us for w in self.ended if _is_stop(w)]):
+            newest = max(stops)
             if newest > self.live[0].at_us:
                 found.because.add("sources-disagree")
         return found
@@ -205,9 +212,7 @@ class _Case(msgspec.Struct):
     def _stop_since(self, newest: Word) -> Word | None:
         """The newest stop that the orders that hold do not answer, however early it came."""
         found = [
-            w
-            for w in self.ended
-            if w.says in _STOPS and _not_before(w, newest) and not self._renewed(w)
+            w for w in self.ended if _is_stop(w) and _not_before(w, newest) and not self._renewed(w)
         ]
         return min(found, key=newest_first) if found else None
 
