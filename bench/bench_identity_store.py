@@ -8,8 +8,11 @@ writes them one by one), used again when it is. Registrations that were held bac
 Patients: landed, and applied by one worker in this process, ``alone`` (one after the other, each in
 a transaction of its own) or up to 100 in one; every run takes those that come next. A time is that
 of one transaction, from reading what is pending to the commit, in which record, keys, decisions,
-clusters, reviews, chart and the batch's audit event become durable. CPU: of this process and of
-PostgreSQL. Links and reviews are held against the truth.
+clusters, reviews, chart and the batch's audit event become durable. What of that is the decision is
+told beside it: from the moment when the keys of the record are made to the same commit; candidates
+are found, compared, decided about and clustered in it, and the rest of the record is written by
+it as well, for it is one transaction. CPU: of this process and of PostgreSQL. Links and reviews
+are held against the truth.
 
 A store that was loaded by other rules than those of now finds its records by keys of before. With
 ``--rekey`` it gets the keys of now first, by the steps that workers take aside; it may be stopped
@@ -24,7 +27,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +40,9 @@ from chartloom import hot
 from chartloom.domain.feed import Feed
 from chartloom.domain.grant import Purpose
 from chartloom.domain.message import Arrival, Format, Message
+from chartloom.domain.store import Batch
 from chartloom.engines.postgres import EmbeddedPostgres, PostgresStore
+from chartloom.engines.postgres.matching import Changed, Said
 from chartloom.guard import Guard, SystemClock
 from chartloom.guard.keys import FileKek
 from chartloom.normalize import load_mapping
@@ -80,6 +85,35 @@ def load(store: PostgresStore, folder: Path, records: int, noise: str) -> dict[s
     return about
 
 
+class Decisions:
+    """How long each decision of a store takes: from keys made to decision durable and audited."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self.times: list[float] = []
+        self._made: float | None = None
+        index, commit = store._settler.index, store.commit
+        records = index.records
+
+        def made(said: Iterable[Said]) -> list[Changed]:
+            found = records(said)
+            self._made = time.perf_counter() if found else None
+            return found
+
+        def committed(batch: Batch) -> None:
+            self._made = None
+            commit(batch)
+            if self._made is not None:
+                self.times.append(time.perf_counter() - self._made)
+
+        index.records = made  # type: ignore[method-assign]
+        store.commit = committed  # type: ignore[method-assign]
+
+    def told(self) -> dict[str, float]:
+        """Of all since this was last asked."""
+        times, self.times = self.times, []
+        return {"decision_p50_ms": quantile(times, 0.5), "decision_p99_ms": quantile(times, 0.99)}
+
+
 class Bench:
     """The store with its worker."""
 
@@ -93,6 +127,7 @@ class Bench:
         self.later = (folder / "arrivals.jsonl").read_text().splitlines()
         self.landed = done
         self._functions: dict[str, tuple[float, int]] = {}
+        self.decisions = Decisions(store)
 
     def worker(self, batch_max: int) -> hot.Worker:
         mint = self.store.guard.mint
@@ -136,6 +171,7 @@ class Bench:
         """Times of batches, and CPU per registration in milliseconds."""
         self.land(count)
         times: list[float] = []
+        self.decisions.times.clear()
         cpu_s, server_s, began = time.process_time(), server_cpu_s(self.cluster), time.monotonic()
         done = 0
         while done < count:
@@ -153,6 +189,7 @@ class Bench:
             "p50_ms": quantile(times, 0.5),
             "p99_ms": quantile(times, 0.99),
             "max_ms": quantile(times, 1.0),
+            **self.decisions.told(),
             "per_s": round(count / wall_s, 1),
             "cpu_ms": round(ours_ms, 3),
             "server_cpu_ms": round(theirs_ms, 3),

@@ -219,6 +219,7 @@ class CommitPart(OverlayPart):
 
     def _remember(self, batch: Batch, writes: Writes) -> None:
         self._consumed.committed([m.position for m in batch.messages])
+        self._untold = frozenset()  # of what is left of them something may be written now
         seen = self._revisions
         states = {placed.state.id: placed for placed in batch.states}
         keep = seen.kept_states.put
@@ -250,6 +251,7 @@ class CommitPart(OverlayPart):
 
     def _stale(self, ids: list[str], keys: list[ViewKey]) -> BatchStale:
         self._revisions.forget(ids, keys)
+        self._untold = frozenset()
         named = (*ids, *(k.source_patient for k in keys))
         return BatchStale("another worker changed what the batch was folded on.", ids=named)
 

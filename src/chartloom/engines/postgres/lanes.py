@@ -54,6 +54,8 @@ class LanesPart(StoreBase):
         self._revisions = Revisions()
         self._deaths = trouble.Deaths()
         self._survived: frozenset[int] = frozenset()  # held before our connection broke
+        #: Source patients of what is pending of whom nothing was written when it was read.
+        self._untold: frozenset[str] = frozenset()
 
     def claim(self, worker: str, share: int) -> list[int]:
         """Leases a fair part of the lanes, at most ``share``, and gives back what is above it.
@@ -104,6 +106,7 @@ class LanesPart(StoreBase):
     def _forget(self) -> None:
         """Drops what is remembered of rows that others may have written meanwhile."""
         self._revisions.clear()
+        self._untold = frozenset()
         self._consumed.forget()
         self._epoch = self._guard.epoch
 
@@ -222,7 +225,8 @@ class LanesPart(StoreBase):
             if after is None or self._consumed.generation == generation:
                 break
             after = None  # the log was rewound meanwhile
-        messages = [row[2:] for row in found if row[2] is not None]
+        messages = [row[2:-1] for row in found if row[2] is not None]
+        self._untold = frozenset(row[8] for row in found if row[8] and not row[-1])
         if head is not None:  # else these are tried again, and the lanes are where they were
             self._consumed.read(lanes, generation, messages[-1][0] if messages else head)
         return messages
@@ -231,14 +235,18 @@ class LanesPart(StoreBase):
         """Current states and views; remembers their revisions for the commit that follows.
 
         What this worker wrote or read shortly before is not read again: if another worker has
-        changed it meanwhile, the commit is refused as stale, and then it is.
+        changed it meanwhile, the commit is refused as stale, and then it is. The same goes for
+        those of whom nothing was written when their messages were read.
         """
         self._entry(grant)
         with self._lane.use() as conn, refusals():
             self._still_held(conn)
             found = self._kept(wanted) if self._guard.covers(grant, "") else Prefetched({}, {})
-            ids = sorted(wanted.resource_ids.difference(found.states))
-            keys = sorted(wanted.views.difference(found.views))
+            # If another worker was first with one of whom nothing was written, the commit is stale.
+            untold = self._untold
+            ids = sorted(wanted.resource_ids.difference(found.states, untold))
+            views = wanted.views.difference(found.views)
+            keys = sorted([key for key in views if key.source_patient not in untold])
             if ids or keys:
                 self._read(conn, grant, ids, keys, found)
         return found
