@@ -81,6 +81,8 @@ def test_what_documents_list(chromium: Browser, site: Site) -> None:
             main = page.locator("main")
             for text in (*heads, *names):
                 expect(main.get_by_text(text).first).to_be_visible()
+            banner = page.locator(".banner-allergies")
+            expect(banner.get_by_role("link", name="To check: Penicillin")).to_be_visible()
             for why in page.locator("summary[data-why]").all():
                 why.click()
             expect(main.get_by_text("place bytes").first).to_be_visible()

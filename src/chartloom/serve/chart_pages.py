@@ -30,7 +30,7 @@ from chartloom.serve.console import Console, first, form_of, purpose_of
 from chartloom.serve.denials import denied
 from chartloom.serve.freshness import FreshnessLabel, worst
 from chartloom.serve.identity.chart_card import with_card
-from chartloom.serve.lists.glance import active_allergies, current, reason_of, status_of, words_of
+from chartloom.serve.lists import glance
 from chartloom.serve.lists.reading import Lists, read_lists
 from chartloom.serve.tracing import evidence_href
 from chartloom.serve.wholeness import heard_of
@@ -201,7 +201,7 @@ def page_of(
     console: Console, request: Request, template: str, shown: PersonPage, **values: Any
 ) -> Response:
     """A page with the person's banner."""
-    zone, allergies = console.zone, active_allergies(shown.lists)
+    zone, allergies = console.zone, glance.active_allergies(shown.lists)
     return console.page(
         request,
         template,
@@ -223,10 +223,11 @@ def page_of(
         doses_alone=doses_alone,
         warned=[x for x in allergies if x.detail.get("substance") != "none"],
         denied=[x for x in allergies if x.detail.get("substance") == "none"],
-        listed=lambda kind: current(shown.lists, kind),
-        reason_of=reason_of,
-        status_of=status_of,
-        words_of=words_of,
+        doubtful=glance.doubtful_allergies(shown.lists),
+        listed=lambda kind: glance.current(shown.lists, kind),
+        reason_of=glance.reason_of,
+        status_of=glance.status_of,
+        words_of=glance.words_of,
         shown_total=shown_total,
         **values,
     )

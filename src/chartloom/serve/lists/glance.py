@@ -17,6 +17,13 @@ def active_allergies(lists: Lists) -> list[Line]:
     return [_soft(line) for line in lines if line.status == "active"]
 
 
+def doubtful_allergies(lists: Lists) -> list[str]:
+    """The names of what the banner may not keep silent about: somebody has to look."""
+    lines = lists.of[ListKind.ALLERGIES].lines
+    open_ = [x for x in lines if x.status == "unknown" and x.detail.get("substance") != "none"]
+    return [x.text for x in open_]
+
+
 def current(lists: Lists, kind: str) -> list[Line]:
     """Lines that hold, or may hold."""
     lines = lists.of[ListKind(kind)].lines
