@@ -170,8 +170,10 @@ def bench_reads(
     persons = [p for p in persons if _may_open(authority, principal, p)]
 
     def sections(grant: Grant, any_id: str) -> object:
-        hit = store.person(grant, any_id)
-        return chart.summary(store.sections(grant, hit.source_patients), clock.now_us())
+        with store.together(grant):  # as serve/chart_pages.py does
+            hit = store.person(grant, any_id)
+            views = store.sections(grant, hit.source_patients)
+        return chart.summary(views, clock.now_us())
 
     permits: list[float] = []
 

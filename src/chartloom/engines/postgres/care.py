@@ -13,8 +13,11 @@ from typing import Any, Final
 from chartloom.chart.relations import below, upwards
 from chartloom.domain.access import Relation, RelationKind
 from chartloom.engines.postgres import held
+from chartloom.engines.postgres.arrays import packed
 from chartloom.engines.postgres.bulk import Table
+from chartloom.engines.postgres.calls import Statement, Step
 from chartloom.engines.postgres.connect import Connection
+from chartloom.engines.postgres.lookups import look
 
 #: What the worker writes.
 CARE: Final = Table(
@@ -29,9 +32,16 @@ CARE: Final = Table(
     ),
 )
 
-_OF: Final = """
-    SELECT source_patient, who, kind, start_us, end_us FROM {care} c
-    WHERE source_patient = ANY(%b::text[])"""
+_OF: Final = Statement(
+    "care_of",
+    """
+    SELECT source_patient, who, kind, start_us, end_us FROM care
+    WHERE source_patient = ANY($1)""",
+    ("text[]",),
+)
+_OF_HELD: Final = f"""
+    SELECT source_patient, who, kind, start_us, end_us FROM {held.CARE} c
+    WHERE source_patient = ANY(%b::text[])"""  # noqa: S608 - a constant
 _TO: Final = """
     SELECT source_patient, who, kind, start_us, end_us FROM {care} c
     WHERE who = ANY(%b::text[])
@@ -45,6 +55,31 @@ RELATED_MAX: Final = 100_000
 _FOREVER_US: Final = 1 << 62
 
 
+_Masks = dict[str, tuple[int, int]]
+
+
+def known_of(
+    conn: Connection,
+    source_patients: Sequence[str],
+    parents: Mapping[str, str],
+    *,
+    holding: bool,
+) -> tuple[tuple[Relation, ...], _Masks]:
+    """:func:`relations_of` and :func:`labels_of_persons`, in one round trip if nothing is held.
+    holding: what ``held.is_holding`` said in this transaction."""
+    if holding:
+        return (
+            relations_of(conn, source_patients, parents, holding=True),
+            labels_of_persons(conn, source_patients, holding=True),
+        )
+    care, labels = look(conn, _of(_OF, source_patients), _of(held.LABELS_PLAIN, source_patients))
+    return upwards(map(_relation, care), parents), _masks(labels)
+
+
+def _of(statement: Statement, source_patients: Sequence[str]) -> Step:
+    return statement, (packed("text", source_patients),)
+
+
 def relations_of(
     conn: Connection,
     source_patients: Sequence[str],
@@ -54,10 +89,10 @@ def relations_of(
 ) -> tuple[Relation, ...]:
     """All relations of these source patients, whenever they were, also to wards of beds. holding:
     what ``held.is_holding`` said in this transaction, if it was asked."""
-    if holding is None:
-        holding = held.is_holding(conn)
-    query = _OF.format(care=_CARE[holding])
-    rows = conn.execute(query, (list(source_patients),), binary=True).fetchall()
+    if held.is_holding(conn) if holding is None else holding:
+        rows = conn.execute(_OF_HELD, (list(source_patients),), binary=True).fetchall()
+    else:
+        (rows,) = look(conn, _of(_OF, source_patients))
     return upwards(map(_relation, rows), parents)
 
 
@@ -80,12 +115,16 @@ def patients_of(
 
 def labels_of_persons(
     conn: Connection, source_patients: Sequence[str], *, holding: bool | None = None
-) -> dict[str, tuple[int, int]]:
+) -> _Masks:
     """Source patient -> mask of the person's labels, and of those of the data there is."""
-    if holding is None:
-        holding = held.is_holding(conn)
-    query = held.LABELS if holding else held.LABELS_PLAIN
-    rows = conn.execute(query, (list(source_patients),), binary=True).fetchall()
+    if held.is_holding(conn) if holding is None else holding:
+        rows = conn.execute(held.LABELS, (list(source_patients),), binary=True).fetchall()
+    else:
+        (rows,) = look(conn, _of(held.LABELS_PLAIN, source_patients))
+    return _masks(rows)
+
+
+def _masks(rows: Sequence[tuple[Any, ...]]) -> _Masks:
     return {patient: (person, data) for patient, person, data in rows}
 
 

@@ -11,9 +11,12 @@ from chartloom.domain.grant import Grant
 from chartloom.domain.resource import ResourceState
 from chartloom.domain.store import SearchHit
 from chartloom.engines.postgres import held, queries, queries_read
+from chartloom.engines.postgres.arrays import packed
 from chartloom.engines.postgres.base import StoreBase
+from chartloom.engines.postgres.calls import int4
 from chartloom.engines.postgres.compartments import forbidden, sees_everything
 from chartloom.engines.postgres.connect import Connection
+from chartloom.engines.postgres.lookups import look
 from chartloom.engines.postgres.persons import blind_of_system, blinds
 from chartloom.engines.postgres.withheld import placed
 
@@ -55,9 +58,11 @@ class ChartsPart(StoreBase):
 
     def _hits(self, conn: Connection, grant: Grant, ids: Iterable[str]) -> list[SearchHit]:
         """The persons of some source patients or persons, as far as the grant covers them."""
-        holding = self._holding(conn)
-        query = queries_read.PERSONS_OF_HELD if holding else queries_read.PERSONS_OF
-        rows = conn.execute(query, {"ids": list(ids)}).fetchall()
+        wanted = list(ids)
+        if self._holding(conn):
+            rows = conn.execute(queries_read.PERSONS_OF_HELD, {"ids": wanted}).fetchall()
+        else:
+            (rows,) = look(conn, (queries_read.PERSONS_OF, (packed("text", wanted),)))
         hits = [
             SearchHit(person, tuple(m for m in members if self._guard.covers(grant, m)))
             for person, members in rows
@@ -110,8 +115,8 @@ class ChartsPart(StoreBase):
             withheld = self._withheld(conn, grant, self._closed(conn, grant, covered))
             partly = [p for p in covered if p in withheld.folded]
             whole = [p for p in covered if p not in partly]
-            asked = (whole, forbidden(grant))
-            rows = conn.execute(queries_read.SECTIONS, asked, binary=True).fetchall()
+            asked = (packed("text", whole), int4(forbidden(grant)))
+            (rows,) = look(conn, (queries_read.SECTIONS, asked))
             rest = withheld.sections(partly) if partly else []
         views = [self._bodies.open_view(grant, *row) for row in rows]
         return sorted([*views, *rest], key=lambda view: _order(view.key)) if rest else views
@@ -139,10 +144,14 @@ class ChartsPart(StoreBase):
         covered = self._covered(grant, source_patients)
         if not covered:
             return {}
-        wanted, ids = [int(s) for s in sections] or _EVERY_SECTION, list(resource_ids)
-        asked = (covered, wanted, forbidden(grant), ids, ids)
+        wanted = [int(s) for s in sections] or _EVERY_SECTION
+        asked = (
+            packed("text", covered), packed("int2", wanted), int4(forbidden(grant)),
+            packed("text", list(resource_ids)),
+        )  # fmt: skip
         with self._reading(grant) as conn:
-            found = dict(conn.execute(queries_read.SPEAKERS, asked, binary=True).fetchall())
+            (rows,) = look(conn, (queries_read.SPEAKERS, asked))
+            found: dict[str, str] = dict(rows)
             withheld = self._withheld(conn, grant)
             if withheld.concerns(covered):
                 found = {id: feed for id, feed in found.items() if id not in withheld.gone}

@@ -19,6 +19,9 @@ from chartloom.domain.access import (
 from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
 from chartloom.domain.keys import SubjectShredded
+from chartloom.engines.postgres.arrays import packed
+from chartloom.engines.postgres.calls import Statement, int8
+from chartloom.engines.postgres.lookups import look
 from chartloom.engines.postgres.store import PostgresStore
 
 _PUT: Final = """
@@ -104,9 +107,13 @@ _GLASS: Final = """
 _GLASS_ADD: Final = """
     INSERT INTO glass (id, source_patient, actor, patients, reason, started_us, until_us, body)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"""
-_GLASS_OPEN: Final = f"""{_GLASS}
-    WHERE actor = %s AND until_us > %s AND patients <@ %s::text[]
-    ORDER BY until_us DESC LIMIT 1"""
+_GLASS_OPEN: Final = Statement(
+    "glass_open",
+    f"""{_GLASS}
+    WHERE actor = $1 AND until_us > $2 AND patients <@ $3
+    ORDER BY until_us DESC LIMIT 1""",
+    ("text", "int8", "text[]"),
+)
 _GLASS_LIST: Final = f"""{_GLASS}
     WHERE actor = %(actor)s OR %(actor)s = '' ORDER BY started_us DESC, id LIMIT %(limit)s"""
 _GLASS_REVIEW: Final = """
@@ -131,9 +138,9 @@ class PostgresGlass:
     ) -> Glass | None:
         """The open glass of ``actor`` for the person that these patients are, without its text."""
         with self._store.entered(grant) as conn:
-            values = (actor, now_us, list(source_patients))
-            row = conn.execute(_GLASS_OPEN, values, binary=True).fetchone()
-        return self._glass(None, row) if row else None
+            values = (actor.encode(), int8(now_us), packed("text", source_patients))
+            (found,) = look(conn, (_GLASS_OPEN, values))
+        return self._glass(None, found[0]) if found else None
 
     def add(self, grant: Grant, glass: Glass) -> None:
         """Keeps a new record, durably."""

@@ -21,8 +21,10 @@ from chartloom.domain.resource import FhirJson, ResourceState
 from chartloom.domain.withholding import Withholding
 from chartloom.engines.postgres import held
 from chartloom.engines.postgres.access import claim
-from chartloom.engines.postgres.care import labels_of_persons, patients_of, relations_of
+from chartloom.engines.postgres.arrays import packed
+from chartloom.engines.postgres.care import known_of, patients_of
 from chartloom.engines.postgres.connect import Connection
+from chartloom.engines.postgres.lookups import look
 from chartloom.engines.postgres.queries_read import PERSONS_OF, PERSONS_OF_HELD
 from chartloom.engines.postgres.store import PostgresStore
 
@@ -66,9 +68,10 @@ class PostgresFacts:
         """What is known of the person of a person id or source patient id; empty for nobody."""
         parents = self._parents(grant)
         with self._store.entered(grant) as conn:
-            holding = held.is_holding(conn)
-            found = _persons_of(conn, [any_id], holding)
-            known = self._known(conn, found[0][1] if found else [any_id], parents, holding)
+            found, holding = _persons_of(conn, [any_id])
+            members = found[0][1] if found else [any_id]
+            related, labels = known_of(conn, members, parents, holding=holding)
+            known = _person(members, _by_patient(related), labels)
         known = self._as_employee(grant, known)  # whether there is anybody or not
         return known if found else KnownOfPerson()
 
@@ -76,13 +79,10 @@ class PostgresFacts:
         """What is known of the persons of several source patients, each person once."""
         parents = self._parents(grant)
         with self._store.entered(grant) as conn:
-            holding = held.is_holding(conn)
-            persons = _persons_of(conn, source_patients, holding)
+            persons, holding = _persons_of(conn, source_patients)
             members = [m for _, some in persons for m in some]
-            labels = labels_of_persons(conn, members, holding=holding)
-            related: dict[str, list[Relation]] = {}
-            for relation in relations_of(conn, members, parents, holding=holding):
-                related.setdefault(relation.source_patient, []).append(relation)
+            relations, labels = known_of(conn, members, parents, holding=holding)
+        related = _by_patient(relations)
         known = [_person(some, related, labels) for _, some in sorted(persons)]
         return [self._as_employee(grant, one) for one in known]
 
@@ -101,21 +101,14 @@ class PostgresFacts:
             known, labels=known.labels | bit, person_labels=known.person_labels | bit
         )
 
-    @staticmethod
-    def _known(
-        conn: Connection, members: Sequence[str], parents: dict[str, str], holding: bool
-    ) -> KnownOfPerson:
-        related: dict[str, list[Relation]] = {}
-        for relation in relations_of(conn, members, parents, holding=holding):
-            related.setdefault(relation.source_patient, []).append(relation)
-        return _person(members, related, labels_of_persons(conn, members, holding=holding))
-
     def consents(self, grant: Grant, source_patients: Sequence[str]) -> list[KnownConsent]:
         """The FHIR Consents of some source patients, opened; also those that held before."""
-        asked = {"patients": list(source_patients)}
+        step = (held.CONSENTS_PLAIN, (packed("text", source_patients),))
         with self._store.entered(grant) as conn:
-            query = held.CONSENTS if held.is_holding(conn) else held.CONSENTS_PLAIN
-            rows = conn.execute(query, asked, binary=True).fetchall()
+            answer, rows = look(conn, (held.ASK, ()), step)
+            if _is_holding(answer):
+                asked = {"patients": list(source_patients)}
+                rows = conn.execute(held.CONSENTS, asked, binary=True).fetchall()
         return [
             KnownConsent(self._state(grant, row).resource, opens, anew)
             for opens, anew, *row in rows
@@ -209,9 +202,27 @@ class PostgresFacts:
         return known
 
 
-def _persons_of(conn: Connection, ids: Sequence[str], holding: bool) -> list[tuple[str, list[str]]]:
-    query = PERSONS_OF_HELD if holding else PERSONS_OF
-    return conn.execute(query, {"ids": list(ids)}).fetchall()
+_Persons = list[tuple[str, list[str]]]
+
+
+def _persons_of(conn: Connection, ids: Sequence[str]) -> tuple[_Persons, bool]:
+    """Persons with their source patients, and whether something is held (``held``)."""
+    answer, found = look(conn, (held.ASK, ()), (PERSONS_OF, (packed("text", ids),)))
+    if _is_holding(answer):
+        return conn.execute(PERSONS_OF_HELD, {"ids": list(ids)}).fetchall(), True
+    return [(person, members) for person, members in found], False
+
+
+def _is_holding(answer: Sequence[tuple[Any, ...]]) -> bool:
+    ((holding,),) = answer
+    return bool(holding)
+
+
+def _by_patient(relations: Sequence[Relation]) -> dict[str, list[Relation]]:
+    related: dict[str, list[Relation]] = {}
+    for relation in relations:
+        related.setdefault(relation.source_patient, []).append(relation)
+    return related
 
 
 def _person(

@@ -15,11 +15,14 @@ from __future__ import annotations
 from typing import Final
 
 from chartloom.domain.labels import PERSON_MASK
+from chartloom.engines.postgres.calls import Statement
 from chartloom.engines.postgres.connect import Connection
 from chartloom.engines.postgres.queries import STATE
 
 #: No row is looked at; the table is locked until the transaction is over.
 _ASK: Final = "SELECT holding() WHERE NOT EXISTS (SELECT FROM care LIMIT 0)"
+#: The same as the first of several steps: what comes after it in the transaction may be plain.
+ASK: Final = Statement("is_holding", _ASK)
 #: Evaluated once per statement.
 _HOLDING: Final = "(SELECT holding())"
 
@@ -61,11 +64,15 @@ LABELS: Final = f"""
                     WHERE h.source_patient = p AND {_HOLDING}), 0)
     FROM unnest(%b::text[]) p"""
 
-LABELS_PLAIN: Final = f"""
+LABELS_PLAIN: Final = Statement(
+    "labels_of",
+    f"""
     SELECT p, {_OF_PERSON},
         (SELECT coalesce(bit_or(r.labels), 0) FROM resource r
             WHERE r.source_patient = p AND r.labels <> 0)
-    FROM unnest(%b::text[]) p"""
+    FROM unnest($1) p""",
+    ("text[]",),
+)
 
 #: Whether what it permits counts; whether everything is made anew; the state.
 CONSENTS: Final = f"""
@@ -78,9 +85,13 @@ CONSENTS: Final = f"""
     FROM held_consent h
     WHERE h.source_patient = ANY(%(patients)b::text[]) AND {_HOLDING}"""
 
-CONSENTS_PLAIN: Final = f"""
+CONSENTS_PLAIN: Final = Statement(
+    "consents_of",
+    f"""
     SELECT true, false, {STATE} FROM resource
-    WHERE source_patient = ANY(%(patients)b::text[]) AND section = 0 AND type = 'Consent'"""
+    WHERE source_patient = ANY($1) AND section = 0 AND type = 'Consent'""",
+    ("text[]",),
+)
 
 #: A number that somebody carried is theirs.
 HOLDERS: Final = f"""

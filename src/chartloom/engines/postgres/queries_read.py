@@ -6,17 +6,21 @@ Only constants are put together here; every value is bound.
 
 from __future__ import annotations
 
+from chartloom.engines.postgres.calls import Statement
 from chartloom.engines.postgres.held import PERSON
 from chartloom.engines.postgres.queries import STATE
 
 # Persons
 
-PERSONS_OF = """
+PERSONS_OF = Statement(
+    "persons_of",
+    """
 SELECT m.person_id, array_agg(m.source_patient ORDER BY m.source_patient)
 FROM person m WHERE m.person_id IN (
-    SELECT person_id FROM person
-    WHERE source_patient = ANY(%(ids)b::text[]) OR person_id = ANY(%(ids)b::text[]))
-GROUP BY m.person_id"""
+    SELECT person_id FROM person WHERE source_patient = ANY($1) OR person_id = ANY($1))
+GROUP BY m.person_id""",
+    ("text[]",),
+)
 #: The same while what held before holds.
 PERSONS_OF_HELD = f"""
 SELECT m.person_id, array_agg(m.source_patient ORDER BY m.source_patient)
@@ -39,17 +43,25 @@ SELECT source_patient, max(position) AS newest FROM (
 
 # Charts
 
-SECTIONS = """
+SECTIONS = Statement(
+    "sections_of",
+    """
 SELECT source_patient, section, part, total, revision, body, labels FROM view
-WHERE source_patient = ANY(%b::text[]) AND labels & %s::int4 = 0
-ORDER BY source_patient, section, part, labels"""
+WHERE source_patient = ANY($1) AND labels & $2 = 0
+ORDER BY source_patient, section, part, labels""",
+    ("text[]", "int4"),
+)
 
 #: Which feed spoke last of each visible resource of some sections; nothing sealed is opened.
-SPEAKERS = """
+SPEAKERS = Statement(
+    "speakers_of",
+    """
 SELECT r.id, o.feed FROM resource r JOIN outcome o ON o.position = r.version
-WHERE r.source_patient = ANY(%b::text[]) AND r.section = ANY(%b::int2[]) AND r.section <> 0
-    AND NOT r.hidden AND r.labels & %s::int4 = 0
-    AND (%b::text[] = '{}' OR r.id = ANY(%b::text[]))"""
+WHERE r.source_patient = ANY($1) AND r.section = ANY($2) AND r.section <> 0
+    AND NOT r.hidden AND r.labels & $3 = 0
+    AND ($4 = '{}' OR r.id = ANY($4))""",
+    ("text[]", "int2[]", "int4", "text[]"),
+)
 
 #: A state with where it stands.
 PLACED = f"{STATE}, section, part, sort_us, series, hidden"
