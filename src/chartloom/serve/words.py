@@ -213,12 +213,16 @@ class Soft(dict[str, Any]):
         return ""
 
 
+#: Nearly all that a chart consists of; a call for each would take a tenth of a page's time.
+_LEAVES: Final = frozenset((str, int, bool, float, Decimal, type(None)))
+
+
 def soft(value: Any) -> Any:
     """``value`` with every object in it as :class:`Soft`."""
     if isinstance(value, dict):
-        return Soft((k, soft(v)) for k, v in value.items())
+        return Soft({k: v if type(v) in _LEAVES else soft(v) for k, v in value.items()})
     if isinstance(value, list | tuple):
-        return [soft(v) for v in value]
+        return [v if type(v) in _LEAVES else soft(v) for v in value]
     return value
 
 

@@ -58,9 +58,12 @@ def _entry(entry: _Json, words: tuple[str, ...], until_us: int) -> _Json:
 
 def _known(entry: _Json, words: tuple[str, ...], until_us: int) -> _Json:
     """The entry itself if all its times are possible, else a copy."""
-    moments: _Json = {k: 0 for k in _MOMENTS if entry.get(k, 0) > until_us}
-    held = entry.get("since_us", {})
-    if any(at_us > until_us for when in held.values() for at_us in when):
+    moments: _Json = {}
+    for moment in _MOMENTS:
+        if entry.get(moment, 0) > until_us:
+            moments[moment] = 0
+    held = entry.get("since_us")
+    if held and any(at_us > until_us for when in held.values() for at_us in when):
         known = {k: [at if at <= until_us else 0 for at in when] for k, when in held.items()}
         moments["since_us"] = known
     gone = [k for k in words if k in entry and to_us(entry[k]) > until_us]
