@@ -33,6 +33,11 @@ def test_each_allergy_of_a_line_is_one() -> None:
     }  # fmt: skip
 
 
+def test_two_allergies_of_a_line_are_no_combination_of_drugs() -> None:
+    assert set(_lines("Allergies: Aspirin, Codeine\n")) == {"aspirin", "codeine"}
+    assert set(_lines("Allergies: Aspirin / codeine\n")) == {"drug:aspirin / codeine"}
+
+
 @pytest.mark.parametrize("words", ["No known drug allergies", "Penicillin - tolerated", "NKDA"])
 def test_what_denies_names_none(words: str) -> None:
     assert _lines(f"Allergies:\n{words}\n") == {}

@@ -51,15 +51,16 @@ class Allergens(msgspec.Struct, frozen=True):
         Nothing is found in what denies.
         """
         whole = self.find((), text)
-        if _is_known(whole):
-            yield whole, ""
-            return
         if whole.substance.kind == "none":
             return
+        found = False
         for part in _NEXT.split(text):
             name, *reaction = _REACTION.split(part.strip(), maxsplit=1)
             if name and _is_known(named := self.find((), name)):
+                found = True
                 yield named, " ".join(reaction).strip(" )]")
+        if not found and _is_known(whole):
+            yield whole, ""
 
     def of_drug(self, drug: Drug) -> Substance:
         """The substance that a drug is, with the classes of the table that it belongs to."""
