@@ -172,7 +172,7 @@ PENDING_HEADERS = _PENDING.format(row=_HEADER)
 PENDING_RETRY_HEADERS = _PENDING_RETRY.format(row=_HEADER)
 BODY_AT = "SELECT body FROM landing WHERE position = %s"
 
-#: See ``sql/0012_batch.sql`` and ``sql/0013_told_once.sql``.
+#: See ``sql/0012_batch.sql`` and ``sql/0071_nobody_told_of.sql``.
 PENDING = Statement(
     "pending",
     "SELECT * FROM pending_messages($1, $2, $3, $4, $5, $6, $7)",
