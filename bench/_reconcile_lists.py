@@ -33,7 +33,7 @@ from chartloom.normalize import load_mapping
 from chartloom.simulate.histories import FEEDS, HABITS, History, lives
 
 NOW_US = to_us(datetime.fromisoformat("2026-03-02T00:00:00+00:00").isoformat())
-TUNED_SEEDS, OTHER_SEEDS = (1, 2, 3), (11, 12, 13, 14, 15)
+TUNED_SEEDS, OTHER_SEEDS = (1, 2, 3), (31, 32, 33, 34, 35)
 TUNED_PROFILES = ("usual",)
 _MAPPINGS = {"hl7v2": load_mapping("hl7v2"), "fhir": load_mapping("fhir")}
 

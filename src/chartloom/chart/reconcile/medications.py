@@ -79,7 +79,7 @@ def reconcile_medications(
     supplies = {key: _supply(pieces, table) for key, pieces in groups.items()}
     followed = (Followed(groups[k], _classes(groups[k]), supplies[k]) for k in groups)
     habit = habit_of(followed, table, now_us)
-    lists = lists_of(groups, table.belief, named_drugs(chart, formulary))
+    lists = lists_of(groups, table, named_drugs(chart, formulary))
     around = _around(chart, entries, habit, lists, now_us)
     verdicts: dict[str, tuple[list[Piece], Verdict]] = {}
     for key, pieces in groups.items():

@@ -16,11 +16,13 @@ class Grace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a therapy is still believed after its supply has run out.
 
     days: so long, or share: so much of the days' supply of the last fill, whichever is longer.
-    as_needed_days: of what is taken when needed. Where more than rhythm_fills fills are known:
+    as_needed_days: of what is taken when needed. course_days: none at all for what was filled once
+    for no more days than these: a course. Where more than rhythm_fills fills are known:
     rhythm times the longest gap between them, rhythm_days to rhythm_days_max.
     """
 
     days: Days
+    course_days: Days
     share: Annotated[float, msgspec.Meta(ge=0, le=10)]
     as_needed_days: Days
     rhythm: Annotated[float, msgspec.Meta(ge=0, le=10)]
@@ -35,7 +37,9 @@ class Belief(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     given_up_per_year: share of therapies that people give up in a year without a word; what a
     person did counts beside it, as if this had been seen in given_up_years. doubt: above this
     probability it is unknown. late_days: mean by which a next fill comes late, of people of
-    whom nothing is known, which counts as much as late_fills fills. late_gives_up: the power of
+    whom nothing is known, which counts as much as late_fills fills. as_needed_days: from one fill
+    to the next of what is taken when needed, likewise. skipped: how often a next fill is not seen
+    at all although somebody goes on. late_gives_up: the power of
     how late a person comes, next to late_days, by which that person gives up more; 0: none.
     forgotten: how often a list of
     what is taken leaves out a drug that is. list_names, list_share: so many therapies, and this
@@ -46,7 +50,9 @@ class Belief(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     given_up_years: Annotated[float, msgspec.Meta(gt=0, le=1000)]
     doubt: Annotated[float, msgspec.Meta(ge=0, le=1)]
     late_days: Annotated[float, msgspec.Meta(gt=0, le=365)]
+    as_needed_days: Annotated[float, msgspec.Meta(gt=0, le=1000)]
     late_fills: Annotated[float, msgspec.Meta(gt=0, le=100)]
+    skipped: Annotated[float, msgspec.Meta(ge=0, lt=1)]
     late_gives_up: Annotated[float, msgspec.Meta(ge=0, le=2)]
     forgotten: Annotated[float, msgspec.Meta(gt=0, le=1)]
     list_names: Annotated[int, msgspec.Meta(ge=1, le=100)]

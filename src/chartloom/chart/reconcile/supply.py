@@ -16,8 +16,8 @@ class Supply(msgspec.Struct, frozen=True):
     last_us: the newest fill. covered_us: until when all fills last, early ones added up.
     believed_us: until when the therapy is believed. guessed: days' supply of the newest fill was
     not known. irregular: gaps between fills are long. fills: how many were seen. gaps, late_us: how
-    many times a next fill followed, and by how much these came late in all; none of what is taken
-    when needed.
+    many times a next fill followed, and by how much these came late in all; of what is taken when
+    needed, how much time passed from fill to fill.
     """
 
     last_us: int
@@ -47,6 +47,7 @@ def supply_of(
         return None
     latest = max(orders.values(), key=lambda o: (o.at_us, o.id), default=None)
     whole_us = max(f.whole_us for f in fills_known)
+    as_needed = any(o.as_needed for o in orders.values())
     covered_us, longest_us, guessed, days, seen = 0, 0, False, 0.0, 0
     gaps, late_us, before_guessed = 0, 0, False
     for fill in fills_known:
@@ -61,9 +62,11 @@ def supply_of(
             covered_us = 0  # between this one and the next there may be others
         covered_us = max(covered_us, fill.at_us) + int(days * DAY_US)
         before_guessed = guessed
-    as_needed = any(o.as_needed for o in orders.values())
     several = seen > rules.grace.rhythm_fills
-    grace_us = _grace(days, longest_us if several else None, as_needed, classes, rules)
+    single = len(fills_known) == 1 and not as_needed and not guessed
+    course = single and days <= rules.grace.course_days
+    bridged_us = longest_us if several else None
+    grace_us = 0 if course else _grace(days, bridged_us, as_needed, classes, rules)
     return Supply(
         last_us=fills_known[-1].at_us,
         covered_us=covered_us,
@@ -71,9 +74,15 @@ def supply_of(
         guessed=guessed,
         irregular=longest_us > max(rules.grace.days * DAY_US, int(days * DAY_US / 2)),
         fills=len(fills_known),
-        gaps=0 if as_needed else gaps,
-        late_us=0 if as_needed else late_us,
+        gaps=seen - 1 if as_needed else gaps,
+        late_us=_passed(fills_known, whole_us) if as_needed else late_us,
     )
+
+
+def _passed(fills: list[Piece], whole_us: int) -> int:
+    """The time from the first to the last of the fills between which none is left out."""
+    times = [f.at_us for f in fills if f.at_us >= whole_us]
+    return times[-1] - times[0]
 
 
 def _days(fill: Piece, order: Piece | None, rules: MedicationRules) -> tuple[float, bool]:

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from chartloom.chart.reconcile.belief import doubt
+from chartloom.chart.reconcile.belief import Waiting, doubt
 from chartloom.chart.reconcile.enumerated import left_out
 from chartloom.chart.reconcile.heard import DAY_US
 from chartloom.chart.reconcile.pieces import NOTE, Piece
@@ -275,10 +275,20 @@ class _Case(msgspec.Struct):
     def _likely(self, sign_us: int, overdue_us: int = 0) -> bool:
         """Whether few enough have given it up since a sign at ``sign_us``."""
         since_us = self.around.now_us - sign_us
-        late_us = 0 if any(w.piece.as_needed for w in self.live) else overdue_us
         belief = self.rules.belief
         omitted = left_out(self.key, sign_us, self.around.lists)
-        return doubt(since_us, late_us, self.around.habit, belief, omitted) <= belief.doubt
+        waiting = self._waiting(overdue_us)
+        return doubt(since_us, waiting, self.around.habit, belief, omitted) <= belief.doubt
+
+    def _waiting(self, overdue_us: int) -> Waiting:
+        """For the next fill: as late as this person comes, or, where it is taken when needed,
+        since the last one, as long as it lasted before."""
+        supply, habit, belief = self.supply, self.around.habit, self.rules.belief
+        if supply is not None and any(w.piece.as_needed for w in self.live):
+            mean_us = int(belief.as_needed_days * DAY_US)
+            since_us = self.around.now_us - supply.last_us
+            return Waiting(since_us, mean_us, supply.gaps, supply.late_us)
+        return Waiting(overdue_us, int(belief.late_days * DAY_US), habit.gaps, habit.late_us)
 
     def _new(self, order: Word) -> bool:
         """Whether an order is so new that its first fill need not have been seen."""

@@ -18,7 +18,7 @@ HISTORY_DAYS = 900
 def lives(seed: int, count: int, habits: Habits, now_us: int) -> Iterator[Life]:
     """``count`` people; the same arguments give the same lives."""
     for person in range(count):
-        yield _Weaver(Random(f"{seed}/{habits.name}/{person}"), person, habits, now_us).life()
+        yield Weaver(Random(f"{seed}/{habits.name}/{person}"), person, habits, now_us).life()
 
 
 def _counted(said: Iterable[Happening]) -> Iterator[Happening]:
@@ -36,7 +36,9 @@ def _counted(said: Iterable[Happening]) -> Iterator[Happening]:
         yield one
 
 
-class _Weaver:
+class Weaver:
+    """One life as it happens. gap_days: by how much this person's fills are late, in the mean."""
+
     def __init__(self, rng: Random, person: int, habits: Habits, now_us: int) -> None:
         self.rng, self.person, self.habits, self.now_us = rng, person, habits, now_us
         self.said: list[Happening] = []

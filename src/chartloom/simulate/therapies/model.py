@@ -74,8 +74,8 @@ _FRAGMENTED: Final = Habits(
     left_open=0.6,
     generic=0.8,
 )
-#: Profiles. Rules were tuned on the first four; the others were written afterwards and not looked
-#: at: many drugs, and a fragmented life on the day after a visit.
+#: Profiles. Rules were tuned on the first four, later on single seeds of all. The last two are for
+#: many drugs, and a fragmented life on the day after a visit.
 HABITS: Final[dict[str, Habits]] = {
     h.name: h
     for h in (
