@@ -39,7 +39,7 @@ from chartloom.serve import (
 )
 from chartloom.serve.access import Handles
 from chartloom.serve.client_registry import ClientRegistry, Domains, fhir
-from chartloom.serve.console import Console, ProjectInfo, Store, Tracer, asking_of
+from chartloom.serve.console import Console, ProjectInfo, Store, Tracer, asking_of, visitor_of
 from chartloom.serve.directory import pages as directory
 from chartloom.serve.doors import Doors
 from chartloom.serve.earlier import earlier_mapping
@@ -106,6 +106,11 @@ def create_app(
         about = console.authority.context(principal, Purpose.OPERATIONS, asking_of(request))
         console.authority.record(events.denied(about, "too-often", what=f"door/{too_often.door}"))
 
+    def turned(request: Request, why: str) -> None:
+        visitor = visitor_of(request)
+        about = console.authority.context(visitor.principal, Purpose.OPERATIONS, asking_of(request))
+        console.authority.record(events.denied(about, why, what="door/request"))
+
     registry_door = fhir.routes(
         console,
         ClientRegistry(store, doors.authority, domains or Domains()),
@@ -129,6 +134,7 @@ def create_app(
                 refuse=refuse,
                 limiter=Limiter(doors.rates),
                 note=note,
+                turned=turned,
             )
         ],
         exception_handlers=cast(

@@ -65,6 +65,8 @@ HEADERS = {
 Refuse = Callable[[Request, int], Response]
 #: Puts on record that somebody came too often at a door.
 Note = Callable[[Request, Refused], None]
+#: Puts on record that a caller who is known was refused at the door. The second argument: a code.
+Turned = Callable[[Request, str], None]
 
 
 class Shield:
@@ -81,8 +83,9 @@ class Shield:
         refuse: Refuse,
         limiter: Limiter,
         note: Note,
+        turned: Turned,
     ) -> None:
-        self._limiter, self._note = limiter, note
+        self._limiter, self._note, self._turned = limiter, note, turned
         self._app, self._sessions, self._services = app, sessions, services
         self._cookie, self._refuse, self._https = cookie_name(https), refuse, https
         self._hosts = frozenset(host.lower() for host in hosts)
@@ -121,40 +124,48 @@ class Shield:
         if too_often is not None:
             return await self._wait(request, too_often)
         if "\0" in path or b"%00" in scope["query_string"]:
-            return self._refuse(request, 404)  # no id or word holds one, and no database can
+            # No id or word holds one, and no database can.
+            return await self._turn(request, 404, "null-character")
         if request.method in ("GET", "HEAD"):
             return None
         if request.method != "POST":
-            return self._refuse(request, 405)
+            return await self._turn(request, 405, "method")
         if path not in MACHINE_PATHS and not _same_site(request.headers):
-            return self._refuse(request, 403)
+            return await self._turn(request, 403, "other-site")
         if visitor is not None and visitor.session is None:
             return await self._take_body(request, scope)
         form, presented = await _posted(request, scope)
         if form is None:
-            return self._refuse(request, 413)
+            return await self._turn(request, 413, "too-large")
         scope["chartloom.form"] = form
         if visitor is not None and not equal(presented, visitor.csrf):
-            return self._refuse(request, 403)
+            return await self._turn(request, 403, "form-secret")
         return None
 
     async def _take_body(self, request: Request, scope: Scope) -> Response | None:
         """What a service posts: no cookie of a browser let it in, so no form needs a secret."""
         if not scope["path"].startswith("/fhir/"):
-            return self._refuse(request, 405)
+            return await self._turn(request, 405, "method")
         body = await _read_body(request, BODY_BYTES_MAX)
         if body is None:
-            return self._refuse(request, 413)
+            return await self._turn(request, 413, "too-large")
         kind = _kind(request)
         if kind == "application/x-www-form-urlencoded":
             form = _form_of(body)
             if form is None:
-                return self._refuse(request, 413)
+                return await self._turn(request, 413, "too-large")
             scope["chartloom.form"] = form
         elif kind not in _JSON_KINDS:
-            return self._refuse(request, 415)
+            return await self._turn(request, 415, "media-type")
         scope["chartloom.body"] = body
         return None
+
+    async def _turn(self, request: Request, status: int, why: str) -> Response:
+        """The refusal, on record first when it is known who asked: one event each, as for every
+        page that they may open. Of callers nobody knows there is nothing to write but that."""
+        if request.scope["chartloom.visitor"] is not None:
+            await run_in_threadpool(self._turned, request, why)
+        return self._refuse(request, status)
 
     async def _wait(self, request: Request, too_often: Refused) -> Response:
         """429, and when to come again. On record once, until the visitor is let in again: whoever

@@ -42,6 +42,8 @@ class Behind:
         self.forms: list[dict[str, list[str]]] = []
         self.refused: list[int] = []
         self.noted: list[bool] = []
+        self.turned: list[str] = []
+        self.audit_trouble: Exception | None = None
         self.knocks = 0
         self.too_often: Refused | None = None
         self.trouble: Exception | None = None
@@ -79,11 +81,17 @@ class Behind:
     def note(self, request: Request, refused: Refused) -> None:
         self.noted.append(True)
 
+    def turn(self, request: Request, why: str) -> None:
+        if self.audit_trouble is not None:
+            raise self.audit_trouble
+        self.turned.append(why)
+
     def shield(self, *, https: bool = False, services: bool = True) -> Shield:
         verifier = SimpleNamespace(verifier=self)
         return Shield(
             self.app, sessions=self, services=verifier if services else None, https=https,  # type: ignore[arg-type]
             hosts=["Localhost", "[::1]"], refuse=self.refuse, limiter=self, note=self.note,  # type: ignore[arg-type]
+            turned=self.turn,
         )  # fmt: skip
 
 
@@ -357,3 +365,35 @@ def test_over_https_browsers_are_told_to_stay_there(behind: Behind) -> None:
 def test_what_is_no_request_goes_on(behind: Behind) -> None:
     asyncio.run(behind.shield()({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
     assert behind.reached == ["lifespan"]
+
+
+JSON, FORM = "application/fhir+json", "application/x-www-form-urlencoded"
+BEARER = {"authorization": "Bearer good"}
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "headers", "content", "status", "why"),
+    [
+        ("/chart?x=%00", "GET", {}, b"", 404, "null-character"),
+        ("/chart", "PUT", {}, b"", 405, "method"),
+        ("/chart", "POST", {"origin": "https://evil.example"}, b"", 403, "other-site"),
+        ("/chart", "POST", {"content-type": FORM}, b"csrf=forged", 403, "form-secret"),
+        ("/chart", "POST", {"content-type": FORM}, b"a" * (FORM_BYTES_MAX + 1), 413, "too-large"),
+        ("/api/chart", "POST", BEARER, b"", 405, "method"),
+        ("/fhir/R4/Patient", "POST", BEARER, b"{}", 415, "media-type"),
+        ("/fhir/R4/Patient", "POST", BEARER, b"a" * (BODY_BYTES_MAX + 1), 413, "too-large"),
+        ("/fhir/R4/Patient", "POST", BEARER | {"content-type": FORM}, b"&" .join([b"a=b"] * 1001),
+         413, "too-large"),
+    ],
+)  # fmt: skip
+def test_what_a_known_caller_is_refused_at_the_door_is_on_record(
+    behind: Behind, path: str, method: str, headers: dict[str, str], content: bytes, status: int,
+    why: str,
+) -> None:  # fmt: skip
+    """One event each; and where none can be written, the answer is that the record is down."""
+    known = BEARER.items() <= headers.items()
+    asked: dict[str, Any] = {"signed_in": not known, "headers": headers, "content": content}
+    assert ask(behind, path, method, **asked) == status
+    assert (behind.turned, behind.reached) == ([why], [])
+    behind.audit_trouble = AuditUnavailable("down")
+    assert ask(behind, path, method, **asked) == 503
