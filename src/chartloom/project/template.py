@@ -52,7 +52,7 @@ This folder is a Chartloom site.
 | `reconciliation/*.toml` | your own rules of reconciliation, laid over the built-in ones |
 | `registry/persons/*.json` | weights of the matcher, trained on your own records |
 | `registry/formulary/*.csv` | your drugs: ingredients, brands, products, NDC |
-| `registry/directory/*.csv` | your people and places, and whose word counts about them |
+| `registry/directory/*.csv` | your people and places, and which source to trust about them |
 | `var/` | data, keys, logs (not in git; back up `var/keys` separately) |
 
     chartloom check      # is everything in order?
