@@ -85,7 +85,7 @@ def document(r: _Json) -> _Json:
         "document_type": text_of(r.get("type")),
         "code": code_of(r.get("type")),
         "time": r.get("date"),
-        "author": [named(a) for a in r.get("author", ())],
+        "author": list(dict.fromkeys(named(a) for a in r.get("author", ()))),
         "authenticator": named(r.get("authenticator")),
         "content_type": attachment.get("contentType"),
         "size_bytes": attachment.get("size"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from chartloom.chart.elements import (
@@ -20,6 +21,13 @@ from chartloom.chart.elements import (
 from chartloom.formats.documents.lists import document_lists, text_lists
 
 _Json = dict[str, Any]
+#: Why a laboratory has no result, as it writes it in the place of the value.
+_WHY_NOT: Final = re.compile(
+    r"ha?emoly[sz]|clot|lipemic|icteric|insufficient|not sufficient|\bqns\b|specimen"
+    r"|sample|cancel|not (?:performed|done|tested)|unable|contaminat|labell?ed|duplicate|lost"
+    r"|broken|expired|leak|recollect|redraw",
+    re.IGNORECASE,
+)
 _LOINC: Final = "http://loinc.org|"
 
 #: R4 has no Observation.valueAttachment; this is R5's, as an extension.
@@ -147,12 +155,16 @@ def _attached(r: _Json) -> _Json:
 
 def _not_obtained(r: _Json) -> _Json:
     """A result that cannot be obtained (OBX-11 = X). What was sent before it as its value does not
-    hold, so that it is neither read nor drawn."""
+    hold, so that it is neither read nor drawn; but a laboratory writes there, or in a comment, why
+    there is none."""
+    told = [str(r.get("valueString", "")), text_of(r.get("valueCodeableConcept"))]
+    why = [text for text in told if _WHY_NOT.search(text)] + notes(r)
+    absent = text_of(r.get("dataAbsentReason")) or "not obtained"
     return drop_empty(
         {
             "time": _choice(r, "effective") or r.get("issued"),
             "status": "cancelled",
-            "absent": text_of(r.get("dataAbsentReason")) or "not obtained",
+            "absent": ": ".join((absent, *why[:1])),
             "performer": [named(p) for p in r.get("performer", ())],
             "notes": notes(r),
         }

@@ -294,7 +294,7 @@ def _series(grant: Grant, console: Console, any_id: str, series: str) -> dict[st
         "common": words.soft(common),
         "points": words.soft(newest_first),
         "drawing": svg.series_chart(
-            drawn, band, common.get("text", "Result"), common.get("unit", "")
+            drawn, band, common.get("text", "Result"), words.unit(common.get("unit", ""))
         ),
         "full": len(placed) >= _SERIES_MAX,
     }

@@ -361,6 +361,7 @@ def _environment(console: Console) -> Environment:
         gap=words.gap,
         unled=words.unled,
         runs=words.runs,
+        unit=words.unit,
     )
     return env
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from markupsafe import Markup
 
+from chartloom.serve import words
 from chartloom.serve.svg import Band, Point, mini_trend
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,9 +74,9 @@ def value_words(point: dict[str, Any]) -> str:
     """Value and unit as sent; if there is none, why ("" if the source did not say)."""
     if "value" in point:
         comparator = point.get("comparator", "")
-        return f"{comparator}{point['value']} {point.get('unit', '')}".rstrip()
+        return f"{comparator}{point['value']} {words.unit(point.get('unit', ''))}".rstrip()
     parts = [
-        f"{c.get('text', '')} {c.get('value', '')} {c.get('unit', '')}".strip()
+        f"{c.get('text', '')} {c.get('value', '')} {words.unit(c.get('unit', ''))}".strip()
         for c in point.get("components", ())
     ]
     return ", ".join(parts) or str(point.get("absent", ""))

@@ -229,3 +229,17 @@ def soft(value: Any) -> Any:
 def runs(items: Iterable[Any], attribute: str) -> list[tuple[Any, list[Any]]]:
     """Neighbours with the same ``attribute`` together, in their order."""
     return [(key, list(group)) for key, group in groupby(items, attrgetter(attribute))]
+
+
+#: What UCUM writes in braces.
+_ANNOTATION: Final = re.compile(r"\{([^{}]*)\}")
+
+
+def unit(text: str) -> str:
+    """A unit as people write it: what UCUM has in braces is an annotation and no unit.
+
+    ``{INR}`` says what the number is, which its name says already; ``{copies}/mL`` is copies/mL.
+    """
+    if _ANNOTATION.fullmatch(text):
+        return ""
+    return _ANNOTATION.sub(lambda found: found[1].replace("_", " "), text)

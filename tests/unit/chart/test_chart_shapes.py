@@ -7,6 +7,8 @@ from typing import Any
 
 from chartloom.chart import merge, place
 from chartloom.chart.shape import entry_of, point_of
+from chartloom.chart.shape_admin import document
+from chartloom.chart.shape_clinical import observation
 from chartloom.domain.resource import Contribution, ResourceState, Stamp
 
 
@@ -95,3 +97,21 @@ def test_a_result_that_is_a_document_is_named_but_not_copied() -> None:
     assert "JVBERi" not in str(point)
     named = [{"url": url, "valueAttachment": {**attachment, "title": "ECG"}}]
     assert point_of(result("final", extension=named))[0]["value"] == "ECG"
+
+
+def test_why_a_laboratory_has_no_result_is_shown_and_no_older_value_is() -> None:
+    def absent(**said: Any) -> str:
+        told = {"resourceType": "Observation", "id": "k", "status": "cancelled", **said}
+        return str(observation(told)["absent"])
+
+    assert absent(valueString="HEMOLYZED") == "not obtained: HEMOLYZED"
+    assert absent(valueString="2+") == "not obtained"
+    performed = {"dataAbsentReason": {"text": "Not Performed"}}
+    note = {"note": [{"text": "QNS - tube half filled"}]}
+    assert absent(**performed, **note) == "Not Performed: QNS - tube half filled"
+
+
+def test_an_author_named_twice_is_shown_once() -> None:
+    author = {"display": "Dr Haruka Björklund, NP"}
+    told = document({"author": [author, {**author, "reference": "Practitioner/b"}]})
+    assert told["author"] == ["Dr Haruka Björklund, NP"]

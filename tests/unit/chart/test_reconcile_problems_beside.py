@@ -8,6 +8,7 @@ import pytest
 from tests.support.lists import NOW_US, chart, doses, line, misfits, problem, results, visit
 
 from chartloom.chart.reconcile import Line, ReconciledList, builtin_rules, reconcile_problems
+from chartloom.serve.lists.shown import status_words
 
 ONE, TWO = "Type 1 diabetes mellitus", "Type 2 diabetes mellitus"
 INSULIN = doses("i", "Insulin glargine", "2026-05-01", type="MedicationDispense")
@@ -88,3 +89,16 @@ def test_a_line_says_the_stage_and_the_side_that_its_name_lacks() -> None:
         problem("c", "N18.5", "2026-02-01", text="CKD stage 5", category=BILLED),
     )
     assert line(made, "Chronic kidney disease").detail["said"] == "CKD stage 4"
+
+
+@pytest.mark.parametrize("code", ["I21.4", "I63.9", "I26.99"])
+def test_an_old_infarction_or_stroke_is_history_and_not_resolved(code: str) -> None:
+    made = _made(problem("a", code, "2024-01-01", category="encounter-diagnosis"))
+    (one,) = made.lines
+    assert _said(one) == ("inactive", "past-event")
+    assert status_words(one) == "History of"
+
+
+def test_a_cancer_in_remission_is_not_resolved() -> None:
+    (one,) = _made(problem("a", "C50.911", status="remission")).lines
+    assert _said(one) == ("inactive", "inactive")

@@ -163,3 +163,19 @@ def test_no_line_of_parts_begins_with_a_separator() -> None:
     assert words.unled(drawn) == Markup('<a href="/evidence/x">Dr Young</a> · Home')
     assert words.unled(Markup("<span>2026</span> · Home")) == Markup("<span>2026</span> · Home")
     assert words.unled(Markup("")) == Markup("")
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("{INR}", ""),
+        ("{copies}/mL", "copies/mL"),
+        ("mL/min/{1.73_m2}", "mL/min/1.73 m2"),
+        ("10*3/uL", "10*3/uL"),
+        ("", ""),
+    ],
+)
+def test_what_a_unit_has_in_braces_is_no_unit(sent: str, shown: str) -> None:
+    assert words.unit(sent) == shown
+    point = {"value": "1.6", "unit": sent}
+    assert results.value_words(point) == f"1.6 {shown}".strip()

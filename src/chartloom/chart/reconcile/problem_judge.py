@@ -84,7 +84,7 @@ def judge(
     if condition.course in ("visit", "history") and not said.listed:
         return "reason-for-visit" if condition.course == "visit" else "history-of", found
     if condition.course == "acute" or (condition.course == "episode" and not said.lists):
-        return _passing(condition, said, found, now_us)
+        return _passing(condition, said, found, rules, now_us)
     return _lasting(said, evidence, rules, found)
 
 
@@ -123,11 +123,19 @@ def _elsewhere(said: Said) -> list[Discrepancy]:
     ]
 
 
-def _passing(condition: Condition, said: Said, found: list[Discrepancy], now_us: int) -> _Judged:
+def _passing(
+    condition: Condition,
+    said: Said,
+    found: list[Discrepancy],
+    rules: ProblemRules,
+    now_us: int,
+) -> _Judged:
     """What ends by itself after its days."""
     informed = (*said.lists, *said.diagnosed)
     last = _last(informed or (*said.suspected, *said.billed, *said.noted))
     if now_us - last > condition.days * DAY_US:
+        if informed and condition.key in rules.kept_as_history:
+            return "past-event", found
         return ("acute-course-over" if informed else "never-confirmed"), found
     if informed:
         return "acute-recent", found

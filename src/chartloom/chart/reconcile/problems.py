@@ -51,7 +51,7 @@ _RANK: Final = {
 }  # fmt: skip
 _INPATIENT: Final = frozenset(("IMP", "ACUTE", "NONAC", "SS"))
 _BILLING: Final = frozenset(("billing", "billing-diagnosis", "claim"))
-_OVER: Final = {"resolved": "resolved", "remission": "resolved", "inactive": "inactive"}
+_OVER: Final = {"resolved": "resolved", "remission": "inactive", "inactive": "inactive"}
 _UNSURE: Final = frozenset(("provisional", "differential", "unconfirmed"))
 _FACTS_MAX: Final = 40
 #: What is said by somebody who knows the person.

@@ -61,3 +61,4 @@ class ProblemRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     evidence: dict[str, Support]
     rivals: tuple[tuple[str, ...], ...] = ()
     ended_by: dict[str, tuple[str, ...]] = {}
+    kept_as_history: tuple[str, ...] = ()

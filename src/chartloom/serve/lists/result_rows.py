@@ -45,7 +45,8 @@ def _row(
             continue
         point = {**point, "at": (fact.at_us, _value(fact.detail))}
         if "converted" in fact.detail:
-            point["sent"] = f"{point.get('value', '')} {point.get('unit', '')}".strip()
+            point["sent"] = words.unit(point.get("unit", ""))
+            point["sent"] = f"{point.get('value', '')} {point['sent']}".strip()
             point["value"], point["unit"] = fact.detail["converted"], fact.detail["converted_unit"]
             point.pop("range", None)
         shown.append(point)

@@ -80,6 +80,8 @@ STATUS_WORDS: Final = {
     "on-hold": "On hold",
     "entered-in-error": "In error",
 }
+#: Reasons of what is inactive because it is said of the past.
+_PAST: Final = frozenset(("history-of", "past-event"))
 #: What is unknown, by how it stands: (its status in a word, heading, what to do about it).
 STANDINGS: Final = {
     "unconfirmed": (
@@ -214,6 +216,8 @@ def status_words(line: Line) -> str:
     """The status of a line in a word or two."""
     if line.status == "unknown" and line.standing in STANDINGS:
         return STANDINGS[line.standing][0]
+    if line.status == "inactive" and line.reason in _PAST:
+        return "History of"
     return STATUS_WORDS.get(line.status, line.status.replace("-", " ").capitalize())
 
 
