@@ -111,6 +111,22 @@ def test_the_menu_leads_where_a_role_may_go_and_nowhere_else(
         assert status == (200 if path in MENU[subject] else 404), path
 
 
+@pytest.mark.parametrize("subject", MENU)
+def test_no_page_links_to_what_its_reader_may_not_open(
+    sign_in: Callable[[str], Client], subject: str
+) -> None:
+    client = sign_in(subject)
+    pages = {path: client.ask(path)[2] for path in MENU[subject] | {"/me"}}
+    linked = {
+        (path, html.unescape(to))
+        for path, text in pages.items()
+        for to in re.findall(r'<a [^>]*href="(/[^"#]*)', text)
+    }
+    assert {to for _, to in linked} >= MENU[subject]
+    asked = {to: client.ask(to)[0] for _, to in linked}
+    assert not {(path, to) for path, to in linked if asked[to] == 404}
+
+
 def every_way_to(site: Site, person: str) -> list[str]:
     """Addresses that show something of a person."""
     grant = site.grant()

@@ -84,7 +84,7 @@ _CARRIES = {
     "lab": ("Laboratory", "ORU: results"),
     "orders": ("Order entry", "ORM, OMG, OML: orders"),
     "pharmacy": ("Pharmacy", "RDE, RDS, RAS: prescriptions, dispenses, administrations"),
-    "immunisation": ("Immunisation registry", "VXU: immunisations"),
+    "immunisation": ("Immunization registry", "VXU: immunizations"),
     "documents": ("Medical records", "MDM: documents"),
     "scheduling": ("Scheduling", "SIU: appointments"),
     "billing": ("Billing", "DFT: charges"),

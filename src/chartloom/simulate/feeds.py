@@ -36,7 +36,7 @@ FEEDS: Final[dict[str, Feed]] = {
         _mllp("vitals", "Nursing"),
         _mllp("orders", "Order entry"),
         _mllp("pharmacy", "Pharmacy"),
-        _mllp("immunisation", "Immunisation"),
+        _mllp("immunisation", "Immunization"),
         _mllp("documents", "Transcription"),
         _mllp("scheduling", "Scheduling"),
         _mllp("billing", "Billing"),

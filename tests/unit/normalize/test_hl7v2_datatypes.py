@@ -183,6 +183,9 @@ def test_identifiers_say_who_assigned_them() -> None:
         "period": {"start": "2020-01-01", "end": "2030-12-31"},
     }
     assert read("CX.Identifier", "9^^^LAB", "AN")[0]["system"] == "urn:id:LAB"
+    twice, _ = read("CX.Identifier", "9^^^LAB^MR^LAB", "")
+    assert twice is not None
+    assert twice["assigner"] == {"display": "LAB"}
     assert read("CX.Identifier", "^^^LAB^MR", "")[0] is None
 
 

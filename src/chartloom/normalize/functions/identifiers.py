@@ -98,7 +98,8 @@ def _cx_rest(c: list[str], out: FhirJson, s: Sink) -> None:
         uri, _ = authority(c[5], s)
         assigner = out.setdefault("assigner", {})
         known = assigner.get("display")
-        assigner["display"] = f"{known}, {facility or uri}" if known else facility or uri
+        named = facility or uri
+        assigner["display"] = f"{known}, {named}" if known and known != named else named
         if s.env.sub in c[5] and uri:
             out["assigner"]["identifier"] = {"value": uri}
     period: FhirJson = {}
