@@ -147,9 +147,13 @@ def test_who_may_not_merges_nothing(house: House, sign_in: SignIn) -> None:
 
 def test_what_is_not_whole_is_declined(house: House, sign_in: SignIn) -> None:
     client, mid = sign_in("mina"), house.ids["mid-a"]
+    client.csrf("/me")
     for source, target in (("1", mid), (mid, mid), ("", "")):
+        before = house.site.audit.end().size
         status, answer = ask(client, source, target)
         assert (status, answer["resourceType"]) == (400, "OperationOutcome")
+        seen = [e for e in read_events(house.site.audit.read(before, 100)) if e.denied]
+        assert [(e.actor, e.denied) for e in seen] == [("mina", "malformed")]
     form = {"source-patient": mid, "csrf": client.csrf("/me"), "surprise": "1"}
     status, _, text = client.ask("/fhir/R4/Patient/$merge", "POST", form)
     assert (status, "surprise" in text) == (400, True)

@@ -17,10 +17,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from chartloom.domain import codec
-from chartloom.domain.grant import Grant
+from chartloom.domain.grant import Grant, Purpose
 from chartloom.domain.identity import Pair, ReviewState
 from chartloom.domain.resource import FhirJson, LinkKind
 from chartloom.formats.fhir import decode_json, validate
+from chartloom.guard.audit import events
 from chartloom.guard.authority import AccessDenied
 from chartloom.guard.facts import actor_of
 from chartloom.serve import needs
@@ -80,6 +81,8 @@ def _answer(console: Console, door: IdentityDoor, request: Request, kind: LinkKi
     asked = read_asked(request.scope["chartloom.body"], form_of(request))
     visitor, asking = visitor_of(request), asking_of(request)
     if isinstance(asked, str):
+        about = console.authority.context(visitor.principal, Purpose.OPERATIONS, asking)
+        console.authority.record(events.denied(about, "malformed", what="identity/merge"))
         return _fhir(outcome("error", "invalid", asked), 400)
     must_be_whole(console)
     need = needs.identity_pair(asked.pair) if asked.preview else needs.identity_word(asked.pair)
