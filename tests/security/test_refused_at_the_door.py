@@ -15,15 +15,22 @@ def test_one_event_for_each_request_of_a_known_caller(store_factory: StoreFactor
     staff = Staff((StaffMember("eve", "Eve", frozenset({Role.INTEGRATION_ENGINEER})),))
     site = Site(store_factory(clock=clock), clock)
     site.staff = staff
-    with serving(site.app()) as url:
+    with serving(site.app(), lifespan="on") as url:
         eve, nobody = Client(url), Client(url)
         eve.cookie = site.sign_in("eve")
         before = len(site.audit.events)
         assert eve.ask("/feeds?x=%00")[0] == 404
         assert eve.ask("/feeds", "PUT")[0] == 405
         assert eve.ask("/purpose", "POST", {"csrf": "forged"})[0] == 403
-        assert nobody.ask("/sign-in?x=%00")[0] == 404  # else outsiders could fill the record
+        for _ in range(3):  # counted: one event each, and outsiders could fill the record
+            assert nobody.ask("/sign-in?x=%00")[0] == 404
         assert nobody.ask("/enter", "PUT")[0] == 405
+        assert nobody.ask("/feeds")[0] == 401
         told = list(read_events(site.audit.events[before:]))
-    assert [seen.denied for seen in told] == ["null-character", "method", "form-secret"]
-    assert {seen.actor for seen in told} == {"eve"}
+        assert [seen.denied for seen in told] == ["null-character", "method", "form-secret"]
+        assert {seen.actor for seen in told} == {"eve"}
+    later = list(read_events(site.audit.events[before + len(told) :]))
+    assert sorted((seen.actor, seen.denied, seen.details["count"]) for seen in later) == [
+        ("nobody", "method", "1"), ("nobody", "not-signed-in", "1"),
+        ("nobody", "null-character", "3"),
+    ]  # fmt: skip

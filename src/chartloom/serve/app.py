@@ -17,6 +17,7 @@ from chartloom.domain.feed import Feed
 from chartloom.domain.grant import Purpose
 from chartloom.domain.ports import Clock
 from chartloom.guard.audit import events
+from chartloom.guard.authority import Asking
 from chartloom.guard.staff import Principal
 from chartloom.registry.persons import default_parameters
 from chartloom.serve import (
@@ -51,6 +52,7 @@ from chartloom.serve.lists import pages as lists
 from chartloom.serve.readiness import MetricsRule
 from chartloom.serve.sessions import SessionBook, Visitor
 from chartloom.serve.shield import Shield
+from chartloom.serve.strangers import Strangers
 from chartloom.serve.trouble import StoreWatch
 
 #: Names under which a console bound to this machine may be asked for.
@@ -111,6 +113,10 @@ def create_app(
         about = console.authority.context(visitor.principal, Purpose.OPERATIONS, asking_of(request))
         console.authority.record(events.denied(about, why, what="door/request"))
 
+    def strange(why: str, count: int) -> None:
+        about = console.authority.context(Principal("nobody"), Purpose.OPERATIONS, Asking())
+        console.authority.record(events.denied(about, why, what="door/request", count=count))
+
     registry_door = fhir.routes(
         console,
         ClientRegistry(store, doors.authority, domains or Domains()),
@@ -135,6 +141,7 @@ def create_app(
                 limiter=Limiter(doors.rates),
                 note=note,
                 turned=turned,
+                strangers=Strangers(strange),
             )
         ],
         exception_handlers=cast(

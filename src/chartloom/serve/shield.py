@@ -27,6 +27,7 @@ from chartloom.serve.access import equal
 from chartloom.serve.doors import Services
 from chartloom.serve.limits import Limiter, Refused
 from chartloom.serve.sessions import SessionBook, Visitor
+from chartloom.serve.strangers import Strangers
 
 #: What no browser uses: never a session, no form of ours.
 MACHINE_PATHS = frozenset(
@@ -84,15 +85,17 @@ class Shield:
         limiter: Limiter,
         note: Note,
         turned: Turned,
+        strangers: Strangers,
     ) -> None:
         self._limiter, self._note, self._turned = limiter, note, turned
+        self._strangers = strangers
         self._app, self._sessions, self._services = app, sessions, services
         self._cookie, self._refuse, self._https = cookie_name(https), refuse, https
         self._hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._app(scope, self._until_the_end(receive), send)
             return
         shielded = _with_headers(send, scope["path"], self._https)
         scope["chartloom.request_id"] = uuid4().hex
@@ -109,9 +112,21 @@ class Shield:
         else:
             await self._app(scope, receive, shielded)
 
+    def _until_the_end(self, receive: Receive) -> Receive:
+        """Of a process that ends, what was counted of strangers is written before all is closed."""
+
+        async def received() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self._strangers.flush()
+            return message
+
+        return received
+
     async def _admit(self, request: Request, scope: Scope) -> Response | None:
         """None to go on; otherwise the answer."""
         if _host_name(request.headers.get("host", "")) not in self._hosts:
+            self._strangers.count("host")
             return self._refuse(request, 400)
         path = scope["path"]
         if path not in MACHINE_PATHS and not path.startswith(OPEN_FOLDERS):
@@ -119,6 +134,7 @@ class Shield:
         visitor: Visitor | None = scope["chartloom.visitor"]
         is_open = path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
         if visitor is None and not is_open:
+            self._strangers.count("not-signed-in")
             return self._refuse(request, 401)
         too_often = self._limiter.knock(request, visitor)
         if too_often is not None:
@@ -161,10 +177,12 @@ class Shield:
         return None
 
     async def _turn(self, request: Request, status: int, why: str) -> Response:
-        """The refusal, on record first when it is known who asked: one event each, as for every
-        page that they may open. Of callers nobody knows there is nothing to write but that."""
+        """The refusal. Of a caller who is known it is on record first: one event each, as for every
+        page that they may open. Those whom nobody knows are counted."""
         if request.scope["chartloom.visitor"] is not None:
             await run_in_threadpool(self._turned, request, why)
+        else:
+            self._strangers.count(why)
         return self._refuse(request, status)
 
     async def _wait(self, request: Request, too_often: Refused) -> Response:

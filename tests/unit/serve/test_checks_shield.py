@@ -43,6 +43,7 @@ class Behind:
         self.refused: list[int] = []
         self.noted: list[bool] = []
         self.turned: list[str] = []
+        self.strange: list[str] = []
         self.audit_trouble: Exception | None = None
         self.knocks = 0
         self.too_often: Refused | None = None
@@ -81,6 +82,12 @@ class Behind:
     def note(self, request: Request, refused: Refused) -> None:
         self.noted.append(True)
 
+    def count(self, why: str) -> None:
+        self.strange.append(why)
+
+    async def flush(self) -> None:
+        self.strange.append("flushed")
+
     def turn(self, request: Request, why: str) -> None:
         if self.audit_trouble is not None:
             raise self.audit_trouble
@@ -91,7 +98,7 @@ class Behind:
         return Shield(
             self.app, sessions=self, services=verifier if services else None, https=https,  # type: ignore[arg-type]
             hosts=["Localhost", "[::1]"], refuse=self.refuse, limiter=self, note=self.note,  # type: ignore[arg-type]
-            turned=self.turn,
+            turned=self.turn, strangers=self,  # type: ignore[arg-type]
         )  # fmt: skip
 
 
@@ -397,3 +404,51 @@ def test_what_a_known_caller_is_refused_at_the_door_is_on_record(
     assert (behind.turned, behind.reached) == ([why], [])
     behind.audit_trouble = AuditUnavailable("down")
     assert ask(behind, path, method, **asked) == 503
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "headers", "status", "why"),
+    [
+        ("/feeds", "GET", {"Host": "elsewhere"}, 400, "host"),
+        ("/feeds", "GET", {"Host": "localhost"}, 401, "not-signed-in"),
+        ("/sign-in?x=%00", "GET", {"Host": "localhost"}, 404, "null-character"),
+        ("/sign-in", "PUT", {"Host": "localhost"}, 405, "method"),
+        (
+            "/enter",
+            "POST",
+            {"Host": "localhost", "Sec-Fetch-Site": "cross-site"},
+            403,
+            "other-site",
+        ),
+    ],
+)
+def test_what_strangers_are_refused_is_counted(
+    behind: Behind, path: str, method: str, headers: dict[str, str], status: int, why: str
+) -> None:
+    assert answered(behind.shield(), path, method, headers)[0] == status
+    assert (behind.strange, behind.turned, behind.reached) == ([why], [], [])
+
+
+def test_of_known_callers_and_of_what_is_open_nothing_is_counted(behind: Behind) -> None:
+    assert ask(behind, "/feeds?x=%00") == 404
+    assert ask(behind, "/sign-in", signed_in=False) == 200
+    assert behind.strange == []
+
+
+def test_before_all_is_closed_what_was_counted_is_written(behind: Behind) -> None:
+    async def end() -> None:
+        said = iter(["lifespan.startup", "lifespan.shutdown"])
+
+        async def receive() -> dict[str, str]:
+            return {"type": next(said)}
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            for _ in range(2):
+                behind.strange.append((await receive())["type"])
+
+        shield = behind.shield()
+        shield._app = app
+        await shield({"type": "lifespan"}, receive, app)
+
+    asyncio.run(end())
+    assert behind.strange == ["lifespan.startup", "flushed", "lifespan.shutdown"]

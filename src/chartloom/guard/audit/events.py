@@ -92,9 +92,13 @@ def term_fingerprint(blind: Callable[[str, str], bytes], term: str) -> bytes:
     return blind("audit term", " ".join(term.casefold().split()))
 
 
-def denied(about: Context, reason: str, *, patient: str = "", what: str = "") -> Event:
-    """A try that was refused before it was known what it would have shown. reason: a code."""
-    return patient_read(about, patient, (what,) if what else (), denied=reason or "denied")
+def denied(
+    about: Context, reason: str, *, patient: str = "", what: str = "", count: int | None = None
+) -> Event:
+    """A try that was refused before it was known what it would have shown. reason: a code.
+    count: how many such tries the event stands for, if it is not one."""
+    things = (what,) if what else ()
+    return patient_read(about, patient, things, count=count, denied=reason or "denied")
 
 
 def export(
