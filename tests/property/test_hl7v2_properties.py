@@ -11,7 +11,8 @@ from tests.support.mutate import SEEDS, mutants
 from chartloom.formats.hl7v2 import Delimiters, delimiters, escape, parse, serialise, unescape
 
 PUNCTUATION = "!#$%&*+,-./:;<=>?@[\\]^_`{|}~"
-text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+#: Without SUB, which is no content at the end of a message: files of old systems end with it.
+text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x1a"), max_size=12)
 #: Any field separator and 4 or 5 encoding characters, all different.
 any_delimiters = st.lists(st.sampled_from(PUNCTUATION), min_size=5, max_size=6, unique=True).map(
     lambda c: delimiters(c[0], "".join(c[1:]))
