@@ -238,8 +238,15 @@ _ANNOTATION: Final = re.compile(r"\{([^{}]*)\}")
 def unit(text: str) -> str:
     """A unit as people write it: what UCUM has in braces is an annotation and no unit.
 
-    ``{INR}`` says what the number is, which its name says already; ``{copies}/mL`` is copies/mL.
+    ``{INR}`` says what the number is, which its name says already; ``{copies}/mL`` is copies/mL,
+    and ``mg/g{creat}`` mg/g creat.
     """
     if _ANNOTATION.fullmatch(text):
         return ""
-    return _ANNOTATION.sub(lambda found: found[1].replace("_", " "), text)
+    return _ANNOTATION.sub(_annotated, text)
+
+
+def _annotated(found: re.Match[str]) -> str:
+    """What an annotation says; apart from the unit that it stands behind."""
+    behind = found.start() and found.string[found.start() - 1] not in "/.("
+    return (" " if behind else "") + found[1].replace("_", " ")
