@@ -41,3 +41,24 @@ def test_two_allergies_of_a_line_are_no_combination_of_drugs() -> None:
 @pytest.mark.parametrize("words", ["No known drug allergies", "Penicillin - tolerated", "NKDA"])
 def test_what_denies_names_none(words: str) -> None:
     assert _lines(f"Allergies:\n{words}\n") == {}
+
+
+@pytest.mark.parametrize("later", [
+    "Plan: start amoxicillin, azithromycin", "Assessment: pneumonia", "Skin: rash on both arms",
+    "Antibiotics given: ceftriaxone",
+])  # fmt: skip
+def test_what_comes_after_the_allergies_of_a_note_is_none(later: str) -> None:
+    note = f"Allergies: Penicillin (hives)\n{later}\nGiven today: codeine, ibuprofen\nLatex\n"
+    assert set(_lines(note)) == {"penicillin-g"}
+
+
+def test_reactions_told_like_headings_do_not_end_the_list() -> None:
+    found = _lines("Allergies:\nPenicillin: hives\nSulfa: severe rash\nLatex\nPlan: codeine\n")
+    assert set(found) == {"penicillin-g", "sulfonamide-antibiotics", "latex"}
+
+
+def test_of_a_long_line_no_allergy_is_cut_off() -> None:
+    said = "Penicillin (hives and swelling of the lips), " + "feathers of geese, " * 30
+    assert set(_lines(f"Allergies: {said}latex (contact dermatitis)\n")) == {
+        "penicillin-g", "latex",
+    }  # fmt: skip

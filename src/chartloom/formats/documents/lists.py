@@ -317,5 +317,15 @@ def _lines(lines: Iterable[Line], found: _Found, within: str) -> None:
             found.mention(text)
         if says == MENTIONED:
             continue
-        told: _Json = {"text": text[:LINE_CHARS_MAX], "says": says}
-        found.add(name, told | ({"bytes": [line.start, line.end]} if found.placed else {}))
+        place = {"bytes": [line.start, line.end]} if found.placed else {}
+        for part in _pieces(text) if name == "allergies" else (text[:LINE_CHARS_MAX],):
+            found.add(name, {"text": part, "says": says} | place)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A line that names many allergies, whole or in parts: none of them is cut off."""
+    most = MENTION_CHARS_MAX
+    while len(text) > most and (at := text.rfind(", ", 0, most)) > 0:
+        yield text[:at]
+        text = text[at + 2 :]
+    yield text[:most]

@@ -35,6 +35,27 @@ _OTHERS: Final = (
         r"(?P<rest>.*)$", re.IGNORECASE)),
 )  # fmt: skip
 _OTHER_HEADING: Final = re.compile(r"^\s*[#*]*\s*[A-Z][A-Za-z /&-]{2,60}:\s*(?:\S.*)?$")
+#: What allergens do, as people write it: of what looks like a heading, nothing else tells that it
+#: is none.
+_DID: Final = re.compile(
+    r"\b(?:hives|rash\w*|urticari\w*|itch\w*|prurit\w*|anaphyl\w*|angio-?o?edema|swell\w*|swollen"
+    r"|nausea\w*|vomit\w*|emesis|diarrh\w*|gi upset|upset stomach|stomach|wheez\w*|bronchospasm"
+    r"|dyspn\w*|short(?:ness)? of breath|sob|cough\w*|throat|redness|red man|flush\w*|blister\w*"
+    r"|erythema|eczema|dermatitis|stevens|sjs|ten|dress|headaches?|dizz\w*|syncope|hypotension"
+    r"|palpitations?|tachycardia|confusion|hallucinat\w*|drows\w*|sedation|myalgias?|muscle aches?"
+    r"|fever|reactions?|intoleran\w*|allerg\w*|sensitiv\w*|unknown|mild|moderate|severe)\b",
+    re.IGNORECASE,
+)
+#: Headings under which the same words are findings and complaints.
+_SECTION: Final = re.compile(
+    r"\b(?:plan|assessment|impression|history|hx|hpi|pmh|psh|complaints?|subjective|objective|exam\w*"
+    r"|physical|vitals?|signs|general|skin|heent|head|eyes|ears|nose|throat|neck|lungs?|chest"
+    r"|respiratory|pulm\w*|heart|cardi\w*|cv|abdomen|abd|gi|gu|ext\w*|neuro\w*|psych\w*|msk|ros"
+    r"|review|systems?|constitutional|labs?|laboratory|results?|imaging|diagnos\w*|problems?"
+    r"|course|summary|reason|note|comments?|instructions?|recommendations?|follow|disposition"
+    r"|social|family|symptoms?|precautions?|indications?|warnings?|procedures?|operations?|given)\b",
+    re.IGNORECASE,
+)
 #: "Metoprolol: 25 mg daily" looks like a heading.
 _DOSE: Final = re.compile(r"\d\s*(?:mg|mcg|g|ml|units?|iu|meq|%)\b", re.IGNORECASE)
 #: Headings that are not about what this patient shall take.
@@ -138,8 +159,12 @@ def _head(text: str, name: str) -> tuple[str, str, str] | None:
 
 
 def _reaction(text: str, name: str) -> bool:
-    """Whether what looks like a heading may be an allergy with what it did: "Penicillin: hives"."""
-    return name == "allergies" and not text.rstrip().endswith(":")
+    """Whether what looks like a heading is an allergy with what it did: "Penicillin: hives". The
+    plan that comes next in a note is none, or what it orders would read as an allergy."""
+    if name != "allergies":
+        return False
+    head, _, did = text.partition(":")
+    return not _SECTION.search(head) and bool(_DID.search(did))
 
 
 def _plain_head(text: str, *, fixed: bool) -> bool:
