@@ -19,7 +19,7 @@ _PIECES: Final = re.compile(
 #: What leaves the dose open, or says several.
 _OPEN: Final = re.compile(
     rf"\b(?:prn|as (?:needed|directed)|if|then|or|up to|max\w*|taper\w*|sliding|per|hold"
-    rf"|alternat\w+|except)\b|{_NUMBER}\s*(?:-|–|to)\s*{_NUMBER}\s*[a-z]",
+    rf"|alternat\w+|except)\b|(?<![\d.]){_NUMBER}\s*(?:-|–|to)\s*{_NUMBER}\s*[a-z]",
     re.IGNORECASE,
 )
 _OFTEN: Final[tuple[tuple[re.Pattern[str], float], ...]] = tuple(
