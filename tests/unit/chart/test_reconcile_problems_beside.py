@@ -69,6 +69,15 @@ def test_a_birth_ends_a_pregnancy_and_a_later_one_is_another() -> None:
     assert line(_made(listed, seen, refuted, stay), "Pregnancy").status == "active"
 
 
+def test_a_pregnancy_on_bills_after_a_birth_is_another_one_to_be_confirmed() -> None:
+    born = problem("b", "O80", "2025-03-01", category="encounter-diagnosis")
+    listed = problem("a", "sct|77386006", "2024-08-01", text="Pregnancy")
+    late = problem("c", "Z34.01", "2025-03-20", category=BILLED)
+    assert _said(line(_made(listed, born, late), "Pregnancy")) == ("resolved", "ended-since")
+    again = problem("d", "Z34.01", "2026-05-20", category=BILLED)
+    assert _said(line(_made(listed, born, again), "Pregnancy")) == ("unknown", "billed-only")
+
+
 @pytest.mark.parametrize("verification", ["provisional", "differential", "unconfirmed"])
 def test_what_a_problem_list_only_considers_is_suspected(verification: str) -> None:
     found = _made(problem("a", "I26.99", "2026-05-20", verification=verification)).lines[0]
@@ -97,6 +106,18 @@ def test_an_old_infarction_or_stroke_is_history_and_not_resolved(code: str) -> N
     (one,) = made.lines
     assert _said(one) == ("inactive", "past-event")
     assert status_words(one) == "History of"
+
+
+def test_an_infarction_that_its_source_closed_is_history_too() -> None:
+    old = problem("a", "I21.4", "2024-01-01", category="encounter-diagnosis")
+    for status in ("resolved", "inactive"):
+        closed = problem("b", "I21.4", "2024-03-01", status=status)
+        for told in ((closed,), (old, closed)):
+            (one,) = _made(*told).lines
+            assert (_said(one), status_words(one)) == (("inactive", "past-event"), "History of")
+    refuted = problem("b", "I21.4", "2024-03-01", verification="refuted")
+    (one,) = _made(old, refuted).lines
+    assert one.status == "refuted"
 
 
 def test_a_cancer_in_remission_is_not_resolved() -> None:

@@ -16,6 +16,9 @@ from chartloom.chart.reconcile.rules_problems import ProblemRules
 #: Reasons that rest on bills alone.
 BILLED: Final = frozenset(("billed-only", "billed-repeatedly", "billed-and-supported"))
 
+#: For so long bills still come for what ended.
+_BILLS_FOLLOW_US: Final = 42 * DAY_US
+
 _Judged = tuple[str, list[Discrepancy]]
 
 
@@ -58,6 +61,11 @@ class Said(msgspec.Struct, frozen=True):
         """Where somebody keeps it as a problem."""
         return (*self.listed, *self.registered)
 
+    def after(self, at_us: int) -> Said:
+        """What was said later: of another episode, where one ended then."""
+        names = self.__struct_fields__
+        return Said(*(tuple(f for f in getattr(self, n) if f.at_us > at_us) for n in names))
+
     @property
     def informed(self) -> bool:
         """Whether somebody who knows the person says so."""
@@ -75,11 +83,16 @@ def judge(
     """The reason for a problem's status, and what does not fit."""
     if condition.course == "event":
         return "happened", []
-    if _last(said.ended) > _last((*said.lists, *said.diagnosed, *said.suspected)):
-        return "ended-since", []
+    ended_us = _last(said.ended)
+    if ended_us > _last((*said.lists, *said.diagnosed, *said.suspected)):
+        said = said.after(ended_us + _BILLS_FOLLOW_US)
+        if not said.billed and not said.noted:
+            return "ended-since", []
     negative = _negative(said)
     if negative is not None:
-        return negative
+        past = negative[0] not in ("refuted", "refuted-later")
+        kept = past and condition.key in rules.kept_as_history
+        return ("past-event", negative[1]) if kept else negative
     found = _elsewhere(said)
     if condition.course in ("visit", "history") and not said.listed:
         return "reason-for-visit" if condition.course == "visit" else "history-of", found
