@@ -33,6 +33,8 @@ from chartloom.guard.denied_drugs import OF_DRUGS, UNKNOWN, ingredients_of
 
 _NORMAL: Final = ""
 _FOREVER_US: Final = 2**62
+#: Values in words that are longer are sentences, in which anything may be said.
+_VALUE_CHARS_MAX: Final = 100
 #: The element that says what a resource is.
 _WHAT: Final[dict[str, str]] = {
     **dict.fromkeys(
@@ -169,9 +171,10 @@ def _told_in_words(resource: FhirJson) -> bool:
     kind = resource["resourceType"]
     if kind == "DiagnosticReport":
         return any(name in resource for name in _REPORTED)
-    if kind == "Observation":  # a note sent as a result: of several lines, or attached
+    if kind == "Observation":  # a note sent as a result: long, of several lines, or attached
         attached = any("valueAttachment" in e for e in resource.get("extension", ()))
-        return attached or "\n" in resource.get("valueString", "")
+        text = resource.get("valueString", "")
+        return attached or "\n" in text or len(text) > _VALUE_CHARS_MAX
     return kind in _IN_WORDS
 
 

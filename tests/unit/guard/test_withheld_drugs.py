@@ -177,6 +177,11 @@ def test_reasons_and_findings_in_another_system(thing: Json) -> None:
             True,
         ),
         (
+            {"resourceType": "Observation", "code": _concept(LOINC, "11506-3"),
+             "valueString": "Comes for a refill of warfarin, which is taken as before. " * 3},
+            True,
+        ),
+        (
             {"resourceType": "Observation", "code": _concept(LOINC, "5778-6"),
              "valueString": "yellow", "extension": [{"url": "urn:x"}]},
             False,
