@@ -40,6 +40,39 @@ def test_the_master_equation_of_a1c(ifcc: str, ngsp: str) -> None:
     assert convert(Decimal(ifcc), per_mille, percent) is None
 
 
+@pytest.mark.parametrize(("sent", "shown"), [("91", "10.5"), ("87", "10.1"), ("48", "6.5")])
+def test_a_converted_a1c_keeps_its_tenth(sent: str, shown: str) -> None:
+    made = _made(
+        results("a", "4548-4", "%", ("2026-05-01", "8.6")),
+        results("b", "59261-8", "mmol/mol", ("2026-05-20", sent), owner="lab"),
+    )
+    assert made.lines[0].detail["value"] == shown
+
+
+def test_a_fever_in_fahrenheit_keeps_its_tenth() -> None:
+    made = _made(
+        results("a", "8310-5", "Cel", ("2026-05-01", "36.6")),
+        results("b", "8310-5", "[degF]", ("2026-05-20", "99"), owner="ward"),
+    )
+    assert made.lines[0].detail["value"] == "37.2"
+
+
+@pytest.mark.parametrize("value", ["1e27", "9" * 29, "-1e29", "1e-29", "5." + "1" * 40])
+@pytest.mark.parametrize(
+    ("loinc", "shown", "sent"),
+    [("2345-7", "mg/dL", "mmol/L"), ("4548-4", "%", "mmol/mol"), ("718-7", "g/dL", "g/L"),
+     ("8310-5", "Cel", "[degF]")],
+)  # fmt: skip
+def test_a_value_that_nobody_has_does_not_take_the_list_away(
+    loinc: str, shown: str, sent: str, value: str
+) -> None:
+    made = _made(
+        results("a", loinc, shown, ("2026-05-01", "5")),
+        results("b", loinc, sent, ("2026-05-20", value), owner="lab"),
+    )
+    assert {f.detail["value"] for f in made.lines[0].facts} == {"5", value}
+
+
 def test_an_inr_with_and_without_its_unit_is_one_line() -> None:
     made = _made(
         results("a", "6301-6", "{INR}", ("2026-05-01", "1.6")),

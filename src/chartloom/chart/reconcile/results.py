@@ -27,7 +27,7 @@ from chartloom.chart.reconcile.lines import (
 from chartloom.chart.reconcile.problem_evidence import loinc_of
 from chartloom.chart.reconcile.rules import Rules
 from chartloom.chart.reconcile.rules_results import ResultRules
-from chartloom.chart.reconcile.units import Unit, as_number, convert, rounded
+from chartloom.chart.reconcile.units import Unit, as_number, convert, turned_text
 from chartloom.chart.summary import ChartSection, ChartSummary
 from chartloom.domain.chart import Section
 
@@ -241,8 +241,7 @@ def _measured(
     if value is not None and unit is not None and series.unit is not None and series.unit != unit:
         turned = _turned(value, series, unit)
         if turned is not None:
-            digits = max(len(value.as_tuple().digits), 2)
-            value = rounded(turned, digits)
+            value = turned_text(value, series.unit, turned, unit)
             text = f"{point.get('comparator', '')}{value}"
             detail["converted"] = str(value)
             detail["converted_unit"] = unit.code

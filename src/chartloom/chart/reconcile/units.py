@@ -7,7 +7,7 @@ volume only the molar mass of the analyte leads, and only where the test is know
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from functools import cache
 from importlib import resources
 from typing import Final
@@ -24,6 +24,12 @@ _RATIO, _IFCC = "ratio", "ratio-ifcc"
 _A1C: Final = "hba1c"
 _NGSP_SLOPE, _NGSP_AT_ZERO = Decimal("0.09148"), Decimal("2.152")
 _PERCENT, _PER_MILLE = Decimal("0.01"), Decimal("0.001")
+#: More than that nobody measures, and what is computed has few more.
+_DIGITS_MAX: Final = 20
+#: How exactly a value is shown that was shifted into one of these units.
+_STEPS: Final = {
+    "%": Decimal("0.1"), "mmol/mol": Decimal(1), "Cel": Decimal("0.1"), "[degF]": Decimal("0.1"),
+}  # fmt: skip
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -105,8 +111,23 @@ def rounded(value: Decimal, digits: int = 3) -> Decimal:
     """To so many significant digits; conversions do not make a value more exact than it was."""
     if not value:
         return Decimal(0)
+    digits = min(digits, _DIGITS_MAX)
+    if value.adjusted() >= _DIGITS_MAX:
+        return Context(prec=digits).plus(value)  # too large to be written out
     step = Decimal(1).scaleb(value.adjusted() - digits + 1)
     return value.quantize(step) if step < 1 else value.quantize(Decimal(1))
+
+
+def turned_text(value: Decimal, unit: Unit, turned: Decimal, to: Unit) -> Decimal:
+    """A converted value as exact as the one that was sent.
+
+    Where a conversion adds something, as that of degrees, significant digits tell nothing: 91
+    mmol/mol is 10.5 %, and not 10.
+    """
+    shifted = unit.dimension != to.dimension and to.code in _STEPS
+    if shifted and turned.adjusted() < _DIGITS_MAX:
+        return turned.quantize(_STEPS[to.code])
+    return rounded(turned, max(len(value.as_tuple().digits), 2))
 
 
 def load_units(own: Mapping[str, bytes] | None = None) -> Units:
