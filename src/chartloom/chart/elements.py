@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,14 @@ _Json = dict[str, Any]
 def first(items: Any) -> _Json:
     """The first object of a list; an empty one if there is none."""
     return items[0] if items else {}
+
+
+def as_float(value: Any) -> float:
+    """A number of any size as a float; infinite where none is so large."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def text_of(concept: _Json | None) -> str:

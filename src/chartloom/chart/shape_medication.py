@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from chartloom.chart.elements import (
     all_codes,
+    as_float,
     code_of,
     drop_empty,
     first,
@@ -147,7 +148,7 @@ def _days(duration: _Json | None) -> str:
         return ""
     unit = str(duration.get("code") or duration.get("unit") or "d")
     factor = _DAYS.get(_WORDS.get(unit.lower().rstrip("s"), unit), 0.0)
-    return _figure(float(duration["value"]) * factor)
+    return _figure(as_float(duration["value"]) * factor)
 
 
 def _per_day(repeat: _Json | None) -> str:
@@ -157,9 +158,9 @@ def _per_day(repeat: _Json | None) -> str:
     often = repeat.get("frequency") or len(repeat.get("when", ()))
     if not often:
         return ""
-    days = float(repeat.get("period") or 1) * _DAYS.get(repeat.get("periodUnit", "d"), 0.0)
+    days = as_float(repeat.get("period") or 1) * _DAYS.get(repeat.get("periodUnit", "d"), 0.0)
     times = len(repeat.get("dayOfWeek", ())) or 1
-    return _figure(float(often) * times / days) if days > 0 else ""
+    return _figure(as_float(often) * times / days) if days > 0 else ""
 
 
 def _figure(value: float) -> str:

@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any, Final
 from zlib import crc32
 
+from chartloom.chart.elements import as_float
 from chartloom.domain.resource import FhirJson, ResourceState, Stamp
 
 _COURSE: Final = ("clinicalStatus", "verificationStatus")
@@ -126,6 +127,6 @@ def _leaves(value: Any) -> Iterator[str]:
         for one in value:
             yield from _leaves(one)
     elif isinstance(value, int | float | Decimal):
-        yield f"{float(value):g}"
+        yield f"{as_float(value):g}"
     else:
         yield str(value)

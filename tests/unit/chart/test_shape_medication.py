@@ -12,6 +12,7 @@ from chartloom.chart.shape_medication import (
     medication_order,
     medication_series,
 )
+from chartloom.chart.since import note
 
 _EXT = "urn:chartloom:extension:"
 _TWO = {"coding": [{"system": "l", "code": "1"}, {"system": "r", "code": "2"}], "text": "X 5 mg"}
@@ -105,3 +106,20 @@ def test_a_series_has_its_codes_only_if_there_are_several() -> None:
     assert medication_series({"medicationCodeableConcept": _TWO})["codes"] == ["l|1", "r|2"]
     one = {"coding": [{"system": "l", "code": "1"}]}
     assert "codes" not in medication_series({"medicationCodeableConcept": one})
+
+
+def test_a_number_that_nobody_has_is_no_duration_and_stops_nothing() -> None:
+    huge = 10**400
+    repeat = {"frequency": huge, "period": 1, "periodUnit": "d"}
+    dosage = [{"timing": {"repeat": repeat}, "doseAndRate": [{"doseQuantity": {"value": huge}}]}]
+    supply = {"expectedSupplyDuration": {"value": huge, "unit": "d"}}
+    order = {"resourceType": "MedicationRequest", "status": "active", "dosageInstruction": dosage}
+    shown = medication_order({**order, "dispenseRequest": supply})
+    assert not shown["supply_days"]
+    assert "per_day" not in shown["dosages"][0]
+    long = {**repeat, "frequency": 1, "period": huge}
+    slow = medication_order({**order, "dosageInstruction": [{"timing": {"repeat": long}}]})
+    assert "per_day" not in (slow.get("dosages") or [{}])[0]
+    held: dict[str, tuple[int, int]] = {}
+    note(held, "dosageInstruction", order, 1)
+    assert len(held) == 1

@@ -36,6 +36,14 @@ def test_what_is_not_known_beside_a_hyphen_is_part_of_the_drug() -> None:
     assert drug.known is Known.PART
 
 
+@pytest.mark.parametrize("amount", [f"{'9' * 40} mg", f"{'9' * 30}-25 mg", f"1 g/0.{'0' * 40}1 ml",
+                                    f"1{'0' * 30} units/ml"])  # fmt: skip
+def test_a_number_that_no_drug_has_is_no_strength(amount: str) -> None:
+    drug = builtin_formulary().resolve((), f"metoprolol {amount}")
+    assert drug.ingredients == ("metoprolol",)
+    assert "999" not in drug.strength
+
+
 def test_strengths_of_a_combination_go_with_its_ingredients() -> None:
     drug = builtin_formulary().resolve((), "Hydrocodone-acetaminophen 5-325 mg tablet")
     assert {c.ingredient: c.strength for c in drug.components} == {

@@ -21,6 +21,7 @@ _PACK: Final = re.compile(
     rf"(?<![\w.])\(?{_NUMBER}\s*(?:ml|l|oz|tabs?|tablets?|caps?|capsules?|ct|count|pack|x)(?![a-z])\)?"
 )
 _RELEASE: Final = re.compile(r"(?<![\w.])(?:12|24)[\s-]*(?:hours?|hr|h)(?![a-z])")
+_DIGITS_MAX: Final = 12
 _MASS: Final = {
     "kg": Decimal(1_000_000), "g": Decimal(1000), "mg": Decimal(1), "mcg": Decimal("0.001"),
     "ug": Decimal("0.001"), "ng": Decimal("0.000001"),
@@ -56,11 +57,14 @@ def take_strengths(text: str) -> tuple[list[str], str]:
 
 
 def normal_strength(number: str, unit: str, per: str = "", count: str = "") -> str:
-    """``0.09 mg/actuat`` is ``90 mcg/actuation``, ``5 mg/5 mL`` is ``1 mg/mL``."""
+    """``0.09 mg/actuat`` is ``90 mcg/actuation``, ``5 mg/5 mL`` is ``1 mg/mL``. "" for what is no
+    strength that anything has."""
     value = Decimal(number)
     per = _PERS.get(per, per)
     if count and Decimal(count):
         value /= Decimal(count)
+    if value.adjusted() >= _DIGITS_MAX:
+        return ""
     if unit in _MASS:
         if per == "g":
             value, per = value / 1000, "mg"
