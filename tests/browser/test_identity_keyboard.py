@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.browser.axe import violations
 from tests.browser.conftest import LAPTOP, TABLET, open_page, watch
+from tests.support.console_client import Client
 from tests.support.identity_house import House, make
 from tests.support.postgres import StoreFactory
 from tests.support.site import serving
@@ -83,6 +84,7 @@ def test_a_steward_works_through_the_queue_with_single_keys(
     page = context.new_page()
     wrong = watch(page, url)
     page.goto(url + "/identity")
+    expect(page.locator("[data-keys-line]")).to_contain_text("r start reviewing")
     _picture(page, "identity-queue")
     press(page, "r")
     first = house.easy[0]
@@ -130,6 +132,34 @@ def test_a_key_held_down_decides_once(chromium: Browser, house: House, url: str)
     context.close()
 
 
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(LAPTOP, "light"), (TABLET, "dark")], ids=["laptop", "tablet"]
+)
+def test_ones_own_word_is_read_and_taken_back(
+    chromium: Browser, house: House, url: str, size: dict[str, int], scheme: str
+) -> None:
+    pair = house.pair("jon-b", "thin-b")
+    client = Client(url)
+    client.cookie = house.site.sign_in("yusuf")
+    form = {"csrf": client.csrf("/me"), "source-patient": f"Patient/{pair[0]}",
+            "target-patient": f"Patient/{pair[1]}"}  # fmt: skip
+    assert client.ask("/fhir/R4/Patient/$merge", "POST", form)[0] == 200
+    context = open_page(chromium, house.site, url, "yusuf", viewport=size, color_scheme=scheme)
+    page = context.new_page()
+    wrong = watch(page, url)
+    page.goto(f"{url}/identity/pairs/{pair[0]}/{pair[1]}")
+    expect(page.get_by_role("heading", name="What you said of two records")).to_be_visible()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    press(page, "u")
+    expect(page.get_by_text("You took back what you said")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("link", name="Back to the queue").click()
+    expect(page).to_have_url(re.compile("/identity$"))
+    context.close()
+    assert wrong == []
+
+
 def test_keys_can_be_turned_off(chromium: Browser, house: House, url: str) -> None:
     context = open_page(chromium, house.site, url, "yusuf")
     context.add_init_script("localStorage.setItem('chartloom-keys', 'off')")
@@ -137,6 +167,7 @@ def test_keys_can_be_turned_off(chromium: Browser, house: House, url: str) -> No
     pair = house.pair("twin-a", "twin-b")
     page.goto(f"{url}/identity/pairs/{pair[0]}/{pair[1]}")
     before = len(house.words(pair))
+    expect(page.locator("[data-keys-line]")).to_be_hidden()
     page.keyboard.press("s")
     page.get_by_role("link", name="figures").count()
     expect(page).to_have_url(re.compile("/".join(pair)))

@@ -343,3 +343,91 @@ def test_of_a_stopped_update_two_decide_each_by_themselves(
     assert [e for e in events_since(house.site, before) if e.denied] == []
     for unseen in ("0", f"{shown[1]},1"):
         assert speak(client, pair, "same", looked=unseen)[0] == 404
+
+
+def _merge(client: Client, pair: Pair, operation: str = "merge") -> int:
+    form = {
+        "csrf": client.csrf("/me"), "source-patient": f"Patient/{pair[0]}",
+        "target-patient": f"Patient/{pair[1]}",
+    }  # fmt: skip
+    return client.ask(f"/fhir/R4/Patient/${operation}", "POST", form)[0]
+
+
+def test_who_joined_two_records_alone_reads_what_they_said_and_nothing_of_the_records(
+    sign_in: Callable[[str], Client], house: House
+) -> None:
+    pair = house.pair("jon-b", "thin-b")
+    client, other, stranger = sign_in("yusuf"), sign_in("lena"), sign_in("doctor")
+    assert client.ask(path(pair))[0] == 404
+    assert _merge(client, pair) == 200
+    before = size_of(house.site)
+    status, _, text = client.ask(path(pair))
+    assert status == 200
+    (event,) = events_since(house.site, before)
+    assert (event.things, event.patients, event.denied) == (("identity/pair",), pair, "")
+    shown = main_of(text)
+    assert "You said: <strong>the same person</strong>. They are one person now." in shown
+    assert "Yusuf Adeyemi said: <strong>the same person</strong>" in shown
+    assert 'href="/identity"' in shown
+    for value in house.values():
+        assert value not in shown
+    # To others it is a question that somebody else raised; without the role there is nothing.
+    text = main_of(other.ask(path(pair))[2])
+    assert "Are these one person?" in text
+    assert stranger.ask(path(pair))[0] == 404
+    assert speak(client, pair, "withdraw")[0] == 303
+    shown = main_of(client.ask(path(pair))[2])
+    assert "You took back what you said. They are two persons." in shown
+    assert "Take back my word" not in shown
+    assert [w.kind for w in house.words(pair)] == [LinkKind.MERGE, LinkKind.WITHDRAW]
+
+
+def test_a_word_that_counts_does_not_wait_for_a_second(
+    sign_in: Callable[[str], Client], house: House
+) -> None:
+    pair = house.pair("jon-b", "thin-b")
+    client = sign_in("yusuf")
+    assert _merge(client, pair) == 200
+    assert _merge(sign_in("mina"), pair) == 200
+    text = main_of(client.ask(path(pair))[2])
+    assert "You said: <strong>the same person</strong>. It counts." in text
+    assert "before it counts" not in text
+    for subject in ("yusuf", "mina"):
+        assert _merge(sign_in(subject), pair, "unmerge") == 200
+
+
+def test_a_decided_pair_says_what_was_decided_and_by_whom(
+    sign_in: Callable[[str], Client], house: House
+) -> None:
+    client, pair = sign_in("yusuf"), house.easy[0]
+    assert speak(client, pair, "different")[0] == 303
+    for subject in ("yusuf", "mina"):
+        text = main_of(sign_in(subject).ask(path(pair))[2])
+        assert "Decided: Yusuf Adeyemi said <strong>not the same person</strong>" in text
+        assert "Back to the queue" in text
+    assert speak(client, pair, "withdraw")[0] == 303
+    assert "Decided:" not in main_of(client.ask(path(pair))[2])
+
+
+def test_a_decided_update_is_not_said_to_wait(
+    sign_in: Callable[[str], Client], house: House
+) -> None:
+    """After :func:`test_of_a_stopped_update_two_decide_each_by_themselves`."""
+    record = house.ids["over"]
+    text = main_of(sign_in("yusuf").ask(path((record, record)))[2])
+    assert "Decided: " in text
+    assert "It waits in quarantine" not in text
+    assert "Two people decide this" not in text
+    assert "cannot be undone here" in text
+
+
+def test_pages_say_which_keys_do_what(sign_in: Callable[[str], Client], house: House) -> None:
+    client, pair = sign_in("yusuf"), house.easy[0]
+    queue = main_of(client.ask("/identity")[2])
+    assert "Keys: <kbd>r</kbd> start reviewing" in queue
+    shown = main_of(client.ask(path(pair))[2])
+    assert "Keys: <kbd>s</kbd> same person, <kbd>n</kbd> not the same" in shown
+    onward = speak(client, pair, "different")[1]
+    assert "<kbd>u</kbd> undo what you said before" in main_of(client.ask(onward)[2])
+    assert "<kbd>u</kbd> take back your word" in main_of(client.ask(path(pair))[2])
+    assert speak(client, pair, "withdraw")[0] == 303

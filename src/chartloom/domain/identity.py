@@ -108,7 +108,8 @@ class Membership(msgspec.Struct, frozen=True):
     """That a source patient came to a person (cluster): the history of who is who.
 
     person_before: "" at first. cause: ``first``, ``record-number``, ``national-number``, ``score``,
-    ``merge``, ``link``, ``unlink``, ``withdraw``, ``overlay``, ``parameters``.
+    ``merge``, ``link``, ``unlink``, ``withdraw``, ``overlay``, ``parameters``, or ``update``: what
+    is said of it changed.
     position: of the message that caused it.
     """
 

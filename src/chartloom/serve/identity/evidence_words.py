@@ -159,12 +159,13 @@ CAUSES: Final = {
     "record-number": "It has the same record number in the same system",
     "national-number": "It has the same national number, given name and birth date",
     "score": "What it says agrees so much that it can hardly be somebody else",
-    "merge": "Its source merged it",
+    "merge": "A source or a data steward merged it",
     "link": "A source or a data steward said that it is the same person",
     "unlink": "A source or a data steward said that it is somebody else",
     "withdraw": "What was said about it was taken back",
     "overlay": "It was cut off: an update turned it into somebody else",
     "parameters": "The matcher's parameters changed",
+    "update": "What is said of it changed",
 }
 RULES: Final = {
     "record-number": "the same record number in the same system",

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from chartloom.domain.errors import NotFound
 from chartloom.domain.grant import Grant
 from chartloom.domain.identity import Pair
 from chartloom.domain.message import Message
@@ -27,9 +28,9 @@ from chartloom.serve.identity.addresses import (
     pair_in,
     pair_path,
 )
-from chartloom.serve.identity.door import IdentityDoor, reasons
+from chartloom.serve.identity.door import WAITS, IdentityDoor, reasons
 from chartloom.serve.identity.history import read_history
-from chartloom.serve.identity.pairs import PairView, pair_of, read_pair
+from chartloom.serve.identity.pairs import OwnWords, PairView, pair_of, read_own, read_pair
 from chartloom.serve.identity.questions import question_about, said_elsewhere, settled_by
 from chartloom.serve.identity.queue import Choice
 from chartloom.serve.identity.saying import say
@@ -79,6 +80,9 @@ def _common(
         "choice": choice,
         "last": last,
         "last_word": word,
+        "undoable": last is not None
+        and word in ("same", "different", WAITS)
+        and not (last[0] == last[1] and word == "same"),
         "overlay_people": door.overlay_people,
         "views": queue.VIEWS,
         "state_words": queue.STATE_WORDS,
@@ -148,10 +152,15 @@ def _pair(console: Console, door: IdentityDoor, request: Request) -> Response:
 
     may = open_pairs(console, request)
 
-    def read(grant: Grant) -> tuple[PairView, Pair | None, dict[str, Any]]:
-        view = read_pair(
-            grant, console.store, door.identities, pair, actor, parameters, stated=stated
-        )
+    def read(grant: Grant) -> tuple[PairView, Pair | None, dict[str, Any]] | OwnWords:
+        try:
+            view = read_pair(
+                grant, console.store, door.identities, pair, actor, parameters, stated=stated
+            )
+        except NotFound:
+            if (own := read_own(grant, door.identities, pair, actor)) is None:
+                raise
+            return own
         question = question_about(grant, door.identities, pair, may)
         around = {
             "others": [r for r in (question.lead, *question.others) if r.pair != pair]
@@ -163,7 +172,12 @@ def _pair(console: Console, door: IdentityDoor, request: Request) -> Response:
         }
         return view, queue.following(grant, door.identities, choice, pair, actor, may), around
 
-    view, following, around = permit.run(read)
+    found = permit.run(read)
+    if isinstance(found, OwnWords):
+        return console.page(
+            request, "identity_own.html", own=found, **_common(console, door, request, choice)
+        )
+    view, following, around = found
     decision = view.decision
     levels = {field: level for field, (level, _) in decision.fields.items()} if decision else {}
     link, review = thresholds_of(levels, parameters)

@@ -79,6 +79,11 @@ class PairView(msgspec.Struct, frozen=True):
         return self.pair[0] == self.pair[1]
 
     @property
+    def verdicts(self) -> tuple[IdentityWord, ...]:
+        """What counts of what people said, one word each, as far as this reviewer may see it."""
+        return tuple(standing(self.words).values())
+
+    @property
     def looked(self) -> str:
         """Positions of the stopped messages that are shown, as a form carries them."""
         return ",".join(map(str, self.held.looked)) if self.held is not None else ""
@@ -95,6 +100,16 @@ class PairView(msgspec.Struct, frozen=True):
         if self.review is not None:
             return self.review.reason
         return self.decision.guard if self.decision is not None else ""
+
+
+class OwnWords(msgspec.Struct, frozen=True):
+    """What somebody said of a pair about which there is no question otherwise, oldest first. mine:
+    the word that counts, None if it was taken back. Nothing of what the records say is in it."""
+
+    pair: Pair
+    words: tuple[IdentityWord, ...]
+    mine: IdentityWord | None
+    one_person: bool
 
 
 def pair_of(a: str, b: str) -> Pair:
@@ -138,7 +153,6 @@ def read_pair(
     shown, hidden = open_words(words, actor, review, waiting)
     rows, sides, held = _compared(grant, store, pair, states, parameters, stated)
     memberships = tuple(identities.memberships(grant, sorted(set(pair))))
-    now = {m.source_patient: m.person_id for m in memberships}
     return PairView(
         pair,
         review,
@@ -149,9 +163,25 @@ def read_pair(
         hidden,
         standing(words).get(actor),
         memberships,
-        len(set(now.values())) == 1 and len(now) == len(set(pair)),
+        _is_one_person(pair, memberships),
         held,
     )
+
+
+def read_own(grant: Grant, identities: Identities, pair: Pair, actor: str) -> OwnWords | None:
+    """What ``actor`` said of a pair; None if nothing."""
+    said = identities.words_of(grant, sorted(set(pair)))
+    mine = [w for w in said if w.pair == pair and w.by == actor]
+    if not mine:
+        return None
+    mine.sort(key=lambda w: (w.event_us, w.position, w.ordinal))
+    memberships = identities.memberships(grant, sorted(set(pair)))
+    return OwnWords(pair, tuple(mine), standing(mine).get(actor), _is_one_person(pair, memberships))
+
+
+def _is_one_person(pair: Pair, memberships: Iterable[Membership]) -> bool:
+    now = {m.source_patient: m.person_id for m in memberships}
+    return len(set(now.values())) == 1 and len(now) == len(set(pair))
 
 
 def in_question(

@@ -60,7 +60,7 @@ def say(console: Console, door: IdentityDoor, request: Request, choice: Choice) 
             raise AccessDenied
         speak(
             permit.grant, console.authority, about, door, console.clock, pair, kind, actor,
-            first(form, "reason", 40), looked=looked,
+            first(form, "reason", 40), strangers=kind is LinkKind.WITHDRAW, looked=looked,
             may=may, shown=_pairs(first(form, "beside", _PAIRS_CHARS_MAX)),
         )  # fmt: skip
     except AccessDenied:

@@ -194,10 +194,13 @@
     try { localStorage.setItem("chartloom-keys", value ? "on" : "off"); } catch { /* private mode */ }
     showKeys();
   };
-  const showKeys = () => $$("[data-keys-toggle]").forEach((button) => {
-    button.setAttribute("aria-pressed", String(!keysOn));
-    button.textContent = keysOn ? "Turn single-key shortcuts off" : "Turn single-key shortcuts on";
-  });
+  const showKeys = () => {
+    $$("[data-keys-toggle]").forEach((button) => {
+      button.setAttribute("aria-pressed", String(!keysOn));
+      button.textContent = keysOn ? "Turn single-key shortcuts off" : "Turn single-key shortcuts on";
+    });
+    $$("[data-keys-line]").forEach((line) => { line.hidden = !keysOn; });
+  };
   const rooms = { c: "/chart", d: "/directory", f: "/feeds", i: "/identity", m: "/messages", q: "/quarantine" };
   let awaiting = 0;
   const step = (selector, by) => {
