@@ -101,6 +101,12 @@ def test_a_form_needs_its_token_and_its_origin(client: Client) -> None:
     assert client.ask("/chart/find", "POST", good)[0] == 303
 
 
+@pytest.mark.parametrize("field", ["no-such", "A Name", "x" * 199, "-1"])
+def test_a_field_that_is_not_in_the_form_searches_in_all(client: Client, field: str) -> None:
+    form = {"value": "x", "field": field, "csrf": client.csrf()}
+    assert client.ask("/chart/find", "POST", form)[0] == 303
+
+
 def test_a_form_has_a_limit(client: Client) -> None:
     huge = {"value": "x" * 70_000, "csrf": client.csrf()}
     assert client.ask("/chart/find", "POST", huge)[0] == 413

@@ -123,7 +123,9 @@ def routes(console: Console) -> list[BaseRoute]:
 
     async def submit(request: Request) -> Response:
         form = form_of(request)
-        field, value = first(form, "field") or "any", first(form, "value")
+        field, value = first(form, "field"), first(form, "value")
+        if field not in people.FIELDS:
+            field = "any"
         if not value:
             return RedirectResponse("/chart", 303)
         need = needs.search(field, value)

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -107,6 +107,8 @@ class Shield:
             refusal = await self._admit(request, scope)
         except (StoreUnavailable, AuditUnavailable):
             refusal = self._refuse(request, 503)
+        except ClientDisconnect:
+            return  # nobody is there to be answered
         if refusal is not None:
             await refusal(scope, receive, shielded)
         else:

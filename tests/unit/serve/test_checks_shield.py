@@ -452,3 +452,25 @@ def test_before_all_is_closed_what_was_counted_is_written(behind: Behind) -> Non
 
     asyncio.run(end())
     assert behind.strange == ["lifespan.startup", "flushed", "lifespan.shutdown"]
+
+
+@pytest.mark.parametrize("path", ["/chart/find", "/backchannel-logout", "/fhir/R4/Patient/$match"])
+def test_who_hangs_up_within_a_body_is_no_error(behind: Behind, path: str) -> None:
+    """Anybody could fill the log of errors."""
+    sent: list[Any] = []
+    scope = {
+        "type": "http", "method": "POST", "path": path, "query_string": b"",
+        "headers": [(b"host", b"localhost"), (b"cookie", f"chartloom_session={WORD}".encode())],
+        "scheme": "http", "server": ("localhost", 80), "client": ("127.0.0.1", 1),
+    }  # fmt: skip
+    parts = [{"type": "http.request", "body": b"a=b", "more_body": True}]
+
+    async def receive() -> dict[str, Any]:
+        return parts.pop() if parts else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(behind.shield()(scope, receive, send))
+    assert sent == []
+    assert behind.reached == []
