@@ -28,7 +28,7 @@ from chartloom.registry.persons.rules import (
     [
         (TRAITS, MADE_BY, "MADE_BY: stored records get their keys anew"),
         (KEYS, KEYED_BY, "KEYED_BY: stored records get their keys anew"),
-        (DECISIONS, JUDGED_BY, "JUDGED_BY, and bring a migration that derives all anew, as 0050"),
+        (DECISIONS, JUDGED_BY, "JUDGED_BY, and bring a migration that derives all anew, as 0072"),
     ],
 )
 def test_what_is_written_down_is_what_the_code_says(

@@ -1,8 +1,9 @@
 """Clusters of records that are one person: a function of a set, whatever order it came in.
 
 What people said comes first, then what sources said, then links by falling weight (ties by name of
-the pair). Two clusters are not joined across two records that must be kept apart: what was refused
-so becomes a review. What was said joins against guards; a source that does is reviewed.
+the pair). Two clusters are not joined across two records that must be kept apart, and a record that
+says no given name is not joined to one of two who may both be it: what was refused so becomes a
+review. What was said joins against guards; a source that does is reviewed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final
 import msgspec
 
 from chartloom.registry.persons.decide import Decision, Outcome, decide, kept_apart
+from chartloom.registry.persons.nameless import unclear_pairs
 from chartloom.registry.persons.parameters import Parameters
 from chartloom.registry.persons.record import MatchRecord
 
@@ -61,8 +63,11 @@ def cluster(
     linked records depends on that component only.
     """
     forest = _Forest(records, decisions, said, parameters, lifted)
-    refused = []
+    unclear = unclear_pairs(records, decisions, said, parameters)
+    refused = [Review(p, decisions[p].weight, decisions[p].guard) for p in unclear]
     for weight, pair, is_said in _edges(decisions, said, by_people):
+        if pair in unclear:
+            continue
         reason = forest.join(pair, is_said)
         if reason:
             refused.append(Review(pair, weight, reason))

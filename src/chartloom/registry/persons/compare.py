@@ -57,7 +57,7 @@ def compare(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> Compariso
         else "same"
         if a.suffix == b.suffix
         else "different",
-        mother_level(a.mother, b.mother),
+        mother_level(a, b),
         parameters.family_rarity(family_name) if family_name else 0.0,
         parameters.given_rarity(given_name) if given_name else 0.0,
         years,
@@ -66,7 +66,7 @@ def compare(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> Compariso
         one_name := given == "similar" and _one_name(a, b, parameters),
         one_name and a.givens[0][1:] == b.givens[0][1:],
         given in _TWO_NAMES and _is_name(a, parameters) and _is_name(b, parameters),
-        _second_name(a.givens, b.givens) if given == "different" else "",
+        _second_name(a, b) if given == "different" or given == "similar" else "",
         bool((a.mother_numbers or b.mother_numbers) and mothers_number(a, b)),
         family == "part" and _crossing(a.parts, b.parts),
     )
@@ -75,7 +75,7 @@ def compare(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> Compariso
 #: Letters that a system keeps of a given name, at least.
 _CUT: Final = 6
 #: Levels of given names that are not the same.
-_TWO_NAMES: Final = frozenset({"different", "nickname", "middle", "close"})
+_TWO_NAMES: Final = frozenset({"different", "nickname", "middle", "close", "similar"})
 _APART: Final = frozenset({"different", "renamed", "part", "middle", "initial", "similar", "sound"})
 
 
@@ -184,8 +184,8 @@ def _misspelt(a: str, b: str, known: bool, other_known: bool) -> bool:
     without its first letter (of a child's name parents change the first letter, not drop it)."""
     if min(len(a), len(b)) < 2 or not (known or other_known):
         return False
-    if lost_first(a, b):
-        return known if len(a) > len(b) else other_known
+    if lost_first(a, b) and (known if len(a) > len(b) else other_known):
+        return True
     if a[0] == b[0]:
         return misread(a, b) or misheard(a, b)
     return a[1:] != b[1:] and misheard(a, b)
@@ -230,10 +230,17 @@ def _one_name(a: MatchRecord, b: MatchRecord, parameters: Parameters) -> bool:
     return first[0] == second[0] or _form_misspelt(a, second) or _form_misspelt(b, first)
 
 
-def _second_name(a: tuple[str, ...], b: tuple[str, ...]) -> str:
-    """Whether one may go by the second given name that the other has an initial of."""
+def _second_name(one: MatchRecord, other: MatchRecord) -> str:
+    """Whether both have one second given name, or one may go by the other's second one.
+
+    A word of a family's name, or of the mother's, that stands there is all her children's.
+    """
+    a, b = one.givens, other.givens
     if len(a) < 2 and len(b) < 2:
         return ""
+    shared = {g for g in a[1:] if g in b[1:] and len(g) > 2}
+    if shared.difference((one.mother, other.mother), one.parts, other.parts):
+        return "same"
     fits = any(g[0] == b[0][0] for g in a[1:]) or any(g[0] == a[0][0] for g in b[1:])
     return "fits" if fits else "against"
 

@@ -85,8 +85,9 @@ class Comparison(msgspec.Struct, frozen=True, gc=False):
     one_name: bool = False  #: similar given names are forms of one name, or one is misspelt
     spelt: bool = False  #: ... and differ in a first letter that is called alike, or sound alike
     siblings: bool = False  #: the given names differ, and both are names that people have
-    #: Different given names: the one's initial of a second name fits the other's name ("fits"), the
-    #: one's second name is known and is another ("against"), or nothing is known of it ("").
+    #: Given names that differ: both have one second name that is no name of the family's ("same"),
+    #: the initial of the one's second name fits the other's name ("fits"), the one's second name
+    #: is known and is another ("against"), or nothing is known of it ("").
     second_name: str = ""
     mothers_number: bool = False  #: a number of the one is given as the other's mother's
     crossing: bool = False  #: of two compound family names each has a word that the other lacks

@@ -6,7 +6,7 @@ from typing import Final
 
 from rapidfuzz.distance import OSA, JaroWinkler
 
-from chartloom.registry.persons.record import Home, MatchRecord, Number
+from chartloom.registry.persons.record import Home, Kind, MatchRecord, Number
 from chartloom.registry.persons.spelling import close
 
 _osa = OSA.distance
@@ -112,11 +112,24 @@ def record_level(a: tuple[Number, ...], b: tuple[Number, ...]) -> str:
     return found
 
 
-def mother_level(a: str, b: str) -> str:
-    """Of the mothers' maiden names."""
-    if not a or not b:
+def mother_level(a: MatchRecord, b: MatchRecord) -> str:
+    """Of the mothers' maiden names. A child that has no name yet goes by its mother's family
+    name, which may be her maiden name or a married one."""
+    if _is_mothers(a, b) or _is_mothers(b, a):
+        return "same"
+    if not a.mother or not b.mother:
         return "missing"
-    return "same" if a == b else "close" if close(a, b) else "different"
+    if a.mother == b.mother:
+        return "same"
+    return "close" if close(a.mother, b.mother) else "different"
+
+
+def _is_mothers(newborn: MatchRecord, other: MatchRecord) -> bool:
+    return (
+        newborn.kind is Kind.NEWBORN
+        and other.kind is Kind.PERSON
+        and other.mother in (*newborn.families, *newborn.parts)
+    )
 
 
 def mothers_number(a: MatchRecord, b: MatchRecord) -> bool:

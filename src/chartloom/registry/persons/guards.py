@@ -44,6 +44,8 @@ TWINS_SAME_NUMBER: Final = Guard("twins-same-number", review=True)
 SIMILAR_GIVEN: Final = Guard("similar-given-name", review=True)
 #: One name in two forms, of two who are not found at one home.
 ONE_NAME: Final = Guard("similar-given-name", review=True, link_bits=2.0)
+#: The given name is mistyped, the second one is the same.
+SECOND_SAME: Final = Guard("similar-given-name", review=True, link_bits=4.0)
 #: Maria and Marta: one letter apart, and both are names.
 CLOSE_NAMES: Final = Guard("similar-given-name", review=True, link_bits=20.0)
 OTHER_GIVEN: Final = Guard("other-given-name", review=True)
@@ -55,6 +57,9 @@ NEWBORN_NAMED: Final = Guard("newborn", review=True, link_bits=-2.0)
 #: Born on one day near each other: under other family names little else can agree.
 NEWBORN_NEAR: Final = Guard("newborn", review=True, review_bits=-6.0)
 NAMELESS: Final = Guard("no-given-name", review=True)
+#: All but the given name agrees, and a home, telephone or mother. A twin would, too: where both
+#: are known, the record is neither (``nameless.py``).
+NAMELESS_HOME: Final = Guard("no-given-name", review=True, link_bits=6.0)
 INITIAL: Final = Guard("no-given-name", review=True, link_bits=6.0)
 OTHER_BIRTH: Final = Guard("other-birth-date", review=True, review_bits=10.0)
 OTHER_BIRTH_NEAR: Final = Guard("other-birth-date", review=True, review_bits=10.0, link_bits=10.0)
@@ -68,6 +73,8 @@ NO_BIRTH: Final = Guard("no-birth-date", review=True, link_bits=12.0)
 NO_BIRTH_MAIL: Final = Guard("no-birth-date", review=True, link_bits=14.0)
 #: At one home with other telephones.
 NO_BIRTH_APART: Final = Guard("no-birth-date", review=True, link_bits=14.0)
+#: A father and a son of one whole name have mothers of other names.
+NO_BIRTH_MOTHER: Final = Guard("no-birth-date", review=True, link_bits=8.0)
 #: One is called Jr or Sr, the other may be his father or son.
 NO_BIRTH_SUFFIX: Final = Guard("no-birth-date", review=True)
 NO_BIRTH_NEAR: Final = Guard("no-birth-date", review=True, review_bits=4.0)
@@ -81,11 +88,11 @@ THIN: Final = Guard("thin", review=True, link_bits=4.0)
 #: One digit of the birth date is mistyped, or a woman has another family name: seen often.
 THIN_USUAL: Final = Guard("thin", review=True, link_bits=2.0)
 #: The same, and no other home or telephone is known: mistyped, more likely than a namesake.
-THIN_SILENT: Final = Guard("thin", review=True, link_bits=0.0)
+THIN_SILENT: Final = Guard("thin", review=True, link_bits=1.0)
 #: As many live in one town, however large the set is.
 THIN_NEAR: Final = Guard("thin", review=True, link_bits=3.0)
 #: Two of one town who are called and were born alike, with other family names.
-THIN_RENAMED: Final = Guard("thin", review=True, link_bits=5.0)
+THIN_RENAMED: Final = Guard("thin", review=True, link_bits=3.0)
 #: One system knows them as two: those who ask for the name and find it make no second number.
 THIN_TWICE: Final = Guard("thin", review=True, review_bits=2.0, link_bits=8.0)
 #: A number or an e-mail address ties them.
@@ -151,15 +158,26 @@ def guard(a: MatchRecord, b: MatchRecord, c: Comparison) -> Guard | None:
         return NAMESAKE_SAME_NUMBER if c.national == "same" and c.birth == "exact" else NAMESAKE
     if c.birth not in BIRTH_AGREES:
         held = _other_birth(c)
-        return NO_BIRTH_SUFFIX if held is NO_BIRTH and a.suffix != b.suffix else held
+        generations = a.suffix != b.suffix and held in (NO_BIRTH, NO_BIRTH_MOTHER)
+        return NO_BIRTH_SUFFIX if generations else held
     if c.multiple and c.siblings and c.national != "same" and c.given != "middle":
         return SIMILAR_GIVEN
     if c.given == "missing" or c.given == "initial":
         if personal(c) or (c.given == "initial" and _at_home(c)):
             return None
-        fits = c.given == "initial" and c.birth == "exact" and c.family in _FAMILY_AGREES
-        return INITIAL if fits and not c.multiple and c.middle != "different" else NAMELESS
+        return _nameless(c)
     return _thin(c)
+
+
+def _nameless(c: Comparison) -> Guard:
+    if c.birth != "exact" or c.family not in _FAMILY_AGREES or c.multiple:
+        return NAMELESS
+    if c.given == "initial":
+        return INITIAL if c.middle != "different" else NAMELESS
+    if c.national == "different" or c.record == "different":
+        return NAMELESS  # the number may be a twin's
+    ties = (c.home == "same") + (c.phone == "same") + (c.mother == "same")
+    return NAMELESS_HOME if ties > (c.sex == "missing") and c.sex != "different" else NAMELESS
 
 
 def _same_record(c: Comparison) -> Guard | None:
@@ -197,9 +215,12 @@ def _other_given(c: Comparison) -> Guard | None:
     if c.given == "similar" and c.birth in BIRTH_AGREES and not c.multiple:
         if personal(c) and c.birth == "exact" and c.sex != "different":
             return THIN_TIED
-        if _one_name(c):
+        second = _second_same(c)
+        if second or _one_name(c):
             if household(c) and c.phone != "different":
                 return None
+            if second:
+                return SECOND_SAME
             return ONE_NAME if c.spelt else SIMILAR_GIVEN
         return TWINS if c.sex == "different" and c.national != "same" else SIMILAR_GIVEN
     if c.birth not in BIRTH_AGREES:
@@ -243,6 +264,19 @@ def _one_name(c: Comparison) -> bool:
     )
 
 
+def _second_same(c: Comparison) -> bool:
+    """A given name mistyped, before one second name: twins hardly share one."""
+    return (
+        c.second_name == "same"
+        and not c.siblings
+        and c.birth == "exact"
+        and c.family in _FAMILY_AGREES
+        and c.sex != "different"
+        and c.national != "different"
+        and c.record != "different"
+    )
+
+
 def _other_birth(c: Comparison) -> Guard | None:
     tied = personal(c) or household(c)
     if c.birth == "missing":
@@ -251,6 +285,8 @@ def _other_birth(c: Comparison) -> Guard | None:
         if personal(c) and c.given in GIVEN_AGREES:
             numbered = c.national == "same" or c.record == "same"
             return None if numbered or c.home == "same" or c.phone == "same" else NO_BIRTH_MAIL
+        if _same_mother(c):
+            return NO_BIRTH_MOTHER
         return NO_BIRTH_APART if c.sex != "same" or c.phone == "different" else NO_BIRTH
     named = c.given in ("exact", "nickname", "close") and c.family in _FAMILY_AGREES
     if c.national == "same":
@@ -280,6 +316,15 @@ def _other_birth(c: Comparison) -> Guard | None:
     if tied or c.middle == "exact":
         return OTHER_BIRTH
     return NOTHING_BUT_MONTH if whole and c.birth == "year-and-month" else NOTHING_IN_COMMON
+
+
+def _same_mother(c: Comparison) -> bool:
+    """One given name, and mothers of one name: neither father and son nor brothers."""
+    if c.mother != "same" or c.given != "exact" or c.sex == "different" or c.middle == "different":
+        return False
+    if c.middle == "exact" and c.family == "exact" and c.sex == "same":
+        return True
+    return c.home in _NEAR and c.family in ("exact", "former", "close")
 
 
 def _thin(c: Comparison) -> Guard | None:

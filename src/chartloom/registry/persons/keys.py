@@ -42,6 +42,9 @@ def keys(record: MatchRecord) -> tuple[str, ...]:
             found[f"bp|{whole}|{home.postal or home.city}"] = None
         if record.mother:
             found[f"bm|{whole}|{sound(record.mother)}"] = None
+        if record.kind is Kind.NEWBORN:  # it goes by its mother's name
+            for name in families[:2]:
+                found[f"bm|{whole}|{name}"] = None
     for family in families[:2]:
         for given in givens[:2]:
             both = f"{family}|{given}" if family < given else f"{given}|{family}"
@@ -51,6 +54,12 @@ def keys(record: MatchRecord) -> tuple[str, ...]:
                 found[f"nd|{both}|{whole[4:]}"] = None
             for home in homes:
                 found[f"np|{both}|{home.postal or home.city}"] = None
+    if families and givens:  # without a date of birth, and where the postal code is missing
+        both = f"{families[0]}|{givens[0]}"
+        if record.mother:
+            found[f"nm|{both}|{sound(record.mother)}"] = None
+        if homes and homes[0].city:
+            found[f"nc|{both}|{homes[0].city}"] = None
     initial = record.givens[0][0] if record.givens else ""
     if whole and families:
         for given in givens[:1]:

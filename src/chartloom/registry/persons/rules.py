@@ -44,10 +44,10 @@ DECISIONS: Final = (
 )
 #: A change of the first two gives stored records their keys anew, in the background.
 MADE_BY: Final = "6e069c85a502a85f"
-KEYED_BY: Final = "531eb464646bf4e6"
+KEYED_BY: Final = "dcc6e6ad896e0ce0"
 #: A change of this changes the fingerprint of all parameters, so that decisions of before are known
-#: as such; bring a migration that derives everything anew, as 0050 does.
-JUDGED_BY: Final = "0db914693cdcde12"
+#: as such; bring a migration that derives everything anew, as 0072 does.
+JUDGED_BY: Final = "c2e395f9425c5b71"
 
 
 class Rules(NamedTuple):

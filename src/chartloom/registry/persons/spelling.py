@@ -108,10 +108,20 @@ def lost_first(a: str, b: str) -> bool:
     return len(short) >= 3 and len(long) == len(short) + 1 and long[1:] == short
 
 
+#: Small words before names that some write onto them; squeezed.
+_BEFORE: Final = frozenset(
+    {"d", "da", "dal", "de", "del", "dela", "delos", "den", "der", "des", "di", "do", "dos", "du"}
+    | {"el", "ibn", "la", "las", "le", "los", "o", "st", "ten", "ter"}
+    | {"van", "vande", "vanden", "vander", "von"}
+)
+
+
 def glued(a: str, b: str) -> str:
     """The shorter of two names when the longer is it and another as one word: ``lopez`` of
-    ``lopezcastilo``; "" when it is not so."""
+    ``lopezcastilo``, ``vries`` of ``devries``; "" when it is not so."""
     short, long = (a, b) if len(a) < len(b) else (b, a)
-    if len(short) < 4 or len(long) - len(short) < 4:
+    if len(short) < 4:
         return ""
+    if len(long) - len(short) < 4:
+        return short if long.endswith(short) and long[: -len(short)] in _BEFORE else ""
     return short if long.startswith(short) or long.endswith(short) else ""

@@ -1,0 +1,96 @@
+"""Records that say no given name: whose they may be, and when nobody can tell."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+from tests.support.told_patients import person
+
+from chartloom.registry.persons import (
+    Decision,
+    Matcher,
+    Outcome,
+    decide,
+    default_parameters,
+    standardise,
+)
+
+HOME = {"street": "12 Elm St", "phone": "217-555-0101"}
+ANN = person("Ann", "Archer", "1961-03-04", "female", **HOME)
+TWIN = person("Ivy", "Archer", "1961-03-04", "female", **HOME)
+NOBODY_SAID = person("", "Archer", "1961-03-04", "female", **HOME)
+
+
+def decided(one: dict[str, object], other: dict[str, object]) -> Decision:
+    a, b = standardise(one), standardise(other)
+    there, back = (decide(x, y, default_parameters()) for x, y in ((a, b), (b, a)))
+    assert there == back
+    return there
+
+
+def test_all_but_the_given_name_at_one_home_is_one_person() -> None:
+    decision = decided(ANN, NOBODY_SAID)
+    assert (decision.outcome, decision.guard) == (Outcome.LINK, "no-given-name")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        person("", "Archer", "1961-03-04", "male", **HOME),
+        person("", "Archer", "1961-03-04", "", street="12 Elm St"),
+        person("", "Archer", "1961-03-14", "female", **HOME),
+        person("", "Archer", "1961-03-04", "female"),
+        person("", "Binder", "1961-03-04", "female", **HOME),
+        person("", "Archer", "1961-03-04", "female", ssn="123-45-6780", **HOME),
+        person("", "Archer", "1961-03-04", "female", mr="77", **HOME),
+        person("", "Archer", "1961-03-04", "female", multipleBirthBoolean=True, **HOME),
+    ],
+    ids=["sex", "no sex", "date", "nothing shared", "family", "number", "record", "twin"],
+)
+def test_without_a_given_name_all_else_has_to_fit(other: dict[str, object]) -> None:
+    mine = person("Ann", "Archer", "1961-03-04", "female", ssn="987-65-4329", mr="12", **HOME)
+    assert decided(mine, other).outcome is Outcome.REVIEW
+
+
+def test_where_the_sex_is_not_known_either_two_things_of_a_household_tell() -> None:
+    assert decided(ANN, person("", "Archer", "1961-03-04", "", **HOME)).outcome is Outcome.LINK
+
+
+@pytest.mark.parametrize("order", list(permutations(("ann", "twin", "nobody"))))
+def test_of_two_twins_it_is_neither_until_somebody_looks(order: tuple[str, ...]) -> None:
+    patients = {"ann": ANN, "twin": TWIN, "nobody": NOBODY_SAID}
+    matcher = Matcher(default_parameters())
+    for name in order:
+        matcher.put(name, standardise(patients[name]))
+    found = matcher.clusters()
+    assert found.person == {"ann": "ann", "twin": "twin", "nobody": "nobody"}
+    reviews = [(r.pair, r.reason) for r in found.reviews]
+    assert (("ann", "nobody"), "no-given-name") in reviews
+    assert (("nobody", "twin"), "no-given-name") in reviews
+    matcher.say(("ann", "nobody"), True, by_person=True)
+    assert matcher.clusters().person == {"ann": "ann", "twin": "twin", "nobody": "ann"}
+    matcher.say(("ann", "nobody"), None)
+    matcher.say(("nobody", "twin"), False, by_person=True)
+    assert matcher.clusters().person == {"ann": "ann", "twin": "twin", "nobody": "ann"}
+    matcher.say(("nobody", "twin"), None)
+    matcher.remove("twin")
+    assert matcher.clusters().person == {"ann": "ann", "nobody": "ann"}
+
+
+def test_two_records_of_one_person_are_no_two() -> None:
+    again = person("Ann", "Archer", "1961-03-04", "female", street="9 Oak Ave", phone=HOME["phone"])
+    matcher = Matcher(default_parameters())
+    for name, patient in (("a", ANN), ("b", again), ("n", NOBODY_SAID)):
+        matcher.put(name, standardise(patient))
+    assert set(matcher.clusters().person.values()) == {"a"}
+
+
+def test_a_number_says_whose_of_two_twins_it_is() -> None:
+    number = {"ssn": "123-45-6780"}
+    ann = person("Ann", "Archer", "1961-03-04", "female", **number, **HOME)
+    nobody_said = person("", "Archer", "1961-03-04", "female", **number, **HOME)
+    matcher = Matcher(default_parameters())
+    for name, patient in (("ann", ann), ("twin", TWIN), ("nobody", nobody_said)):
+        matcher.put(name, standardise(patient))
+    assert matcher.clusters().person == {"ann": "ann", "twin": "twin", "nobody": "ann"}
