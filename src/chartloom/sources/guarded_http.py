@@ -98,7 +98,7 @@ class _GuardedHttp(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._owes_head = True  # from its first moment, and after each request
         self._head_begun = False
-        self._head_number = 0
+        self._head_number = self._heads_complete = 0
         self._pieces_bytes = self._parsed_bytes = 0
         self._refused = False
 
@@ -130,11 +130,14 @@ class _GuardedHttp(HttpToolsProtocol):
         """Also counts the bytes of an unfinished head."""
         if self._refused:
             return
-        number = self._head_number
+        number, was_within_head = self._head_number, self._owes_head
+        heads_complete = self._heads_complete
         super().data_received(data)
         if not self._owes_head or self._refused:
             return
-        same_head = self._head_number == number
+        # Whether nothing of it was of a body, nor ended one.
+        same_head = self._head_number == number and was_within_head
+        same_head = same_head and self._heads_complete == heads_complete
         if same_head or self._head_begun:  # not after the last byte of a request
             self._start_clock()
         if same_head:
@@ -180,6 +183,7 @@ class _GuardedHttp(HttpToolsProtocol):
             self._refuse(400)
             raise _HeadRefused
         self._owes_head = self._head_begun = False
+        self._heads_complete += 1
         self._stop_clock()
         super().on_headers_complete()
 

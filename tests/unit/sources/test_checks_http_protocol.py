@@ -113,6 +113,35 @@ def test_a_good_request_reaches_the_application() -> None:
     assert made.answers() == [b"HTTP/1.1 204 No Content"]
 
 
+@pytest.mark.parametrize("cut", [10, 40, -1])
+def test_a_body_is_no_head_however_it_comes(cut: int) -> None:
+    """The last piece of a body was counted as if it were of the next head."""
+    head = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n"
+    cut = len(head) if cut < 0 else cut
+    pieces = head[:cut], head[cut:] + b"h" * 9000
+    made = talk(lambda t: t.say(*pieces, *pieces), head_bytes_max=500)
+    assert made.bodies == [b"h" * 9000] * 2
+    assert made.answers() == [b"HTTP/1.1 204 No Content"] * 2
+
+
+def test_after_a_body_no_head_is_awaited_until_it_begins() -> None:
+    async def wait(made: Talk) -> None:
+        await made.say(GOOD[:-2], GOOD[-2:])
+        await asyncio.sleep(0.2)
+
+    made = talk(wait, head_s=0.05)
+    assert made.answers() == [b"HTTP/1.1 204 No Content"]
+
+
+@pytest.mark.parametrize("piece", [b"\r\n", b"X-Y: z\r\n", b"z"])
+def test_a_head_without_end_is_still_cut(piece: bytes) -> None:
+    begun = b"" if piece == b"\r\n" else b"GET / HTTP/1.1\r\nX-A: "
+    pieces = [GOOD, begun, *[piece * 20] * 40]
+    made = talk(lambda t: t.say(*[p for p in pieces if p]), head_bytes_max=500)
+    assert made.answers()[-1] == b"HTTP/1.1 431 Request Header Fields Too Large"
+    assert made.wire.closed
+
+
 def test_after_one_connection_too_many_nothing_reaches_the_application() -> None:
     made = talk(lambda t: t.say(GOOD), connections_max=0)
     assert made.bodies == []
