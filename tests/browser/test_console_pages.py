@@ -161,6 +161,20 @@ def test_the_loss_report_filters_and_accounts_for_every_field(page: Page, addres
     assert total == everything > 0
 
 
+def test_enter_beside_quarantined_messages_retries_nothing(page: Page, address: str) -> None:
+    """It pressed "Retry selected", although a reason for opening a message was being written."""
+    page.goto(f"{address}/quarantine")
+    sent: list[str] = []
+    page.on("request", lambda r: sent.append(r.url) if r.method == "POST" else None)
+    page.locator('input[name="position"]').first.check()
+    reason = page.get_by_label("Reason for opening a message")
+    reason.fill("the sender asks what was wrong")
+    reason.press("Enter")
+    page.wait_for_timeout(300)
+    assert sent == []
+    expect(reason).to_have_value("the sender asks what was wrong")
+
+
 def test_quarantined_messages_can_be_retried(page: Page, address: str, site: Site) -> None:
     page.goto(f"{address}/quarantine")
     assert page.locator(".reasons .card").count() >= 1

@@ -249,6 +249,9 @@ def test_the_pages(house: Labelled) -> None:
         assert status == 200
         assert "viral load" in text or "HIV Ag" in text
         assert "hemoglobin" not in text.lower()  # nothing that carries no label
+        # A label takes two people to lift, so none is chosen beforehand.
+        assert text.count('<select name="label" required><option value="">') > 0
+        assert post(a, label="", said="set", reason="rule-missed")[0] in (403, 404)
         form = {"resource": house.secret, "label": "HIV", "said": "lift", "reason": "rule-wrong"}
 
         def post(client: Client, **changes: str) -> tuple[int, dict[str, str], str]:
