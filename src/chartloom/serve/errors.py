@@ -58,6 +58,11 @@ PAGES: dict[int, tuple[str, str, str]] = {
         "The form was larger than any form of the console.",
         "Select fewer rows and try again.",
     ),
+    415: (
+        "Not read here",
+        "What was sent is of a kind that is not read here.",
+        "Send JSON (`application/fhir+json`), or a form (`application/x-www-form-urlencoded`).",
+    ),
     429: (
         "Too often",
         "You asked for this more often than the site lets anybody ask.",

@@ -17,6 +17,7 @@ from chartloom.domain.audit import AuditUnavailable
 from chartloom.guard.clients import PEER
 from chartloom.guard.staff import Principal
 from chartloom.guard.tokens import Access, TokenRefused
+from chartloom.serve.errors import PAGES
 from chartloom.serve.limits import Refused
 from chartloom.serve.sessions import Visitor
 from chartloom.serve.shield import (
@@ -474,3 +475,8 @@ def test_who_hangs_up_within_a_body_is_no_error(behind: Behind, path: str) -> No
     asyncio.run(behind.shield()(scope, receive, send))
     assert sent == []
     assert behind.reached == []
+
+
+def test_every_refusal_has_words_of_its_own() -> None:
+    """A body of a kind that is not read was told as a fault of ours."""
+    assert {400, 401, 403, 404, 405, 413, 415, 429, 503} <= PAGES.keys()

@@ -309,3 +309,8 @@ def test_only_who_would_be_linked_is_certain(
 
 def test_every_search_parameter_has_a_test() -> None:
     assert set(PARAMETERS) - {"_id"} <= FIELDS
+
+
+def test_a_date_has_the_digits_of_a_date() -> None:
+    assert span_of("\u0661970") is None
+    assert span_of("1970") is not None

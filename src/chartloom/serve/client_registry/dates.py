@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-_DATE: Final = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
+_DATE: Final = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?", re.ASCII)
 _FIRST, _LAST = date(1800, 1, 1), date(2199, 12, 31)
 #: A longer span is looked up by something else, and only compared.
 DAYS_MAX: Final = 400
