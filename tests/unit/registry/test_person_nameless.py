@@ -45,12 +45,22 @@ def test_all_but_the_given_name_at_one_home_is_one_person() -> None:
         person("", "Archer", "1961-03-04", "female", ssn="123-45-6780", **HOME),
         person("", "Archer", "1961-03-04", "female", mr="77", **HOME),
         person("", "Archer", "1961-03-04", "female", multipleBirthBoolean=True, **HOME),
+        person("", "Archer", "1961-03-04", "female", street="12 Elm St", phone="217-555-0199"),
     ],
-    ids=["sex", "no sex", "date", "nothing shared", "family", "number", "record", "twin"],
+    ids=["sex", "no sex", "date", "nothing shared", "family", "number", "record", "twin", "phone"],
 )
 def test_without_a_given_name_all_else_has_to_fit(other: dict[str, object]) -> None:
     mine = person("Ann", "Archer", "1961-03-04", "female", ssn="987-65-4329", mr="12", **HOME)
     assert decided(mine, other).outcome is Outcome.REVIEW
+
+
+def test_a_grown_twin_has_an_address_of_e_mail_of_her_own() -> None:
+    mail = {"system": "email", "value": "ivy.archer@example.org"}
+    other = {"system": "email", "value": "annie1961@example.org"}
+    home = [{"system": "phone", "value": HOME["phone"]}]
+    mine = {**ANN, "telecom": [*home, mail]}
+    assert decided(mine, {**NOBODY_SAID, "telecom": [*home, other]}).outcome is Outcome.REVIEW
+    assert decided(mine, {**NOBODY_SAID, "telecom": [*home, mail]}).outcome is Outcome.LINK
 
 
 def test_where_the_sex_is_not_known_either_two_things_of_a_household_tell() -> None:

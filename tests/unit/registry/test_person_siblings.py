@@ -103,3 +103,12 @@ def test_a_baby_and_a_child_of_another_name_nearby_are_looked_at() -> None:
 )
 def test_two_mistakes_leave_a_key(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert set(keys(standardise(one))) & set(keys(standardise(other)))
+
+
+@pytest.mark.parametrize("givens", ["Lan|Lin", "Betty|Elizabeth", "Jenny Ruth|Jenny Melissa"])
+def test_two_numbers_under_names_that_are_nearly_one_are_looked_at(givens: str) -> None:
+    first, second = ([{"family": "Holloway", "given": g.split()}] for g in givens.split("|"))
+    one, other = {**BASE, "name": first}, {**BASE, "name": second}
+    decision = decided({**one, **numbered("842905213")}, {**other, **numbered("321931502")})
+    assert (decision.outcome, decision.guard) == (Outcome.REVIEW, "similar-given-name")
+    assert decided(one, other).outcome is Outcome.LINK

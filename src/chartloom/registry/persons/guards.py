@@ -97,6 +97,8 @@ THIN_RENAMED: Final = Guard("thin", review=True, link_bits=3.0)
 THIN_TWICE: Final = Guard("thin", review=True, review_bits=2.0, link_bits=8.0)
 #: A number or an e-mail address ties them.
 THIN_TIED: Final = Guard("thin", review=True, link_bits=2.0)
+#: Two numbers, and names that are nearly one: twins at one home, sooner than two mistakes.
+TWO_NUMBERS: Final = Guard("similar-given-name", review=True)
 #: Twins may have each other's name as a second one.
 SECOND_NAME: Final = Guard("thin", review=True)
 
@@ -174,9 +176,10 @@ def _nameless(c: Comparison) -> Guard:
         return NAMELESS
     if c.given == "initial":
         return INITIAL if c.middle != "different" else NAMELESS
-    if c.national == "different" or c.record == "different":
-        return NAMELESS  # the number may be a twin's
+    if "different" in (c.national, c.record, c.email):
+        return NAMELESS  # it may be a twin's
     ties = (c.home == "same") + (c.phone == "same") + (c.mother == "same")
+    ties -= c.phone == "different"  # grown twins at one home have telephones of their own
     return NAMELESS_HOME if ties > (c.sex == "missing") and c.sex != "different" else NAMELESS
 
 
@@ -333,6 +336,8 @@ def _thin(c: Comparison) -> Guard | None:
         return _little(c)
     if personal(c):
         return None
+    if c.national == "different" and (c.given != "exact" or c.middle == "different"):
+        return TWO_NUMBERS
     if c.given == "close" and c.siblings:
         return SIMILAR_GIVEN if c.record == "different" else CLOSE_NAMES
     tied = c.home == "same" or c.phone == "same" or (c.mother == "same" and c.birth == "exact")
