@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+
+import pytest
 
 from chartloom.domain.audit import AuditUnavailable
 from chartloom.serve.strangers import Strangers
@@ -69,3 +72,42 @@ def test_a_record_that_is_down_is_tried_again() -> None:
 
     asyncio.run(asyncio.wait_for(come(), 20))
     assert record.rows == [("host", 1)]
+
+
+def test_what_nobody_thought_of_loses_no_count_and_is_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rows: list[tuple[str, int]] = []
+
+    def record(why: str, count: int) -> None:
+        if not caplog.records:
+            raise RuntimeError("patient Archer")  # what it says goes nowhere
+        rows.append((why, count))
+
+    async def come() -> None:
+        strangers = Strangers(record, every_s=0.01)
+        strangers.count("host")
+        while not caplog.records:
+            await asyncio.sleep(0.001)
+        strangers.count("host")
+        while not rows:
+            await asyncio.sleep(0.001)
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(asyncio.wait_for(come(), 20))
+    assert rows == [("host", 2)]
+    assert "RuntimeError" in caplog.text
+    assert "Archer" not in caplog.text
+
+
+def test_two_who_write_at_once_count_nobody_twice() -> None:
+    record = Record()
+
+    async def come() -> None:
+        strangers = Strangers(record, every_s=3_600)
+        for _ in range(3):
+            strangers.count("host")
+        await asyncio.gather(strangers.flush(), strangers.flush())
+
+    asyncio.run(come())
+    assert record.rows == [("host", 3)]
