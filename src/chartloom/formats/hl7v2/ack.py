@@ -54,7 +54,7 @@ _SEVERITY: Final = {
     Severity.WARNING: "W",
     Severity.INFORMATION: "I",
 }
-_BREAKS: Final = frozenset("\r\n\x0b\x1c")
+_BREAKS: Final = frozenset("\r\n\x0b\x1a\x1b\x1c")
 _PATH: Final = re.compile(
     r"(?P<segment>[A-Z][A-Z0-9]{2})(?:\[(?P<ordinal>\d+)\])?"
     r"(?:-(?P<field>\d+)(?:\[(?P<rep>\d+)\])?(?:\.(?P<comp>\d+)(?:\.(?P<sub>\d+))?)?)?"
@@ -130,7 +130,8 @@ def acknowledge(
 def _field(peek: Peek, number: int) -> str:
     """A field of the sender's MSH, escaped as the sender wrote it.
 
-    Line breaks and framing characters that a broken sender left in it must not break the answer.
+    Line breaks, framing characters and shifts of the character set that a broken sender left in it
+    must not break the answer.
     """
     if peek.msh is None or number >= len(peek.msh.fields):
         return ""

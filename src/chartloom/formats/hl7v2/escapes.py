@@ -12,8 +12,16 @@ from typing import Final
 from chartloom.formats.hl7v2.delimiters import Delimiters
 
 _FORMAT: Final = re.compile(r"\.(br|sp|sk|in|ti|fi|nf|ce) ?([+-]?\d{0,2})", re.IGNORECASE)
-#: Line breaks would end the segment, VT and FS would break MLLP framing.
-_CONTROLS: Final = {"\r": "X0D", "\n": "X0A", "\x0b": "X0B", "\x1c": "X1C"}
+#: Line breaks would end the segment, VT and FS would break MLLP framing, SUB is the end of a file to
+#: some, and ESC would shift the character set of what follows.
+_CONTROLS: Final = {
+    "\r": "X0D",
+    "\n": "X0A",
+    "\x0b": "X0B",
+    "\x1a": "X1A",
+    "\x1b": "X1B",
+    "\x1c": "X1C",
+}
 
 #: ``\\C2D41\\`` designates ISO 8859-1 for the right half, and so on (ISO 2022 final bytes).
 _SINGLE_BYTE_SETS: Final = {

@@ -151,3 +151,13 @@ def test_line_breaks_in_the_senders_header_do_not_break_the_answer() -> None:
     tree = answer(data)
     assert [s.name for s in tree.segments] == ["MSH", "MSA"]
     assert tree.segments[1].value(2) == "7\r8 and more"
+
+
+def test_a_shift_of_the_character_set_in_the_senders_header_does_not_break_the_answer() -> None:
+    """Read in the set that the header declares, it would swallow the segments that follow."""
+    data = b"MSH|^~\\&|P|H|||2\n026||RDE^O11|M4\x1b$B\x1a|P|2.5||||||~ISO IR87\r"
+    seen = peek(data)
+    sent = acknowledge(seen, "AE", control_id="1", now_us=NOW_US, errors=(ERROR,))
+    back = parse(sent, charset=seen.codec)
+    assert [s.name for s in back.segments] == ["MSH", "MSA", "ERR"]
+    assert back.segments[1].value(2) == "M4\x1b$B\x1a"
