@@ -13,6 +13,7 @@ from chartloom.registry.persons import (
     Outcome,
     decide,
     default_parameters,
+    nameless,
     standardise,
 )
 
@@ -94,6 +95,26 @@ def test_two_records_of_one_person_are_no_two() -> None:
     for name, patient in (("a", ANN), ("b", again), ("n", NOBODY_SAID)):
         matcher.put(name, standardise(patient))
     assert set(matcher.clusters().person.values()) == {"a"}
+
+
+def test_a_form_of_her_name_is_no_second_person() -> None:
+    annie = person("Annie", "Archer", "1961-03-04", "female", **HOME)
+    matcher = Matcher(default_parameters())
+    for name, patient in (("a", ANN), ("b", annie), ("n", NOBODY_SAID)):
+        matcher.put(name, standardise(patient))
+    assert set(matcher.clusters().person.values()) == {"a"}
+
+
+def test_a_person_of_many_records_is_compared_once_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+    monkeypatch.setattr(nameless, "decide", lambda *pair: compared.append(pair) or decide(*pair))
+    parameters = default_parameters()
+    named = {f"a{n:02}": standardise(ANN) for n in range(20)}
+    named |= {f"i{n:02}": standardise(TWIN) for n in range(20)}
+    records = named | {"n": standardise(NOBODY_SAID)}
+    decisions = {(r, "n"): decide(records[r], records["n"], parameters) for r in named}
+    assert nameless.unclear_pairs(records, decisions, {}, parameters) == set(decisions)
+    assert len(compared) == 1
 
 
 def test_a_number_says_whose_of_two_twins_it_is() -> None:

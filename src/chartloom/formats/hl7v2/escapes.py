@@ -12,8 +12,8 @@ from typing import Final
 from chartloom.formats.hl7v2.delimiters import Delimiters
 
 _FORMAT: Final = re.compile(r"\.(br|sp|sk|in|ti|fi|nf|ce) ?([+-]?\d{0,2})", re.IGNORECASE)
-#: Line breaks would end the segment, VT and FS would break MLLP framing, SUB is the end of a file to
-#: some, and ESC would shift the character set of what follows.
+#: Line breaks would end the segment, VT and FS would break MLLP framing, SUB is the end of a file
+#: to some, and ESC would shift the character set of what follows.
 _CONTROLS: Final = {
     "\r": "X0D",
     "\n": "X0A",

@@ -3,7 +3,7 @@ can say. Then it is neither, until somebody looks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Final
 
@@ -40,8 +40,8 @@ def unclear_pairs(
         one
         for one, others in linked.items()
         if any(
-            _are_two(a, b, records, decisions, parameters)
-            for a, b in combinations(sorted(others), 2)
+            _are_two(some, more, records, decisions, parameters)
+            for some, more in combinations(_by_name(others, records), 2)
         )
     }
     return {pair for pair in doubtful if pair[0] in torn or pair[1] in torn}
@@ -51,19 +51,30 @@ def _is_doubtful(decision: Decision) -> bool:
     return decision.outcome is Outcome.LINK and decision.guard == INITIAL.name
 
 
+def _by_name(others: Sequence[str], records: Mapping[str, MatchRecord]) -> list[list[str]]:
+    """Those that say a given name, by what it is: a person of many records has few names."""
+    found: dict[str, list[str]] = {}
+    for other in sorted(others):
+        givens = records[other].givens if other in records else ()
+        if givens:
+            found.setdefault(givens[0], []).append(other)
+    return list(found.values())
+
+
 def _are_two(
-    a: str,
-    b: str,
+    some: Sequence[str],
+    more: Sequence[str],
     records: Mapping[str, MatchRecord],
     decisions: Mapping[Pair, Decision],
     parameters: Parameters,
 ) -> bool:
-    known = decisions.get((a, b))
-    if known is not None and known.outcome is Outcome.LINK:
-        return False
-    if a not in records or b not in records:
-        return False
-    decision = decide(records[a], records[b], parameters)
+    """Whether the records of one given name are hardly the person of those of another."""
+    for a in some:
+        for b in more:
+            known = decisions.get((a, b) if a < b else (b, a))
+            if known is not None and known.outcome is Outcome.LINK:
+                return False
+    decision = decide(records[some[0]], records[more[0]], parameters)
     return decision.outcome is not Outcome.LINK and (
         decision.apart or decision.comparison.given in _OTHERS
     )
