@@ -79,7 +79,8 @@ def measure(profile: str, people: int, report: Report) -> None:
     habits, formulary, rules = HABITS[profile], builtin_formulary(), builtin_rules()
     table = rules.medications
     wide = replace(table.grace, days=60, rhythm_days=60, course_days=0)
-    open_ = replace(table, belief=replace(table.belief, doubt=1.0), grace=wide)
+    open_belief = replace(table.belief, doubt=1.0, doubt_named=1.0)
+    open_ = replace(table, belief=open_belief, grace=wide)
     without = replace(rules, medications=open_)
     ways = ("rules", "look-back 90 d", "on hand + 14 d", *(f"judge, {x}" for x in _LIMITS))
     scores = {way: Score() for way in ways}
@@ -111,7 +112,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=150)
     people = parser.parse_args().people
     report = Report("reconcile-bound")
-    for profile in ("usual", "fragmented"):
+    for profile in ("usual", "fragmented", "sparse"):
         measure(profile, people, report)
     report.write()
 

@@ -145,6 +145,20 @@ def test_what_is_a_sign_that_an_order_is_followed(sign: Told, reason: str) -> No
     assert only(reconciled(order("o", _M, 200), sign)).reason == reason
 
 
+@pytest.mark.parametrize(
+    ("sign", "shown"),
+    [
+        (listed("l", _M, 70), ("active", "order-active")),  # of a fill 70 days are too long:
+        (fill("f", _M, 70, 90, of="o"), ("unknown", "filled-some-time-ago")),
+        (listed("l", _M, 90), ("unknown", "order-not-confirmed")),
+    ],
+)
+def test_a_word_is_believed_longer_than_a_fill(sign: Told, shown: tuple[str, str]) -> None:
+    """A fill may be sent by itself; a name on a list is what somebody said."""
+    line = only(reconciled(order("o", _M, 200), sign))
+    assert (line.status, line.reason) == shown
+
+
 def test_unknown_stands_under_headings_of_its_own() -> None:
     stale = only(reconciled(order("o", _M, 500)))
     assert (stale.standing, misfits(stale)) == ("stale", {"likely-stale"})

@@ -36,7 +36,8 @@ class Belief(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     given_up_per_year: share of therapies that people give up in a year without a word; what a
     person did counts beside it, as if this had been seen in given_up_years. doubt: above this
-    probability it is unknown. late_days: mean by which a next fill comes late, of people of
+    probability it is unknown; doubt_named: likewise where no fill of it is seen, but a list, a
+    dose or a renewal is. late_days: mean by which a next fill comes late, of people of
     whom nothing is known, which counts as much as late_fills fills. as_needed_days: from one fill
     to the next of what is taken when needed, likewise. skipped: how often a next fill is not seen
     at all although somebody goes on. late_gives_up: the power of
@@ -49,6 +50,7 @@ class Belief(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     given_up_per_year: Annotated[float, msgspec.Meta(ge=0, le=10)]
     given_up_years: Annotated[float, msgspec.Meta(gt=0, le=1000)]
     doubt: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    doubt_named: Annotated[float, msgspec.Meta(ge=0, le=1)]
     late_days: Annotated[float, msgspec.Meta(gt=0, le=365)]
     as_needed_days: Annotated[float, msgspec.Meta(gt=0, le=1000)]
     late_fills: Annotated[float, msgspec.Meta(gt=0, le=100)]

@@ -192,8 +192,6 @@ class _Case(msgspec.Struct):
         last = max(self.noted, key=lambda p: (p.at_us, p.says == "noted-stopped", p.id))
         return "noted-stopped-only" if last.says == "noted-stopped" else "noted-only"
 
-    # -- with an order that holds
-
     def _of_orders(self) -> Verdict:
         newest = self.live[0]
         hold = self._later(("order-on-hold", "listed-on-hold"), newest.at_us)
@@ -272,13 +270,14 @@ class _Case(msgspec.Struct):
         """Whether something shows lately enough that it is taken. sign_us: what alone counts."""
         return self.sign_us > 0 and self._likely(sign_us or self.sign_us, overdue_us)
 
-    def _likely(self, sign_us: int, overdue_us: int = 0) -> bool:
-        """Whether few enough have given it up since a sign at ``sign_us``."""
+    def _likely(self, sign_us: int, overdue_us: int = 0, limit: float = -1.0) -> bool:
+        """Whether few enough have given it up since a sign. limit: another than ``doubt``."""
         since_us = self.around.now_us - sign_us
         belief = self.rules.belief
         omitted = left_out(self.key, sign_us, self.around.lists)
         waiting = self._waiting(overdue_us)
-        return doubt(since_us, waiting, self.around.habit, belief, omitted) <= belief.doubt
+        found = doubt(since_us, waiting, self.around.habit, belief, omitted)
+        return found <= (belief.doubt if limit < 0 else limit)
 
     def _waiting(self, overdue_us: int) -> Waiting:
         """For the next fill: as late as this person comes, or, where it is taken when needed,
@@ -321,7 +320,8 @@ class _Case(msgspec.Struct):
 
     def _unseen(self, newest: Word) -> str:
         """The reason where an order holds and its fills cannot be seen."""
-        if self._confirmed():
+        # No fill, which may be sent by itself: somebody said so, or decided that it goes on.
+        if self.sign_us and self._likely(self.sign_us, limit=self.rules.belief.doubt_named):
             return "order-active"
         if self._bought() and self._likely(newest.at_us):
             return "order-of-bought"
@@ -344,8 +344,6 @@ class _Case(msgspec.Struct):
             return min(prescribed + self.rules.grace.days, self.rules.order_days)
         own = self.rules.order_days_of_class
         return min((own[c] for c in self.classes if c in own), default=self.rules.order_days)
-
-    # -- without one
 
     def _of_last_word(self) -> Verdict:
         last = min((*self.ended, *self.listed), key=newest_first)
