@@ -28,7 +28,7 @@ def test_more_records_ask_for_more_of_those_who_are_far_from_each_other() -> Non
     more = among(known, 4 * MEASURED)
     far, near = compared(home="different"), compared(home="postal")
     assert thresholds(near, more) == thresholds(far, known) == (known.link, known.review)
-    assert thresholds(far, more) == (known.link + 3.0, known.review + 4.0)
+    assert thresholds(far, more) == (known.link + 3.0, known.review + 2.8)
     assert more.weights == known.weights
     assert more.fingerprint != known.fingerprint
 
@@ -83,7 +83,7 @@ def test_a_pair_far_apart_is_decided_otherwise_among_many() -> None:
     a = standardise(patient)
     moved = {"line": ["7 Oak Road"], "city": "Saltport", "postalCode": "85100"}
     near = {"line": ["7 Oak Road"], "city": "Fairhaven", "postalCode": "85003"}
-    numbers = (MEASURED, 8 * MEASURED, 2**12 * MEASURED)
+    numbers = (MEASURED, 8 * MEASURED, 2**16 * MEASURED)
     outcomes = {}
     for address in (moved, near):
         b = standardise({**patient, "address": [address]})

@@ -32,7 +32,7 @@ from chartloom.registry.persons.parameters import Parameters
 BAND: Final = 4.0
 #: Bits per doubling so that as many strangers are linked, and are reviewed, per record as before.
 LINK_BITS: Final = 1.5
-REVIEW_BITS: Final = 2.0
+REVIEW_BITS: Final = 1.4
 #: Levels that become rarer as more people are there.
 _PLACES: Final = frozenset({"same", "building", "street", "postal"})
 _NUMBERS: Final = frozenset({"same", "close"})
