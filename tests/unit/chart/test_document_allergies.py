@@ -62,3 +62,32 @@ def test_of_a_long_line_no_allergy_is_cut_off() -> None:
     assert set(_lines(f"Allergies: {said}latex (contact dermatitis)\n")) == {
         "penicillin-g", "latex",
     }  # fmt: skip
+
+
+def test_one_that_is_not_sure_hides_no_other_allergy() -> None:
+    said = "Penicillin (hives), latex (unknown reaction), codeine?, sulfa (rash)"
+    assert set(_lines(f"Allergies: {said}\n")) == {
+        "penicillin-g", "latex", "sulfonamide-antibiotics",
+    }  # fmt: skip
+    assert set(_lines("Allergies:\nPenicillin - unknown\n")) == {"penicillin-g"}
+    assert set(_lines("Allergies: penicillin, possible latex\n")) == {"penicillin-g"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "No allergy to penicillin, latex",
+        "Mother: penicillin, latex",
+        "Unknown",
+        "Not allergic to penicillin (hives as a child was viral), codeine",
+    ],
+)
+def test_what_is_denied_is_so_for_all_that_come_after(words: str) -> None:
+    assert _lines(f"Allergies: {words}\n") == {}
+    assert set(_lines(f"Allergies: sulfa (rash), {words}\n")) == {"sulfonamide-antibiotics"}
+
+
+def test_a_sentence_about_what_somebody_took_is_no_allergy() -> None:
+    note = "Allergies:\nPenicillin (hives)\nHe took ibuprofen, aspirin.\nThe patient had codeine.\n"
+    assert set(_lines(note)) == {"penicillin-g"}
+    assert set(_lines("Allergies:\nShe is allergic to latex.\n")) == {"latex"}

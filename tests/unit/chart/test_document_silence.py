@@ -94,6 +94,11 @@ def test_one_list_through_two_feeds_is_one() -> None:
     ("Metformin 500 mg twice daily - STOP taking",
      ("Metformin 500 mg twice daily - STOP taking", "noted-stopped")),
     ("Apixaban 5 mg, no refills", ("Apixaban 5 mg, no refills", "noted")),
+    ("Apixaban 5 mg, stop 2 days before surgery",
+     ("Apixaban 5 mg, stop 2 days before surgery", "noted")),
+    ("Continue aspirin 81 mg until stopped by cardiology",
+     ("Continue aspirin 81 mg until stopped by cardiology", "noted")),
+    ("Stopped apixaban before the fall", ("Stopped apixaban before the fall", "noted-stopped")),
 ])  # fmt: skip
 def test_everyday_directions_make_no_line_unsure(line: str, told: tuple[str, str]) -> None:
     (found,) = text_lists(f"Medications:\n{line}\n")["drugs"]

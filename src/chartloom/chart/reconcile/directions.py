@@ -39,15 +39,37 @@ _OFTEN: Final[tuple[tuple[re.Pattern[str], float], ...]] = tuple(
 )  # fmt: skip
 
 
+#: Pieces and what they weigh: "2 tablets (500 mg each)", "2 x 500 mg".
+_EACH: Final = re.compile(r"\beach\b|\bapiece\b", re.IGNORECASE)
+_MANY: Final = re.compile(rf"(?<![\w.]){_NUMBER}\s*[x×*]\s*\d", re.IGNORECASE)
+#: Times of a day; said in two ways they are still one: "nightly at bedtime".
+_TIMES: Final[tuple[re.Pattern[str], ...]] = tuple(
+    re.compile(rf"\b(?:{words})\b", re.IGNORECASE)
+    for words in (
+        r"(?:every|each|in the) morning|qam",
+        r"(?:every|each|in the) evening|qpm",
+        r"(?:every|each) night|at (?:bedtime|night)|nightly|qhs",
+    )
+)
+
+
 @lru_cache(maxsize=4096)
 def amount_said(text: str) -> str:
-    """The one amount that is taken at a time, ``14 units``; "" if there is none, or are several."""
-    if _OPEN.search(text):
+    """The one amount that is taken at a time, ``14 units``; "" if there is none, are several, or
+    it is not said whether a weight is of one piece or of all."""
+    if _OPEN.search(text) or _MANY.search(text):
         return ""
-    for pattern in (_WEIGHT, _PIECES):
-        found = {f"{number} {unit}".casefold() for number, unit in pattern.findall(text)}
-        if found:
-            return found.pop() if len(found) == 1 else ""
+    said = [list(pattern.finditer(text)) for pattern in (_WEIGHT, _PIECES)]
+    if any(len({f"{m[1]} {m[2]}".casefold() for m in found}) > 1 for found in said):
+        return ""
+    weight, pieces = (found[0] if found else None for found in said)
+    if weight is None or pieces is None:
+        one = weight or pieces
+        return f"{one[1]} {one[2]}".casefold() if one else ""
+    if float(pieces[1]) == 1 or weight.start() < pieces.start():
+        return f"{weight[1]} {weight[2]}".casefold()  # "500 mg (2 tablets)": in two tablets
+    if _EACH.search(text):
+        return f"{float(weight[1]) * float(pieces[1]):.10g} {weight[2]}".casefold()
     return ""
 
 
@@ -58,8 +80,13 @@ def times_a_day(text: str) -> float:
         return 0.0
     found: set[float] = set()
     rest = text
-    for pattern, times in _OFTEN:
+    times = [pattern for pattern in _TIMES if pattern.search(text)]
+    if len(times) > 1:  # in the morning and at bedtime
+        found.add(len(times))
+        for pattern in times:
+            rest = pattern.sub(" ", rest)
+    for pattern, often in _OFTEN:
         rest, count = pattern.subn(" ", rest)
         if count:
-            found.add(times)
+            found.add(often)
     return found.pop() if len(found) == 1 else 0.0

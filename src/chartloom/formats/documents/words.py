@@ -87,6 +87,24 @@ _UNSURE_OTHER: Final = re.compile(
     r"|refuted|tolerat\w+|unknown|nk[da]a?)\b|\?",
     re.IGNORECASE,
 )
+#: Words that deny what is named after them, too, or speak of somebody else's.
+_DENIED: Final = re.compile(
+    r"\b(?:no|none|not|never|denies|denied|without|avoid|family|mother|father|sister|brother|wife"
+    r"|husband|son|daughter|if|unless|ruled?|refuted|tolerat\w+|nk[da]a?)\b",
+    re.IGNORECASE,
+)
+#: What an allergen did, when nobody knows what: of the allergy itself that says nothing.
+_UNKNOWN_DID: Final = re.compile(
+    r"\(\s*(?:unknown|reactions?:?\s+unknown|unknown\s+reactions?)\s*\)"
+    r"|\b(?:reactions?:?\s+unknown|unknown\s+reactions?)\b|(?<=\w)\s*[-\u2013:]\s*unknown\s*$",
+    re.IGNORECASE,
+)
+#: Commas that are not within what stands in brackets.
+_BETWEEN: Final = re.compile(r",\s+(?![^()]*\))")
+#: A sentence about somebody, which is no line of a list.
+_SENTENCE: Final = re.compile(
+    r"^(?:he|she|they|we|i|(?:the )?(?:patient|pt|child|infant)|mr|mrs|ms)\b\.?", re.IGNORECASE
+)
 #: Everyday directions: they make no line unsure, whatever words they are made of.
 _DIRECTIONS: Final = re.compile(
     r"\b(?:hold|held|stop|skip|call)\s+(?:dose\s+)?(?:if|when)\b[^;|]*"
@@ -96,6 +114,9 @@ _DIRECTIONS: Final = re.compile(
     r"|\b(?:do not|don'?t|never)\s+(?:stop|crush|chew|exceed|skip|split|break|miss|drive|drink"
     r"|double|run out|take more|use more)\b[^;|]*"
     r"|\bnot (?:to exceed|more than)\b[^;|]*"
+    r"|\b(?:stop|hold|discontinue)\s+(?:\w+\s+){0,4}(?:before|prior to)\b[^;|]*"
+    r"|\buntil\s+(?:it is\s+|otherwise\s+)?(?:stopped|discontinued|told|instructed|advised"
+    r"|directed)\b[^;|]*"
     r"|\b(?:if|when|unless)\s+(?:needed|necessary|required|in pain|pain\w*|fever\w*|nausea\w*"
     r"|vomiting|sleepless\w*|constipat\w*|short of breath|otherwise (?:told|directed))\b"
     r"|\bfor\s+(?:seasonal\s+)?allerg\w+(?:\s+(?:symptoms?|rhinitis))?\b"
@@ -114,7 +135,11 @@ MENTIONED: Final = "mentioned"
 #: Cells that answer no question of ours: PRN "no", reaction "unknown".
 _NEUTRAL: Final = re.compile(r"(?:no|none|unknown|none known|n/?a|\W*)\.?", re.IGNORECASE)
 _BULLET: Final = re.compile(r"^\s*(?:[-*\u2022]+|\d{1,2}[.)])?\s*")
-_ALLERGY_TO: Final = re.compile(r"^allerg(?:y|ic) to ", re.IGNORECASE)
+_ALLERGY_TO: Final = re.compile(
+    r"^(?:(?:he|she|they|(?:the )?(?:patient|pt|child|infant)) (?:is|are|has an|has) )?"
+    r"allerg(?:y|ic) to ",
+    re.IGNORECASE,
+)
 
 
 def listed_lines(lines: Iterable[Line], within: str = "") -> Iterator[tuple[str, str, str, Line]]:
@@ -179,6 +204,8 @@ def _told(part: str, name: str, says: str) -> tuple[str, str] | None:
     words = _tidy(cells[0])
     if len(words) < 3:
         return None
+    if name == "allergies" and not over:
+        words = _sure_allergies(words)
     if name != "drugs":
         words = _ALLERGY_TO.sub("", words)
         unsure = over or any(_UNSURE_OTHER.search(c) for c in (words, *beside))
@@ -191,6 +218,21 @@ def _told(part: str, name: str, says: str) -> tuple[str, str] | None:
     if over or _STOPS.search(sure):
         return named, "noted-stopped"  # with its own words: "- taking" would say the opposite
     return named, says
+
+
+def _sure_allergies(words: str) -> str:
+    """The allergies of a line of which it is sure. One that is only possible hides no other one;
+    what is denied, or somebody else's, is so for all that come after it."""
+    if _SENTENCE.match(words) and not _DID.search(words):
+        return ""
+    kept = []
+    for part in _BETWEEN.split(words):
+        known = _UNKNOWN_DID.sub("", part).strip(" .")
+        if _DENIED.search(known):
+            break
+        if len(known) >= 3 and not _UNSURE_OTHER.search(known):
+            kept.append(known)
+    return ", ".join(kept)
 
 
 def _tidy(text: str) -> str:
