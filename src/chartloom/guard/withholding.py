@@ -173,8 +173,9 @@ def _told_in_words(resource: FhirJson) -> bool:
         return any(name in resource for name in _REPORTED)
     if kind == "Observation":  # a note sent as a result: long, of several lines, or attached
         attached = any("valueAttachment" in e for e in resource.get("extension", ()))
-        text = resource.get("valueString", "")
-        return attached or "\n" in text or len(text) > _VALUE_CHARS_MAX
+        said = [note.get("text", "") for note in resource.get("note", ())]
+        said.append(resource.get("valueString", ""))
+        return attached or any("\n" in text or len(text) > _VALUE_CHARS_MAX for text in said)
     return kind in _IN_WORDS
 
 

@@ -186,6 +186,16 @@ def test_reasons_and_findings_in_another_system(thing: Json) -> None:
              "valueString": "yellow", "extension": [{"url": "urn:x"}]},
             False,
         ),
+        (
+            {"resourceType": "Observation", "code": _concept(LOINC, "6301-6"),
+             "note": [{"text": "Comes for a refill of warfarin, which is taken as before. " * 3}]},
+            True,
+        ),
+        (
+            {"resourceType": "Observation", "code": _concept(LOINC, "6301-6"),
+             "note": [{"text": "hemolyzed"}, {}]},
+            False,
+        ),
         ({"resourceType": "Composition", "type": _concept(LOINC, "18842-5")}, True),
         ({"resourceType": "DiagnosticReport", "code": _concept(LOINC, "58410-2")}, False),
         (
