@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chartloom.chart.merge import merge, merge_all
-from chartloom.chart.since import since_us
+from chartloom.chart.since import note, since_us
 from chartloom.domain.resource import Contribution, FhirJson, ResourceState, Stamp
 
 _CODES = ("active", "stopped", "on-hold", "not-in-r4")
@@ -61,3 +61,12 @@ def test_it_began_when_the_last_run_of_the_same_word_did(codes: list[str]) -> No
     assert run < by_us <= len(codes)
     if codes[-1] not in codes[:run]:
         assert by_us == run + 1
+
+
+def test_directions_are_told_apart() -> None:
+    """Of sixty doses of one drug hardly two are one; a state that keeps them stays bounded."""
+    held: dict[str, tuple[int, int]] = {}
+    for dose in range(1, 61):
+        order: FhirJson = {"dosageInstruction": [{"text": f"{dose} mg daily"}]}
+        note(held, "dosageInstruction", order, dose)
+    assert len(held) >= 57

@@ -38,7 +38,7 @@ _CODES: Final = frozenset(
 )
 _OTHER: Final = "other"
 #: Directions are no codes: a number below this tells them apart, so that a state stays bounded.
-_DIRECTIONS: Final = 64
+_DIRECTIONS: Final = 1024
 
 Held = dict[str, tuple[int, int]]
 

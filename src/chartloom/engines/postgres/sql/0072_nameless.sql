@@ -1,6 +1,6 @@
 -- Records are found by more keys, and what is alike in two persons is judged by other rules: a given
 -- name that nobody said, one mistyped before the same second name, a child that goes by its mother's
--- name. A person decided by the rules of before may be another one by those of now: everything derived
+-- name. States tell more directions apart. A person decided by the rules of before may be another one by those of now: everything derived
 -- is derived again, as 0050 does. What was withheld holds meanwhile (0030).
 DO $$
 BEGIN
