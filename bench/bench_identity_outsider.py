@@ -2,7 +2,7 @@
 
 Run: ``python -m bench.bench_identity_outsider [people] [splink sets]`` (extra ``identity``; minutes
 of CPU at 30,000 people). ``people`` is of each set; the records are read as ``chartloom identity
-evaluate`` reads a CSV.
+evaluate`` reads a CSV. Sets of several countries are not quite the same in each run.
 """
 
 from __future__ import annotations
