@@ -34,10 +34,11 @@ _EXITS = """\
 | code | meaning |
 |---|---|
 | 0 | It is done, and what was looked at is in order. |
-| 1 | It ran, and there is something to act on: findings of a check, messages that were not accepted, \
-nothing under that name, no message in a file, nobody left to export, a question answered with no. |
-| 2 | It could not run: an option or argument is wrong, or the site, the store or a file does not permit it. \
-The last lines say where, what, and what to do. |
+| 1 | It ran, and there is something to act on: findings of a check, messages that were not \
+accepted, nothing under that name, no message in a file, nobody left to export, a question answered \
+with no. |
+| 2 | It could not run: an option or argument is wrong, or the site, the store or a file does not \
+permit it. The last lines say where, what, and what to do. |
 | 130 | It was ended with Ctrl-C. |
 
 With `--json` the codes are the same.
