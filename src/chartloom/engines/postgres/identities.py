@@ -254,7 +254,10 @@ class IdentitiesPart(StoreBase):
         if decision.outcome is Outcome.NEW:
             return None
         told = evidence(decision, self.parameters)
-        return IdentityMatch(person_id, who, str(told.outcome), told.weight, told.fields)
+        outcome = told.outcome
+        if outcome is Outcome.LINK and decision.guard and decision.comparison.given == "missing":
+            outcome = Outcome.REVIEW  # a record is joined until a twin comes; an answer stands
+        return IdentityMatch(person_id, who, str(outcome), told.weight, told.fields)
 
     def parameters_used(self) -> tuple[str, ...]:
         """Fingerprints of the parameters by which kept decisions were made."""
