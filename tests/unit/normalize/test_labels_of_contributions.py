@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.support.corpora import hl7v2_files
+from tests.support.corpora import hl7v2_messages
 from tests.support.derive import FEED, MAPPING, PID, derive, message, text, trace
 
 from chartloom.domain.ids import EXAMPLE_NAMESPACE
@@ -177,8 +177,8 @@ def test_explanations_find_the_same_labels_as_judging(sensitive: bool) -> None:
     labeller = builtin()
     feed = SENSITIVE if sensitive else FEED
     labelled = 0
-    for path in hl7v2_files():
-        sent = message(path.read_bytes())
+    for _, data in hl7v2_messages():
+        sent = message(data)
         for said in MAPPING.derive(sent, feed, EXAMPLE_NAMESPACE).contributions:
             labels = labeller.labels_of(said.resource)
             assert {r.label for r in explain(labeller, said.resource)} == labels
@@ -188,7 +188,7 @@ def test_explanations_find_the_same_labels_as_judging(sensitive: bool) -> None:
 
 
 def test_every_label_of_a_trace_has_evidence() -> None:
-    for path in hl7v2_files():
+    for _, data in hl7v2_messages():
         traced = MAPPING.trace(message(path.read_bytes()), SENSITIVE, EXAMPLE_NAMESPACE)
         explained = {(e.resource_id, e.element) for e in traced.evidence}
         for said in traced.derived.contributions:
