@@ -159,11 +159,12 @@ def test_what_is_not_whole_is_declined(house: House, sign_in: SignIn) -> None:
     assert (status, "surprise" in text) == (400, True)
 
 
-def _own_words_only(client: Client, page: str) -> None:
+def _own_words_only(client: Client, page: str, now: str) -> None:
     """What somebody said, and nothing of what the two records say."""
     status, _, text = client.ask(page)
     assert status == 200
     assert "What you said of two records" in text
+    assert now in " ".join(text.split())
     for key in ("jon-a", "thin-b"):
         said = [part for field in PEOPLE[key][2:] for part in field.split("^") if len(part) > 2]
         assert not [part for part in said if part in text]
@@ -177,14 +178,14 @@ def test_nobody_opens_two_strangers_by_their_own_word(house: House, sign_in: Sig
     assert ask(client, source, target, "unmerge")[0] == 404  # nothing was said
     assert house.words(pair) == []
     assert ask(client, source, target)[0] == 200
-    _own_words_only(client, page)
+    _own_words_only(client, page, "They are one person now.")
     status, again = ask(client, source, target, preview=True)
     assert status == 200
     assert part(again, "result").keys() <= {"resourceType", "id", "active", "link"}
     assert ask(client, source, target, "unmerge")[0] == 200
     assert ask(client, source, target, "unmerge")[0] == 404
     assert [w.kind for w in house.words(pair)] == [LinkKind.MERGE, LinkKind.WITHDRAW]
-    _own_words_only(client, page)
+    _own_words_only(client, page, "They are two persons.")
     assert sign_in("mina").ask(page)[0] == 200  # somebody else spoke: that is a question
 
 
